@@ -1,0 +1,65 @@
+// Package auth decides who may log in and what the decision says about the
+// backend. It knows neither the client's socket nor the backend's.
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Secret is a password or token. It prints as "[secret]" with every verb, so
+// that a struct that holds one can't leak it into a log, an error or a panic.
+type Secret string
+
+// Format implements fmt.Formatter for every verb, %#v and %x included.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
+
+// MarshalText keeps the secret out of JSON and TOML.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+
+// Request is one attempt to log in, as the client made it.
+type Request struct {
+	Mechanism string // SASL mechanism in upper case; the LOGIN command is "LOGIN"
+	User      string // authentication identity
+	AuthzID   string // authorization identity (RFC 4616), "" when not given
+	Secret    Secret
+
+	Client    netip.AddrPort       // who connected
+	Local     netip.AddrPort       // the address they connected to
+	Listener  string               // the listener's name
+	TLS       *tls.ConnectionState // nil without TLS
+	Attempt   int                  // 1 for the first attempt of this session
+	SessionID string
+}
+
+// Grant is the answer to a request that may log in.
+type Grant struct {
+	User   string // the user as the backend should know it (before rewriting)
+	AuthID string // who authenticates at the backend when not User: a master login; "" otherwise
+	Secret Secret // what to log in to the backend with
+	Server string // backend that the decision names: a target's name or host:port; "" leaves it to the router
+}
+
+// Denied is a refusal: an error with two faces. Any error that is not a
+// *Denied means that the question could not be answered: the client reads
+// NO [UNAVAILABLE], nothing is cached, nothing counts as a failed login.
+type Denied struct {
+	Code string        // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
+	Text string        // what the client may read; "" means a standard text
+	Log  string        // what the log says
+	Wait time.Duration // how long to wait before the client is answered
+}
+
+// Error gives the log's face; the client never sees it.
+func (d *Denied) Error() string { return "denied: " + d.Log }
+
+// Authenticator answers requests. A nil error grants, a *Denied refuses, any
+// other error could not be answered. It must be safe for concurrent use and
+// must return soon after ctx is done.
+type Authenticator interface {
+	Authenticate(ctx context.Context, r *Request) (*Grant, error)
+}
