@@ -42,6 +42,8 @@ type Grant struct {
 	AuthID string // who authenticates at the backend when not User: a master login; "" otherwise
 	Secret Secret // what to log in to the backend with
 	Server string // backend that the decision names: a target's name or host:port; "" leaves it to the router
+
+	BackendJudges bool // nothing has been checked yet: the backend's login is the judgement
 }
 
 // Denied is a refusal: an error with two faces. Any error that is not a

@@ -1,0 +1,39 @@
+# What people and CI run. `make help` lists the targets.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+# More for go test, such as TESTFLAGS=-v or TESTFLAGS=-json.
+TESTFLAGS ?=
+
+# -buildvcs=false: a clone that belongs to another user must build too, and
+# the version comes from here anyway.
+GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test check fuzz
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/imapproxy, and bin/imaprig when there is one
+	$(GO_BUILD) -o bin/imapproxy ./cmd/imapproxy
+	@if ls cmd/imaprig/*.go >/dev/null 2>&1; then \
+		echo "$(GO_BUILD) -o bin/imaprig ./cmd/imaprig"; \
+		$(GO_BUILD) -o bin/imaprig ./cmd/imaprig; \
+	fi
+
+run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:1143 and :1993
+	@exec bin/imapproxy demo
+
+test: ## install what the tests need (as root, with apt-get) and run them all
+	@scripts/install-test-programs
+	go test -race -shuffle=on -timeout=20m $(TESTFLAGS) ./...
+
+check: ## gofmt, go vet, staticcheck and the project's own rules
+	@scripts/check-format
+	go vet ./...
+	go tool staticcheck ./...
+	go test -count=1 .
+
+fuzz: ## run each fuzz target for FUZZTIME (30s), one after the other
+	@scripts/fuzz $(FUZZTIME)

@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+)
+
+// File authenticates against a user file: text, one user a line,
+//
+//	name:hash[:field ...]
+//
+// with `#` comments and blank lines. Names are compared exactly, case
+// included. The hash is a modular crypt one ($argon2id$, $2b$, $6$, $5$, $y$,
+// $scrypt$, $pbkdf2-sha256$, ...), with or without a prefix as Dovecot's
+// passwd-files have it, or {SSHA}, {SSHA256}, {SSHA512}; `!` in front of it
+// locks the user: no password fits, master logins remain. Fields are separated
+// by spaces:
+//
+//	backend=NAME     the target's name, or host[:port]
+//	user=NAME        the user's name at the backend
+//	master           may log in as any other user of this file
+//	master=any       may log in as anybody: the backend judges
+//	plaintext        the hash is {PLAIN} and the password itself, which holds no colon
+//
+// A user and a password that are unknown or wrong look the same and cost the
+// same work, as far as the file's hashes are of one kind; Warnings tells when
+// they are not.
+type File struct {
+	path  string
+	users atomic.Pointer[userSet]
+	slots chan struct{} // one for each hash being computed; argon2id takes 64 MiB and a core each
+	match func(*hash, Secret) (bool, error)
+}
+
+// OpenFile reads a user file. The error joins every fault of the file, each
+// with file, line and remedy.
+func OpenFile(path string) (*File, error) {
+	f := &File{
+		path:  path,
+		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		match: func(h *hash, s Secret) (bool, error) { return h.verify(s) },
+	}
+	if err := f.Reload(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Reload reads the file again. A file with a fault changes nothing; the error
+// is as OpenFile's. Requests under way end by the users they began with.
+func (f *File) Reload() error {
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return fmt.Errorf("user file: %w", err)
+	}
+	users, err := parseUsers(f.path, data)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(f.path); err == nil && info.Mode().Perm()&0o004 != 0 {
+		users.warnings = append(users.warnings, f.path+": every user of this machine can read the hashes: chmod o-r")
+	}
+	f.users.Store(users)
+	return nil
+}
+
+// Warnings names what in the file weakens it, one sentence each.
+func (f *File) Warnings() []string { return f.users.Load().warnings }
+
+// Authenticate implements Authenticator. A user with the master flag may log
+// in with another user of the file as authorization identity: the grant is
+// then for that user, at that user's backend, with the master's own name (its
+// user= if it has one) and password. To anybody else, and for users that are
+// not in the file, the answer is AUTHORIZATIONFAILED, and that only after the
+// password proved right.
+func (f *File) Authenticate(ctx context.Context, r *Request) (*Grant, error) {
+	if err := CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+		return nil, err
+	}
+	set := f.users.Load()
+	user := set.byName[r.User]
+	if err := f.verify(ctx, set, user, r.Secret); err != nil {
+		return nil, err
+	}
+	if r.AuthzID == "" || r.AuthzID == r.User {
+		return &Grant{User: user.login, Secret: r.Secret, Server: user.backend}, nil
+	}
+	return set.master(user, r)
+}
+
+// verify computes exactly one hash whatever the user is, so that neither the
+// answer nor the time tells whether a user exists.
+func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, secret Secret) error {
+	h, why := set.dummy, "unknown user"
+	if user != nil {
+		why = "locked user"
+	}
+	known := user != nil && user.hash != nil
+	if known {
+		h, why = user.hash, "wrong password"
+	}
+	ok, err := f.compute(ctx, h, secret)
+	if err != nil {
+		return err
+	}
+	if !ok || !known {
+		return &Denied{Log: why}
+	}
+	return nil
+}
+
+// compute verifies under the limit on hashes at once. Waiting for a place ends
+// with ctx; a computation that has begun can't be stopped.
+func (f *File) compute(ctx context.Context, h *hash, secret Secret) (bool, error) {
+	if h == nil { // a file without a single password
+		return false, nil
+	}
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("waiting to verify a password: %w", context.Cause(ctx))
+	}
+	return f.match(h, secret)
+}
+
+// master grants a login as another user, once the password has proved right.
+func (s *userSet) master(user *fileUser, r *Request) (*Grant, error) {
+	if user.master == masterNone {
+		return nil, &Denied{Code: codeAuthorization, Log: "not a master user: may not log in as another user"}
+	}
+	other := s.byName[r.AuthzID]
+	if other == nil && user.master != masterAny {
+		return nil, &Denied{Code: codeAuthorization, Log: "master login as an unknown user"}
+	}
+	if other == nil {
+		other = &fileUser{login: r.AuthzID}
+	}
+	return &Grant{User: other.login, AuthID: user.login, Secret: r.Secret, Server: other.backend}, nil
+}
+
+// codeAuthorization is RFC 5530's code for a right password and a wrong
+// authorization identity.
+const codeAuthorization = "AUTHORIZATIONFAILED"

@@ -1,0 +1,61 @@
+package auth
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-crypt/crypt/algorithm"
+	"github.com/go-crypt/crypt/algorithm/argon2"
+	"github.com/go-crypt/crypt/algorithm/bcrypt"
+	"github.com/go-crypt/crypt/algorithm/shacrypt"
+)
+
+// The costs of new hashes.
+const (
+	newArgon2Memory = 64 * 1024 // KiB; with 3 passes and 4 lanes: RFC 9106 section 4, second choice
+	newArgon2Passes = 3
+	newArgon2Lanes  = 4
+	newBcryptCost   = 12
+	newSHACryptCost = 500_000
+)
+
+// Schemes lists what HashPassword can make, the default first.
+func Schemes() []string { return []string{"argon2id", "bcrypt", "sha512-crypt"} }
+
+// HashPassword makes the hash of a new password as a user file holds it, in
+// modular crypt format. An empty scheme is the default. A password that no
+// login could carry, or that the scheme would cut, is an error; no error holds
+// the password.
+func HashPassword(secret Secret, scheme string) (string, error) {
+	if flaw := secretFlaw(secret); flaw != "" {
+		return "", fmt.Errorf("the password %s: choose another", flaw)
+	}
+	hasher, limit, err := newHasher(scheme)
+	if err != nil {
+		return "", err
+	}
+	if len(secret) > limit {
+		return "", fmt.Errorf("%s takes at most %d bytes of a password: choose a shorter one, or the scheme %s", scheme, limit, Schemes()[0])
+	}
+	digest, err := hasher.Hash(string(secret))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", scheme, err)
+	}
+	return digest.Encode(), nil
+}
+
+// newHasher gives the longest password in bytes, too.
+func newHasher(scheme string) (h algorithm.Hash, limit int, err error) {
+	switch scheme {
+	case "", "argon2id":
+		h, err = argon2.New(argon2.WithVariantID(), argon2.WithM(newArgon2Memory), argon2.WithT(newArgon2Passes), argon2.WithP(newArgon2Lanes))
+		return h, maxSecret, err
+	case "bcrypt":
+		h, err = bcrypt.New(bcrypt.WithCost(newBcryptCost))
+		return h, bcrypt.PasswordInputSizeMax, err
+	case "sha512-crypt":
+		h, err = shacrypt.New(shacrypt.WithSHA512(), shacrypt.WithIterations(newSHACryptCost))
+		return h, maxCryptSecret, err
+	}
+	return nil, 0, fmt.Errorf("unknown scheme %q: there are %s", scheme, strings.Join(Schemes(), ", "))
+}

@@ -1,0 +1,65 @@
+package backend
+
+import "strings"
+
+// capabilities is a backend's list as it gave it, or nothing.
+type capabilities struct {
+	list []string
+}
+
+// known tells whether the backend has said what it offers.
+func (c capabilities) known() bool { return c.list != nil }
+
+func (c *capabilities) set(s string) { c.list = strings.Fields(printableList(s)) }
+
+func (c *capabilities) forget() { c.list = nil }
+
+// learn takes the list from a response, if it carries one.
+func (c *capabilities) learn(r answer) {
+	if r.tag == "*" && r.word == "CAPABILITY" {
+		c.set(r.text)
+		return
+	}
+	word, list, ok := strings.Cut(r.code, " ")
+	if ok && strings.EqualFold(word, "CAPABILITY") {
+		c.set(list)
+	}
+}
+
+func (c capabilities) has(name string) bool {
+	for _, s := range c.list {
+		if strings.EqualFold(s, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// forClient is the list without what is over after the login or can't be
+// passed on: TLS and logins are the proxy's own, referrals would lead past it,
+// and COMPRESS would blind the ledger.
+func (c capabilities) forClient() string {
+	var out []string
+	for _, s := range c.list {
+		u := strings.ToUpper(s)
+		switch {
+		case u == "STARTTLS", u == "LOGINDISABLED", u == "SASL-IR",
+			u == "LOGIN-REFERRALS", u == "MAILBOX-REFERRALS",
+			strings.HasPrefix(u, "AUTH="), strings.HasPrefix(u, "COMPRESS="):
+			continue
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, " ")
+}
+
+// printableList keeps a hostile list from breaking the line it goes into: the
+// bytes that may not stand in a response code end an item.
+func printableList(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= 0x20 || r >= 0x7f || r == ']' || r == '[' {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,119 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Conn is one backend connection from dial to end, with its ledger. It is
+// opened by Dialer.Dial and ended by End, and nowhere else. Its methods belong
+// to the connection's owner and are not safe for concurrent use, but that one
+// goroutine may read while another writes.
+type Conn struct {
+	Target *Target
+	Addr   string // the address that answered
+	Ledger Ledger // fed by the relay
+
+	raw    *net.TCPConn
+	conn   net.Conn // raw, or TLS over it
+	in     answers
+	caps   capabilities
+	clock  Clock
+	inStep bool  // before the relay: every command has its answer, so LOGOUT may be sent
+	relay  bool  // the ledger answers for what may be sent
+	peer   error // how the backend's side was closed: io.EOF or a reset; nil while it is open
+	broken atomic.Bool
+	ended  atomic.Bool
+}
+
+// Raw is the socket, for options and for the door that cuts it. Deadlines
+// belong to the owner.
+func (c *Conn) Raw() *net.TCPConn { return c.raw }
+
+// TLS tells the state of the TLS layer, nil without one.
+func (c *Conn) TLS() *tls.ConnectionState {
+	t, ok := c.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	s := t.ConnectionState()
+	return &s
+}
+
+// source is the connection as the answers are read from it.
+type source struct{ c *Conn }
+
+// Read notes the end of the backend's side: after it nothing need be asked.
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.c.conn.Read(p)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		s.c.peer = err
+	}
+	return n, err
+}
+
+// Read gives what the login left unread, then what the backend sends.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.in.buffered() > 0 {
+		return c.in.take(p), nil
+	}
+	return source{c}.Read(p)
+}
+
+// Write sends bytes to the backend. A write that falls short leaves the
+// backend in the middle of something: no LOGOUT after it.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.conn.Write(p)
+	if err != nil || n < len(p) {
+		c.broken.Store(true)
+	}
+	return n, err
+}
+
+// Capabilities is what the backend offers after the login, less what the proxy
+// can't pass on (see capabilities.forClient), for the client's tagged OK.
+func (c *Conn) Capabilities() string { return c.caps.forClient() }
+
+// StartRelay hands the question of what may be sent over to the ledger.
+func (c *Conn) StartRelay() { c.relay = true; c.in.release() }
+
+// mayLogout asks whether LOGOUT may be sent now, and whether DONE goes first.
+func (c *Conn) mayLogout() (ok, doneFirst bool) {
+	if c.broken.Load() {
+		return false, false
+	}
+	if c.relay {
+		return c.Ledger.MayLogout()
+	}
+	return c.inStep, false
+}
+
+// during runs f, which blocks on the socket, for as long as ctx and the limit
+// allow. The deadline has one owner when it returns.
+func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, free := Within(ctx, c.clock, limit, errLimit)
+	defer free()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = c.raw.SetDeadline(time.Unix(1, 0)) // wakes whatever blocks
+	})
+	err := f()
+	if !stop() {
+		<-woken
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,69 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Kind says in one word why a backend could not be used; logs and metrics use
+// the same word.
+type Kind string
+
+// The kinds.
+const (
+	KindDNS       Kind = "dns"       // the name has no address
+	KindConnect   Kind = "connect"   // no TCP connection
+	KindTLS       Kind = "tls"       // the handshake or the certificate failed
+	KindProtocol  Kind = "protocol"  // the backend broke the protocol or a bound
+	KindClosed    Kind = "closed"    // the backend closed or reset the connection
+	KindTimeout   Kind = "timeout"   // a limit of Limits
+	KindRefusing  Kind = "refusing"  // BYE, or NO [UNAVAILABLE] and the like
+	KindConfig    Kind = "config"    // what is asked for is not allowed or not offered
+	KindLoop      Kind = "loop"      // too many proxies in a row
+	KindCancelled Kind = "cancelled" // the session ended meanwhile
+)
+
+// Error says that a backend could not be used. It never holds a secret.
+type Error struct {
+	Kind  Kind
+	Addr  string // host:port that was tried
+	Phase string // connect, header, tls, greeting, capability, starttls, id, login
+	Err   error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("backend %s: %s: %s: %v", e.Addr, e.Phase, e.Kind, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Refused says that the backend judged the login and refused it.
+type Refused struct {
+	Addr string
+	Code string // response code of RFC 5530 without brackets, "" when there was none
+	Text string // the backend's words, printable, for the log only
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("backend %s refused the login: [%s] %s", e.Addr, e.Code, e.Text)
+}
+
+// errLimit is the cause of a context that ended by a limit of ours.
+var errLimit = errors.New("no answer within the limit")
+
+// classify finds the kind of an I/O error.
+func classify(err error) Kind {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, errLimit):
+		return KindTimeout
+	case errors.As(err, &dns):
+		return KindDNS
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return KindTimeout
+	}
+	return KindClosed
+}

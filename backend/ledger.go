@@ -1,0 +1,214 @@
+package backend
+
+// Ledger follows an IMAP connection after its login, by the bytes of both
+// directions, and says what may be done to it. It does no I/O, keeps no time
+// and takes no lock: its owner feeds it, in the order in which the bytes pass.
+// The zero value stands for the authenticated state with nothing outstanding.
+//
+// Any doubt is a no, and a doubt is for good. Once the client's direction is in
+// doubt, its bytes are looked at no more, and the only thing that may still be
+// done is to say BYE between two of the backend's lines, as long as these can
+// be told apart.
+//
+// Its judgement does not depend on how the bytes are chunked. Memory is bounded:
+// a fixed part, and room for the outstanding commands, up to 1,000 of them.
+type Ledger struct {
+	client  window // the client's line in flight
+	backend window // the backend's line in flight
+	words   scanner
+
+	tags           []outstanding // in the order sent
+	clientLiteral  int64         // bytes to come; while "+" is awaited, all of them
+	backendLiteral int64         // bytes to come
+
+	taints taint
+	doubt  doubt // the first one
+	wait   wait
+	last   uint8 // the last command, an index in commands
+
+	deaf       bool // the backend's lines can't be told apart any more
+	compressed bool // both directions, from the byte behind the OK
+	inCommand  bool // a command goes on behind a literal
+	answered   bool // that command has been refused before its end
+	syncing    bool // its last literal was a synchronising one
+	inData     bool // an untagged line of the backend goes on behind a literal
+	selected   bool
+	byeSeen    bool
+	loggedOut  bool
+}
+
+// wait is what has to come before the client may go on.
+type wait uint8
+
+const (
+	waitNothing wait = iota
+	waitLiteral      // "+" or a refusal, for a literal's bytes
+	waitIdle         // "+" or a refusal, for IDLE
+	waitDone         // IDLE runs: the client's DONE
+	waitReply        // the reply that may change the layer below: COMPRESS, STARTTLS
+)
+
+// MayLogout tells whether a LOGOUT line may be sent to the backend now, and
+// whether a DONE line has to go before it. It may not inside a line or literal,
+// while the backend's "+" is awaited (a backend that answers NO instead would
+// take DONE or LOGOUT for something else; RFC 9051 section 6.3.13: DONE responds
+// to the continuation), nor while COMPRESS or STARTTLS waits for its reply.
+// Replies may be outstanding. After the client's own LOGOUT the answer is no, see
+// LoggedOut; after a BYE it stays what it was, see ByeSeen.
+func (l *Ledger) MayLogout() (ok, doneFirst bool) {
+	if l.doubt != noDoubt || l.compressed || l.loggedOut || !l.clientBetweenLines() {
+		return false, false
+	}
+	return true, l.wait == waitDone
+}
+
+// MayBye tells whether an untagged BYE line may be said to the client now, after
+// all bytes fed so far: only between the backend's lines, never inside a literal.
+func (l *Ledger) MayBye() bool {
+	return !l.deaf && !l.compressed && l.backend.n == 0 && !l.inData
+}
+
+// Idle tells whether nothing goes on but possibly a running IDLE: such a
+// connection may be parked or drained.
+func (l *Ledger) Idle() bool {
+	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() {
+		return false
+	}
+	return len(l.tags) == 0 || l.wait == waitDone && len(l.tags) == 1
+}
+
+// Quiet tells whether nothing goes on at all, no IDLE either.
+func (l *Ledger) Quiet() bool { return len(l.tags) == 0 && l.Idle() }
+
+// Reusable tells whether the connection may be given to another session of the
+// same user; if not, why names the reason with a word from a small fixed set, fit
+// for a metric's label. A selected mailbox is no hindrance: see Selected.
+func (l *Ledger) Reusable() (ok bool, why string) {
+	switch {
+	case l.doubt != noDoubt:
+		return false, "doubt"
+	case l.compressed:
+		return false, "compressed"
+	case l.loggedOut:
+		return false, "logout"
+	case l.byeSeen:
+		return false, "bye"
+	case l.InIdle():
+		return false, "idle"
+	case l.taints != 0:
+		return false, l.taints.name()
+	case !l.clientBetweenLines() || !l.MayBye():
+		return false, "unfinished"
+	case len(l.tags) > 0:
+		return false, "outstanding"
+	}
+	return true, ""
+}
+
+// Selected tells whether a mailbox is or may be selected, so that UNSELECT has
+// to be sent before the connection is used again.
+func (l *Ledger) Selected() bool {
+	if l.selected || l.doubt != noDoubt || l.compressed {
+		return true
+	}
+	for i := range l.tags {
+		if l.tags[i].kind == kindSelect {
+			return true
+		}
+	}
+	return false
+}
+
+// LastCommand gives the name of the client's last command, in upper case:
+// "UID FETCH" for those behind UID, "other" for one that is not known, "" when
+// there was none. It never gives bytes of the client's.
+func (l *Ledger) LastCommand() string { return commands[l.last].name }
+
+// Outstanding gives the number of commands without a tagged reply.
+func (l *Ledger) Outstanding() int { return len(l.tags) }
+
+// InIdle tells whether IDLE runs: from the backend's "+" to the client's DONE.
+func (l *Ledger) InIdle() bool { return l.doubt == noDoubt && l.wait == waitDone }
+
+// ByeSeen tells whether the backend has said BYE.
+func (l *Ledger) ByeSeen() bool { return l.byeSeen }
+
+// LoggedOut tells whether the client has sent LOGOUT.
+func (l *Ledger) LoggedOut() bool { return l.loggedOut }
+
+// Compressed tells whether COMPRESS is in force; nothing can be told then.
+func (l *Ledger) Compressed() bool { return l.compressed }
+
+// Doubt names the reason of the first doubt with a word from a small fixed set,
+// "" when there is none.
+func (l *Ledger) Doubt() string { return doubtNames[l.doubt] }
+
+// ClientLiteral gives the bytes still to come of the client's literal in flight:
+// the next ones it sends. 0 when there is none, or its "+" is awaited.
+func (l *Ledger) ClientLiteral() int64 {
+	if l.doubt != noDoubt || l.wait != waitNothing {
+		return 0
+	}
+	return l.clientLiteral
+}
+
+// SkipClientLiteral accounts for n bytes of the client's literal that were
+// moved without being shown. More than ClientLiteral, or less than 0, is a doubt.
+func (l *Ledger) SkipClientLiteral(n int64) {
+	if l.doubt != noDoubt {
+		return
+	}
+	if n < 0 || n > l.ClientLiteral() {
+		l.deafen(doubtSkip)
+		return
+	}
+	l.clientLiteral -= n
+}
+
+// BackendLiteral gives the bytes still to come of the backend's literal in
+// flight, 0 when there is none.
+func (l *Ledger) BackendLiteral() int64 {
+	if l.deaf {
+		return 0
+	}
+	return l.backendLiteral
+}
+
+// SkipBackendLiteral accounts for n bytes of the backend's literal that were
+// moved without being shown. More than BackendLiteral, or less than 0, is a doubt.
+func (l *Ledger) SkipBackendLiteral(n int64) {
+	if l.deaf {
+		return
+	}
+	if n < 0 || n > l.backendLiteral {
+		l.deafen(doubtSkip)
+		return
+	}
+	l.backendLiteral -= n
+}
+
+// clientBetweenLines tells whether the client is between commands, or may say
+// DONE, and nothing is awaited that would have to come first.
+func (l *Ledger) clientBetweenLines() bool {
+	return l.client.n == 0 && !l.inCommand && (l.wait == waitNothing || l.wait == waitDone)
+}
+
+// suspect puts the client's direction in doubt.
+func (l *Ledger) suspect(why doubt) {
+	if l.doubt == noDoubt {
+		l.doubt = why
+	}
+}
+
+// deafen puts both directions in doubt.
+func (l *Ledger) deafen(why doubt) {
+	l.suspect(why)
+	l.deaf = true
+}
+
+// skip drops the bytes of p that belong to a literal, and counts them off.
+func skip(p []byte, literal *int64) []byte {
+	n := min(int64(len(p)), *literal)
+	*literal -= n
+	return p[n:]
+}

@@ -1,0 +1,190 @@
+package backend
+
+import "bytes"
+
+// Backend takes bytes that the backend sends to the client, just before they
+// are written to it.
+func (l *Ledger) Backend(p []byte) {
+	for len(p) > 0 && !l.deaf && !l.compressed {
+		if l.backendLiteral > 0 {
+			p = skip(p, &l.backendLiteral)
+			continue
+		}
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			l.backend.add(p)
+			return
+		}
+		ln := l.backend.end(p[:end])
+		p = p[end+1:]
+		if l.inData {
+			l.data(ln)
+		} else {
+			l.response(ln)
+		}
+	}
+}
+
+// response takes a line that begins a response (RFC 9051 section 7).
+func (l *Ledger) response(ln line) {
+	h := ln.head
+	switch {
+	case len(h) > 2 && h[0] == '*' && h[1] == ' ':
+		l.untagged(ln)
+	case len(h) > 0 && h[0] == '+' && (len(h) == 1 || h[1] == ' '):
+		l.proceed()
+	default:
+		t, rest, ok := cutTag(h)
+		status := statusOf(rest)
+		if !ok || status < statusOK || status > statusBAD {
+			l.deafen(doubtGarbage)
+			return
+		}
+		l.reply(t, status)
+	}
+}
+
+// status is a status response's word.
+type status uint8
+
+const (
+	noStatus status = iota
+	statusOK
+	statusNO
+	statusBAD
+	statusBYE
+	statusPREAUTH
+)
+
+// statusOf gives the status that begins p, noStatus when it is data.
+func statusOf(p []byte) status {
+	word := firstWord(p[:min(len(p), len("PREAUTH "))])
+	switch {
+	case foldEqual(word, "OK"):
+		return statusOK
+	case foldEqual(word, "NO"):
+		return statusNO
+	case foldEqual(word, "BAD"):
+		return statusBAD
+	case foldEqual(word, "BYE"):
+		return statusBYE
+	case foldEqual(word, "PREAUTH"):
+		return statusPREAUTH
+	}
+	return noStatus
+}
+
+// untagged takes a line behind "* ". What follows a status is text, where
+// "{5}" at the end is no literal.
+func (l *Ledger) untagged(ln line) {
+	switch statusOf(ln.head[2:]) {
+	case noStatus:
+		l.data(ln)
+	case statusBYE:
+		l.byeSeen = true
+	case statusBAD:
+		l.suspect(doubtRefused) // RFC 9051 section 7.1.3: it can't tell which command
+	case statusPREAUTH:
+		l.deafen(doubtGarbage) // a greeting
+	}
+}
+
+// data takes a line of untagged data, or its next piece behind a literal.
+func (l *Ledger) data(ln line) {
+	n, kind := ln.literal()
+	if kind == badLiteral {
+		l.deafen(doubtLiteral)
+		return
+	}
+	l.backendLiteral = n
+	l.inData = kind != noLiteral
+}
+
+// proceed takes a "+" line. Only one thing at a time can wait for it, since the
+// client has to wait as well.
+func (l *Ledger) proceed() {
+	switch {
+	case l.doubt != noDoubt:
+	case l.wait == waitLiteral:
+		l.wait = waitNothing
+	case l.wait == waitIdle:
+		l.wait = waitDone
+	default:
+		l.suspect(doubtContinuation)
+	}
+}
+
+// reply takes a tagged line.
+func (l *Ledger) reply(t tag, s status) {
+	i := l.find(t)
+	if i < 0 {
+		l.deafen(doubtReply)
+		return
+	}
+	cmd := l.tags[i]
+	current := i == len(l.tags)-1 && !l.answered && (l.inCommand || l.wait != waitNothing)
+	if s == statusOK {
+		l.changeLayer(cmd.kind)
+	}
+	switch {
+	case l.doubt != noDoubt:
+	case s == statusBAD && cmd.nonSync:
+		l.suspect(doubtRefused) // a backend without LITERAL+ reads the literal as commands
+	case current:
+		l.replyEarly(s)
+	default:
+		l.replySelect(i, s)
+	}
+	l.remove(i)
+}
+
+// changeLayer takes the OK to a command behind which the bytes may be another
+// protocol's.
+func (l *Ledger) changeLayer(k kind) {
+	switch k {
+	case kindCompress:
+		l.compressed = true
+	case kindStartTLS:
+		l.deafen(doubtStartTLS)
+	case kindAuthenticate:
+		l.deafen(doubtAuthenticate)
+	}
+}
+
+// replyEarly takes the reply to the command that the client is not through with.
+func (l *Ledger) replyEarly(s status) {
+	switch {
+	case l.wait == waitReply:
+		l.wait = waitNothing
+	case l.wait == waitIdle && s != statusOK:
+		l.wait = waitNothing
+	case l.wait == waitIdle || l.wait == waitDone:
+		l.suspect(doubtIdle)
+	case l.wait == waitLiteral && s != statusOK: // refused: RFC 9051 section 4.3
+		l.wait = waitNothing
+		l.clientLiteral = 0
+		l.inCommand = false
+	case l.wait == waitNothing && s == statusNO && (l.clientLiteral == 0 || !l.syncing):
+		l.answered = true // what it has announced it will read: RFC 7888 section 4
+	default:
+		l.suspect(doubtReply)
+	}
+}
+
+// replySelect takes the reply to a command that was sent whole.
+func (l *Ledger) replySelect(i int, s status) {
+	k := l.tags[i].kind
+	if k != kindSelect && k != kindClose {
+		return
+	}
+	if l.selecting(i) {
+		l.suspect(doubtReply) // overtaken: which mailbox is selected is open
+		return
+	}
+	switch {
+	case k == kindSelect && s != statusBAD:
+		l.selected = s == statusOK // RFC 3501 section 6.3.1: NO deselects
+	case k == kindClose && s == statusOK:
+		l.selected = false
+	}
+}

@@ -1,0 +1,205 @@
+package backend
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A dialogue is lines of
+//
+//	C: text   the client sends text and CRLF
+//	S: text   the backend does
+//	C- text   the client sends text alone; "..." is unquoted as Go does
+//	S- text   the backend does
+//	= words   what the ledger answers now: those of trueWords that hold (no
+//	          others do), and name=value for those of the other answers that are
+//	          not as in a fresh ledger, last= and selected aside where not named
+type dialogue struct {
+	name, script string
+}
+
+// answers are all that a ledger can be asked.
+type answers struct {
+	Logout, DoneFirst, Bye, Idle, Quiet, Reusable, Selected bool
+	InIdle, ByeSeen, LoggedOut, Compressed                  bool
+	Why, Doubt, Last                                        string
+	Outstanding                                             int
+	ClientLiteral, BackendLiteral                           int64
+}
+
+func (l *Ledger) answers() answers {
+	a := answers{
+		Bye: l.MayBye(), Idle: l.Idle(), Quiet: l.Quiet(), Selected: l.Selected(),
+		InIdle: l.InIdle(), ByeSeen: l.ByeSeen(), LoggedOut: l.LoggedOut(), Compressed: l.Compressed(),
+		Doubt: l.Doubt(), Last: l.LastCommand(), Outstanding: l.Outstanding(),
+		ClientLiteral: l.ClientLiteral(), BackendLiteral: l.BackendLiteral(),
+	}
+	a.Logout, a.DoneFirst = l.MayLogout()
+	a.Reusable, a.Why = l.Reusable()
+	return a
+}
+
+// step is a piece of a script: bytes of one side, or an expectation.
+type step struct {
+	who    byte // 'C', 'S' or '='
+	bytes  string
+	lineNo int
+}
+
+func parseDialogue(t *testing.T, script string) []step {
+	t.Helper()
+	var steps []step
+	for i, ln := range strings.Split(strings.TrimSpace(script), "\n") {
+		ln = strings.TrimSpace(ln)
+		if ln == "" {
+			continue
+		}
+		kind, text, _ := strings.Cut(ln, " ")
+		if strings.HasPrefix(text, `"`) && kind[len(kind)-1] == '-' {
+			var err error
+			if text, err = strconv.Unquote(text); err != nil {
+				t.Fatalf("line %d: %v", i+1, err)
+			}
+		}
+		switch kind {
+		case "C:", "S:":
+			steps = append(steps, step{kind[0], text + "\r\n", i + 1})
+		case "C-", "S-":
+			steps = append(steps, step{kind[0], text, i + 1})
+		case "=":
+			steps = append(steps, step{'=', text, i + 1})
+		default:
+			t.Fatalf("line %d: %q is no step", i+1, ln)
+		}
+	}
+	return steps
+}
+
+// describe puts answers in the words of an expectation.
+func describe(a answers) string {
+	var out []string
+	for _, w := range []struct {
+		name string
+		is   bool
+	}{
+		{"logout", a.Logout && !a.DoneFirst}, {"done+logout", a.Logout && a.DoneFirst}, {"bye", a.Bye},
+		{"idle", a.Idle}, {"quiet", a.Quiet}, {"reusable", a.Reusable}, {"selected", a.Selected},
+		{"inidle", a.InIdle}, {"byeseen", a.ByeSeen}, {"loggedout", a.LoggedOut}, {"compressed", a.Compressed},
+	} {
+		if w.is {
+			out = append(out, w.name)
+		}
+	}
+	add := func(name, value, usual string) {
+		if value != usual {
+			out = append(out, name+"="+value)
+		}
+	}
+	add("why", a.Why, "")
+	add("doubt", a.Doubt, "")
+	add("out", strconv.Itoa(a.Outstanding), "0")
+	add("c", strconv.FormatInt(a.ClientLiteral, 10), "0")
+	add("s", strconv.FormatInt(a.BackendLiteral, 10), "0")
+	add("last", a.Last, "")
+	return strings.Join(out, " ")
+}
+
+// compare gives how an expectation is not met; "last=" may be left out of it,
+// and "_" in it stands for a space.
+func compare(want string, got answers) string {
+	w := strings.Fields(want)
+	for i := range w {
+		w[i] = strings.ReplaceAll(w[i], "_", " ")
+	}
+	if !slices.ContainsFunc(w, func(s string) bool { return strings.HasPrefix(s, "last=") }) {
+		got.Last = ""
+	}
+	g := describe(got)
+	if strings.Join(w, " ") != g {
+		return fmt.Sprintf("\n got %s\nwant %s", g, strings.Join(w, " "))
+	}
+	return ""
+}
+
+// chunkings are ways to cut bytes in pieces.
+var chunkings = []struct {
+	name string
+	cut  func(s string, piece func(string))
+}{
+	{"whole", func(s string, piece func(string)) { piece(s) }},
+	{"bytes", func(s string, piece func(string)) {
+		for i := range len(s) {
+			piece(s[i : i+1])
+		}
+	}},
+	{"threes", func(s string, piece func(string)) {
+		for c := range slices.Chunk([]byte(s), 3) {
+			piece(string(c))
+		}
+	}},
+	{"forties", func(s string, piece func(string)) {
+		for c := range slices.Chunk([]byte(s), 40) {
+			piece(string(c))
+		}
+	}},
+	{"empty between", func(s string, piece func(string)) {
+		piece("")
+		piece(s)
+		piece("")
+	}},
+}
+
+func feed(l *Ledger, who byte, s string) {
+	if who == 'C' {
+		l.Client([]byte(s))
+	} else {
+		l.Backend([]byte(s))
+	}
+}
+
+func runDialogues(t *testing.T, dialogues []dialogue) {
+	for _, d := range dialogues {
+		t.Run(d.name, func(t *testing.T) {
+			steps := parseDialogue(t, d.script)
+			if steps[len(steps)-1].who != '=' {
+				t.Fatal("the dialogue ends without an expectation")
+			}
+			for _, c := range chunkings {
+				playDialogue(t, steps, c.name, c.cut)
+			}
+			checkAgainstReference(t, steps)
+		})
+	}
+}
+
+func playDialogue(t *testing.T, steps []step, name string, cut func(string, func(string))) {
+	t.Helper()
+	var l Ledger
+	for _, s := range steps {
+		if s.who != '=' {
+			cut(s.bytes, func(p string) { feed(&l, s.who, p) })
+			continue
+		}
+		if diff := compare(s.bytes, l.answers()); diff != "" {
+			t.Errorf("%s, line %d:%s", name, s.lineNo, diff)
+		}
+	}
+}
+
+// checkAgainstReference keeps the reference honest: it has to answer alike.
+func checkAgainstReference(t *testing.T, steps []step) {
+	t.Helper()
+	var r reference
+	for _, s := range steps {
+		if s.who != '=' {
+			r.feed(s.who, s.bytes)
+			continue
+		}
+		if diff := compare(s.bytes, r.answers()); diff != "" {
+			t.Errorf("reference, line %d:%s", s.lineNo, diff)
+		}
+	}
+}

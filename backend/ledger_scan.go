@@ -1,0 +1,98 @@
+package backend
+
+// words is a set of words seen in a client's line, outside of literals.
+type words uint8
+
+const (
+	wordCondstore words = 1 << iota // one that turns CONDSTORE on by being used (RFC 7162 section 3.1)
+	wordContext                     // UPDATE or CONTEXT: updates that go on behind the reply (RFC 5267)
+)
+
+// letterBits is what a letter takes in a packed word: a uint64 holds the last 12.
+const letterBits = 5
+
+// watched are the words looked for, each standing for all words that end in
+// it: MODSEQ for HIGHESTMODSEQ, CHANGEDSINCE for UNCHANGEDSINCE.
+var watched = [...]struct {
+	packed, mask uint64
+	set          words
+}{
+	{packWord("MODSEQ"), maskOf("MODSEQ"), wordCondstore},
+	{packWord("CHANGEDSINCE"), maskOf("CHANGEDSINCE"), wordCondstore},
+	{packWord("CONDSTORE"), maskOf("CONDSTORE"), wordCondstore},
+	{packWord("QRESYNC"), maskOf("QRESYNC"), wordCondstore},
+	{packWord("UPDATE"), maskOf("UPDATE"), wordContext},
+	{packWord("CONTEXT"), maskOf("CONTEXT"), wordContext},
+}
+
+// shortestWatched is what a packed word of six letters is at least.
+const shortestWatched = 1 << (letterBits * (len("MODSEQ") - 1))
+
+func maskOf(word string) uint64 { return 1<<(letterBits*len(word)) - 1 }
+
+func packWord(word string) uint64 {
+	var w uint64
+	for i := range len(word) {
+		w = w<<letterBits | uint64(class[word[i]])
+	}
+	return w
+}
+
+const (
+	classQuote     = 27
+	classBackslash = 28
+)
+
+// class maps letters of either case to 1 to 26, bytes of quoting to their class,
+// all others to 0.
+var class = func() (c [256]uint8) {
+	for i := range uint8(26) {
+		c['A'+i], c['a'+i] = i+1, i+1
+	}
+	c['"'], c['\\'] = classQuote, classBackslash
+	return c
+}()
+
+// scanner looks through the bytes of a client's line, in pieces.
+type scanner struct {
+	word    uint64 // the last letters of the word in progress, packed
+	found   words
+	quoted  bool // inside a quoted string
+	escaped bool // behind a backslash inside a quoted string
+}
+
+func (s *scanner) scan(p []byte) {
+	word, quoted, escaped := s.word, s.quoted, s.escaped
+	for _, b := range p {
+		c := class[b]
+		if c-1 < 26 {
+			word = word<<letterBits | uint64(c)
+			escaped = false
+			continue
+		}
+		if word >= shortestWatched {
+			s.found |= wordsIn(word)
+		}
+		word = 0
+		switch {
+		case escaped:
+			escaped = false
+		case c == classQuote:
+			quoted = !quoted
+		case c == classBackslash:
+			escaped = quoted
+		}
+	}
+	s.word, s.quoted, s.escaped = word, quoted, escaped
+}
+
+// wordsIn gives the watched words that a packed word ends in.
+func wordsIn(word uint64) words {
+	var set words
+	for i := range watched {
+		if word&watched[i].mask == watched[i].packed {
+			set |= watched[i].set
+		}
+	}
+	return set
+}

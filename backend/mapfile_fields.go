@@ -1,0 +1,100 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+func checkMapText(line string) error {
+	if !utf8.ValidString(line) {
+		return errors.New(`not UTF-8: save the file as UTF-8, or write a single byte as \xe9 in double quotes`)
+	}
+	for i := range len(line) {
+		if isControl(line[i]) && line[i] != '\t' {
+			return fmt.Errorf("control byte 0x%02X: remove it", line[i])
+		}
+	}
+	return nil
+}
+
+// mapKey is a line's left side.
+type mapKey struct {
+	kind mapKeyKind
+	text string // the name, the domain without "@", the pattern; "*"
+}
+
+type mapKeyKind int
+
+const (
+	mapExact mapKeyKind = iota
+	mapDomain
+	mapPattern
+	mapDefault
+)
+
+// cutMapKey takes the key from the front of a line.
+func cutMapKey(line string) (mapKey, string, error) {
+	if line[0] == '/' {
+		return cutMapPattern(line)
+	}
+	text, rest, err := cutMapField(line)
+	switch {
+	case err != nil:
+		return mapKey{}, "", err
+	case line[0] == '"':
+		return mapKey{mapExact, text}, rest, nil
+	case text == "*":
+		return mapKey{mapDefault, text}, rest, nil
+	case strings.Contains(text, "*"):
+		return mapKey{}, "", fmt.Errorf(`%s: "*" stands alone, for everybody else: write @example.com for a domain, @.example.com for its subdomains, /^regular expression$/ for more`, quoteShort(text))
+	case strings.HasSuffix(text, ":"):
+		return mapKey{}, "", fmt.Errorf(`%s: leave the ":" out, or put a name that ends in one in "double quotes"`, quoteShort(text))
+	case text[0] == '@':
+		return mapKey{mapDomain, text[1:]}, rest, nil
+	}
+	return mapKey{mapExact, text}, rest, nil
+}
+
+// cutMapPattern takes /pattern/ from the front; \/ is a slash in it.
+func cutMapPattern(line string) (mapKey, string, error) {
+	for i := 1; i < len(line); i++ {
+		switch line[i] {
+		case '\\':
+			i++
+		case '/':
+			if rest := line[i+1:]; rest == "" || rest[0] == ' ' || rest[0] == '\t' {
+				return mapKey{mapPattern, line[1:i]}, rest, nil
+			}
+			return mapKey{}, "", errors.New(`no space behind the "/" that ends the regular expression: write \/ for a slash in it, (?i) at its beginning to ignore case`)
+		}
+	}
+	return mapKey{}, "", errors.New(`the regular expression has no closing "/"`)
+}
+
+// cutMapField takes a bare or quoted field from the front; "" when s has none.
+func cutMapField(s string) (field, rest string, err error) {
+	if s == "" || s[0] == '#' {
+		return "", "", nil
+	}
+	if s[0] != '"' {
+		if i := strings.IndexAny(s, " \t"); i >= 0 {
+			return s[:i], s[i:], nil
+		}
+		return s, "", nil
+	}
+	quoted, err := strconv.QuotedPrefix(s)
+	if err != nil {
+		return "", "", fmt.Errorf(`%s: a quoted text ends in ", holds \" for a quote and \\ for a backslash`, quoteShort(s))
+	}
+	if field, err = strconv.Unquote(quoted); err != nil {
+		return "", "", fmt.Errorf("%s: %w", quoteShort(quoted), err)
+	}
+	rest = s[len(quoted):]
+	if field == "" || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+		return "", "", fmt.Errorf("%s: a quoted text is not empty and has a space behind it", quoteShort(quoted))
+	}
+	return field, rest, nil
+}

@@ -1,0 +1,80 @@
+package backend
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Rewrite changes a user name for one step: authentication, the lookup of the
+// backend, or the backend's login. The zero value changes nothing.
+type Rewrite struct {
+	LowerCase   bool   // A to Z become a to z; other bytes stay
+	StripDomain bool   // cut the name at the last delimiter
+	AddDomain   string // domain for a name without a delimiter; "" adds none
+	Delimiter   string // between name and domain, one or more characters; "" means "@"
+}
+
+// Apply rewrites in perdition's order: strip the domain, add the domain,
+// lower-case. An empty name stays empty, so that a bare "@domain" can't become
+// another domain's nameless user.
+func (r Rewrite) Apply(user string) string {
+	if r.StripDomain {
+		user, _, _ = r.split(user)
+	}
+	if r.AddDomain != "" && user != "" && !strings.Contains(user, r.delimiter()) {
+		user += r.delimiter() + r.AddDomain
+	}
+	if r.LowerCase {
+		user = lowerASCII(user)
+	}
+	return user
+}
+
+// String says what Apply does, in its order.
+func (r Rewrite) String() string {
+	var steps []string
+	if r.StripDomain {
+		steps = append(steps, "strip the domain")
+	}
+	if r.AddDomain != "" {
+		steps = append(steps, "add the domain "+strconv.Quote(r.AddDomain))
+	}
+	if r.LowerCase {
+		steps = append(steps, "lower-case")
+	}
+	if len(steps) == 0 {
+		return "unchanged"
+	}
+	if (r.StripDomain || r.AddDomain != "") && r.delimiter() != "@" {
+		steps = append(steps, "delimiter "+strconv.Quote(r.Delimiter))
+	}
+	return strings.Join(steps, ", ")
+}
+
+func (r Rewrite) delimiter() string {
+	if r.Delimiter == "" {
+		return "@"
+	}
+	return r.Delimiter
+}
+
+// split cuts user at the last delimiter; found is false when there is none.
+func (r Rewrite) split(user string) (name, domain string, found bool) {
+	i := strings.LastIndex(user, r.delimiter())
+	if i < 0 {
+		return user, "", false
+	}
+	return user[:i], user[i+len(r.delimiter()):], true
+}
+
+// lowerASCII lower-cases A to Z only: Unicode's rules make the Kelvin sign a
+// "k" and every invalid byte the same character, so two users would be one.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,155 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// maxUnnamedTargets bounds the Targets that are kept for addresses without a
+// name; the one not used for longest goes first.
+const maxUnnamedTargets = 4096
+
+// A target's name can't look like host:port or user@host.
+var targetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+
+// Resolver turns a target's name or host[:port] into a Target.
+type Resolver func(hostport string) (*Target, error)
+
+// TargetsOptions is what NewTargets makes a Targets of.
+type TargetsOptions struct {
+	Named    []*Target // found by their Name: letters, digits, ".", "_", "-"
+	Template *Target   // settings for addresses that have no name; nil refuses all of them
+	Allow    []Allow   // which of those addresses may be used; empty refuses all of them
+
+	// SelfAddresses are the proxy's own listeners: never a backend. An
+	// unspecified address (0.0.0.0, ::) stands for every address that this
+	// machine has when NewTargets is called.
+	SelfAddresses []netip.AddrPort
+}
+
+// Targets knows every backend that may be used: the named ones, and the
+// addresses that the allow-list permits. It is safe for concurrent use.
+type Targets struct {
+	named    map[string]*Target
+	template *Target
+	allow    []Allow
+	self     selfAddresses
+	unnamed  *lru.Cache[string, *Target] // by canonical host:port
+}
+
+// NewTargets checks the options and returns all errors at once (errors.Join).
+func NewTargets(o TargetsOptions) (*Targets, error) {
+	self, err := newSelfAddresses(o.SelfAddresses)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := lru.New[string, *Target](maxUnnamedTargets)
+	if err != nil {
+		return nil, fmt.Errorf("cache of unnamed targets: %w", err)
+	}
+	t := &Targets{named: make(map[string]*Target), template: o.Template, allow: o.Allow, self: self, unnamed: cache}
+	var errs []error
+	for _, target := range o.Named {
+		errs = append(errs, t.add(target))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Targets) add(target *Target) error {
+	if !targetName.MatchString(target.Name) {
+		return fmt.Errorf("target %s: a name is 1 to 255 letters, digits, '.', '_' or '-' and begins with a letter or digit",
+			quoteShort(target.Name))
+	}
+	if _, ok := t.named[target.Name]; ok {
+		return fmt.Errorf("target %q is defined twice: rename one", target.Name)
+	}
+	if len(target.Addresses) == 0 {
+		return fmt.Errorf("target %q has no address: give it at least one host:port", target.Name)
+	}
+	t.named[target.Name] = target
+	for _, address := range target.Addresses {
+		if ap, err := netip.ParseAddrPort(address); err == nil && t.self.contains(ap) {
+			return fmt.Errorf("target %q: %s is this proxy's own listener: give the backend's address", target.Name, address)
+		}
+	}
+	return nil
+}
+
+// Resolve is a Resolver. A target's name wins; anything else is host,
+// host:port, [IPv6], [IPv6]:port or a bare IPv6 address, must be in the
+// allow-list, and gets a copy of the template. Without a port it means 143, or
+// 993 when the template's TLS is implicit. Resolve asks no DNS: it lets a host
+// name through only when the allow-list holds that very name. The same address
+// gives the same *Target for as long as it is in use.
+func (t *Targets) Resolve(hostport string) (*Target, error) {
+	if target, ok := t.named[hostport]; ok {
+		return target, nil
+	}
+	e, err := parseEndpoint(hostport, t.defaultPort())
+	if err == nil {
+		err = t.permit(e)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", quoteShort(hostport), err)
+	}
+	return t.fromTemplate(e.String()), nil
+}
+
+func (t *Targets) defaultPort() uint16 {
+	if t.template != nil && t.template.TLS == TLSImplicit {
+		return 993
+	}
+	return 143
+}
+
+// permit refuses an address that a route must not lead to.
+func (t *Targets) permit(e endpoint) error {
+	if why := inRange(neverBackend, e.ip); why != "" {
+		return fmt.Errorf("%s is never a backend: %s", e.ip, why)
+	}
+	if e.ip.IsValid() && t.self.contains(netip.AddrPortFrom(e.ip, e.port)) {
+		return errors.New("this is the proxy's own listener")
+	}
+	if t.template != nil {
+		for _, a := range t.allow {
+			if a.permits(e) {
+				return nil
+			}
+		}
+	}
+	return t.notPermitted(e)
+}
+
+// notPermitted says why e is not in the allow-list, and what to do.
+func (t *Targets) notPermitted(e endpoint) error {
+	if _, ok := t.named[e.host]; ok {
+		return fmt.Errorf("%s is not permitted: write the target's name, %q, without a port", e, e.host)
+	}
+	if t.template == nil {
+		return errors.New("there is no target of that name, and addresses without a name are not configured")
+	}
+	if why := inRange(narrowOnly, e.ip); why != "" {
+		return fmt.Errorf("%s is not permitted: %s; the allow-list must hold it by a prefix inside that range", e, why)
+	}
+	return fmt.Errorf("%s is neither a target's name nor in the allow-list: add it there if it is a backend of yours", e)
+}
+
+// fromTemplate keeps one Target for each address, however many ask at once.
+func (t *Targets) fromTemplate(address string) *Target {
+	if target, ok := t.unnamed.Get(address); ok {
+		return target
+	}
+	target := *t.template
+	target.Name, target.Addresses = address, []string{address}
+	if earlier, ok, _ := t.unnamed.PeekOrAdd(address, &target); ok {
+		return earlier
+	}
+	return &target
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+func checkTargetNames(all []targetConfig, r *report) {
+	names := map[string]int{}
+	for i := range all {
+		checkName(all[i].Place, all[i].Name, "targets", names, r)
+	}
+}
+
+func checkTarget(t *targetConfig, r *report) {
+	for i, address := range t.Addresses {
+		t.Addresses[i] = withPort(address, t.TLS)
+		if err := checkHostPort(t.Addresses[i], false); err != "" {
+			r.errorf(t.Place, "addresses", `write host:port, such as "imap1.example.org:993" or "[2001:db8::1]:143"`, "%q: %s", address, err)
+		}
+	}
+	checkTargetTLS(t, r)
+	checkMaster(t, r)
+}
+
+// withPort adds the port that belongs to the TLS mode when there is none.
+func withPort(address, tls string) string {
+	port := ":143"
+	if tls == "implicit" {
+		port = ":993"
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
+		if addr.Is6() {
+			return "[" + addr.String() + "]" + port
+		}
+		return address + port
+	}
+	if strings.Contains(address, ":") {
+		return address
+	}
+	return address + port
+}
+
+func checkTargetTLS(t *targetConfig, r *report) {
+	at := t.Place
+	if t.TLS == "off" {
+		for _, key := range []string{"server_name", "ca", "verify", "min_tls", "tls_timeout"} {
+			if at.has(key) {
+				r.errorf(at, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
+			}
+		}
+		checkPlainLogin(t, r)
+		return
+	}
+	if at.has("plain_login") {
+		r.errorf(at, "plain_login", `remove it, or write tls = "off"`, "not used with tls = %q: no password goes out before TLS", t.TLS)
+	}
+	if !t.Verify {
+		r.warnf(at, "verify", "name the backend's authority with ca instead",
+			"the certificate of the target %q is not verified: anybody in between can read and change everything", t.Name)
+		if at.has("ca") || at.has("server_name") {
+			r.errorf(at, "verify", "remove verify = false, or ca and server_name", "false, so that ca and server_name have no effect")
+		}
+	}
+}
+
+// checkPlainLogin demands that passwords in clear are wanted.
+func checkPlainLogin(t *targetConfig, r *report) {
+	outside := slices.ContainsFunc(t.Addresses, func(a string) bool { return !isLoopback(a) })
+	switch {
+	case t.PlainLogin && outside:
+		r.warnf(t.Place, "plain_login", "use TLS to the backend",
+			"passwords go to the target %q without TLS: whoever sees the network reads them", t.Name)
+	case outside:
+		r.errorf(t.Place, "tls", `write tls = "starttls" or "implicit", or plain_login = true`,
+			`"off", and the target %q is not on this machine: passwords would go there without TLS`, t.Name)
+	}
+}
+
+func checkMaster(t *targetConfig, r *report) {
+	switch {
+	case t.MasterUser != "" && t.MasterFile == "":
+		r.errorf(t.Place, "master_user", "name its password's file with master_password_file", "has no password")
+	case t.MasterUser == "" && t.MasterFile != "":
+		r.errorf(t.Place, "master_password_file", "write master_user too", "there is no master_user")
+	}
+}
+
+func checkRoute(c *config, r *report) {
+	route := &c.Route
+	checkRouteKeys(route, c.Auth.Type, r)
+	for key, name := range map[string]string{"target": route.Target, "template": route.Template} {
+		defined := slices.ContainsFunc(c.Targets, func(t targetConfig) bool { return t.Name == name })
+		if name != "" && !defined {
+			r.errorf(route.Place, key, "write a [[target]] with this name, or name one of "+targetNames(c.Targets), "there is no target %q", name)
+		}
+	}
+	if len(route.Allow) > 0 && route.Template == "" {
+		r.errorf(route.Place, "template", "name the target whose settings they take", "missing, and allow names addresses")
+	}
+	if route.Template != "" && len(route.Allow) == 0 {
+		r.errorf(route.Place, "allow", `write, for example, allow = ["10.0.0.0/24:993"], or remove template`, "missing, and there is a template")
+	}
+}
+
+// checkRouteKeys reports what a type of route needs and what it does not use.
+func checkRouteKeys(route *routeConfig, authType string, r *report) {
+	at := route.Place
+	unused := func(keys ...string) {
+		for _, key := range keys {
+			if at.has(key) {
+				r.errorf(at, key, "remove it, or write another type", "not used with type = %q", route.Type)
+			}
+		}
+	}
+	switch route.Type {
+	case "fixed":
+		if route.Target == "" {
+			r.errorf(at, "target", "name a target", `missing, and type is "fixed"`)
+		}
+		unused("file", "allow", "template")
+	case "map":
+		if route.File == "" {
+			r.errorf(at, "file", "name the map", `missing, and type is "map"`)
+		}
+		unused("target")
+	case "auth":
+		if authType == "passthrough" {
+			r.errorf(at, "type", `write "fixed" or "map", or another auth.type`, `"auth", and auth.type is "passthrough", which names no backend`)
+		}
+		if route.Target != "" && route.File != "" {
+			r.errorf(at, "file", "keep one of them", "there are both target and file for users whose answer names no backend")
+		}
+	}
+}
+
+func targetNames(all []targetConfig) string {
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
+	return quoteAll(names)
+}

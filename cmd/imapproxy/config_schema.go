@@ -1,0 +1,99 @@
+package main
+
+import "time"
+
+// The structs of this file and of config_target.go are the schema of the
+// configuration file. One set of tags drives the decoding, `imapproxy config`
+// and the reference in docs/configuration.md:
+//
+//	key      the key in the file
+//	doc      what it is for, one or two sentences
+//	default  the value when the key is absent, as text
+//	min, max bounds, inclusive
+//	enum     the words that are allowed, separated by "|"
+//	required "yes" when the key must be written
+//	example  the value that `imapproxy config` prints instead of the default
+//	print    "no" when `imapproxy config` prints the key as a comment
+
+// config is a whole configuration file.
+type config struct {
+	Place     place
+	Hostname  string           `key:"hostname" doc:"The name in the greeting and in BYE texts. Without it: the name of the machine." example:"imap.example.org"`
+	Log       logConfig        `key:"log" doc:"The log, written to standard error."`
+	Listeners []listenerConfig `key:"listener" doc:"An address that clients connect to. Write the section once for each." required:"yes"`
+	Limits    limitsConfig     `key:"limits" doc:"The limits of a session and of the process."`
+	Auth      authConfig       `key:"auth" doc:"Who may log in." required:"yes"`
+	Rewrite   rewritesConfig   `key:"rewrite" doc:"How the user's name is rewritten, one section for each step. The order within a step: strip_domain, add_domain, lower_case."`
+	Route     routeConfig      `key:"route" doc:"Which backend a user belongs to." required:"yes"`
+	Targets   []targetConfig   `key:"target" doc:"A backend: where it is and how it is spoken to. Write the section once for each." required:"yes"`
+}
+
+// logConfig is the section [log].
+type logConfig struct {
+	Place  place
+	Level  string `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
+	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere." default:"auto" enum:"auto|json|console"`
+}
+
+// listenerConfig is a section [[listener]].
+type listenerConfig struct {
+	Place       place
+	Name        string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
+	Address     string   `key:"address" doc:"host:port to listen on. Without a host: every address of the machine." required:"yes" example:":143"`
+	TLS         string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
+	Certificate filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Read again on SIGHUP." example:"tls/imap.crt"`
+	Key         filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
+	MinTLS      string   `key:"min_tls" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`
+	Insecure    bool     `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
+}
+
+// limitsConfig is the section [limits].
+type limitsConfig struct {
+	Place        place
+	Login        time.Duration `key:"login_timeout" doc:"From accepted to logged in. What the client sends does not extend it." default:"60s" min:"5s" max:"10m"`
+	Idle         time.Duration `key:"session_idle_timeout" doc:"How long a session may be silent in both directions. RFC 3501 5.4 and IDLE (RFC 2177) need 30 minutes." default:"35m" min:"30m" max:"168h"`
+	HalfClose    time.Duration `key:"half_close_timeout" doc:"How long one side may go on sending after the other has closed." default:"30s" min:"1s" max:"10m"`
+	Drain        time.Duration `key:"drain_timeout" doc:"How long sessions may take to reach a safe point after SIGTERM before they are cut." default:"30s" min:"1s" max:"24h"`
+	Bye          time.Duration `key:"bye_timeout" doc:"How long a client may take to read its BYE and to close." default:"2s" min:"100ms" max:"10s"`
+	BadCommands  int           `key:"bad_commands" doc:"How many commands before the login may be wrong; the connection is closed at the last." default:"3" min:"1" max:"100"`
+	FailedLogins int           `key:"failed_logins" doc:"How many logins on one connection may be refused; it is closed at the last." default:"5" min:"1" max:"100"`
+	Sessions     int           `key:"sessions" doc:"How many sessions there may be at once, logged in or not. Each needs two descriptors." default:"10000" min:"1" max:"1000000"`
+	ProxyTTL     int           `key:"proxy_ttl" doc:"How many proxies may follow each other (x-proxy-ttl of ID); a login that has used them up is refused as a loop." default:"5" min:"1" max:"32"`
+}
+
+// authConfig is the section [auth].
+type authConfig struct {
+	Place place
+	Type  string     `key:"type" doc:"file checks passwords against a file of hashes; passthrough lets the backend judge; http asks a server in the way of nginx's auth_http." required:"yes" enum:"file|passthrough|http" example:"file"`
+	File  filePath   `key:"file" doc:"The file of users for type file; imapproxy passwd makes its lines. Read again on SIGHUP." example:"users"`
+	HTTP  httpConfig `key:"http" doc:"The server for type http." print:"no"`
+}
+
+// httpConfig is the section [auth.http].
+type httpConfig struct {
+	Place          place
+	URL            string            `key:"url" doc:"Where to ask; http or https. Passwords travel in the request, so that http is for this machine only." example:"http://127.0.0.1:9000/auth"`
+	Timeout        time.Duration     `key:"timeout" doc:"How long one question may take, connecting included." default:"10s" min:"100ms" max:"60s"`
+	Headers        map[string]string `key:"headers" doc:"Headers added to each request, such as a key of the service." example:"{ X-Auth-Key = \"secret\" }"`
+	CA             filePath          `key:"ca" doc:"PEM file with the authorities that are trusted for https instead of the system's." example:"tls/auth-ca.pem"`
+	Insecure       bool              `key:"insecure" doc:"Allow an http URL to another machine. Weakens: whoever sees the network reads the passwords." default:"false"`
+	MaxConnections int               `key:"max_connections" doc:"How many questions may be under way at once; more wait." default:"32" min:"1" max:"10000"`
+	ServerOptional bool              `key:"server_optional" doc:"Take an answer without Auth-Server, and let [route] choose the backend." default:"false"`
+}
+
+// rewritesConfig is the section [rewrite].
+type rewritesConfig struct {
+	Place   place
+	Auth    rewriteConfig `key:"auth" doc:"The name as it is authenticated."`
+	Lookup  rewriteConfig `key:"lookup" doc:"The name as it is looked up in the map. It does not change the name for the backend."`
+	Backend rewriteConfig `key:"backend" doc:"The name as it is sent to the backend."`
+}
+
+// rewriteConfig is one step of rewriting.
+type rewriteConfig struct {
+	Place       place
+	StripDomain bool   `key:"strip_domain" doc:"Remove the last delimiter and what follows it." default:"false"`
+	AddDomain   string `key:"add_domain" doc:"The domain to add to a name that has no delimiter." example:"example.org" print:"no"`
+	LowerCase   bool   `key:"lower_case" doc:"Change ASCII capitals to small letters." default:"false"`
+	Delimiter   string `key:"delimiter" doc:"What stands between the name and the domain; the last one counts." default:"@"`
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runIn runs the program in a folder and gives its exit code and both outputs.
+func runIn(t *testing.T, folder, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Chdir(folder)
+	var out, errs bytes.Buffer
+	code = run(args, strings.NewReader(stdin), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// TestConfigFiles runs check over testdata/config and compares all that it
+// prints with the text beside each file.
+func TestConfigFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/config/*.toml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d configurations, error %v", len(files), err)
+	}
+	home, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(strings.TrimSuffix(name, ".toml"), func(t *testing.T) {
+			folder := siteFolder(t)
+			mustWrite(t, filepath.Join(folder, name), mustRead(t, file))
+			code, stdout, stderr := runIn(t, folder, "", "check", "--config", name)
+			if good := !strings.HasPrefix(name, "bad_"); good != (code == exitOK) {
+				t.Errorf("exit code %d", code)
+			}
+			compareFile(t, filepath.Join(home, strings.TrimSuffix(file, ".toml")+".txt"), stderr+stdout)
+		})
+	}
+}
+
+// compareFile compares with a file, or rewrites it with -update.
+func compareFile(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		mustWrite(t, file, got)
+		return
+	}
+	if want := mustRead(t, file); got != want {
+		t.Errorf("got\n%s\nwant (%s)\n%s", got, filepath.Base(file), want)
+	}
+}
+
+// TestFindingsNameFileLineRemedy holds every message of the bad configurations
+// to the promised form.
+func TestFindingsNameFileLineRemedy(t *testing.T) {
+	files, err := filepath.Glob("testdata/config/*.txt")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d outputs, error %v", len(files), err)
+	}
+	form := regexp.MustCompile(`^[\w.]+\.toml:[1-9]\d*: (error|warning): [\w.]+: .+[^.]$`)
+	summary := regexp.MustCompile(`^(imapproxy: \w+\.toml: [1-9]\d* error\(s\)|\w+\.toml: ok)$`)
+	for _, file := range files {
+		lines := strings.Split(strings.TrimSuffix(mustRead(t, file), "\n"), "\n")
+		for i, line := range lines {
+			want := form
+			if i == len(lines)-1 {
+				want = summary
+			}
+			if !want.MatchString(line) {
+				t.Errorf("%s:%d: %s", filepath.Base(file), i+1, line)
+			}
+		}
+	}
+}
+
+// TestDecodedValues looks at what a full file becomes.
+func TestDecodedValues(t *testing.T) {
+	folder := siteFolder(t)
+	name := filepath.Join(folder, "full.toml")
+	mustWrite(t, name, mustRead(t, "testdata/config/good_full.toml"))
+	c, r := loadConfig(name)
+	if r.failed() {
+		t.Fatal(r.findings)
+	}
+	tests := []struct {
+		what      string
+		got, want any
+	}{
+		{"hostname", c.Hostname, "imap.example.org"},
+		{"log.level", c.Log.Level, "debug"},
+		{"listeners", len(c.Listeners), 2},
+		{"listener key", c.Listeners[1].Key, filePath(filepath.Join(folder, "tls/imap.key"))},
+		{"listener min_tls", []string{c.Listeners[0].MinTLS, c.Listeners[1].MinTLS}, []string{"1.3", "1.2"}},
+		{"limits login", c.Limits.Login, 90 * time.Second},
+		{"limits idle", c.Limits.Idle, time.Hour},
+		{"sessions", c.Limits.Sessions, 500},
+		{"headers", c.Auth.HTTP.Headers, map[string]string{"X-Auth-Key": "abc", "X-Site": "one"}},
+		{"server_optional", c.Auth.HTTP.ServerOptional, true},
+		{"rewrite lookup", rewriteOf(c.Rewrite.Lookup).Apply("a+at+b"), "a"},
+		{"allow", c.Route.Allow, []string{"10.0.0.0/24:993", "imap9.example.org:993"}},
+		{"verify default", c.Targets[1].Verify, true},
+		{"forward_id", []bool{c.Targets[0].ForwardID, c.Targets[1].ForwardID}, []bool{false, true}},
+		{"connect limits", []time.Duration{c.Targets[0].ConnectLimit, c.Targets[1].ConnectLimit}, []time.Duration{5 * time.Second, 2 * time.Second}},
+		{"place", c.Targets[1].Place.line("server_name"), 68},
+	}
+	for _, tt := range tests {
+		if !reflect.DeepEqual(tt.got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.what, tt.got, tt.want)
+		}
+	}
+}
+
+func TestConfigFileItself(t *testing.T) {
+	folder := t.TempDir()
+	huge := filepath.Join(folder, "huge.toml")
+	mustWrite(t, huge, strings.Repeat("#\n", maxConfigBytes/2+1))
+	tests := map[string]string{
+		filepath.Join(folder, "missing.toml"): "no such file",
+		folder:                                "is a directory",
+		huge:                                  "longer than",
+	}
+	for file, want := range tests {
+		code, _, stderr := runIn(t, folder, "", "check", "--config", file)
+		if code != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("%s: code %d, %q lacks %q", file, code, stderr, want)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"imapproxy/backend"
+	"imapproxy/imapproxy"
+)
+
+// daemon is a running proxy: the server, its listening sockets, and the
+// generation of the configuration that is in force.
+type daemon struct {
+	log     zerolog.Logger
+	load    func() (*generation, *report)
+	current *generation
+	server  *imapproxy.Server
+	sockets map[string]net.Listener // by the listener's name
+	serving sync.WaitGroup
+	failed  chan error // a listener that ended by itself
+}
+
+func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger) *daemon {
+	dialer := &backend.Dialer{Clock: backend.SystemClock{}}
+	return &daemon{
+		log: log, load: load, current: g, server: imapproxy.New(g.Settings, dialer, log),
+		sockets: map[string]net.Listener{}, failed: make(chan error, 1),
+	}
+}
+
+// start opens every listener of the configuration, or none.
+func (d *daemon) start() error {
+	opened, err := openListeners(d.current.Config.Listeners, nil)
+	if err != nil {
+		return err
+	}
+	d.adopt(opened)
+	return nil
+}
+
+// openListeners opens the listeners that are not among those kept. On an error
+// it closes again what it has opened.
+func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (map[string]net.Listener, error) {
+	opened := map[string]net.Listener{}
+	var problems error
+	for i := range listeners {
+		l := &listeners[i]
+		if kept[l.Name] != nil {
+			continue
+		}
+		ln, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w", l.Name, l.Address, err))
+			continue
+		}
+		opened[l.Name] = ln
+	}
+	if problems != nil {
+		for _, ln := range opened {
+			_ = ln.Close()
+		}
+		return nil, problems
+	}
+	return opened, nil
+}
+
+// adopt serves listeners that have been opened.
+func (d *daemon) adopt(opened map[string]net.Listener) {
+	for name, ln := range opened {
+		d.sockets[name] = ln
+		d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("listening")
+		d.serving.Add(1)
+		go d.serve(ln, name)
+	}
+}
+
+func (d *daemon) serve(ln net.Listener, name string) {
+	defer d.serving.Done()
+	if err := d.server.Serve(ln, name); err != nil && !errors.Is(err, imapproxy.ErrClosed) {
+		select {
+		case d.failed <- fmt.Errorf("listener %s: %w", name, err):
+		default:
+		}
+	}
+}
+
+// run serves until a signal ends it: SIGHUP reloads, the first SIGTERM or
+// SIGINT drains, the second cuts. It returns the exit code.
+func (d *daemon) run(signals <-chan os.Signal) int {
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return d.drain(s, signals)
+			}
+			d.reload()
+		case err := <-d.failed:
+			d.log.Error().Err(err).Msg("a listener ended")
+			d.drain(syscall.SIGTERM, signals)
+			return exitFailed
+		}
+	}
+}
+
+// drain ends the sessions at safe points; another signal cuts what is left.
+func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
+	d.log.Info().Stringer("signal", s).Int("sessions", d.server.Sessions()).
+		Dur("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
+	ctx, cut := context.WithCancelCause(context.Background())
+	defer cut(nil)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case s := <-signals:
+				if s != syscall.SIGHUP {
+					cut(fmt.Errorf("a second signal: %v", s))
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	err := d.server.Drain(ctx)
+	cut(nil)
+	<-over
+	d.serving.Wait()
+	var left *imapproxy.CutError
+	if errors.As(err, &left) {
+		d.log.Warn().Int("sessions", left.Sessions).AnErr("why", left.Cause).Msg("sessions were cut")
+	}
+	d.log.Info().Msg("ended")
+	return exitOK
+}
+
+// reload puts a new generation in force for new clients. A bad one changes
+// nothing. Running sessions keep theirs.
+func (d *daemon) reload() {
+	g, r := d.load()
+	for _, f := range r.sorted() {
+		e := d.log.Warn()
+		if f.Severity == isError {
+			e = d.log.Error()
+		}
+		e.Str("finding", f.String()).Msg("configuration")
+	}
+	if r.failed() || g == nil {
+		d.log.Error().Msg("not reloaded: the configuration has errors; nothing has changed")
+		return
+	}
+	if err := d.swapListeners(g); err != nil {
+		g.close()
+		d.log.Error().Err(err).Msg("not reloaded: nothing has changed")
+		return
+	}
+	d.current.close()
+	d.current = g
+	d.log.Info().Msg("reloaded; running sessions keep the settings they began with")
+}
+
+// swapListeners opens what is new and closes what is gone. Whoever waits in
+// the backlog of a listener that stays is not disturbed.
+func (d *daemon) swapListeners(g *generation) error {
+	old := map[string]string{}
+	for _, l := range d.current.Config.Listeners {
+		old[l.Name] = l.Address
+	}
+	kept := map[string]net.Listener{}
+	for _, l := range g.Config.Listeners {
+		if old[l.Name] == l.Address {
+			kept[l.Name] = d.sockets[l.Name]
+		}
+	}
+	opened, err := openListeners(g.Config.Listeners, kept)
+	if err != nil {
+		return err
+	}
+	d.server.Reload(g.Settings)
+	for name, ln := range d.sockets {
+		if kept[name] == nil {
+			d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("no longer listening")
+			_ = ln.Close()
+			delete(d.sockets, name)
+		}
+	}
+	d.adopt(opened)
+	return nil
+}
+
+// logFlushLimit is how long the last lines of the log may take to get out.
+const logFlushLimit = 2 * time.Second

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"text/template"
+
+	"imapproxy/auth"
+)
+
+func demoCommand() command {
+	return command{
+		name:    "demo",
+		summary: "runs the proxy in front of two backends in memory, to try it out",
+		details: `
+Nothing is installed and nothing is kept: the backends, their mail, the users,
+the certificate and the configuration are made at the start, in a temporary
+folder that is removed at the end. Ctrl-C ends it.`,
+		setup: func(fs *flag.FlagSet) func(*program, []string) int {
+			o := demoOptions{}
+			fs.StringVar(&o.plain, "plain", "127.0.0.1:1143", "`HOST:PORT` for STARTTLS")
+			fs.StringVar(&o.tls, "tls", "127.0.0.1:1993", "`HOST:PORT` for TLS")
+			return func(p *program, _ []string) int { return p.demo(o) }
+		},
+	}
+}
+
+type demoOptions struct{ plain, tls string }
+
+// demoUser is somebody who can log in. The password is the demo's, for all to
+// read.
+type demoUser struct {
+	name, password, backend string
+}
+
+func demoUsers() []demoUser {
+	return []demoUser{
+		{"alice", "wonderland", "one"},
+		{"bob", "builder", "two"},
+	}
+}
+
+func (p *program) demo(o demoOptions) (code int) {
+	dir, err := os.MkdirTemp("", "imapproxy-demo-")
+	if err != nil {
+		return p.failure("%v", err)
+	}
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			code = p.failure("%v", err)
+		}
+	}()
+	backends, err := startDemoBackends(demoUsers())
+	if err != nil {
+		return p.failure("%v", err)
+	}
+	defer backends.close()
+	file, err := writeDemo(dir, o, backends)
+	if err != nil {
+		return p.failure("%v", err)
+	}
+	load := func() (*generation, *report) { return loadGeneration(file) }
+	g, r := load()
+	r.print(p.stderr)
+	if r.failed() {
+		return exitFailed
+	}
+	return p.runDaemon(g, load, func(d *daemon) { p.demoWelcome(dir, d) })
+}
+
+// demoConfig is what a person would write for two backends on one machine.
+var demoConfig = template.Must(template.New("demo").Parse(`hostname = "demo.example"
+
+[[listener]]
+name = "imap"
+address = "{{.Plain}}"
+tls = "starttls"
+certificate = "cert.pem"
+key = "key.pem"
+
+[[listener]]
+name = "imaps"
+address = "{{.TLS}}"
+tls = "implicit"
+certificate = "cert.pem"
+key = "key.pem"
+
+[limits]
+drain_timeout = "1s"
+
+[auth]
+type = "file"
+file = "users"
+
+[route]
+type = "map"
+file = "map"
+{{range $name, $address := .Backends}}
+[[target]]
+name = "{{$name}}"
+addresses = ["{{$address}}"]
+tls = "off"
+{{end}}`))
+
+// writeDemo writes a configuration with its files and returns its name.
+func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
+	var users, routes string
+	for _, u := range demoUsers() {
+		hash, err := auth.HashPassword(auth.Secret(u.password), "argon2id")
+		if err != nil {
+			return "", err
+		}
+		users += u.name + ":" + hash + "\n"
+		routes += u.name + " " + u.backend + "\n"
+	}
+	cert, key, err := selfSigned("localhost", net.IPv4(127, 0, 0, 1), net.IPv6loopback)
+	if err != nil {
+		return "", err
+	}
+	config := filepath.Join(dir, "imapproxy.toml")
+	f, err := os.OpenFile(config, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	err = demoConfig.Execute(f, map[string]any{"Plain": o.plain, "TLS": o.tls, "Backends": b.addresses})
+	err = errors.Join(err, f.Close())
+	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert), "key.pem": string(key)} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return config, err
+}
+
+// demoWelcome tells who can log in, and three ways to.
+func (p *program) demoWelcome(dir string, d *daemon) {
+	plain, tls := d.sockets["imap"].Addr(), d.sockets["imaps"].Addr()
+	ca := filepath.Join(dir, "cert.pem")
+	w := p.stdout
+	_, _ = fmt.Fprintf(w, "imapproxy demo: STARTTLS on %s, TLS on %s\n\nWho can log in:\n", plain, tls)
+	for _, u := range demoUsers() {
+		_, _ = fmt.Fprintf(w, "  user %-6s password %-11s whose mail is on backend %s\n", u.name, u.password, u.backend)
+	}
+	_, _ = fmt.Fprintf(w, `
+Paste into another terminal:
+  curl --cacert %[1]s --user alice:wonderland 'imaps://%[3]s/INBOX;MAILINDEX=1'
+  curl --cacert %[1]s --ssl-reqd --user bob:builder 'imap://%[2]s/INBOX;MAILINDEX=1'
+  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
+
+The configuration is %[4]s. Ctrl-C ends the demo.
+`, ca, plain, tls, filepath.Join(dir, "imapproxy.toml"))
+}

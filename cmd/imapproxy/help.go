@@ -1,0 +1,79 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// overview lists the commands.
+func (p *program) overview(w io.Writer) {
+	var b strings.Builder
+	b.WriteString("imapproxy is an IMAP proxy that closes what it opens.\n\nusage: imapproxy COMMAND [flags]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-14s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+	}
+	b.WriteString("  help COMMAND   says more about a command, as COMMAND --help does\n\n")
+	b.WriteString("Exit codes: 0 fine, 1 failed, 2 wrong usage.\n")
+	_, _ = io.WriteString(w, b.String())
+}
+
+// help answers `imapproxy help [COMMAND]`.
+func (p *program) help(args []string) int {
+	switch len(args) {
+	case 0:
+		p.overview(p.stdout)
+		return exitOK
+	case 1:
+		c, ok := findCommand(args[0])
+		if !ok {
+			return p.wrongUsage("there is no command " + quote(args[0]) + "; `imapproxy help` lists them")
+		}
+		c.usage(p.stdout)
+		return exitOK
+	}
+	return p.wrongUsage("help takes one command")
+}
+
+// line is the usage in one line.
+func (c command) line() string {
+	line := "imapproxy " + c.name
+	if c.args != "" {
+		line += " " + c.args
+	}
+	if len(c.flags()) > 0 {
+		line += " [flags]"
+	}
+	return line
+}
+
+// flags lists the command's flags.
+func (c command) flags() []*flag.Flag {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	c.setup(fs)
+	var list []*flag.Flag
+	fs.VisitAll(func(f *flag.Flag) { list = append(list, f) })
+	return list
+}
+
+// usage is what --help prints.
+func (c command) usage(w io.Writer) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s\n\n%s: %s.\n", c.line(), c.name, c.summary)
+	if c.details != "" {
+		b.WriteString("\n" + strings.TrimSpace(c.details) + "\n")
+	}
+	for i, f := range c.flags() {
+		if i == 0 {
+			b.WriteString("\nFlags:\n")
+		}
+		value, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(&b, "  %-22s %s", strings.TrimSpace("--"+f.Name+" "+value), text)
+		if f.DefValue != "" && f.DefValue != "false" {
+			fmt.Fprintf(&b, " (without it: %s)", f.DefValue)
+		}
+		b.WriteString("\n")
+	}
+	_, _ = io.WriteString(w, b.String())
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+)
+
+// logQueue is how many lines wait for a slow reader; at about 600 bytes a line
+// that is 2.5 MB.
+const logQueue = 4096
+
+// newLogger makes the log that the configuration asks for. The writer must be
+// closed at the end, so that the last lines get out.
+func newLogger(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	w := newLogWriter(logFormat(c.Format, out), logQueue)
+	return zerolog.New(w).Level(level).Hook(logTime{}), w
+}
+
+// logFormat puts the format for people in front of a terminal. It stands behind
+// the queue, so that a slow terminal costs the sessions nothing.
+func logFormat(format string, out io.Writer) io.Writer {
+	onTerminal := isTerminal(out)
+	if format == "json" || (format != "console" && !onTerminal) {
+		return out
+	}
+	return zerolog.ConsoleWriter{Out: out, NoColor: !onTerminal, TimeFormat: "15:04:05.000"}
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// logTime stamps each line; zerolog's own stamp has a format that is global.
+type logTime struct{}
+
+const logTimeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// Run implements zerolog.Hook.
+func (logTime) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(logTimeFormat))
+}
+
+// logWriter never blocks: a log reader that is stuck must not stall a session.
+// What does not fit into the queue is dropped, counted, and reported in a line
+// of its own as soon as there is room. It is safe for concurrent use.
+type logWriter struct {
+	out     io.Writer
+	lines   chan []byte
+	stop    chan struct{}
+	stopped chan struct{}
+	dropped atomic.Int64
+	closed  atomic.Bool
+}
+
+func newLogWriter(out io.Writer, queue int) *logWriter {
+	w := &logWriter{out: out, lines: make(chan []byte, queue), stop: make(chan struct{}), stopped: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Write takes one line; it never fails and never waits.
+func (w *logWriter) Write(line []byte) (int, error) {
+	kept := append([]byte(nil), line...) // zerolog uses its buffer again
+	if w.closed.Load() {
+		w.dropped.Add(1)
+		return len(line), nil
+	}
+	select {
+	case w.lines <- kept:
+	default:
+		w.dropped.Add(1)
+	}
+	return len(line), nil
+}
+
+// Close writes what is queued and ends the writer's goroutine. It gives up
+// after limit, when the reader takes nothing; then the error says how many
+// lines are lost.
+func (w *logWriter) Close(limit time.Duration) error {
+	if !w.closed.Swap(true) {
+		close(w.stop)
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-w.stopped:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("the log's reader takes nothing: %d lines are lost", int64(len(w.lines))+w.dropped.Load())
+	}
+}
+
+func (w *logWriter) run() {
+	defer close(w.stopped)
+	for {
+		select {
+		case line := <-w.lines:
+			w.write(line)
+		case <-w.stop:
+			w.flush()
+			return
+		}
+	}
+}
+
+// flush writes what is queued when the end has come.
+func (w *logWriter) flush() {
+	for {
+		select {
+		case line := <-w.lines:
+			w.write(line)
+		default:
+			w.reportDropped()
+			return
+		}
+	}
+}
+
+// write hands a line on. There is nobody to tell that the log can't be written.
+func (w *logWriter) write(line []byte) {
+	w.reportDropped()
+	_, _ = w.out.Write(line)
+}
+
+func (w *logWriter) reportDropped() {
+	if n := w.dropped.Swap(0); n > 0 {
+		_, _ = fmt.Fprintf(w.out, `{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+"\n",
+			n, time.Now().UTC().Format(logTimeFormat))
+	}
+}

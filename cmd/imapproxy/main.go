@@ -1,0 +1,131 @@
+// Command imapproxy is an IMAP proxy: it authenticates clients, routes each to
+// a backend, relays between them, and leaves no backend socket behind. `imapproxy
+// help` lists what it can do.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// program is what a command has of the world around it.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// command is a subcommand.
+type command struct {
+	name    string
+	args    string // its arguments in words, all of them required; "" for none
+	summary string // one line
+	details string // what --help says beneath the usage
+	// setup defines the flags and returns what to do once they are parsed; the
+	// result is the exit code.
+	setup func(fs *flag.FlagSet) func(p *program, args []string) int
+}
+
+// commands is the table of all subcommands, in the order of the help.
+func commands() []command {
+	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(), probeCommand(), versionCommand()}
+}
+
+// run is the program without its exit.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{stdin, stdout, stderr}
+	if len(args) == 0 {
+		p.overview(stderr)
+		return exitUsage
+	}
+	name, args := args[0], args[1:]
+	if name == "help" || name == "-h" || name == "-help" || name == "--help" {
+		return p.help(args)
+	}
+	if name == "--version" {
+		name = "version"
+	}
+	c, ok := findCommand(name)
+	if !ok {
+		return p.wrongUsage("there is no command " + quote(name) + "; `imapproxy help` lists them")
+	}
+	return p.runCommand(c, args)
+}
+
+func findCommand(name string) (command, bool) {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
+}
+
+// runCommand parses the flags, which may stand before, between and behind the
+// arguments, and does what the command does.
+func (p *program) runCommand(c command, args []string) int {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	action := c.setup(fs)
+	plain, err := parseAnywhere(fs, args)
+	switch {
+	case err == flag.ErrHelp:
+		c.usage(p.stdout)
+		return exitOK
+	case err != nil:
+		return p.wrongUsage(err.Error() + "; see `imapproxy " + c.name + " --help`")
+	}
+	if want := strings.Fields(c.args); len(plain) != len(want) {
+		return p.wrongUsage(fmt.Sprintf("%s takes %d argument(s), not %d; usage: %s", c.name, len(want), len(plain), c.line()))
+	}
+	return action(p, plain)
+}
+
+// parseAnywhere goes on behind an argument, where package flag stops. What
+// stands behind "--" is arguments alone.
+func parseAnywhere(fs *flag.FlagSet, args []string) ([]string, error) {
+	var plain []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		rest := fs.Args()
+		if n := len(args) - len(rest); len(rest) == 0 || (n > 0 && args[n-1] == "--") {
+			return append(plain, rest...), nil
+		}
+		plain, args = append(plain, rest[0]), rest[1:]
+	}
+}
+
+// wrongUsage says what is wrong with the command line.
+func (p *program) wrongUsage(text string) int {
+	p.complain(text)
+	return exitUsage
+}
+
+// failure says why a command did not do what it was asked to.
+func (p *program) failure(format string, args ...any) int {
+	p.complain(fmt.Sprintf(format, args...))
+	return exitFailed
+}
+
+func (p *program) complain(text string) {
+	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+printable(text))
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }

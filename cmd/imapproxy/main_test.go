@@ -1,0 +1,42 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// update rewrites the expected outputs under testdata and the reference in docs.
+var update = flag.Bool("update", false, "rewrite expected outputs and the reference in docs/configuration.md")
+
+// asProgram makes the test binary behave as imapproxy itself, so that tests
+// run the very program, with the race detector when they have it, as a process
+// of its own.
+const asProgram = "IMAPPROXY_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+// mustWrite makes a file for a test.
+func mustWrite(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustRead(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+	"imapproxy/imapproxy"
+)
+
+// generation is what one reading of the configuration has made. A reload makes
+// a new one: files of users, maps and certificates belong to it.
+type generation struct {
+	Config   *config
+	Settings *imapproxy.Settings
+}
+
+// loadGeneration reads a configuration and everything that it names. All
+// findings are in the report; the generation may be used when it has not
+// failed.
+func loadGeneration(file string) (*generation, *report) {
+	c, r := loadConfig(file)
+	if c.Place.File == "" {
+		return nil, r // not even TOML
+	}
+	return build(c, r), r
+}
+
+// build makes the objects. It goes on after an error, to report all of them.
+func build(c *config, r *report) *generation {
+	s := &imapproxy.Settings{
+		Hostname:  hostname(c, r),
+		Auth:      buildAuth(&c.Auth, r),
+		AuthName:  rewriteOf(c.Rewrite.Auth),
+		Listeners: map[string]*imapproxy.Listener{},
+		Limits:    limitsOf(c.Limits),
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		s.Listeners[l.Name] = buildListener(l, r)
+	}
+	named := make([]*backend.Target, 0, len(c.Targets))
+	for i := range c.Targets {
+		named = append(named, buildTarget(&c.Targets[i], r))
+	}
+	s.Router = buildRouter(c, named, r)
+	return &generation{c, s}
+}
+
+// hostname is the machine's when the configuration names none.
+func hostname(c *config, r *report) string {
+	if c.Hostname != "" {
+		return c.Hostname
+	}
+	name, err := os.Hostname()
+	if err != nil || !hostName.MatchString(name) {
+		r.errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`, "missing, and the machine has no usable name")
+	}
+	return name
+}
+
+func limitsOf(l limitsConfig) imapproxy.Limits {
+	return imapproxy.Limits{
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Farewell: l.Bye,
+		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
+	}
+}
+
+func rewriteOf(c rewriteConfig) backend.Rewrite {
+	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
+}
+
+// buildListener makes a listener with its certificate.
+func buildListener(c *listenerConfig, r *report) *imapproxy.Listener {
+	l := &imapproxy.Listener{Name: c.Name, Insecure: c.Insecure}
+	switch c.TLS {
+	case "off":
+		l.TLS = imapproxy.NoTLS
+		return l
+	case "starttls":
+		l.TLS = imapproxy.StartTLS
+	case "implicit":
+		l.TLS = imapproxy.ImplicitTLS
+	}
+	if c.Certificate == "" {
+		return l // reported already
+	}
+	l.TLSConfig = &tls.Config{
+		Certificates: []tls.Certificate{loadCertificate(c, r)},
+		MinVersion:   tlsVersion(c.MinTLS),
+		NextProtos:   []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
+	}
+	return l
+}
+
+func tlsVersion(text string) uint16 {
+	if text == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+// buildAuth makes the authenticator.
+func buildAuth(c *authConfig, r *report) auth.Authenticator {
+	switch c.Type {
+	case "file":
+		return buildUserFile(c, r)
+	case "passthrough":
+		return auth.Passthrough{}
+	case "http":
+		return buildHTTPAuth(&c.HTTP, r)
+	}
+	return nil
+}
+
+func buildUserFile(c *authConfig, r *report) auth.Authenticator {
+	if c.File == "" {
+		return nil
+	}
+	users, err := auth.OpenFile(string(c.File))
+	if err != nil {
+		addJoined(r, c.Place, "file", err)
+		return nil
+	}
+	for _, warning := range users.Warnings() {
+		r.warnf(c.Place, "file", "", "%s", warning)
+	}
+	return users
+}
+
+// buildRouter makes the router. A map is read only when all before it is good,
+// for else its errors would be consequences.
+func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
+	o := backend.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
+	for i, t := range named {
+		if _, err := backend.NewTargets(backend.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses}); err != nil {
+			r.errorf(c.Targets[i].Place, "addresses", "", "%v", err)
+		}
+		if t.Name == c.Route.Template {
+			o.Template = t
+		}
+	}
+	for _, entry := range c.Route.Allow {
+		allow, err := backend.ParseAllow(entry)
+		if err != nil {
+			r.errorf(c.Route.Place, "allow", "", "%v", err)
+		}
+		o.Allow = append(o.Allow, allow)
+	}
+	if r.failed() {
+		if c.Route.File != "" {
+			checkReadable(c.Route.Place, "file", c.Route.File, r)
+		}
+		return nil
+	}
+	targets, err := backend.NewTargets(o)
+	if err != nil {
+		addJoined(r, c.Route.Place, "", err)
+		return nil
+	}
+	return chooseRouter(c, targets, r)
+}
+
+// chooseRouter is the switch over route.type.
+func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router {
+	login := rewriteOf(c.Rewrite.Backend)
+	var router backend.Router
+	switch {
+	case c.Route.Target != "":
+		t, err := targets.Resolve(c.Route.Target)
+		if err != nil {
+			r.errorf(c.Route.Place, "target", "", "%v", err)
+			return nil
+		}
+		router = backend.NewFixed(t, login)
+	case c.Route.File != "":
+		m, err := backend.OpenMap(string(c.Route.File), targets.Resolve, rewriteOf(c.Rewrite.Lookup), login)
+		if err != nil {
+			addJoined(r, c.Route.Place, "file", err)
+			return nil
+		}
+		router = m
+	}
+	if c.Route.Type == "auth" {
+		return backend.NewAnswered(targets.Resolve, login, router)
+	}
+	return router
+}
+
+// selfAddresses are the listeners' addresses, which no route may lead to. A
+// name, or a port that is chosen later, is not known here.
+func selfAddresses(listeners []listenerConfig) []netip.AddrPort {
+	var list []netip.AddrPort
+	for i := range listeners {
+		host, port, err := net.SplitHostPort(listeners[i].Address)
+		if err != nil {
+			continue
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			continue
+		}
+		addr, err := netip.ParseAddr(host)
+		switch {
+		case host == "":
+			addr = netip.IPv6Unspecified()
+		case strings.EqualFold(host, "localhost"):
+			addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		case err != nil:
+			continue
+		}
+		list = append(list, netip.AddrPortFrom(addr, uint16(n)))
+	}
+	return list
+}
+
+// addJoined reports each error of errors.Join as one finding.
+func addJoined(r *report, at place, key string, err error) {
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		for _, e := range joined.Unwrap() {
+			r.errorf(at, key, "", "%v", e)
+		}
+		return
+	}
+	r.errorf(at, key, "", "%v", err)
+}

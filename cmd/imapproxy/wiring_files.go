@@ -1,0 +1,114 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"strings"
+	"time"
+)
+
+// maxCertificateBytes bounds a file of certificates; the system's own bundle
+// has about 250 KiB.
+const maxCertificateBytes = 4 << 20
+
+// loadCertificate reads a listener's certificate and key and says which of
+// them is at fault.
+func loadCertificate(c *listenerConfig, r *report) tls.Certificate {
+	certPEM, err := readLimited(string(c.Certificate), maxCertificateBytes)
+	if err != nil {
+		r.errorf(c.Place, "certificate", "name a PEM file", "%s: %v", c.Certificate, plainPathError(err))
+	}
+	leaf := checkLeaf(c, certPEM, err == nil, r)
+	keyFile, key := c.Key, "key"
+	if keyFile == "" {
+		keyFile, key = c.Certificate, "certificate"
+	}
+	keyPEM, err := readLimited(string(keyFile), maxCertificateBytes)
+	if err != nil {
+		if key == "key" {
+			r.errorf(c.Place, key, "name a PEM file", "%s: %v", keyFile, plainPathError(err))
+		}
+		return tls.Certificate{}
+	}
+	if leaf == nil {
+		return tls.Certificate{}
+	}
+	pair, err := tls.X509KeyPair([]byte(certPEM), []byte(keyPEM))
+	if err != nil {
+		text, remedy := keyFault(err, key)
+		r.errorf(c.Place, key, remedy, "%s: %s", keyFile, text)
+		return tls.Certificate{}
+	}
+	warnReadable(c.Place, key, keyFile, "the private key", r)
+	return pair
+}
+
+// keyFault puts the errors of tls.X509KeyPair about keys into our words.
+func keyFault(err error, key string) (text, remedy string) {
+	text = strings.TrimPrefix(err.Error(), "tls: ")
+	switch {
+	case strings.Contains(text, "does not match"):
+		return "the private key does not fit the certificate", "name the key that the certificate was made for"
+	case key == "certificate":
+		return "holds no private key", "name its file with key"
+	case strings.Contains(text, "failed to find"):
+		return "holds no private key", "name a PEM file with a private key that has no passphrase"
+	}
+	return text, "name a PEM file with a private key that has no passphrase"
+}
+
+// checkLeaf reports a certificate that can't be read and warns of one that no
+// client will take; nil when there is none.
+func checkLeaf(c *listenerConfig, text string, read bool, r *report) *x509.Certificate {
+	if !read {
+		return nil
+	}
+	leaf, err := parseLeaf([]byte(text))
+	if err != nil {
+		r.errorf(c.Place, "certificate", "name a PEM file that begins with the server's certificate", "%s: %v", c.Certificate, err)
+		return nil
+	}
+	const day = "2006-01-02"
+	switch now := time.Now(); {
+	case now.After(leaf.NotAfter):
+		r.warnf(c.Place, "certificate", "renew it", "%s expired on %s: clients refuse it", c.Certificate, leaf.NotAfter.Format(day))
+	case now.Before(leaf.NotBefore):
+		r.warnf(c.Place, "certificate", "check the machine's clock", "%s is valid from %s on: clients refuse it", c.Certificate, leaf.NotBefore.Format(day))
+	}
+	return leaf
+}
+
+// parseLeaf gives the first certificate of a PEM text.
+func parseLeaf(text []byte) (*x509.Certificate, error) {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return nil, errors.New("holds no certificate")
+		}
+		if block.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(block.Bytes)
+		}
+		text = rest
+	}
+}
+
+// warnReadable warns of a secret that every user of the machine can read.
+func warnReadable(at place, key string, file filePath, what string, r *report) {
+	info, err := os.Stat(string(file))
+	if err == nil && info.Mode().Perm()&0o004 != 0 {
+		r.warnf(at, key, "chmod o-r "+string(file), "every user of this machine can read %s in %s", what, file)
+	}
+}
+
+// checkReadable reports a file that can't be opened.
+func checkReadable(at place, key string, file filePath, r *report) {
+	f, err := os.Open(string(file))
+	if err != nil {
+		r.errorf(at, key, "name a readable file", "%s: %v", file, plainPathError(err))
+		return
+	}
+	_ = f.Close()
+}

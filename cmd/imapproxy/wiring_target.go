@@ -1,0 +1,73 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+
+	"imapproxy/backend"
+)
+
+// buildTarget makes a target with its authorities and its master password.
+func buildTarget(c *targetConfig, r *report) *backend.Target {
+	t := &backend.Target{
+		Name: c.Name, Addresses: c.Addresses, ForwardID: c.ForwardID, PlainLogin: c.PlainLogin,
+		Limits: backend.Limits{
+			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit, Logout: c.LogoutLimit,
+		},
+	}
+	switch c.TLS {
+	case "off":
+		t.TLS = backend.TLSOff
+	case "starttls":
+		t.TLS = backend.TLSStartTLS
+	case "implicit":
+		t.TLS = backend.TLSImplicit
+	}
+	switch c.ProxyHeader {
+	case "off":
+		t.Header = backend.ProxyNone
+	case "v1":
+		t.Header = backend.ProxyV1
+	case "v2":
+		t.Header = backend.ProxyV2
+	}
+	if t.TLS != backend.TLSOff {
+		t.TLSConfig = &tls.Config{
+			ServerName: c.ServerName, RootCAs: loadAuthorities(c.Place, "ca", c.CA, r),
+			MinVersion: tlsVersion(c.MinTLS), InsecureSkipVerify: !c.Verify, // the configuration says so, and has warned
+		}
+	}
+	if c.MasterUser != "" && c.MasterFile != "" {
+		t.Master = backend.Credentials{AuthID: c.MasterUser, Secret: loadMasterPassword(c, r)}
+	}
+	return t
+}
+
+// loadMasterPassword reads the first line of master_password_file.
+func loadMasterPassword(c *targetConfig, r *report) string {
+	secret, err := passwordFile(string(c.MasterFile))
+	if err != nil {
+		r.errorf(c.Place, "master_password_file", "write the password into its first line", "%s: %v", c.MasterFile, plainPathError(err))
+		return ""
+	}
+	warnReadable(c.Place, "master_password_file", c.MasterFile, "the master password", r)
+	return string(secret)
+}
+
+// loadAuthorities reads a file of certificates; nil, which stands for the
+// system's authorities, when none is named.
+func loadAuthorities(at place, key string, file filePath, r *report) *x509.CertPool {
+	if file == "" {
+		return nil
+	}
+	text, err := readLimited(string(file), maxCertificateBytes)
+	if err != nil {
+		r.errorf(at, key, "name a PEM file with certificates", "%s: %v", file, plainPathError(err))
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(text)) {
+		r.errorf(at, key, "name a PEM file with certificates", "%s holds no certificate", file)
+	}
+	return pool
+}

@@ -1,0 +1,92 @@
+package imapproxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// client is the client's socket: the raw connection, TLS over it once there
+// is some, and the bytes that were read but not yet used.
+type client struct {
+	raw   *net.TCPConn
+	wire  wire
+	conn  net.Conn // &wire, or TLS over it
+	in    reader
+	state *tls.ConnectionState // nil without TLS
+	addr  netip.AddrPort
+	local netip.AddrPort
+}
+
+func (c *client) init(raw *net.TCPConn) {
+	c.raw = raw
+	c.wire.TCPConn = raw
+	c.conn = &c.wire
+	c.in.src = c
+	c.addr = addrPort(raw.RemoteAddr())
+	c.local = addrPort(raw.LocalAddr())
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// Read reads what the client sends. crypto/tls gives io.EOF for a connection
+// that was cut between two records; the wire knows better.
+func (c *client) Read(p []byte) (int, error) {
+	n, err := c.conn.Read(p)
+	if c.state != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && c.wire.eof.Load() {
+		err = errTLSCut
+	}
+	return n, err
+}
+
+// startTLS makes the connection a TLS one. Nothing that was said before it
+// survives (RFC 9051 section 6.2.1). The door's deadline bounds it.
+func (c *client) startTLS(cfg *tls.Config) error {
+	t := tls.Server(&c.wire, cfg)
+	c.in = reader{src: c}
+	if err := t.Handshake(); err != nil {
+		return err
+	}
+	state := t.ConnectionState()
+	c.conn, c.state = t, &state
+	return nil
+}
+
+// wire is the raw socket as TLS sees it: it notes the FIN, and it leaves
+// deadlines to the door, since crypto/tls would move them to 5 s for its own
+// last alert.
+type wire struct {
+	*net.TCPConn
+	eof atomic.Bool
+}
+
+func (*wire) SetDeadline(time.Time) error      { return nil }
+func (*wire) SetReadDeadline(time.Time) error  { return nil }
+func (*wire) SetWriteDeadline(time.Time) error { return nil }
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.TCPConn.Read(p)
+	if errors.Is(err, io.EOF) {
+		w.eof.Store(true)
+	}
+	return n, err
+}
+
+// tlsVersion is for the log, "" without TLS.
+func (c *client) tlsVersion() string {
+	if c.state == nil {
+		return ""
+	}
+	return tls.VersionName(c.state.Version)
+}

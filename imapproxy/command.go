@@ -1,0 +1,174 @@
+package imapproxy
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// command is one command before login: the pieces of its line, with a literal
+// between each two (RFC 9051 section 4.3).
+type command struct {
+	tag      string
+	name     string // upper case
+	pieces   [][]byte
+	literals [][]byte
+}
+
+// badCommand is a refusal of a line, answered and counted.
+type badCommand struct {
+	tag   string // "*" when the client's can't be reflected
+	text  string
+	fatal bool // bytes that may be a literal follow: the stream can't be trusted
+}
+
+func (e *badCommand) Error() string { return e.text }
+
+var errTooManyLiterals = errors.New("too many literals")
+
+// maxTag bounds the tags that are reflected.
+const maxTag = 64
+
+// isTag tells whether a tag may be reflected (RFC 9051: 1*<any ASTRING-CHAR
+// except "+">).
+func isTag(b []byte) bool {
+	if len(b) == 0 || len(b) > maxTag {
+		return false
+	}
+	for _, c := range b {
+		if c <= 0x20 || c >= 0x7f || bytes.IndexByte([]byte(`(){%*"\+`), c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// parseHead splits the tag and the name off the first line.
+func parseHead(line []byte) (command, *badCommand) {
+	tag, rest, _ := bytes.Cut(line, []byte(" "))
+	if !isTag(tag) {
+		return command{tag: "*"}, &badCommand{tag: "*", text: "Invalid tag"}
+	}
+	name, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
+	cmd := command{tag: string(tag), name: strings.ToUpper(string(name))}
+	if len(name) == 0 || len(name) > 32 {
+		return cmd, &badCommand{tag: cmd.tag, text: "A command is missing"}
+	}
+	at := bytes.Index(rest, name) + len(name)
+	cmd.pieces = [][]byte{bytes.Clone(rest[at:])}
+	return cmd, nil
+}
+
+// literalSpec is the announcement of a literal at the end of a line.
+type literalSpec struct {
+	size int64
+	sync bool // the client waits for "+"
+}
+
+var errLiteralSize = errors.New("no such literal length")
+
+// parseLiteral finds {n}, {n+} or {n-} at a line's end (RFC 9051, RFC 7888).
+// An error means that braces are there but no length.
+func parseLiteral(line []byte) (literalSpec, bool, error) {
+	if !bytes.HasSuffix(line, []byte("}")) {
+		return literalSpec{}, false, nil
+	}
+	open := bytes.LastIndexByte(line, '{')
+	if open < 0 || (open > 0 && line[open-1] != ' ' && line[open-1] != '(') {
+		return literalSpec{}, false, nil
+	}
+	digits := line[open+1 : len(line)-1]
+	spec := literalSpec{sync: true}
+	if n := len(digits); n > 0 && (digits[n-1] == '+' || digits[n-1] == '-') {
+		spec.sync = false
+		digits = digits[:n-1]
+	}
+	if len(digits) == 0 || len(digits) > 18 || bytes.Trim(digits, "0123456789") != nil && len(bytes.Trim(digits, "0123456789")) > 0 {
+		return spec, true, errLiteralSize
+	}
+	size, err := strconv.ParseInt(string(digits), 10, 64)
+	if err != nil {
+		return spec, true, errLiteralSize
+	}
+	spec.size = size
+	return spec, true, nil
+}
+
+// args walks over a command's arguments, literals included.
+type args struct {
+	cmd   *command
+	piece int
+	rest  []byte
+}
+
+func (c *command) args() *args { return &args{cmd: c, rest: c.pieces[0]} }
+
+// space skips the spaces in front of an argument; false when there is none.
+func (a *args) space() bool {
+	n := len(a.rest)
+	a.rest = bytes.TrimLeft(a.rest, " ")
+	return len(a.rest) < n
+}
+
+// end tells whether nothing is left.
+func (a *args) end() bool {
+	return len(bytes.TrimRight(a.rest, " ")) == 0 && a.piece == len(a.cmd.pieces)-1
+}
+
+// atLiteral tells whether the rest of this piece is the announcement of the
+// literal behind it.
+func (a *args) atLiteral() bool {
+	return a.piece < len(a.cmd.literals) && len(a.rest) > 0 && a.rest[0] == '{' && bytes.IndexByte(a.rest, ' ') < 0
+}
+
+// astring takes an atom, a quoted string or a literal.
+func (a *args) astring() (string, bool) {
+	switch {
+	case len(a.rest) == 0:
+		return "", false
+	case a.atLiteral():
+		s := string(a.cmd.literals[a.piece])
+		a.piece++
+		a.rest = a.cmd.pieces[a.piece]
+		return s, true
+	case a.rest[0] == '"':
+		return a.quoted()
+	}
+	return a.atom()
+}
+
+// atom takes bytes to the next space or closing parenthesis: more than RFC
+// 9051 allows in an atom, since clients send passwords so.
+func (a *args) atom() (string, bool) {
+	end := bytes.IndexAny(a.rest, " ()")
+	if end < 0 {
+		end = len(a.rest)
+	}
+	if end == 0 || a.rest[0] == '{' {
+		return "", false
+	}
+	s := string(a.rest[:end])
+	a.rest = a.rest[end:]
+	return s, true
+}
+
+func (a *args) quoted() (string, bool) {
+	var out []byte
+	for i := 1; i < len(a.rest); i++ {
+		switch c := a.rest[i]; c {
+		case '"':
+			a.rest = a.rest[i+1:]
+			return string(out), true
+		case '\\':
+			i++
+			if i == len(a.rest) || (a.rest[i] != '"' && a.rest[i] != '\\') {
+				return "", false
+			}
+			out = append(out, a.rest[i])
+		default:
+			out = append(out, c)
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,196 @@
+package imapproxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+)
+
+// The refusals a client may read. An unknown user and a wrong password read
+// the same.
+const (
+	noSuchLogin   = "NO [AUTHENTICATIONFAILED] Wrong user name or password"
+	noAnswer      = "NO [UNAVAILABLE] Logins can't be checked just now; try again in a few minutes"
+	noBackend     = "NO [UNAVAILABLE] The mail server can't be reached just now; try again in a few minutes"
+	noRouteText   = "NO [CONTACTADMIN] No mail server is assigned to this account; ask your administrator"
+	noServiceText = "NO [CONTACTADMIN] The mail server is set up wrongly; ask your administrator"
+)
+
+// attempt tries one login: authenticate, route, dial, log in there. The client
+// is watched meanwhile: one that leaves ends it at once. An empty refusal is
+// success; an error means that the session is over.
+func (s *session) attempt(a *attempted) (refusal string, err error) {
+	s.user, s.mechanism = a.request.User, a.request.Mechanism
+	stop := s.watch()
+	text, refusal := s.connect(s.ctx, a.request)
+	stop()
+	if s.ctx.Err() != nil {
+		return s.interrupted(a)
+	}
+	if refusal != "" {
+		return refusal, nil
+	}
+	return "", s.say(a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
+}
+
+// interrupted answers a login that the session's end has overtaken, where the
+// client is there to read it.
+func (s *session) interrupted(a *attempted) (string, error) {
+	if s.door.why() == endShutdown {
+		s.lastWords = a.tag + " " + noBackend + "\r\n"
+	}
+	return "", errEnded
+}
+
+func loginCode(capabilities string) string {
+	if capabilities == "" {
+		return ""
+	}
+	return "[CAPABILITY " + capabilities + "] "
+}
+
+// connect turns a request into a backend connection that is logged in, or
+// into a refusal.
+func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal string) {
+	grant, err := s.authenticate(ctx, r)
+	if err != nil {
+		return "", s.refuse(err)
+	}
+	route, err := s.settings.Router.Route(ctx, backend.Query{User: grant.User, Server: grant.Server})
+	if err != nil {
+		return "", s.refuseRoute(grant, err)
+	}
+	o := backend.Origin{Client: r.Client, Local: r.Local, SessionID: s.id, TTL: s.ttl - 1}
+	conn, err := s.server.dialer.Dial(ctx, route.Target, o)
+	if err != nil {
+		return "", s.refuse(err)
+	}
+	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret)}
+	text, err = conn.Login(ctx, cred, o)
+	if err != nil {
+		s.endAside(conn)
+		return "", s.refuse(err)
+	}
+	s.take(conn)
+	return text, ""
+}
+
+// authenticate checks what any login must hold before anybody is asked.
+func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
+	if err := auth.CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+		return nil, err
+	}
+	r.User = s.settings.AuthName.Apply(r.User)
+	if r.AuthzID != "" {
+		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
+	}
+	grant, err := s.settings.Auth.Authenticate(ctx, r)
+	var denied *auth.Denied
+	if errors.As(err, &denied) && denied.Wait > 0 {
+		s.pause(ctx, denied.Wait)
+	}
+	return grant, err
+}
+
+// pause waits, but not past the session's end.
+func (s *session) pause(ctx context.Context, d time.Duration) {
+	over, free := backend.Within(ctx, s.server.clock, d, nil)
+	defer free()
+	<-over.Done()
+}
+
+// take makes the connection the session's.
+func (s *session) take(conn *backend.Conn) {
+	s.backend = conn
+	s.backendAddr = conn.Addr
+	s.door.adopt(conn.Raw())
+}
+
+// refuse finds the answer to a failed login, and logs the whole truth.
+func (s *session) refuse(err error) string {
+	var denied *auth.Denied
+	var refused *backend.Refused
+	var failed *backend.Error
+	switch {
+	case s.ctx.Err() != nil:
+		return noBackend // nobody reads it
+	case errors.As(err, &denied):
+		s.denied(err)
+		return denial(denied.Code, denied.Text)
+	case errors.As(err, &refused):
+		s.denied(err)
+		s.backendAddr = refused.Addr
+		return denial(clientCode(refused.Code), "")
+	case errors.As(err, &failed):
+		s.unavailable(err)
+		s.backendAddr = failed.Addr
+		if failed.Kind == backend.KindConfig || failed.Kind == backend.KindLoop {
+			return noServiceText
+		}
+		return noBackend
+	}
+	s.unavailable(err)
+	return noAnswer
+}
+
+// refuseRoute answers for a user without a backend. Where the backend would
+// have judged the password, nobody has, and the answer must not tell who
+// exists.
+func (s *session) refuseRoute(g *auth.Grant, err error) string {
+	if !errors.Is(err, backend.ErrNoRoute) {
+		s.unavailable(err)
+		return noAnswer
+	}
+	if g.BackendJudges {
+		s.denied(err)
+		return noSuchLogin
+	}
+	s.unavailable(err)
+	return noRouteText
+}
+
+// clientCode is what a client may read of a backend's response code: those of
+// RFC 5530 that tell the user what to do.
+func clientCode(code string) string {
+	switch code {
+	case "EXPIRED", "AUTHORIZATIONFAILED", "PRIVACYREQUIRED", "CONTACTADMIN", "LIMIT":
+		return code
+	}
+	return ""
+}
+
+// denial words a refusal; without a code of its own it is a wrong login.
+func denial(code, text string) string {
+	if code == "" || code == "AUTHENTICATIONFAILED" {
+		if text == "" {
+			return noSuchLogin
+		}
+		code = "AUTHENTICATIONFAILED"
+	}
+	if text == "" {
+		text = denialTexts[code]
+	}
+	return "NO [" + code + "] " + text
+}
+
+var denialTexts = map[string]string{
+	"EXPIRED":             "The password has expired",
+	"AUTHORIZATIONFAILED": "This login may not act for that user",
+	"PRIVACYREQUIRED":     "The mail server wants TLS for this account",
+	"CONTACTADMIN":        "The login is not possible; ask your administrator",
+	"LIMIT":               "Too many connections for this account; close one and try again",
+}
+
+func (s *session) denied(err error) {
+	s.refusals++
+	s.failure = err
+	s.event().Err(err).Msg("login refused")
+}
+
+func (s *session) unavailable(err error) {
+	s.failure = err
+	s.warning().Err(err).Msg("login not possible")
+}

@@ -1,0 +1,207 @@
+package imapproxy
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// reply is what a handler answers. The dialogue alone writes it and counts.
+type reply struct {
+	text  string       // whole lines without the last CRLF; "" for none
+	bad   bool         // counts as a bad command
+	end   endReason    // ends the session behind the text
+	then  func() error // runs behind the text
+	login *attempted   // a login to try
+}
+
+func ok(cmd *command, text string) reply { return reply{text: cmd.tag + " OK " + text} }
+
+func bad(cmd *command, text string) reply {
+	return reply{text: cmd.tag + " BAD " + text, bad: true}
+}
+
+// handlers are the commands that exist before login; ID and the two logins
+// may carry literals.
+func (s *session) handler(name string) (h func(*command) (reply, error), literals bool) {
+	switch name {
+	case "CAPABILITY":
+		return s.handleCapability, false
+	case "NOOP":
+		return func(c *command) (reply, error) { return ok(c, "NOOP completed"), nil }, false
+	case "LOGOUT":
+		return s.handleLogout, false
+	case "ID":
+		return s.handleID, true
+	case "STARTTLS":
+		return s.handleSTARTTLS, false
+	case "LOGIN":
+		return s.handleLogin, true
+	case "AUTHENTICATE":
+		return s.handleAuthenticate, true
+	}
+	return nil, false
+}
+
+// dialogue answers commands until one asks to log in.
+func (s *session) dialogue() (*attempted, error) {
+	for {
+		r, err := s.command()
+		if err != nil {
+			return nil, err
+		}
+		if r.text != "" {
+			if err := s.say(r.text + "\r\n"); err != nil {
+				return nil, err
+			}
+		}
+		if r.bad {
+			s.bad++
+		}
+		switch {
+		case r.end != "":
+			return nil, s.over(r.end, nil)
+		case s.bad >= s.settings.Limits.BadCommands:
+			return nil, s.over(endClientProtocol, nil)
+		case r.login != nil:
+			return r.login, nil
+		case r.then != nil:
+			if err := r.then(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// command reads one command and finds its answer.
+func (s *session) command() (reply, error) {
+	cmd, err := s.readCommand()
+	var refused *badCommand
+	if errors.As(err, &refused) {
+		r := reply{text: refused.tag + " BAD " + refused.text, bad: true}
+		if refused.fatal {
+			r.end = endClientProtocol
+		}
+		return r, nil
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	h, _ := s.handler(cmd.name)
+	if h == nil {
+		return bad(&cmd, "Unknown command, or not before login"), nil
+	}
+	s.lastCommand = cmd.name
+	return h(&cmd)
+}
+
+// readCommand reads a command with its literals.
+func (s *session) readCommand() (command, error) {
+	line, err := s.readLine()
+	if err != nil {
+		return command{}, err
+	}
+	if isHTTP(line) {
+		return command{}, s.over(endClientProtocol, errors.New("an HTTP request"))
+	}
+	cmd, refused := parseHead(line)
+	_, literals := s.handler(cmd.name)
+	if refused == nil && cmd.name == "LOGIN" && !s.mayAuthenticate() {
+		literals = false // a password must not even be asked for
+	}
+	for {
+		spec, found, err := parseLiteral(line)
+		if !found {
+			if refused != nil {
+				return cmd, refused
+			}
+			return cmd, nil
+		}
+		if refused == nil && !literals && spec.sync {
+			return cmd, nil // the command's answer takes the place of "+"
+		}
+		if r := s.literal(&cmd, spec, refused != nil || !literals, err); r != nil {
+			return cmd, r
+		}
+		if line, err = s.readLine(); err != nil {
+			return cmd, err
+		}
+		cmd.pieces = append(cmd.pieces, bytes.Clone(line))
+	}
+}
+
+// literal reads one literal into the command. One that can't be had is
+// refused; if the client sends it all the same, the connection is closed,
+// since its bytes must not run as commands.
+func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad error) error {
+	held := 0
+	for _, l := range cmd.literals {
+		held += len(l)
+	}
+	switch {
+	case bad != nil:
+		return &badCommand{tag: cmd.tag, text: "Invalid literal length", fatal: !spec.sync}
+	case spec.size > maxLine || held+int(spec.size) > maxLiterals(cmd.name):
+		return &badCommand{tag: cmd.tag, text: "[TOOBIG] Literal too long", fatal: !spec.sync}
+	case refused && spec.sync:
+		return &badCommand{tag: cmd.tag, text: "Invalid command"}
+	case len(cmd.literals) >= maxLiteralCount:
+		return &badCommand{tag: cmd.tag, text: errTooManyLiterals.Error(), fatal: !spec.sync}
+	}
+	if spec.sync {
+		if err := s.say("+ Ready for the literal\r\n"); err != nil {
+			return err
+		}
+	}
+	data, err := s.client.in.take(int(spec.size))
+	if err != nil {
+		return s.hear(err)
+	}
+	cmd.literals = append(cmd.literals, data)
+	return nil
+}
+
+// maxLiteralCount bounds the literals of one command; ID has 30 pairs at the
+// most (RFC 2971 section 3.3).
+const maxLiteralCount = 64
+
+func maxLiterals(name string) int {
+	if name == "ID" {
+		return maxIDCommand
+	}
+	return 2 * maxLine
+}
+
+// readLine reads a command line; ID may have a longer one.
+func (s *session) readLine() ([]byte, error) {
+	line, err := s.client.in.line(maxLine)
+	if errors.Is(err, errLineTooLong) && isIDLine(s.client.in.buf[s.client.in.r:s.client.in.w]) {
+		line, err = s.client.in.line(maxIDCommand)
+	}
+	if errors.Is(err, errLineTooLong) {
+		return nil, &badCommand{tag: "*", text: "Line too long", fatal: true}
+	}
+	if err != nil {
+		return nil, s.hear(err)
+	}
+	return line, nil
+}
+
+func isIDLine(b []byte) bool {
+	cmd, refused := parseHead(b[:min(len(b), 128)])
+	return refused == nil && cmd.name == "ID"
+}
+
+var httpVerbs = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI"}
+
+// isHTTP tells a browser that was led here (CVE-2021-3618, ALPACA) from a
+// client whose tag happens to be a verb.
+func isHTTP(line []byte) bool {
+	verb, rest, _ := bytes.Cut(line, []byte(" "))
+	if !slices.Contains(httpVerbs, strings.ToUpper(string(verb))) {
+		return false
+	}
+	target, _, _ := bytes.Cut(rest, []byte(" "))
+	return bytes.Contains(rest, []byte("HTTP/")) || bytes.HasPrefix(target, []byte("/"))
+}

@@ -1,0 +1,82 @@
+package imapproxy
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// door is how anybody but its owner reaches a session: through it a session
+// is cut, never ended. A cut cancels the session's context and wakes whatever
+// blocks on its sockets, by a deadline in the past; the owner then ends it.
+// Once the owner has shut the door nobody else touches the sockets, so a
+// deadline has one owner at any time.
+type door struct {
+	mu      sync.Mutex // protects all; no I/O under it
+	reason  endReason
+	detail  error
+	shut    bool
+	cancel  context.CancelFunc
+	sockets []*net.TCPConn
+}
+
+var longAgo = time.Unix(1, 0)
+
+// cut brings the session to its end. The first cause wins.
+func (d *door) cut(reason endReason, detail error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reason == "" {
+		d.reason, d.detail = reason, detail
+	}
+	if d.shut {
+		return
+	}
+	d.cancel()
+	for _, c := range d.sockets {
+		_ = c.SetDeadline(longAgo)
+	}
+}
+
+// adopt puts a socket behind the door; a session that has been cut meanwhile
+// finds it woken already.
+func (d *door) adopt(c *net.TCPConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sockets = append(d.sockets, c)
+	if d.reason != "" {
+		_ = c.SetDeadline(longAgo)
+	}
+}
+
+// wake ends the read that a helper of the owner blocks in, without a cut.
+func (d *door) wake(c *net.TCPConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_ = c.SetReadDeadline(longAgo)
+}
+
+// calm takes the effect of wake back, unless the session has been cut.
+func (d *door) calm(c *net.TCPConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reason == "" {
+		_ = c.SetReadDeadline(time.Time{})
+	}
+}
+
+// close is the owner's: from here on the sockets are its own.
+func (d *door) close() (endReason, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shut = true
+	return d.reason, d.detail
+}
+
+// why is the reason so far, "" while the session goes on.
+func (d *door) why() endReason {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reason
+}

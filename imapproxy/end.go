@@ -1,0 +1,192 @@
+package imapproxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"time"
+
+	"imapproxy/backend"
+)
+
+// This file and the loop are the only places where goroutines begin and
+// panics end. A session is started here, and whatever way it takes it comes
+// back here, once.
+
+// start registers a session, then gives it its goroutine.
+func (r *registry) start(s *session) {
+	r.add(s)
+	go r.run(s)
+}
+
+// run is the only frame above the acts.
+func (r *registry) run(s *session) {
+	defer r.remove(s)
+	defer s.lastResort()
+	func() {
+		defer s.recovered("session")
+		if err := s.login(); err == nil {
+			s.relay.run(s)
+		}
+	}()
+	s.end()
+}
+
+// help runs f beside the session's goroutine and returns a channel that is
+// closed when f is over. A panic in it cuts the session. The session does not
+// end before its helpers have.
+func (s *session) help(f func()) <-chan struct{} {
+	over := make(chan struct{})
+	s.helpers.Add(1)
+	go func() {
+		defer s.helpers.Done()
+		defer close(over)
+		defer s.recovered("helper")
+		f()
+	}()
+	return over
+}
+
+// recovered turns a panic into the end of this session alone. The panic's
+// value may hold what a client sent, so only its type and place are kept.
+func (s *session) recovered(where string) {
+	if p := recover(); p != nil {
+		s.door.cut(endPanic, &panicError{where, fmt.Sprintf("%T", p), callers()})
+	}
+}
+
+// panicError tells of a panic without its value.
+type panicError struct{ where, kind, stack string }
+
+func (e *panicError) Error() string {
+	return "panic of type " + e.kind + " in " + e.where + " at " + e.stack
+}
+
+// callers names the functions above a panic.
+func callers() string {
+	var pcs [24]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])])
+	var at []string
+	for {
+		f, more := frames.Next()
+		at = append(at, fmt.Sprintf("%s:%d", f.Function, f.Line))
+		if !more {
+			return strings.Join(at, " < ")
+		}
+	}
+}
+
+// lastResort closes the sockets by force if the ending itself panics.
+func (s *session) lastResort() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	_ = s.client.raw.Close()
+	if s.backend != nil {
+		_ = s.backend.Raw().Close()
+	}
+	s.server.log.Error().Str("session", s.id).Str("panic", fmt.Sprintf("%T", p)).
+		Str("stack", callers()).Msg("panic while a session was ended")
+}
+
+// end is act three. The backend connection and the client's are ended side by
+// side: neither waits for the other's silence.
+func (s *session) end() {
+	reason, detail := s.door.close()
+	s.door.cancel()
+	if s.backend != nil {
+		s.endAside(s.backend)
+	}
+	s.farewell(reason)
+	s.helpers.Wait()
+	s.report(reason, detail)
+}
+
+// endAside ends a backend connection beside the session's goroutine: at the
+// end, and where a login was refused and the session goes on.
+func (s *session) endAside(conn *backend.Conn) {
+	s.help(func() { s.asideEnding(conn.End()) })
+}
+
+// farewell says BYE where a line may stand, closes, and makes sure that the
+// socket is gone: an answer in flight survives (no reset while the client
+// still reads), a client that does not close is reset.
+func (s *session) farewell(reason endReason) {
+	raw := s.client.raw
+	defer func() { _ = raw.Close() }()
+	switch reason {
+	case endClientAborted, endClientVanished:
+		_ = raw.SetLinger(0)
+		return
+	}
+	_ = raw.SetDeadline(time.Now().Add(s.settings.Limits.Farewell))
+	if s.inMidLine(reason) {
+		_ = raw.SetLinger(0)
+		return
+	}
+	s.sayBye(reason)
+	s.closeWrite()
+	if _, err := io.CopyN(io.Discard, raw, maxFarewell); !errors.Is(err, io.EOF) {
+		_ = raw.SetLinger(0)
+	}
+}
+
+// maxFarewell bounds what a client may still send while it is told to go.
+const maxFarewell = 1 << 20
+
+// inMidLine tells whether the client is in the middle of a literal or a line.
+// A FIN there would make a truncated message look whole to a careless client.
+func (s *session) inMidLine(reason endReason) bool {
+	if !s.relaying.Load() {
+		return false
+	}
+	return reason != endLogout && !s.relay.atBoundary()
+}
+
+func (s *session) sayBye(reason endReason) {
+	text := reason.byeText()
+	if !s.speaking || (s.relaying.Load() && !s.relay.mayBye()) {
+		return
+	}
+	words := s.lastWords
+	if text != "" {
+		words += "* BYE " + text + "\r\n"
+	}
+	if words != "" {
+		_, _ = s.client.conn.Write([]byte(words)) // the client may be gone; it is told if it is not
+	}
+}
+
+// closeWrite ends our side: close_notify where there is TLS, then FIN.
+func (s *session) closeWrite() {
+	if t, ok := s.client.conn.(interface{ CloseWrite() error }); ok && s.client.state != nil {
+		_ = t.CloseWrite()
+	}
+	_ = s.client.raw.CloseWrite()
+}
+
+// watch reads ahead from the client while the session's goroutine waits for
+// somebody else, so that a client that leaves is noticed at once. What it
+// reads is kept for the relay. The returned function stops it.
+func (s *session) watch() (stop func()) {
+	over := s.help(func() {
+		for {
+			err := s.client.in.fill(maxPipelined)
+			if errors.Is(err, errLineTooLong) || (err != nil && isWoken(err)) {
+				return // full: back-pressure; or stopped
+			}
+			if err != nil {
+				s.door.cut(clientReason(err), err)
+				return
+			}
+		}
+	})
+	return func() {
+		s.door.wake(s.client.raw)
+		<-over
+		s.door.calm(s.client.raw)
+	}
+}

@@ -1,0 +1,64 @@
+package imapproxy
+
+import "sync"
+
+// registry knows every session from before its goroutine exists until its
+// sockets are closed.
+type registry struct {
+	mu       sync.Mutex // protects all; nothing blocks under it
+	sessions map[*session]struct{}
+	waiters  []chan struct{}
+}
+
+func (r *registry) init() { r.sessions = map[*session]struct{}{} }
+
+func (r *registry) add(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sessions[s] = struct{}{}
+}
+
+func (r *registry) remove(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, s)
+	if len(r.sessions) == 0 {
+		for _, w := range r.waiters {
+			close(w)
+		}
+		r.waiters = nil
+	}
+}
+
+func (r *registry) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions)
+}
+
+// each calls f for every session there was at the time of the call, without
+// the lock: f may take a session's own.
+func (r *registry) each(f func(*session)) {
+	r.mu.Lock()
+	all := make([]*session, 0, len(r.sessions))
+	for s := range r.sessions {
+		all = append(all, s)
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		f(s)
+	}
+}
+
+// empty returns a channel that is closed once there is no session.
+func (r *registry) empty() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := make(chan struct{})
+	if len(r.sessions) == 0 {
+		close(w)
+	} else {
+		r.waiters = append(r.waiters, w)
+	}
+	return w
+}

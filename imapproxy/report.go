@@ -1,0 +1,67 @@
+package imapproxy
+
+import (
+	"github.com/rs/zerolog"
+
+	"imapproxy/backend"
+)
+
+// maxLogged bounds what a client chose of a log line.
+const maxLogged = 256
+
+// report writes the one line that every session leaves.
+func (s *session) report(reason endReason, detail error) {
+	e := s.event()
+	if reason == endPanic {
+		e = s.server.log.Error()
+		s.fields(e)
+	}
+	last := s.lastCommand
+	if s.relaying.Load() {
+		if c := s.backend.Ledger.LastCommand(); c != "" {
+			last = c
+		}
+	}
+	e.Str("listener", s.listener.Name)
+	optional(e, "tls", s.client.tlsVersion())
+	optional(e, "mechanism", s.mechanism)
+	optional(e, "last_command", last)
+	optional(e, "backend_end", string(s.ending))
+	e.Int64("bytes_in", s.relay.up.bytes.Load()).
+		Int64("bytes_out", s.relay.down.bytes.Load()).
+		Dur("duration", s.server.clock.Now().Sub(s.started)).
+		Str("reason", string(reason))
+	if detail != nil {
+		e.AnErr("error", detail)
+	} else if s.failure != nil && s.backend == nil {
+		e.AnErr("error", s.failure)
+	}
+	e.Msg("session ended")
+}
+
+// event begins a line about this session.
+func (s *session) event() *zerolog.Event { return s.fields(s.server.log.Info()) }
+
+func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()) }
+
+// fields puts in who it is about. What a client chose stands in a field,
+// bounded, never in the message.
+func (s *session) fields(e *zerolog.Event) *zerolog.Event {
+	e.Str("session", s.id).Stringer("client", s.client.addr)
+	optional(e, "user", s.user[:min(len(s.user), maxLogged)])
+	optional(e, "backend", s.backendAddr)
+	return e
+}
+
+func optional(e *zerolog.Event, key, value string) {
+	if value != "" {
+		e.Str(key, value)
+	}
+}
+
+// asideEnding keeps how a refused login's connection ended.
+func (s *session) asideEnding(e backend.Ending) {
+	s.endMu.Lock()
+	defer s.endMu.Unlock()
+	s.ending = e
+}

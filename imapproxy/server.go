@@ -1,0 +1,230 @@
+// Package imapproxy is the client side and the session: accept, the dialogue
+// before the login, the relay, and the one way a session ends.
+package imapproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+)
+
+// ListenerTLS says how clients of a listener get TLS.
+type ListenerTLS int
+
+// The ways.
+const (
+	NoTLS ListenerTLS = iota
+	StartTLS
+	ImplicitTLS
+)
+
+// Listener holds what the configuration says of one listener.
+type Listener struct {
+	Name      string
+	TLS       ListenerTLS
+	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
+	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
+}
+
+// Limits bounds sessions. Every field must be positive; durations count from
+// where their names begin.
+type Limits struct {
+	Login        time.Duration // from accept to logged in; traffic does not extend it
+	Idle         time.Duration // nothing moved either way, but for IDLE; at least 30 minutes (RFC 3501 section 5.4)
+	HalfClose    time.Duration // one side closed, the other still finishes
+	Drain        time.Duration // from SIGTERM until what is left is cut
+	Farewell     time.Duration // for BYE, and for the client to close
+	BadCommands  int           // a client's errors before login
+	FailedLogins int           // refused logins of one connection
+	Sessions     int           // clients at once
+	ProxyTTL     int           // proxies that may follow each other
+}
+
+// Settings is one generation of the configuration. A session keeps the
+// generation it began with.
+type Settings struct {
+	Hostname  string // in the greeting
+	Auth      auth.Authenticator
+	Router    backend.Router
+	AuthName  backend.Rewrite // of the user name, before it is authenticated
+	Listeners map[string]*Listener
+	Limits    Limits
+}
+
+// Server accepts clients and runs their sessions.
+type Server struct {
+	settings atomic.Pointer[Settings]
+	dialer   *backend.Dialer
+	clock    backend.Clock
+	log      zerolog.Logger
+	sessions registry
+
+	mu        sync.Mutex // protects what follows; nothing blocks under it
+	listeners map[net.Listener]struct{}
+	closing   chan struct{} // closed when no more clients are wanted
+}
+
+// ErrClosed is what Serve returns after Drain or Close.
+var ErrClosed = errors.New("imapproxy: server closed")
+
+// New makes a server; Serve starts it.
+func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server {
+	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
+		listeners: map[net.Listener]struct{}{}, closing: make(chan struct{})}
+	s.sessions.init()
+	s.settings.Store(settings)
+	return s
+}
+
+// Reload puts a new generation in force for clients that connect from now on.
+func (s *Server) Reload(settings *Settings) { s.settings.Store(settings) }
+
+// Settings is the generation in force.
+func (s *Server) Settings() *Settings { return s.settings.Load() }
+
+// Sessions counts the sessions that have not ended.
+func (s *Server) Sessions() int { return s.sessions.count() }
+
+// Serve accepts clients of the listener that the settings know by name, until
+// the listener is closed. It survives running out of descriptors.
+func (s *Server) Serve(ln net.Listener, name string) error {
+	if !s.track(ln) {
+		_ = ln.Close()
+		return ErrClosed
+	}
+	defer s.untrack(ln)
+	pause := firstPause
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if s.isClosing() || errors.Is(err, net.ErrClosed) {
+				return ErrClosed
+			}
+			s.log.Warn().Err(err).Str("listener", name).Dur("pause", pause).Msg("accept failed; clients wait in the backlog")
+			if !s.wait(pause) {
+				return ErrClosed
+			}
+			pause = min(2*pause, lastPause)
+			continue
+		}
+		pause = firstPause
+		s.admit(conn.(*net.TCPConn), name)
+	}
+}
+
+// Pauses after a failed accept: descriptors come back as sessions end, and a
+// loop that spins would only slow that down.
+const (
+	firstPause = 10 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// admit starts the session of a client, or turns the client away.
+func (s *Server) admit(conn *net.TCPConn, name string) {
+	settings := s.Settings()
+	l := settings.Listeners[name]
+	if l == nil || s.isClosing() {
+		_ = conn.Close()
+		return
+	}
+	ses := s.newSession(conn, l, settings)
+	if s.sessions.count() >= settings.Limits.Sessions {
+		ses.door.cut(endOverload, nil)
+	}
+	s.sessions.start(ses)
+}
+
+// wait sleeps, but not past the end of the server.
+func (s *Server) wait(d time.Duration) bool {
+	over := make(chan struct{})
+	t := s.clock.AfterFunc(d, func() { close(over) })
+	defer t.Stop()
+	select {
+	case <-over:
+		return true
+	case <-s.closing:
+		return false
+	}
+}
+
+func (s *Server) track(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosing() {
+		return false
+	}
+	s.listeners[ln] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+}
+
+func (s *Server) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// closeListeners lets nobody in any more.
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.isClosing() {
+		close(s.closing)
+	}
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+}
+
+// Drain closes the listeners at once and asks every session to end at a safe
+// point: BYE to the client, LOGOUT to the backend. What is left when ctx or
+// Limits.Drain ends is cut. It returns when no session is left, with an error
+// when some had to be cut.
+func (s *Server) Drain(ctx context.Context) error {
+	s.closeListeners()
+	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
+	defer free()
+	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
+	select {
+	case <-s.sessions.empty():
+		return nil
+	case <-ctx.Done():
+	}
+	left := s.sessions.count()
+	s.Close()
+	return &CutError{left, context.Cause(ctx)}
+}
+
+var errDrainLimit = errors.New("the drain limit was reached")
+
+// CutError says how many sessions did not reach a safe point in time.
+type CutError struct {
+	Sessions int
+	Cause    error
+}
+
+func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error() }
+
+// Close cuts every session and returns when none is left.
+func (s *Server) Close() {
+	s.closeListeners()
+	s.sessions.each(func(ses *session) { ses.door.cut(endShutdown, nil) })
+	<-s.sessions.empty()
+}

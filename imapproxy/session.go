@@ -1,0 +1,166 @@
+package imapproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+)
+
+// session is one client connection. Its owner is its goroutine in login and
+// end, and the relay between them; only the owner touches what has no lock.
+type session struct {
+	id       string
+	server   *Server
+	settings *Settings // the generation it began with
+	listener *Listener
+	client   client
+	door     door
+	ctx      context.Context // done when the session is cut
+	started  time.Time
+	helpers  sync.WaitGroup // goroutines that must be over before the session is
+
+	user        string // as the client gave it, for the log
+	mechanism   string
+	attempts    int
+	refusals    int // logins refused
+	bad         int // bad commands
+	ttl         int // what the client's ID says of x-proxy-ttl, or our own
+	lastCommand string
+	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
+
+	backend     *backend.Conn
+	backendAddr string
+	relaying    atomic.Bool
+	relay       relay
+
+	failure   error  // why the last login failed
+	lastWords string // a tagged answer that is still owed when the session ends
+
+	endMu  sync.Mutex     // protects ending
+	ending backend.Ending // how the last backend connection ended
+}
+
+func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) *session {
+	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
+		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
+	ses.client.init(conn)
+	ses.ctx, ses.door.cancel = context.WithCancel(context.Background())
+	ses.door.adopt(conn)
+	return ses
+}
+
+func newSessionID() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// errEnded says that the session has been cut, with the reason at the door.
+var errEnded = errors.New("the session is over")
+
+// login is act one: to the greeting, through the dialogue, to a backend that
+// is logged in. Every way out but success leaves the reason at the door.
+func (s *session) login() error {
+	if s.door.why() != "" {
+		return errEnded
+	}
+	limit := s.server.clock.AfterFunc(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
+	defer limit.Stop()
+	if err := s.open(); err != nil {
+		return err
+	}
+	for {
+		a, err := s.dialogue()
+		if err != nil {
+			return err
+		}
+		refusal, err := s.attempt(a)
+		if err != nil || refusal == "" {
+			return err
+		}
+		if err := s.say(a.tag + " " + refusal + "\r\n"); err != nil {
+			return err
+		}
+		if s.refusals >= s.settings.Limits.FailedLogins {
+			return s.over(endTooManyFailures, nil)
+		}
+	}
+}
+
+// open brings the client to the greeting.
+func (s *session) open() error {
+	if s.listener.TLS == ImplicitTLS {
+		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
+			return s.over(handshakeReason(err), err)
+		}
+	}
+	s.speaking = true
+	return s.say("* OK [CAPABILITY " + s.capabilities() + "] " + s.settings.Hostname + " imapproxy ready\r\n")
+}
+
+// over leaves the reason at the door and gives errEnded.
+func (s *session) over(reason endReason, detail error) error {
+	s.door.cut(reason, detail)
+	return errEnded
+}
+
+// say writes to the client before the relay.
+func (s *session) say(text string) error {
+	if s.ctx.Err() != nil {
+		return errEnded
+	}
+	if _, err := s.client.conn.Write([]byte(text)); err != nil {
+		s.speaking = false // part of a line may be out
+		return s.over(clientReason(err), err)
+	}
+	return nil
+}
+
+// hear turns an error of reading from the client into the end of the session.
+func (s *session) hear(err error) error {
+	if isWoken(err) {
+		return errEnded
+	}
+	return s.over(clientReason(err), err)
+}
+
+// handshakeReason tells a client that left from a handshake that failed.
+func handshakeReason(err error) endReason {
+	if r := clientReason(err); r == endClientClosed || r == endClientVanished {
+		return r
+	}
+	return endClientTLS
+}
+
+// drain asks the session to end at a safe point. Before the relay every point
+// is safe.
+func (s *session) drain(reason endReason) {
+	if !s.relaying.Load() || !s.relay.drain(reason) {
+		s.door.cut(reason, nil)
+	}
+}
+
+// attempted is a login that the client asks for.
+type attempted struct {
+	tag     string
+	request *auth.Request
+}
+
+// request makes the question of a login.
+func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *auth.Request {
+	s.attempts++
+	return &auth.Request{
+		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
+		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
+		TLS: s.client.state, Attempt: s.attempts, SessionID: s.id,
+	}
+}

@@ -1,0 +1,195 @@
+// Package rules tests the tree itself: who may import what, where goroutines
+// start and panics are caught, how long files and functions are, and what no
+// file may say. It holds no program code.
+package rules
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// file is one file of the tree.
+type file struct {
+	path string // from the root, with slashes
+	text string
+	fset *token.FileSet
+	ast  *ast.File // nil when it is not Go
+}
+
+// dir is the file's folder, "." for the root.
+func (f *file) dir() string { return path.Dir(f.path) }
+
+// top is the first folder of the path, "." for a file in the root.
+func (f *file) top() string {
+	first, _, found := strings.Cut(f.path, "/")
+	if !found {
+		return "."
+	}
+	return first
+}
+
+func (f *file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+// at names a place in the file.
+func (f *file) at(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", f.path, f.fset.Position(n.Pos()).Line)
+}
+
+// rule looks at all files and says what is wrong, each with its place.
+type rule struct {
+	name  string
+	check func(files []*file) []string
+}
+
+// rules are all there are; rules_seen_test.go shows each of them failing.
+var rules = []rule{
+	{"imports", checkImports},
+	{"goroutines", checkGoroutines},
+	{"recover", checkRecover},
+	{"exit", checkExit},
+	{"sizes", checkSizes},
+	{"init", checkInit},
+	{"state", checkState},
+	{"docstrings", checkDocstrings},
+	{"leaks", checkLeaks},
+	{"words", checkWords},
+	{"readme", checkReadme},
+}
+
+func TestTree(t *testing.T) {
+	files := readTree(t)
+	if len(files) < 10 {
+		t.Fatalf("only %d files found: is this the root of the repository?", len(files))
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			for _, problem := range r.check(files) {
+				t.Error(problem)
+			}
+		})
+	}
+}
+
+// readTree reads every text file that belongs to the project.
+func readTree(t *testing.T) []*file {
+	t.Helper()
+	var files []*file
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if notOurs(name) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if d.Type().IsRegular() && !bytes.ContainsRune(text, 0) {
+			files = append(files, parse(t, name, string(text)))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// notOurs says which folders hold what is built or found, not written.
+func notOurs(dir string) bool {
+	switch dir {
+	case ".git", "bin", "dist":
+		return true
+	}
+	return strings.HasSuffix(dir, "testdata/fuzz")
+}
+
+// parse makes a file of its name and text.
+func parse(t *testing.T, name, text string) *file {
+	t.Helper()
+	f := &file{path: name, text: text, fset: token.NewFileSet()}
+	if strings.HasSuffix(name, ".go") {
+		tree, err := parser.ParseFile(f.fset, name, text, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.ast = tree
+	}
+	return f
+}
+
+// goFiles are the Go files, tests included or not.
+func goFiles(files []*file, tests bool) []*file {
+	var chosen []*file
+	for _, f := range files {
+		if f.ast != nil && (tests || !f.isTest()) {
+			chosen = append(chosen, f)
+		}
+	}
+	return chosen
+}
+
+// places collects the nodes of a file that match.
+func places(f *file, what string, match func(ast.Node) bool) []string {
+	var found []string
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if n != nil && match(n) {
+			found = append(found, f.at(n)+": "+what)
+		}
+		return true
+	})
+	return found
+}
+
+// calls matches a call of pkg.name, where pkg is an import path, for one of
+// the names.
+func calls(f *file, importPath string, names ...string) func(ast.Node) bool {
+	local := importName(f, importPath)
+	return func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok || local == "" {
+			return false
+		}
+		x, ok := selector.X.(*ast.Ident)
+		if !ok || x.Name != local {
+			return false
+		}
+		for _, name := range names {
+			if selector.Sel.Name == name {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// importName is the name under which the file knows a package, "" when it
+// does not import it.
+func importName(f *file, importPath string) string {
+	for _, spec := range f.ast.Imports {
+		if strings.Trim(spec.Path.Value, `"`) != importPath {
+			continue
+		}
+		if spec.Name != nil {
+			return spec.Name.Name
+		}
+		return path.Base(importPath)
+	}
+	return ""
+}
