@@ -16,7 +16,7 @@ const (
 	newArgon2Passes = 3
 	newArgon2Lanes  = 4
 	newBcryptCost   = 12
-	newSHACryptCost = 500_000
+	newSHACryptCost = 200_000
 )
 
 // Schemes lists what HashPassword can make, the default first.

@@ -104,7 +104,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 
 // take makes the connection the session's.
 func (s *session) take(conn *backend.Conn) {
-	s.backend = conn
+	s.backend, s.failure = conn, nil
 	s.backendAddr = conn.Addr
 	s.door.adopt(conn.Raw())
 }

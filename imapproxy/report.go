@@ -1,6 +1,9 @@
 package imapproxy
 
 import (
+	"errors"
+	"io"
+
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
@@ -29,12 +32,13 @@ func (s *session) report(reason endReason, detail error) {
 	optional(e, "backend_end", string(s.ending))
 	e.Int64("bytes_in", s.relay.up.bytes.Load()).
 		Int64("bytes_out", s.relay.down.bytes.Load()).
-		Dur("duration", s.server.clock.Now().Sub(s.started)).
+		Int64("duration_ms", s.server.clock.Now().Sub(s.started).Milliseconds()).
 		Str("reason", string(reason))
+	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
+		detail = s.failure
+	}
 	if detail != nil {
 		e.AnErr("error", detail)
-	} else if s.failure != nil && s.backend == nil {
-		e.AnErr("error", s.failure)
 	}
 	e.Msg("session ended")
 }

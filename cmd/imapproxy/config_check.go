@@ -178,6 +178,9 @@ func checkAuth(a *authConfig, r *report) {
 	if a.Type == "file" && a.File == "" {
 		r.errorf(a.Place, "file", `name the file of users, or write another type`, `missing, and type is "file"`)
 	}
+	if a.Type == "" {
+		return // reported already
+	}
 	if a.Type != "file" && a.Place.has("file") {
 		r.errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
 	}
@@ -196,16 +199,7 @@ func checkHTTP(h *httpConfig, r *report) {
 		return
 	}
 	u, err := url.Parse(h.URL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-		r.errorf(h.Place, "url", "write http://host:port/path or https://...", "%q is not an http or https URL", h.URL)
-		return
-	}
-	if u.Scheme == "https" || isLoopback(u.Hostname()) {
-		return
-	}
-	if h.Insecure {
+	if err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) && h.Insecure {
 		r.warnf(h.Place, "insecure", "use https", "passwords go to %s without TLS", u.Host)
-		return
 	}
-	r.errorf(h.Place, "url", "use https, or write insecure = true", "passwords would go to %s without TLS", u.Host)
 }

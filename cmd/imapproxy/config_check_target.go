@@ -53,7 +53,7 @@ func checkTargetTLS(t *targetConfig, r *report) {
 		checkPlainLogin(t, r)
 		return
 	}
-	if at.has("plain_login") {
+	if t.PlainLogin {
 		r.errorf(at, "plain_login", `remove it, or write tls = "off"`, "not used with tls = %q: no password goes out before TLS", t.TLS)
 	}
 	if !t.Verify {

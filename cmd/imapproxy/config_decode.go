@@ -205,7 +205,7 @@ func (d *decoder) list(f field, at place, in []any, out reflect.Value) {
 	for _, item := range in {
 		text, ok := item.(string)
 		if !ok {
-			d.wrongType(f, at, in)
+			d.strayItem(f, at, item)
 			return
 		}
 		list = append(list, text)
@@ -222,12 +222,17 @@ func (d *decoder) dict(f field, at place, in map[string]any, out reflect.Value) 
 	for key, item := range in {
 		text, ok := item.(string)
 		if !ok {
-			d.wrongType(f, at, in)
+			d.strayItem(f, at, item)
 			return
 		}
 		dict[key] = text
 	}
 	out.Set(reflect.ValueOf(dict))
+}
+
+// strayItem reports an element of a list or table that is no string.
+func (d *decoder) strayItem(f field, at place, item any) {
+	d.report.errorf(at, f.Key, "write "+kindExample(f), "holds %s", article(tomlType(item)))
 }
 
 // wrongType reports a value of another type than the key takes.

@@ -29,8 +29,8 @@ const (
 
 // words names the kinds for people.
 var kindWords = map[kind]string{
-	kindText: "string", kindFlag: "true or false", kindCount: "number", kindSpan: "duration", kindFile: "file",
-	kindList: "list of strings", kindDict: "table of strings", kindTable: "section", kindTables: "sections",
+	kindText: "string", kindFlag: "true or false", kindCount: "number", kindSpan: "duration", kindFile: "file name",
+	kindList: "list of strings", kindDict: "table of strings", kindTable: "section", kindTables: "list of sections",
 }
 
 // field is one key of the schema.

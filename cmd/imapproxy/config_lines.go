@@ -17,6 +17,7 @@ func joinPath(parts ...string) string { return strings.Join(parts, pathSep) }
 // its positions to itself, and messages have to name a line. On any other text
 // the result is incomplete, never wrong by a panic.
 func indexLines(text string) lineIndex {
+	text = strings.TrimPrefix(text, "\ufeff")
 	s := &lineScanner{text: text, line: 1, found: lineIndex{}, arrays: map[string]int{}, wantKey: true}
 	for s.at < len(s.text) {
 		s.step()
@@ -79,7 +80,7 @@ func (s *lineScanner) next() {
 	top.count++
 	s.wantKey = top.table
 	if !top.table {
-		s.key = extend(top.path, strconv.Itoa(top.count))
+		s.key = deeper(top.path, strconv.Itoa(top.count))
 	}
 }
 
@@ -100,17 +101,18 @@ func (s *lineScanner) header() {
 	parts := s.parts()
 	var path []string
 	for i, part := range parts {
-		path = extend(path, part)
+		path = deeper(path, part)
+		s.mark(path)
 		name := joinPath(path...)
 		if array && i == len(parts)-1 {
 			s.arrays[name]++
 		}
 		if n := s.arrays[name]; n > 0 {
-			path = extend(path, strconv.Itoa(n-1))
+			path = deeper(path, strconv.Itoa(n-1))
+			s.mark(path)
 		}
 	}
 	s.table = path
-	s.mark(path)
 	s.skipTo("\n")
 }
 
@@ -127,7 +129,7 @@ func (s *lineScanner) readKey() {
 	}
 	path := base
 	for _, part := range parts {
-		path = extend(path, part)
+		path = deeper(path, part)
 		s.mark(path)
 	}
 	s.key = path
@@ -140,7 +142,7 @@ func (s *lineScanner) value(c byte) {
 	case '[':
 		s.at++
 		s.open = append(s.open, bracket{path: s.key})
-		s.key = extend(s.key, "0")
+		s.key = deeper(s.key, "0")
 	case '{':
 		s.at++
 		s.open = append(s.open, bracket{table: true, path: s.key})
@@ -221,6 +223,18 @@ func (s *lineScanner) mark(path []string) {
 	if _, ok := s.found[name]; !ok {
 		s.found[name] = s.line
 	}
+}
+
+// maxDepth bounds the paths: no key of the schema has more than 4 parts, and
+// long ones would cost the square of their length.
+const maxDepth = 16
+
+// deeper is extend up to maxDepth; what stands deeper shares its parent's path.
+func deeper(path []string, part string) []string {
+	if len(path) >= maxDepth {
+		return path
+	}
+	return extend(path, part)
 }
 
 // extend appends without sharing the array behind path.

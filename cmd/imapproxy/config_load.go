@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -42,7 +43,7 @@ func parseConfig(file, text string, c *config, r *report) bool {
 		at := place{File: file, Head: 1}
 		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			at.Head = syntax.Position.Line
-			err = errors.New(syntax.Message)
+			err = errors.New(strings.TrimSuffix(syntax.Message, "."))
 		}
 		r.errorf(at, "TOML", "mend the syntax first; nothing else has been checked", "%v", err)
 		return false

@@ -72,7 +72,7 @@ type authConfig struct {
 // httpConfig is the section [auth.http].
 type httpConfig struct {
 	Place          place
-	URL            string            `key:"url" doc:"Where to ask; http or https. Passwords travel in the request, so that http is for this machine only." example:"http://127.0.0.1:9000/auth"`
+	URL            string            `key:"url" doc:"Where to ask: https://host/path, http://host:port/path, or unix:/socket:/path. Passwords travel in the request, so that http is for this machine only." example:"http://127.0.0.1:9000/auth"`
 	Timeout        time.Duration     `key:"timeout" doc:"How long one question may take, connecting included." default:"10s" min:"100ms" max:"60s"`
 	Headers        map[string]string `key:"headers" doc:"Headers added to each request, such as a key of the service." example:"{ X-Auth-Key = \"secret\" }"`
 	CA             filePath          `key:"ca" doc:"PEM file with the authorities that are trusted for https instead of the system's." example:"tls/auth-ca.pem"`

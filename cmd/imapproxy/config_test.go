@@ -108,7 +108,7 @@ func TestDecodedValues(t *testing.T) {
 		{"verify default", c.Targets[1].Verify, true},
 		{"forward_id", []bool{c.Targets[0].ForwardID, c.Targets[1].ForwardID}, []bool{false, true}},
 		{"connect limits", []time.Duration{c.Targets[0].ConnectLimit, c.Targets[1].ConnectLimit}, []time.Duration{5 * time.Second, 2 * time.Second}},
-		{"place", c.Targets[1].Place.line("server_name"), 68},
+		{"place", c.Targets[1].Place.line("server_name"), 72},
 	}
 	for _, tt := range tests {
 		if !reflect.DeepEqual(tt.got, tt.want) {

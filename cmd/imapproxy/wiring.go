@@ -120,7 +120,7 @@ func buildAuth(c *authConfig, r *report) auth.Authenticator {
 }
 
 func buildUserFile(c *authConfig, r *report) auth.Authenticator {
-	if c.File == "" {
+	if c.File == "" || !checkReadable(c.Place, "file", c.File, r) {
 		return nil
 	}
 	users, err := auth.OpenFile(string(c.File))
@@ -139,6 +139,9 @@ func buildUserFile(c *authConfig, r *report) auth.Authenticator {
 func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 	o := backend.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
 	for i, t := range named {
+		if !sectionName.MatchString(t.Name) {
+			continue // reported already
+		}
 		if _, err := backend.NewTargets(backend.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses}); err != nil {
 			r.errorf(c.Targets[i].Place, "addresses", "", "%v", err)
 		}
@@ -153,10 +156,10 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 		}
 		o.Allow = append(o.Allow, allow)
 	}
+	if c.Route.File != "" {
+		checkReadable(c.Route.Place, "file", c.Route.File, r)
+	}
 	if r.failed() {
-		if c.Route.File != "" {
-			checkReadable(c.Route.Place, "file", c.Route.File, r)
-		}
 		return nil
 	}
 	targets, err := backend.NewTargets(o)

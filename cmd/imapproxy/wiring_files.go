@@ -103,12 +103,21 @@ func warnReadable(at place, key string, file filePath, what string, r *report) {
 	}
 }
 
-// checkReadable reports a file that can't be opened.
-func checkReadable(at place, key string, file filePath, r *report) {
+// checkReadable reports a file that can't be opened or is none.
+func checkReadable(at place, key string, file filePath, r *report) bool {
+	info, err := os.Stat(string(file))
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		err = errors.New("it is not a file")
+	}
+	if err != nil {
+		r.errorf(at, key, "name a readable file", "%s: %v", file, plainPathError(err))
+		return false
+	}
 	f, err := os.Open(string(file))
 	if err != nil {
 		r.errorf(at, key, "name a readable file", "%s: %v", file, plainPathError(err))
-		return
+		return false
 	}
 	_ = f.Close()
+	return true
 }

@@ -28,10 +28,9 @@ public final class JavaBackend {
     private final int fdLimit, messageSize, greetingDelay; // connections, bytes, milliseconds
     private final ServerSocketChannel listener = ServerSocketChannel.open();
     private final Selector selector = Selector.open();
-    private final HttpServer control;
     private final ThreadPoolExecutor workers;
     private final CountDownLatch exit = new CountDownLatch(1);
-    // The monitor of this object guards what follows, and every Counters.
+    // The monitor of this object guards what follows.
     private final Set<Session> held = new LinkedHashSet<>();
     private Map<String, Counters> counters = new TreeMap<>();
     private Mode mode;
@@ -60,8 +59,6 @@ public final class JavaBackend {
         listener.bind(loopback("--port"), BACKLOG);
         listener.configureBlocking(false);
         listener.register(selector, SelectionKey.OP_ACCEPT);
-        control = HttpServer.create(loopback("--control"), 0);
-        control.createContext("/", this::handle);
     }
 
     private InetSocketAddress loopback(String option) {
@@ -84,11 +81,12 @@ public final class JavaBackend {
         return thread;
     }
 
-    private void serve() throws InterruptedException {
+    private void serve() throws Exception {
+        HttpServer control = HttpServer.create(loopback("--control"), 0);
+        control.createContext("/", this::handle);
         control.start();
         daemon(this::acceptLoop, "acceptor").start();
-        System.out.println("{\"port\":" + listener.socket().getLocalPort()
-                + ",\"control\":" + control.getAddress().getPort() + "}");
+        System.out.printf("{\"port\":%d,\"control\":%d}%n", listener.socket().getLocalPort(), control.getAddress().getPort());
         exit.await();
         control.stop(0);
     }
@@ -96,11 +94,7 @@ public final class JavaBackend {
     private void acceptLoop() {
         while (true) {
             try {
-                synchronized (this) {
-                    while (!mayAccept()) { wait(); }
-                }
-                selector.select();
-                selector.selectedKeys().clear();
+                selector.select(key -> { });
                 acceptOne();
             } catch (IOException | InterruptedException e) {
                 System.err.println("JavaBackend: accept: " + e);
@@ -110,15 +104,16 @@ public final class JavaBackend {
 
     private boolean mayAccept() { return !mode.is("never-accepts") && (fdLimit == 0 || held.size() < fdLimit); }
 
-    /** Mode and limit are judged again in the same monitor as accept(), so no connection slips past a change. */
-    private synchronized void acceptOne() throws IOException {
-        SocketChannel channel = mayAccept() ? listener.accept() : null;
-        if (channel != null) {
-            Session session = new Session(channel);
-            session.counters.add("accepted", 1);
-            held.add(session);
-            workers.execute(session);
-        }
+    /** Mode and limit are judged in the same monitor as accept() is called, so no connection slips past a change. */
+    private synchronized void acceptOne() throws IOException, InterruptedException {
+        while (!mayAccept()) { wait(); }
+        SocketChannel channel = listener.accept();
+        if (channel == null) { return; }
+        Session session = new Session(channel);
+        session.counters.add("accepted", 1);
+        session.counters.add("never_read", 1);
+        held.add(session);
+        workers.execute(session);
     }
 
     /** Counted, and told to the acceptor, only when the descriptor is free. Closing twice does nothing. */
@@ -139,14 +134,15 @@ public final class JavaBackend {
     private void handle(HttpExchange exchange) throws IOException {
         String request = exchange.getRequestMethod() + " " + exchange.getRequestURI().getPath();
         String query = Objects.toString(exchange.getRequestURI().getQuery(), "");
-        byte[] body;
         int status = 200;
+        String text;
         try {
-            body = obey(request, query.replaceFirst("^name=", "")).getBytes(StandardCharsets.UTF_8);
+            text = obey(request, query.replaceFirst("^name=", ""));
         } catch (IllegalArgumentException e) {
             status = 400;
-            body = (e.getMessage() + "\n").getBytes(StandardCharsets.UTF_8);
+            text = e.getMessage() + "\n";
         }
+        byte[] body = text.getBytes(StandardCharsets.UTF_8);
         exchange.sendResponseHeaders(status, body.length);
         exchange.getResponseBody().write(body);
         exchange.close();
@@ -168,27 +164,23 @@ public final class JavaBackend {
 
     private String json() throws IOException {
         Counters total = new Counters();
+        counters.values().forEach(c -> c.forEach(total::add));
+        total.putAll(Map.of("open", (long) held.size(), "fds", socketDescriptors(), "fd_limit", (long) fdLimit,
+                "busy", (long) workers.getActiveCount(), "queued", (long) workers.getQueue().size()));
         StringJoiner modes = new StringJoiner(",", "{", "}");
-        counters.forEach((name, c) -> {
-            c.forEach(total::add);
-            modes.add("\"" + name + "\":{" + c.json() + "}");
-        });
-        return "{\"mode\":\"" + mode.name() + "\",\"open\":" + held.size() + ",\"fds\":" + socketDescriptors()
-                + ",\"fd_limit\":" + fdLimit + ",\"accepting\":" + mayAccept() + ",\"busy\":"
-                + workers.getActiveCount() + ",\"queued\":" + workers.getQueue().size() + "," + total.json()
-                + ",\"modes\":" + modes + "}\n";
+        counters.forEach((name, c) -> modes.add("\"" + name + "\":" + c.json()));
+        return "{\"mode\":\"" + mode.name() + "\",\"accepting\":" + mayAccept() + ",\"modes\":" + modes + ","
+                + total.json().substring(1) + "\n";
     }
 
     /** Sockets among this process's descriptors: the connections, the two listeners and the control port's own. */
-    private static int socketDescriptors() throws IOException {
-        int n = 0;
+    private static long socketDescriptors() throws IOException {
+        long n = 0;
         try (DirectoryStream<Path> fds = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
             for (Path fd : fds) {
                 try {
                     n += Files.readSymbolicLink(fd).toString().startsWith("socket:") ? 1 : 0;
-                } catch (NoSuchFileException e) {
-                    continue; // closed since it was listed
-                }
+                } catch (NoSuchFileException e) { } // closed since it was listed
             }
         }
         return n;
@@ -201,17 +193,14 @@ public final class JavaBackend {
                 "never-accepts", "slow-greeting", "server-closes-first", "server-rst");
 
         static Mode of(String name) {
-            if (name.startsWith("login-delay=")) {
-                return new Mode(name, number("login-delay", name.substring(12), 0, 86_400_000));
-            }
-            if (!NAMES.contains(name)) {
+            boolean delays = name.startsWith("login-delay=");
+            if (!delays && !NAMES.contains(name)) {
                 throw new IllegalArgumentException("no mode of that name; there are " + NAMES + " and login-delay=MS");
             }
-            return new Mode(name, 0);
+            return new Mode(name, delays ? number("login-delay", name.substring(12), 0, 86_400_000) : 0);
         }
 
         boolean is(String... names) { return List.of(names).contains(name); }
-
         boolean polls() { return is("poll-available", "auth-fail-poll"); }
 
         /** Whether the handler of EOF and of I/O errors closes the socket. */
@@ -221,46 +210,40 @@ public final class JavaBackend {
     }
 
     /** What happened to the connections of one mode since the last reset. */
-    static final class Counters extends TreeMap<String, Long> {
+    static final class Counters extends ConcurrentSkipListMap<String, Long> {
         Counters() {
             List.of("accepted", "closed", "logout", "eof", "rst", "server", "stored", "stored_bytes", "truncated",
-                    "polluted", "authenticated", "refused").forEach(name -> put(name, 0L));
+                    "polluted", "authenticated", "refused", "never_read").forEach(name -> put(name, 0L));
         }
 
         void add(String name, long n) { merge(name, n, Long::sum); }
 
-        String json() {
-            StringJoiner fields = new StringJoiner(",");
-            forEach((name, n) -> fields.add("\"" + name + "\":" + n));
-            long seen = get("logout") + get("eof") + get("rst") + get("server");
-            return fields.add("\"never_read\":" + (get("accepted") - seen)).toString();
-        }
+        /** The map's own text, {a=1, b=2}, made JSON. */
+        String json() { return toString().replaceAll("(\\w+)=", "\"$1\":"); }
     }
 
     /** One connection from greeting to end, in a worker's thread. INBOX has one message, others are counted. */
     final class Session implements Runnable {
-        private static final String CAPABILITY = "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN IDLE ID UNSELECT";
-        private static final Set<String> ANY_TIME =
-                Set.of("CAPABILITY", "NOOP", "ID", "LOGOUT", "LOGIN", "AUTHENTICATE");
-        private static final Set<String> IN_MAILBOX = Set.of("CHECK", "CLOSE", "UNSELECT", "FETCH", "UID");
-        private static final Pattern LITERAL = Pattern.compile("\\{(\\d{1,18})(\\+?)\\}$");
-        private static final Pattern LOGOUT = Pattern.compile("[!-~] LOGOUT\\r?\\n$", Pattern.CASE_INSENSITIVE);
-        private static final int LINE_LIMIT = 64 * 1024, TAIL = 512, POLL_MILLIS = 10;
-        private static final byte[] LINES = IntStream.range(0, 128).mapToObj(i -> String.format("%062d\r\n", i))
+        static final String CAPABILITY = "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN IDLE ID UNSELECT";
+        static final Set<String> ANY_TIME = Set.of("CAPABILITY", "NOOP", "ID", "LOGOUT", "LOGIN", "AUTHENTICATE");
+        static final Set<String> IN_MAILBOX = Set.of("CHECK", "CLOSE", "UNSELECT", "FETCH", "UID");
+        static final Pattern LITERAL = Pattern.compile("\\{(\\d{1,18})(\\+?)\\}$");
+        static final Pattern LOGOUT = Pattern.compile("[!-~] LOGOUT\\r?\\n$", Pattern.CASE_INSENSITIVE);
+        static final int LINE_LIMIT = 64 * 1024, TAIL = 512, POLL_MILLIS = 10;
+        static final byte[] LINES = IntStream.range(0, 128).mapToObj(i -> String.format("%062d\r\n", i))
                 .collect(Collectors.joining()).getBytes(StandardCharsets.ISO_8859_1);
 
-        private final SocketChannel channel;
-        private final Mode mode = JavaBackend.this.mode;
-        private final Counters counters =
-                JavaBackend.this.counters.computeIfAbsent(mode.name(), name -> new Counters());
-        private final CountDownLatch released = new CountDownLatch(1);
-        private final byte[] buffer = new byte[8192];
-        private int position, limit; // of what is unread in the buffer
-        private InputStream in;
-        private OutputStream out;
-        private String user;
-        private boolean selected, ended, over;
-        private long message; // size of the literal that this APPEND brought whole, or -1
+        final SocketChannel channel;
+        final Mode mode = JavaBackend.this.mode;
+        final Counters counters = JavaBackend.this.counters.computeIfAbsent(mode.name(), name -> new Counters());
+        final CountDownLatch released = new CountDownLatch(1);
+        final byte[] buffer = new byte[8192];
+        int position, limit; // of what is unread in the buffer
+        InputStream in;
+        OutputStream out;
+        String user;
+        boolean selected, ended, over;
+        long message; // size of the literal that this APPEND brought whole, or -1
 
         Session(SocketChannel channel) { this.channel = channel; }
 
@@ -285,14 +268,10 @@ public final class JavaBackend {
 
         /** Counts how it ended, as seen first: logout, eof, rst or server; after close() nothing is seen. */
         private void ended(String how) {
-            synchronized (JavaBackend.this) {
-                counters.add(how, ended || !channel.isOpen() ? 0 : 1);
-                ended = true;
-            }
-        }
-
-        private void count(String name, long n) {
-            synchronized (JavaBackend.this) { counters.add(name, n); }
+            int news = ended || !channel.isOpen() ? 0 : 1;
+            ended = true;
+            counters.add(how, news);
+            counters.add("never_read", -news);
         }
 
         private void converse() throws Exception {
@@ -358,8 +337,8 @@ public final class JavaBackend {
                 }
                 message = isMessage ? size : -1;
             } finally {
-                count("truncated", isMessage && left > 0 ? 1 : 0);
-                count("polluted", isMessage && LOGOUT.matcher(text).find() ? 1 : 0);
+                counters.add("truncated", isMessage && left > 0 ? 1 : 0);
+                counters.add("polluted", isMessage && LOGOUT.matcher(text).find() ? 1 : 0);
             }
             return text.toString();
         }
@@ -374,21 +353,20 @@ public final class JavaBackend {
             }
         }
 
+        /** Makes sure that the buffer holds something unread. A mode that polls never gets to read an EOF. */
         private void fill() throws Exception {
-            while (position == limit && mode.polls() && in.available() == 0) {
-                released.await(POLL_MILLIS, TimeUnit.MILLISECONDS);
-            }
-            if (position == limit) {
-                position = 0;
-                limit = Math.max(0, in.read(buffer));
-                if (limit == 0) { throw new EOFException(); }
-            }
+            if (position < limit) { return; }
+            while (mode.polls() && in.available() == 0) { released.await(POLL_MILLIS, TimeUnit.MILLISECONDS); }
+            position = 0;
+            limit = Math.max(0, in.read(buffer));
+            if (limit == 0) { throw new EOFException(); }
         }
 
         private String execute(String name, List<String> args) throws Exception {
             require(ANY_TIME.contains(name) || user != null, "unknown command, or not before login");
             require(!IN_MAILBOX.contains(name) || selected, "no mailbox is selected");
-            return switch (name) {
+            boolean uid = name.equals("UID") && !args.isEmpty();
+            return switch (uid ? "UID " + args.get(0).toUpperCase(Locale.ROOT) : name) {
                 case "NOOP", "CHECK" -> done();
                 case "CAPABILITY" -> done("* " + CAPABILITY);
                 case "ID" -> done("* ID (\"name\" \"JavaBackend\")");
@@ -398,12 +376,9 @@ public final class JavaBackend {
                 case "LIST", "LSUB" -> list(name, args);
                 case "STATUS" -> status(args);
                 case "SELECT", "EXAMINE" -> select(name, args);
-                case "CLOSE", "UNSELECT" -> {
-                    selected = false;
-                    yield done();
-                }
+                case "CLOSE", "UNSELECT" -> { selected = false; yield done(); }
                 case "FETCH" -> fetch(args, false);
-                case "UID" -> fetch(args.subList(Math.min(1, args.size()), args.size()), true);
+                case "UID FETCH" -> fetch(args.subList(1, args.size()), true);
                 case "IDLE" -> {
                     send("+ idling");
                     require(readLine().equalsIgnoreCase("DONE"), "want DONE");
@@ -420,7 +395,7 @@ public final class JavaBackend {
             String right = options.get("--password"), given = args.get(1);
             boolean refused = mode.name().startsWith("auth-fail") || args.get(0).matches("|(?s).*[\\x00-\\x1f\\x7f].*")
                     || (right.isEmpty() ? given.equals("wrong") : !given.equals(right));
-            count(refused ? "refused" : "authenticated", 1);
+            counters.add(refused ? "refused" : "authenticated", 1);
             user = refused ? null : args.get(0);
             return refused ? "NO [AUTHENTICATIONFAILED] user or password is wrong" : "OK [" + CAPABILITY + "] hello";
         }
@@ -443,23 +418,21 @@ public final class JavaBackend {
             require(args.size() == 2, "want a reference and a pattern");
             if (args.get(1).isEmpty()) { return done("* " + name + " (\\Noselect) \"/\" \"\""); }
             String pattern = (args.get(0) + args.get(1)).toUpperCase(Locale.ROOT).replaceAll("[^A-Z*%]", "_");
-            boolean hit = "INBOX".matches(pattern.replaceAll("[*%]+", ".*"));
-            return hit ? done("* " + name + " () \"/\" INBOX") : done();
+            return "INBOX".matches(pattern.replaceAll("[*%]+", ".*")) ? done("* " + name + " () \"/\" INBOX") : done();
         }
 
         private String status(List<String> args) throws Exception {
-            Map<String, Integer> values =
-                    Map.of("MESSAGES", 1, "RECENT", 0, "UIDNEXT", 2, "UIDVALIDITY", 1, "UNSEEN", 0);
+            var values = Map.of("MESSAGES", 1, "RECENT", 0, "UIDNEXT", 2, "UIDVALIDITY", 1, "UNSEEN", 0);
             List<String> items = items(args);
             require(values.keySet().containsAll(items), "want a mailbox and " + values.keySet());
-            StringJoiner answer = new StringJoiner(" ", "* STATUS INBOX (", ")");
-            items.forEach(item -> answer.add(item + " " + values.get(item)));
-            return isInbox(args) ? done(answer.toString()) : "NO [NONEXISTENT] there is only INBOX";
+            if (!args.get(0).equalsIgnoreCase("INBOX")) { return "NO [NONEXISTENT] there is only INBOX"; }
+            Stream<String> pairs = items.stream().map(item -> item + " " + values.get(item));
+            return done("* STATUS INBOX (" + pairs.collect(Collectors.joining(" ")) + ")");
         }
 
         private String select(String name, List<String> args) throws Exception {
             require(args.size() == 1, "want a mailbox");
-            selected = isInbox(args);
+            selected = args.get(0).equalsIgnoreCase("INBOX");
             if (!selected) { return "NO [NONEXISTENT] there is only INBOX"; }
             done("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)", "* 1 EXISTS", "* 0 RECENT",
                     "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 2] ok", "* OK [PERMANENTFLAGS ()] nothing is kept");
@@ -468,9 +441,9 @@ public final class JavaBackend {
 
         private String append(List<String> args) throws Exception {
             require(message >= 0, "want a mailbox, flags and date if you like, and a literal");
-            if (!isInbox(args)) { return "NO [TRYCREATE] there is only INBOX"; }
-            count("stored", 1);
-            count("stored_bytes", message);
+            if (!args.get(0).equalsIgnoreCase("INBOX")) { return "NO [TRYCREATE] there is only INBOX"; }
+            counters.add("stored", 1);
+            counters.add("stored_bytes", message);
             return done();
         }
 
@@ -500,10 +473,8 @@ public final class JavaBackend {
             for (int left = stop - head.length(); left > 0; left -= LINES.length) {
                 out.write(LINES, 0, Math.min(left, LINES.length));
             }
-            if (mode.is("stuck-fetch")) {
-                out.flush();
-                released.await();
-            }
+            out.flush();
+            if (mode.is("stuck-fetch")) { released.await(); }
         }
 
         /** Splits at spaces; quoted strings lose their quotes, a parenthesised list stays whole. */
@@ -531,8 +502,6 @@ public final class JavaBackend {
             return items;
         }
 
-        private static boolean isInbox(List<String> args) { return args.get(0).equalsIgnoreCase("INBOX"); }
-
         private static void require(boolean met, String badText) throws ProtocolException {
             if (!met) { throw new ProtocolException(badText); }
         }
@@ -542,11 +511,7 @@ public final class JavaBackend {
             return "OK done";
         }
 
-        private void send(String line) throws Exception {
-            done(line);
-            out.flush();
-        }
-
+        private void send(String line) throws Exception { done(line); out.flush(); }
         private void write(String text) throws Exception { out.write(text.getBytes(StandardCharsets.ISO_8859_1)); }
     }
 }

@@ -1,0 +1,135 @@
+// Package httpauth asks an HTTP server who may log in, by the protocol of
+// nginx's mail proxy (auth_http): the question and the answer are headers.
+package httpauth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"imapproxy/auth"
+)
+
+const (
+	maxAnswer   = 8 << 10 // bytes of an answer's header block
+	maxBody     = 4 << 10 // bytes of an answer's body that are read away to keep the connection
+	maxRetries  = 5       // questions again after Auth-Status: WAIT
+	maxWait     = 60 * time.Second
+	drainLimit  = 100 * time.Millisecond
+	idleTimeout = 60 * time.Second
+)
+
+// Client is an auth.Authenticator that asks an HTTP server. It starts no
+// goroutine of its own; net/http's connections have some until Close.
+type Client struct {
+	options   Options
+	target    target
+	transport *http.Transport
+	closed    atomic.Bool
+	sleep     func(context.Context, time.Duration) error
+}
+
+// New checks the options; it does not connect. The error joins every fault,
+// each with a remedy.
+func New(o Options) (*Client, error) {
+	t, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: o.timeout()}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if t.socket != "" {
+				network, address = "unix", t.socket
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		Proxy:                  nil, // the environment's proxy must not see passwords
+		TLSClientConfig:        o.tlsConfig(),
+		TLSHandshakeTimeout:    o.timeout(),
+		Protocols:              new(http.Protocols),
+		DisableCompression:     true,
+		MaxConnsPerHost:        o.maxConns(),
+		MaxIdleConns:           o.maxConns(),
+		MaxIdleConnsPerHost:    o.maxConns(),
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxAnswer,
+	}
+	transport.Protocols.SetHTTP1(true)
+	return &Client{options: o, target: t, transport: transport, sleep: sleep}, nil
+}
+
+// Close closes the idle connections. Questions under way are answered; their
+// connections, and those of later questions, are not kept.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.transport.CloseIdleConnections()
+}
+
+// Authenticate implements auth.Authenticator. Each question has the timeout of
+// the options, all of them together have ctx. An authorization identity that is
+// not the user is refused: the protocol can't carry it.
+func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
+	if err := auth.CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+		return nil, err
+	}
+	if r.AuthzID != "" && r.AuthzID != r.User {
+		return nil, &auth.Denied{Code: "AUTHORIZATIONFAILED", Log: "auth_http can't carry an authorization identity"}
+	}
+	if r.Mechanism != "LOGIN" && r.Mechanism != "PLAIN" {
+		return nil, c.failed("it can't carry the mechanism %.20q", r.Mechanism)
+	}
+	for range 1 + maxRetries {
+		answer, err := c.ask(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if answer.status != "WAIT" {
+			return c.decide(answer, r)
+		}
+		if err := c.sleep(ctx, answer.wait); err != nil {
+			return nil, fmt.Errorf("auth server %s: told to wait: %w", c.target.name, err)
+		}
+	}
+	return nil, c.failed("it said WAIT %d times", 1+maxRetries)
+}
+
+// ask puts one question. RoundTrip, not http.Client: no redirect is followed,
+// no cookie kept, no URL put into errors.
+func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.options.timeout())
+	defer cancel()
+	question, err := c.request(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	question.Close = c.closed.Load()
+	response, err := c.transport.RoundTrip(question)
+	if err != nil {
+		return nil, c.transportError(ctx, err)
+	}
+	discard(response, cancel)
+	if c.closed.Load() {
+		c.transport.CloseIdleConnections() // Close came meanwhile
+	}
+	return c.read(response)
+}
+
+// failed makes the error of a question that was not answered.
+func (c *Client) failed(format string, args ...any) error {
+	return fmt.Errorf("auth server %s: %s", c.target.name, fmt.Sprintf(format, args...))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

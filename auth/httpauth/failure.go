@@ -1,0 +1,89 @@
+package httpauth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"imapproxy/auth"
+)
+
+const maxText = 256 // bytes of a refusal's text
+
+// responseCode is a response code of RFC 5530 or 3501 that an auth server put
+// in front of its text, as it had to for nginx, which sends the text alone.
+var responseCode = regexp.MustCompile(`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|LIMIT|ALERT)\] *`)
+
+// refusal is any Auth-Status other than OK and WAIT: the client reads its text.
+// [UNAVAILABLE] in front makes it what it says: no answer.
+func (c *Client) refusal(a *answer, r *auth.Request) error {
+	text := clean(a.status)
+	for _, echo := range []string{string(r.Secret), clean(string(r.Secret)), escape(string(r.Secret))} {
+		if echo != "" && (strings.Contains(a.status, echo) || strings.Contains(text, echo)) {
+			return &auth.Denied{Wait: a.wait, Log: "refused by the auth server (its text holds the password)"}
+		}
+	}
+	denied := &auth.Denied{Wait: a.wait}
+	if code := responseCode.FindStringSubmatch(text); code != nil {
+		denied.Code, text = code[1], text[len(code[0]):]
+	}
+	if denied.Code == "UNAVAILABLE" {
+		return c.failed("it says [UNAVAILABLE] %q", cut(text))
+	}
+	denied.Text = cut(text)
+	denied.Log = fmt.Sprintf("refused by the auth server: %q", denied.Text)
+	return denied
+}
+
+// clean keeps what can be printed; control and direction characters and broken
+// UTF-8 go.
+func clean(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s))
+}
+
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	for end := maxText; ; end-- {
+		if utf8.RuneStart(s[end]) {
+			return s[:end]
+		}
+	}
+}
+
+// transportError puts a failure into words. net/http's own texts quote what the
+// server sent, and a server may send the password back: only the errors of
+// sockets and certificates are passed on.
+func (c *Client) transportError(ctx context.Context, err error) error {
+	var op *net.OpError
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("auth server %s: no answer within the time: %w", c.target.name, context.Cause(ctx))
+	case errors.As(err, &verify):
+		return fmt.Errorf("auth server %s: %w", c.target.name, verify)
+	case errors.As(err, &record):
+		return c.failed("it does not speak TLS there")
+	case errors.As(err, &op):
+		return fmt.Errorf("auth server %s: %w", c.target.name, op)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return c.failed("it closed the connection without an answer")
+	case strings.Contains(err.Error(), "response headers exceeded"):
+		return c.failed("its header block has more than %d bytes", maxAnswer)
+	}
+	return c.failed("its answer is not HTTP")
+}

@@ -1,0 +1,90 @@
+package httpauth
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"imapproxy/auth"
+)
+
+// request makes the question. The headers are nginx's, in nginx's spelling,
+// and Client-Port.
+func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target.url, http.NoBody)
+	if err != nil {
+		return nil, c.failed("the URL can't be asked")
+	}
+	h := http.Header{"User-Agent": {"imapproxy"}}
+	for name, values := range c.options.Header {
+		h[name] = values
+	}
+	set := func(name, value string) { h[name] = []string{value} }
+	set("Auth-Method", "plain")
+	set("Auth-User", escape(r.User))
+	set("Auth-Pass", escape(string(r.Secret)))
+	set("Auth-Protocol", "imap")
+	set("Auth-Login-Attempt", strconv.Itoa(max(r.Attempt, 1)))
+	if r.Client.IsValid() {
+		set("Client-IP", r.Client.Addr().Unmap().WithZone("").String())
+		set("Client-Port", strconv.Itoa(int(r.Client.Port())))
+	}
+	if r.TLS != nil {
+		set("Auth-SSL", "on")
+		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
+		set("Auth-SSL-Cipher", opensslName(tls.CipherSuiteName(r.TLS.CipherSuite)))
+	}
+	q.Header = h
+	return q, nil
+}
+
+// escape is nginx's for mail: 0x00 to 0x1F, space and % become %XX in upper
+// case, every other byte goes as it is. Control bytes do not get here.
+func escape(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c <= ' ' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// tlsVersion is OpenSSL's name, which is what nginx sends.
+func tlsVersion(v uint16) string {
+	switch v {
+	case tls.VersionTLS10:
+		return "TLSv1"
+	case tls.VersionTLS11:
+		return "TLSv1.1"
+	case tls.VersionTLS12:
+		return "TLSv1.2"
+	}
+	return "TLSv1.3"
+}
+
+// opensslName turns a cipher suite's IANA name into OpenSSL's; those of TLS 1.3
+// are the same.
+func opensslName(iana string) string {
+	exchange, cipher, found := strings.Cut(strings.TrimPrefix(iana, "TLS_"), "_WITH_")
+	if !found {
+		return iana
+	}
+	cipher = strings.NewReplacer(
+		"CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305",
+		"3DES_EDE_CBC", "DES-CBC3",
+		"AES_128_CBC", "AES128", "AES_256_CBC", "AES256",
+		"AES_128", "AES128", "AES_256", "AES256",
+		"RC4_128", "RC4",
+		"_", "-",
+	).Replace(cipher)
+	if exchange == "RSA" { // OpenSSL does not name it
+		return cipher
+	}
+	return strings.ReplaceAll(exchange, "_", "-") + "-" + cipher
+}
