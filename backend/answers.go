@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Bounds on what a backend may say before the relay.
@@ -20,6 +22,8 @@ var (
 	errLongLine = errors.New("a line over 8 KiB")
 	errTooMuch  = errors.New("over 64 KiB or 100 lines before the login was answered")
 	errJunk     = errors.New("not an IMAP response")
+	errPreauth  = errors.New("PREAUTH: logged in before anybody said who")
+	errInjected = errors.New("bytes behind the answer to STARTTLS")
 )
 
 // answers reads a backend's lines before the relay, bounded in every way.
@@ -83,7 +87,8 @@ func (a *answers) fill() error {
 		copy(bigger, a.buf)
 		a.buf = bigger
 	}
-	n, err := a.src.Read(a.buf[a.w:])
+	// Exactly the bound, so that it does not matter how the bytes are chunked.
+	n, err := a.src.Read(a.buf[a.w:min(len(a.buf), a.w+maxAnswerBytes-a.total)])
 	a.w += n
 	a.total += n
 	if n > 0 {
@@ -120,6 +125,9 @@ func (a *answers) response() (answer, error) {
 		n, more := literalEnd(part)
 		if !more {
 			break
+		}
+		if n > maxAnswerBytes {
+			return answer{}, errTooMuch
 		}
 		if err := a.skip(n); err != nil {
 			return answer{}, err
@@ -180,7 +188,8 @@ func isStatus(word string) bool {
 	return isTagged(word) || word == "BYE" || word == "PREAUTH"
 }
 
-// literalEnd tells whether a line ends in a literal's length, and the length.
+// literalEnd tells whether a line ends in a literal's length, and the length;
+// one that no int holds is the largest int.
 func literalEnd(line []byte) (int, bool) {
 	if !bytes.HasSuffix(line, []byte("}")) {
 		return 0, false
@@ -190,24 +199,29 @@ func literalEnd(line []byte) (int, bool) {
 		return 0, false
 	}
 	digits := strings.TrimSuffix(string(line[open+1:len(line)-1]), "+")
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 0 || digits[0] == '+' || digits[0] == '-' {
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, false
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return math.MaxInt, true
 	}
 	return n, true
 }
 
 // printable makes a backend's text fit for a log or a client's line: one line,
-// no control bytes, at most 256 bytes.
-func printable(s string) string {
+// nothing that moves the cursor or turns the direction, at most 256 bytes.
+func printable(s string) string { return printableUpTo(s, 256) }
+
+func printableUpTo(s string, size int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' || (r >= 0x80 && r < 0xa0) {
+		if r == '\uFFFD' || !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
-	if len(s) > 256 {
-		s = strings.ToValidUTF8(s[:256], "")
+	if len(s) > size {
+		s = strings.ToValidUTF8(s[:size], "")
 	}
 	return s
 }

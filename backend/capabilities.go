@@ -36,14 +36,15 @@ func (c capabilities) has(name string) bool {
 }
 
 // forClient is the list without what is over after the login or can't be
-// passed on: TLS and logins are the proxy's own, referrals would lead past it,
-// and COMPRESS would blind the ledger.
+// passed on: TLS and logins are the proxy's own, UNAUTHENTICATE (RFC 8437)
+// would let a client log in as somebody else behind its back, referrals would
+// lead past it, and COMPRESS would blind the ledger.
 func (c capabilities) forClient() string {
 	var out []string
 	for _, s := range c.list {
 		u := strings.ToUpper(s)
 		switch {
-		case u == "STARTTLS", u == "LOGINDISABLED", u == "SASL-IR",
+		case u == "STARTTLS", u == "LOGINDISABLED", u == "SASL-IR", u == "UNAUTHENTICATE",
 			u == "LOGIN-REFERRALS", u == "MAILBOX-REFERRALS",
 			strings.HasPrefix(u, "AUTH="), strings.HasPrefix(u, "COMPRESS="):
 			continue

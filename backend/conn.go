@@ -3,11 +3,8 @@ package backend
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"io"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -25,11 +22,21 @@ type Conn struct {
 	in     answers
 	caps   capabilities
 	clock  Clock
-	inStep bool  // before the relay: every command has its answer, so LOGOUT may be sent
-	relay  bool  // the ledger answers for what may be sent
-	peer   error // how the backend's side was closed: io.EOF or a reset; nil while it is open
+	inStep bool          // before the relay: every command has its answer, so LOGOUT may be sent
+	relay  bool          // the ledger answers for what may be sent
+	bye    bool          // the backend has said BYE before the relay
+	peer   error         // how the backend's side was closed: io.EOF or a reset; nil while it is open
+	spent  time.Duration // of Limits.Login
+	hidden []string      // what no error may repeat, while a login runs
 	broken atomic.Bool
 	ended  atomic.Bool
+
+	dialer *Dialer
+	owner  string // the session's id
+	opened time.Time
+	phase  atomic.Pointer[phase]
+	pcs    [12]uintptr // who opened it
+	depth  int
 }
 
 // Raw is the socket, for options and for the door that cuts it. Deadlines
@@ -52,8 +59,7 @@ type source struct{ c *Conn }
 // Read notes the end of the backend's side: after it nothing need be asked.
 func (s source) Read(p []byte) (int, error) {
 	n, err := s.c.conn.Read(p)
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	if isClosing(err) {
 		s.c.peer = err
 	}
 	return n, err
@@ -82,7 +88,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) Capabilities() string { return c.caps.forClient() }
 
 // StartRelay hands the question of what may be sent over to the ledger.
-func (c *Conn) StartRelay() { c.relay = true; c.in.release() }
+func (c *Conn) StartRelay() { c.relay = true; c.in.release(); c.enter(PhaseLease) }
 
 // mayLogout asks whether LOGOUT may be sent now, and whether DONE goes first.
 func (c *Conn) mayLogout() (ok, doneFirst bool) {
@@ -95,9 +101,20 @@ func (c *Conn) mayLogout() (ok, doneFirst bool) {
 	return c.inStep, false
 }
 
+// duringLogin is during for the phases that share Limits.Login.
+func (c *Conn) duringLogin(ctx context.Context, f func() error) error {
+	begun := c.clock.Now()
+	defer func() { c.spent += c.clock.Now().Sub(begun) }()
+	return c.during(ctx, c.Target.Limits.Login-c.spent, f)
+}
+
 // during runs f, which blocks on the socket, for as long as ctx and the limit
 // allow. The deadline has one owner when it returns.
 func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	parent := ctx
 	ctx, free := Within(ctx, c.clock, limit, errLimit)
 	defer free()
 	woken := make(chan struct{})
@@ -105,14 +122,17 @@ func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) 
 		defer close(woken)
 		_ = c.raw.SetDeadline(time.Unix(1, 0)) // wakes whatever blocks
 	})
-	err := f()
-	if !stop() {
-		<-woken
-		if err == nil {
-			err = context.Cause(ctx)
+	defer func() {
+		if stop() {
+			return
 		}
-	}
-	if err != nil && ctx.Err() != nil {
+		<-woken
+		if parent.Err() == nil {
+			_ = c.raw.SetDeadline(time.Time{}) // the limit came an instant too late
+		}
+	}()
+	err := f()
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err

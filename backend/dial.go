@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
+	"runtime"
+	"time"
 
 	"github.com/pires/go-proxyproto"
 )
@@ -24,6 +25,13 @@ type Origin struct {
 type Dialer struct {
 	Clock   Clock
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil is the system's resolver
+
+	// Observers, called from the owner's goroutine; nil for none.
+	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
+	Ended   func(t *Target, e Ending)
+
+	Registry Registry
+	health   health
 }
 
 // Dial connects to a target and brings the connection to where a login may be
@@ -34,13 +42,13 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	if o.TTL <= 0 {
 		return nil, &Error{KindLoop, t.Name, "connect", errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
 	}
-	var failed error
+	var failed *Error
 	for _, addr := range t.Addresses {
 		c, err := d.dialOne(ctx, t, addr, o)
 		if err == nil {
 			return c, nil
 		}
-		failed = errors.Join(failed, err)
+		failed = then(failed, err)
 		if ctx.Err() != nil {
 			break
 		}
@@ -51,82 +59,173 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	return nil, failed
 }
 
-func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) (*Conn, error) {
-	raw, err := d.connect(ctx, t, addr)
-	if err != nil {
+// then makes one error of two attempts: the first one's, which was the
+// preferred address, with the words of both.
+func then(first *Error, next *Error) *Error {
+	if first == nil {
+		return next
+	}
+	return &Error{first.Kind, first.Addr, first.Phase, fmt.Errorf("%w; %w", first.Err, next)}
+}
+
+func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
+	begun := d.Clock.Now()
+	if err := d.health.mayTry(addr, begun); err != nil {
 		return nil, wrap(ctx, addr, "connect", err)
 	}
-	c := &Conn{Target: t, Addr: addr, raw: raw, conn: raw, clock: d.Clock}
-	c.in.src = source{c}
-	if phase, err := c.prepare(ctx, o); err != nil {
-		c.End()
-		return nil, wrap(ctx, addr, phase, err)
+	var failed *Error
+	c, phase, err := d.open(ctx, t, addr, o)
+	if err != nil {
+		failed = wrap(ctx, addr, phase, err)
 	}
-	return c, nil
+	d.judge(t, addr, failed, d.Clock.Now().Sub(begun))
+	return c, failed
 }
+
+// open makes the socket and the connection around it.
+func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*Conn, string, error) {
+	raw, err := d.connect(ctx, t, addr)
+	if err != nil {
+		return nil, "connect", err
+	}
+	c := d.newConn(raw, t, addr, o.SessionID)
+	ready := false
+	defer func() {
+		if !ready { // it failed, or there was a panic
+			c.End()
+		}
+	}()
+	phase, err := c.prepare(ctx, o)
+	if err != nil {
+		return nil, phase, err
+	}
+	ready = true
+	return c, "", nil
+}
+
+func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn {
+	c := &Conn{Target: t, Addr: addr, raw: raw, conn: raw, clock: d.Clock, dialer: d,
+		owner: owner, opened: d.Clock.Now()}
+	c.in.src = source{c}
+	c.depth = runtime.Callers(2, c.pcs[:])
+	c.enter(PhaseHeader)
+	d.Registry.add(c)
+	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later
+	return c
+}
+
+// judge keeps what an attempt says about the address.
+func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
+	var kind Kind
+	if err != nil {
+		kind = err.Kind
+	}
+	switch kind {
+	case "":
+		d.health.good(addr)
+	case KindTimeout:
+		d.health.failed(addr, true, d.Clock.Now())
+	case KindConnect, KindClosed, KindTLS, KindProtocol, KindRefusing, KindDNS:
+		d.health.failed(addr, false, d.Clock.Now())
+	default:
+		d.health.undecided(addr)
+	}
+	if d.Dialled != nil {
+		d.Dialled(t, kind, took)
+	}
+}
+
+// maxResolved is how many addresses of one name are tried.
+const maxResolved = 4
 
 // connect makes the TCP connection, to each address that the name has until
 // one answers, all within one limit.
 func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (*net.TCPConn, error) {
+	FaultPoint("dial.connect")
 	ctx, free := Within(ctx, d.Clock, t.Limits.Connect, errLimit)
 	defer free()
-	host, port, err := net.SplitHostPort(addr)
+	conn, err := d.connectAny(ctx, t.Limits.Connect, addr)
+	if err != nil && errors.Is(context.Cause(ctx), errLimit) {
+		err = errLimit
+	}
+	return conn, err
+}
+
+// connectAny gives each address a share of the limit: a silent one must not
+// use up the time of the next. Where the system resolves, net.Dialer does so.
+func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (*net.TCPConn, error) {
+	addrs, err := d.resolve(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	addrs := []string{addr}
-	if _, err := netip.ParseAddr(host); err != nil && d.Resolve != nil {
-		found, err := d.Resolve(ctx, "ip", host)
-		if err != nil {
-			return nil, err
-		}
-		addrs = addrs[:0]
-		for _, a := range found {
-			addrs = append(addrs, net.JoinHostPort(a.String(), port))
-		}
-	}
-	var nd net.Dialer
+	nd := net.Dialer{Timeout: limit / time.Duration(len(addrs))}
 	for _, a := range addrs {
-		conn, e := nd.DialContext(ctx, "tcp", a)
-		if e == nil {
+		var conn net.Conn
+		if conn, err = nd.DialContext(ctx, "tcp", a); err == nil {
 			return conn.(*net.TCPConn), nil
 		}
-		err = e
-	}
-	if errors.Is(context.Cause(ctx), errLimit) {
-		err = errLimit
 	}
 	return nil, err
+}
+
+// resolve gives the addresses to try, at least one.
+func (d *Dialer) resolve(ctx context.Context, addr string) ([]string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	if _, err := netip.ParseAddr(host); err == nil || d.Resolve == nil {
+		return []string{addr}, nil
+	}
+	found, err := d.Resolve(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoAddress, err)
+	}
+	if len(found) == 0 {
+		return nil, errNoAddress
+	}
+	var addrs []string
+	for _, a := range found[:min(len(found), maxResolved)] {
+		addrs = append(addrs, net.JoinHostPort(a.Unmap().String(), port))
+	}
+	return addrs, nil
 }
 
 // prepare runs the phases between connect and login, and names the one that
 // failed.
 func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 	t := c.Target
+	FaultPoint("dial.header")
 	if err := c.sendHeader(ctx, o); err != nil {
 		return "header", err
 	}
 	if t.TLS == TLSImplicit {
+		c.enter(PhaseTLS)
 		if err := c.startTLS(ctx); err != nil {
 			return "tls", err
 		}
 	}
+	c.enter(PhaseGreeting)
 	if err := c.greeting(ctx); err != nil {
 		return "greeting", err
 	}
 	if t.TLS == TLSStartTLS {
-		if err := c.during(ctx, t.Limits.Login, c.askSTARTTLS); err != nil {
+		c.enter(PhaseStartTLS)
+		if err := c.duringLogin(ctx, c.askSTARTTLS); err != nil {
 			return "starttls", err
 		}
+		c.enter(PhaseTLS)
 		if err := c.startTLS(ctx); err != nil {
 			return "tls", err
 		}
 	}
 	if !c.caps.known() {
-		if err := c.during(ctx, t.Limits.Login, c.askCapability); err != nil {
+		c.enter(PhaseCapability)
+		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "capability", err
 		}
 	}
+	c.enter(PhaseReady)
 	return "", nil
 }
 
@@ -153,10 +252,14 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 // startTLS wraps the connection. What was learnt without TLS is forgotten
 // (RFC 9051 section 6.2.1).
 func (c *Conn) startTLS(ctx context.Context) error {
+	c.inStep = false // the backend awaits a handshake
 	if c.in.buffered() > 0 {
-		return errors.New("bytes behind the answer to STARTTLS")
+		return errInjected
 	}
-	cfg := c.Target.TLSConfig.Clone()
+	cfg := &tls.Config{}
+	if c.Target.TLSConfig != nil {
+		cfg = c.Target.TLSConfig.Clone()
+	}
 	if cfg.ServerName == "" {
 		host, _, err := net.SplitHostPort(c.Addr)
 		if err != nil {
@@ -164,8 +267,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		}
 		cfg.ServerName = host
 	}
-	c.inStep = false
-	tc := tls.Client(c.raw, cfg)
+	tc := tls.Client(ownDeadlines{c.raw}, cfg)
 	if err := c.during(ctx, c.Target.Limits.TLS, tc.Handshake); err != nil {
 		return err
 	}
@@ -175,25 +277,34 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	return nil
 }
 
+// ownDeadlines keeps crypto/tls, which sets 5 s for its own alerts, off the
+// deadline: that has one owner.
+type ownDeadlines struct{ net.Conn }
+
+// SetWriteDeadline does nothing.
+func (ownDeadlines) SetWriteDeadline(time.Time) error { return nil }
+
 func (c *Conn) greeting(ctx context.Context) error {
 	return c.during(ctx, c.Target.Limits.Greeting, func() error {
 		r, err := c.in.response()
 		if err != nil {
 			return err
 		}
-		switch {
-		case r.tag != "*":
-			return errJunk
-		case r.word == "PREAUTH":
-			return errors.New("PREAUTH: logged in before anybody said who")
-		case r.word == "BYE":
-			return &refusing{r}
-		case r.word != "OK":
+		if r.tag != "*" {
 			return errJunk
 		}
-		c.caps.learn(r)
-		c.inStep = true
-		return nil
+		switch r.word {
+		case "OK":
+			c.caps.learn(r)
+		case "PREAUTH":
+			err = errPreauth
+		case "BYE":
+			c.bye, err = true, &refusing{r}
+		default:
+			return errJunk
+		}
+		c.inStep = true // a greeting of any kind: LOGOUT is understood
+		return err
 	})
 }
 
@@ -201,38 +312,41 @@ func (c *Conn) greeting(ctx context.Context) error {
 type refusing struct{ answer }
 
 func (e *refusing) Error() string {
-	return fmt.Sprintf("%s [%s] %s", e.word, printable(e.code), printable(e.text))
+	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable(e.code)), printable(e.text))
 }
 
 // wrap makes the *Error of a phase.
-func wrap(ctx context.Context, addr, phase string, err error) error {
-	kind := classify(err)
-	var r *refusing
-	var verify *tls.CertificateVerificationError
-	switch {
-	case ctx.Err() != nil:
+func wrap(ctx context.Context, addr, phase string, err error) *Error {
+	kind := kindOf(phase, err)
+	if ctx.Err() != nil {
 		kind = KindCancelled
-	case errors.As(err, &r):
-		kind = KindRefusing
-	case errors.As(err, &verify):
-		kind = KindTLS
-	case isProtocol(err):
-		kind = KindProtocol
-	case phase == "tls" && kind == KindClosed:
-		kind = KindTLS
-	case phase == "connect" && kind == KindClosed:
-		kind = KindConnect
-	case phase == "login" && errors.Is(err, errConfig):
-		kind = KindConfig
 	}
 	return &Error{Kind: kind, Addr: addr, Phase: phase, Err: err}
 }
 
+func kindOf(phase string, err error) Kind {
+	kind := classify(err)
+	var r *refusing
+	switch {
+	case errors.As(err, &r):
+		return KindRefusing
+	case errors.Is(err, errConfig):
+		return KindConfig
+	case isProtocol(err):
+		return KindProtocol
+	case phase == "tls" && kind == KindClosed && !isClosing(err):
+		return KindTLS
+	case phase == "connect" && kind == KindClosed:
+		return KindConnect
+	}
+	return kind
+}
+
 func isProtocol(err error) bool {
-	for _, e := range []error{errJunk, errLongLine, errTooMuch, errUnexpected} {
+	for _, e := range []error{errJunk, errLongLine, errTooMuch, errUnexpected, errPreauth, errInjected} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
-	return strings.HasPrefix(err.Error(), "PREAUTH") || strings.HasPrefix(err.Error(), "bytes behind")
+	return false
 }

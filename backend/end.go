@@ -1,8 +1,8 @@
 package backend
 
 import (
-	"errors"
-	"syscall"
+	"crypto/tls"
+	"io"
 	"time"
 )
 
@@ -35,22 +35,56 @@ func (c *Conn) End() Ending {
 	if c.ended.Swap(true) {
 		return EndNone
 	}
-	if c.peer != nil {
-		return c.closedByPeer(false)
+	c.enter(PhaseEnding)
+	defer c.dialer.Registry.remove(c)
+	defer func() { _ = c.raw.Close() }() // closed already, but after a panic
+	e := c.end()
+	if c.dialer.Ended != nil {
+		c.dialer.Ended(c.Target, e)
 	}
+	return e
+}
+
+// Force takes a connection that nobody owns any more out of the world. It is
+// for the leak detector alone; an owner calls End.
+func (c *Conn) Force() Ending {
+	if c.ended.Swap(true) {
+		return EndNone
+	}
+	defer c.dialer.Registry.remove(c)
+	return c.reset()
+}
+
+func (c *Conn) end() Ending {
+	FaultPoint("end.begin")
 	_ = c.raw.SetDeadline(time.Now().Add(c.Target.Limits.Logout))
-	asked := c.askLogout() || c.relayLoggedOut()
-	if asked && c.drain() {
-		return c.closedByPeer(true)
+	open := c.open()
+	asked := c.loggedOut() || open && c.askLogout()
+	if (asked || !open || c.saidBye()) && c.drain() {
+		return c.closedByPeer(asked)
 	}
 	return c.reset()
 }
 
-// closedByPeer closes a socket whose other side has closed it.
+// open tells whether the backend still has its side open: who closed first is
+// worth knowing, even where nobody has read that far yet.
+func (c *Conn) open() bool {
+	if c.peer != nil {
+		return false
+	}
+	s, err := AskSocket(c.raw)
+	return err != nil || s.State != StateCloseWait && s.State != StateClosed
+}
+
+// closedByPeer closes a socket whose other side has closed it. Where a write
+// fell short, what is left of it goes with the socket.
 func (c *Conn) closedByPeer(asked bool) Ending {
+	if c.broken.Load() {
+		_ = c.raw.SetLinger(0)
+	}
 	_ = c.raw.Close()
 	switch {
-	case errors.Is(c.peer, syscall.ECONNRESET):
+	case isReset(c.peer):
 		return EndPeerReset
 	case asked:
 		return EndLogout
@@ -80,17 +114,38 @@ func (c *Conn) askLogout() bool {
 	return err == nil
 }
 
-func (c *Conn) relayLoggedOut() bool { return c.relay && c.Ledger.LoggedOut() }
+// loggedOut tells whether the client's own LOGOUT has gone to the backend.
+func (c *Conn) loggedOut() bool { return c.relay && c.Ledger.LoggedOut() && !c.broken.Load() }
+
+// saidBye tells whether the backend is about to close by itself.
+func (c *Conn) saidBye() bool { return c.bye || c.relay && c.Ledger.ByeSeen() }
 
 // drain reads and throws away until the backend has closed; false when the
 // time or the bytes run out before.
 func (c *Conn) drain() bool {
+	left := maxDrained
+	if c.peer == nil && !discard(c, &left) {
+		return false
+	}
+	t, ok := c.conn.(*tls.Conn)
+	if !ok || isReset(c.peer) {
+		return true
+	}
+	if s, err := AskSocket(c.raw); err == nil && s.State == StateEstablished {
+		_ = t.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
+	}
+	return discard(c.raw, &left)
+}
+
+// discard reads to the end of r, and tells whether it has come.
+func discard(r io.Reader, left *int) bool {
+	FaultPoint("end.drain")
 	buf := make([]byte, 16<<10)
-	for left := maxDrained; left > 0; {
-		n, err := c.Read(buf)
-		left -= n
+	for *left > 0 {
+		n, err := r.Read(buf)
+		*left -= n
 		if err != nil {
-			return c.peer != nil
+			return isClosing(err)
 		}
 	}
 	return false

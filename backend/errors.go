@@ -3,8 +3,8 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -14,16 +14,17 @@ type Kind string
 
 // The kinds.
 const (
-	KindDNS       Kind = "dns"       // the name has no address
-	KindConnect   Kind = "connect"   // no TCP connection
-	KindTLS       Kind = "tls"       // the handshake or the certificate failed
-	KindProtocol  Kind = "protocol"  // the backend broke the protocol or a bound
-	KindClosed    Kind = "closed"    // the backend closed or reset the connection
-	KindTimeout   Kind = "timeout"   // a limit of Limits
-	KindRefusing  Kind = "refusing"  // BYE, or NO [UNAVAILABLE] and the like
-	KindConfig    Kind = "config"    // what is asked for is not allowed or not offered
-	KindLoop      Kind = "loop"      // too many proxies in a row
-	KindCancelled Kind = "cancelled" // the session ended meanwhile
+	KindDNS       Kind = "dns"        // the name has no address
+	KindConnect   Kind = "connect"    // no TCP connection
+	KindTLS       Kind = "tls"        // the handshake or the certificate failed
+	KindProtocol  Kind = "protocol"   // the backend broke the protocol or a bound
+	KindClosed    Kind = "closed"     // the backend closed or reset the connection
+	KindTimeout   Kind = "timeout"    // a limit of Limits
+	KindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
+	KindConfig    Kind = "config"     // what is asked for is not allowed or not offered
+	KindLoop      Kind = "loop"       // too many proxies in a row
+	KindBackedOff Kind = "backed_off" // not tried: it failed just now
+	KindCancelled Kind = "cancelled"  // the session ended meanwhile
 )
 
 // Error says that a backend could not be used. It never holds a secret.
@@ -35,7 +36,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("backend %s: %s: %s: %v", e.Addr, e.Phase, e.Kind, e.Err)
+	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printableUpTo(e.Err.Error(), 1024))
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -48,21 +49,44 @@ type Refused struct {
 }
 
 func (e *Refused) Error() string {
-	return fmt.Sprintf("backend %s refused the login: [%s] %s", e.Addr, e.Code, e.Text)
+	return fmt.Sprintf("backend %s refused the login: %s%s", e.Addr, bracketed(e.Code), e.Text)
 }
 
-// errLimit is the cause of a context that ended by a limit of ours.
-var errLimit = errors.New("no answer within the limit")
+// bracketed is a response code as it stands in a line, "" for none.
+func bracketed(code string) string {
+	if code == "" {
+		return ""
+	}
+	return "[" + code + "] "
+}
+
+var (
+	errLimit     = errors.New("no answer within the limit") // the cause of a context that ended by a limit of ours
+	errNoAddress = errors.New("the name has no address")
+)
+
+// isReset tells whether an error says that the backend reset the connection.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// isClosing tells whether an error says that the backend has closed its side.
+func isClosing(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
+}
 
 // classify finds the kind of an I/O error.
 func classify(err error) Kind {
 	var dns *net.DNSError
+	var network net.Error
 	switch {
+	case errors.Is(err, errBackedOff):
+		return KindBackedOff
 	case errors.Is(err, errLimit):
 		return KindTimeout
-	case errors.As(err, &dns):
+	case errors.Is(err, errNoAddress), errors.As(err, &dns):
 		return KindDNS
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.As(err, &network) && network.Timeout():
 		return KindTimeout
 	}
 	return KindClosed

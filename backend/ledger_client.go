@@ -28,8 +28,12 @@ func (l *Ledger) Client(p []byte) {
 
 // clientLine takes a line that is whole, or whole up to a literal.
 func (l *Ledger) clientLine(ln line) {
-	found, quoted := l.words.found, l.words.quoted
+	seen := l.words
 	l.words = scanner{}
+	if seen.stray > 1 || seen.stray == 1 && !ln.cr {
+		l.suspect(doubtLine)
+		return
+	}
 	if l.wait == waitDone {
 		l.done(ln)
 		return
@@ -40,12 +44,12 @@ func (l *Ledger) clientLine(ln line) {
 			return
 		}
 	}
-	l.addTaints(found)
+	l.addTaints(seen.found)
 	n, kind := ln.literal()
 	switch {
 	case kind == noLiteral:
 		l.complete()
-	case kind == badLiteral || quoted || commands[l.last].bare:
+	case kind == badLiteral || seen.quoted || commands[l.last].bare:
 		l.suspect(doubtLiteral)
 	case kind == syncLiteral && l.answered:
 		l.suspect(doubtReply) // neither "+" nor a second refusal will come

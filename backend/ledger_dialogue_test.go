@@ -14,15 +14,13 @@ import (
 //	S: text   the backend does
 //	C- text   the client sends text alone; "..." is unquoted as Go does
 //	S- text   the backend does
-//	= words   what the ledger answers now: those of trueWords that hold (no
-//	          others do), and name=value for those of the other answers that are
-//	          not as in a fresh ledger, last= and selected aside where not named
+//	= words   what the ledger answers now: the words of describe, all of them
 type dialogue struct {
 	name, script string
 }
 
-// answers are all that a ledger can be asked.
-type answers struct {
+// verdict is all that a ledger can be asked.
+type verdict struct {
 	Logout, DoneFirst, Bye, Idle, Quiet, Reusable, Selected bool
 	InIdle, ByeSeen, LoggedOut, Compressed                  bool
 	Why, Doubt, Last                                        string
@@ -30,8 +28,8 @@ type answers struct {
 	ClientLiteral, BackendLiteral                           int64
 }
 
-func (l *Ledger) answers() answers {
-	a := answers{
+func (l *Ledger) verdict() verdict {
+	a := verdict{
 		Bye: l.MayBye(), Idle: l.Idle(), Quiet: l.Quiet(), Selected: l.Selected(),
 		InIdle: l.InIdle(), ByeSeen: l.ByeSeen(), LoggedOut: l.LoggedOut(), Compressed: l.Compressed(),
 		Doubt: l.Doubt(), Last: l.LastCommand(), Outstanding: l.Outstanding(),
@@ -79,7 +77,7 @@ func parseDialogue(t *testing.T, script string) []step {
 }
 
 // describe puts answers in the words of an expectation.
-func describe(a answers) string {
+func describe(a verdict) string {
 	var out []string
 	for _, w := range []struct {
 		name string
@@ -103,23 +101,18 @@ func describe(a answers) string {
 	add("out", strconv.Itoa(a.Outstanding), "0")
 	add("c", strconv.FormatInt(a.ClientLiteral, 10), "0")
 	add("s", strconv.FormatInt(a.BackendLiteral, 10), "0")
-	add("last", a.Last, "")
-	return strings.Join(out, " ")
+	return strings.Join(append(out, "last="+a.Last), " ")
 }
 
 // compare gives how an expectation is not met; "last=" may be left out of it,
 // and "_" in it stands for a space.
-func compare(want string, got answers) string {
-	w := strings.Fields(want)
-	for i := range w {
-		w[i] = strings.ReplaceAll(w[i], "_", " ")
+func compare(want string, got verdict) string {
+	w := strings.ReplaceAll(strings.Join(strings.Fields(want), " "), "_", " ")
+	if !strings.Contains(w, "last=") {
+		w = strings.TrimLeft(w+" last="+got.Last, " ")
 	}
-	if !slices.ContainsFunc(w, func(s string) bool { return strings.HasPrefix(s, "last=") }) {
-		got.Last = ""
-	}
-	g := describe(got)
-	if strings.Join(w, " ") != g {
-		return fmt.Sprintf("\n got %s\nwant %s", g, strings.Join(w, " "))
+	if g := describe(got); w != g {
+		return fmt.Sprintf("\n got %s\nwant %s", g, w)
 	}
 	return ""
 }
@@ -183,7 +176,7 @@ func playDialogue(t *testing.T, steps []step, name string, cut func(string, func
 			cut(s.bytes, func(p string) { feed(&l, s.who, p) })
 			continue
 		}
-		if diff := compare(s.bytes, l.answers()); diff != "" {
+		if diff := compare(s.bytes, l.verdict()); diff != "" {
 			t.Errorf("%s, line %d:%s", name, s.lineNo, diff)
 		}
 	}
@@ -198,7 +191,7 @@ func checkAgainstReference(t *testing.T, steps []step) {
 			r.feed(s.who, s.bytes)
 			continue
 		}
-		if diff := compare(s.bytes, r.answers()); diff != "" {
+		if diff := compare(s.bytes, r.verdict()); diff != "" {
 			t.Errorf("reference, line %d:%s", s.lineNo, diff)
 		}
 	}

@@ -25,6 +25,7 @@ type line struct {
 	head []byte // the first bytes, headSize at most
 	tail []byte // the last bytes, tailSize at most
 	n    int    // its length, math.MaxUint8 at most
+	cr   bool   // it ended in CRLF
 }
 
 // add remembers a piece of a line; the piece holds no LF.
@@ -71,6 +72,7 @@ func (ln line) trim() line {
 		ln.head = ln.head[:ln.n-1]
 	}
 	ln.n--
+	ln.cr = true
 	return ln
 }
 
@@ -95,7 +97,7 @@ const maxLiteralDigits = 19
 func (ln line) literal() (int64, literalKind) {
 	t := ln.tail
 	if len(t) == 0 || t[len(t)-1] != '}' {
-		return 0, noLiteral
+		return 0, ln.almostLiteral()
 	}
 	t = t[:len(t)-1]
 	open := bytes.LastIndexByte(t, '{')
@@ -115,6 +117,19 @@ func (ln line) literal() (int64, literalKind) {
 		return 0, badLiteral
 	}
 	return n, kind
+}
+
+// almostLiteral judges a line that does not end in "}": one that does but for
+// white space is bad, since a peer might trim its lines.
+func (ln line) almostLiteral() literalKind {
+	t := bytes.TrimRight(ln.tail, " \t\r")
+	if len(t) == len(ln.tail) {
+		return noLiteral
+	}
+	if len(t) == 0 && ln.n > len(ln.tail) || bytes.HasSuffix(t, []byte("}")) && bytes.IndexByte(t, '{') >= 0 {
+		return badLiteral
+	}
+	return noLiteral
 }
 
 // argumentStart tells whether an argument may begin behind before, a "~" of a

@@ -114,6 +114,13 @@ func takeLine(buffer *string) (string, bool) {
 // announced reads a literal's announcement at a line's end: "no", "bad", "sync" or "plus".
 func announced(line string) (int64, string) {
 	end := strings.TrimSuffix(line[max(0, len(line)-32):], "\r")
+	if trimmed := strings.TrimRight(end, " \t\r"); trimmed != end {
+		braced := strings.HasSuffix(trimmed, "}") && strings.Contains(trimmed, "{")
+		if braced || trimmed == "" && len(line) > 32 {
+			return 0, "bad"
+		}
+		return 0, "no"
+	}
 	if !strings.HasSuffix(end, "}") {
 		return 0, "no"
 	}
@@ -150,6 +157,10 @@ func (r *reference) readClient() bool {
 		return false
 	}
 	line := strings.TrimSuffix(whole, "\r")
+	if strings.ContainsAny(line, "\r\x00") {
+		r.doubtful("line")
+		return true
+	}
 	if r.pending == "done" {
 		r.pending = ""
 		if asciiUpper(line) != "DONE" {
@@ -392,10 +403,10 @@ func (r *reference) replyDone(c *refCommand, before []*refCommand, status string
 	}
 }
 
-func (r *reference) answers() answers {
+func (r *reference) verdict() verdict {
 	sure := r.why == "" && !r.packed
 	between := r.writing == nil && r.fromClient == "" && (r.pending == "" || r.pending == "done")
-	a := answers{
+	a := verdict{
 		Bye:         !r.deaf && !r.packed && !r.inData && r.fromBackend == "",
 		InIdle:      r.why == "" && r.pending == "done",
 		ByeSeen:     r.bye,
@@ -424,7 +435,7 @@ func (r *reference) answers() answers {
 	return a
 }
 
-func (r *reference) whyNot(between bool, a answers) string {
+func (r *reference) whyNot(between bool, a verdict) string {
 	for _, no := range []struct {
 		is   bool
 		word string

@@ -41,6 +41,7 @@ func packWord(word string) uint64 {
 const (
 	classQuote     = 27
 	classBackslash = 28
+	classStray     = 29 // CR, NUL: some peers end a line there
 )
 
 // class maps letters of either case to 1 to 26, bytes of quoting to their class,
@@ -49,7 +50,7 @@ var class = func() (c [256]uint8) {
 	for i := range uint8(26) {
 		c['A'+i], c['a'+i] = i+1, i+1
 	}
-	c['"'], c['\\'] = classQuote, classBackslash
+	c['"'], c['\\'], c['\r'], c[0] = classQuote, classBackslash, classStray, classStray
 	return c
 }()
 
@@ -57,8 +58,9 @@ var class = func() (c [256]uint8) {
 type scanner struct {
 	word    uint64 // the last letters of the word in progress, packed
 	found   words
-	quoted  bool // inside a quoted string
-	escaped bool // behind a backslash inside a quoted string
+	stray   uint8 // CR and NUL so far, the CR of CRLF among them; 2 stands for more
+	quoted  bool  // inside a quoted string
+	escaped bool  // behind a backslash inside a quoted string
 }
 
 func (s *scanner) scan(p []byte) {
@@ -75,6 +77,11 @@ func (s *scanner) scan(p []byte) {
 		}
 		word = 0
 		switch {
+		case c == 0:
+			escaped = false
+		case c == classStray:
+			escaped = false
+			s.stray = min(s.stray+1, 2)
 		case escaped:
 			escaped = false
 		case c == classQuote:

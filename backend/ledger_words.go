@@ -49,7 +49,7 @@ type doubt uint8
 
 const (
 	noDoubt           doubt = iota
-	doubtLine               // a client's line without a tag or a command
+	doubtLine               // a client's line without a tag or a command, or with CR or NUL in it
 	doubtDuplicate          // a tag used again before its reply
 	doubtFlood              // more outstanding commands than are tracked
 	doubtLiteral            // something that one peer may take for a literal and the other not

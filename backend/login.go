@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,21 +17,23 @@ var (
 
 // Login logs in: ID first when the backend offers it, then AUTHENTICATE PLAIN
 // when offered (RFC 4616), else LOGIN with synchronising literals, which no
-// byte of a password can leave. It returns the text of the backend's OK. The
-// error is a *Refused when the backend judged, an *Error otherwise. The caller
-// ends the connection on either.
+// byte of a password can leave. It returns the text of the backend's OK, never
+// empty. The error is a *Refused when the backend judged, an *Error otherwise.
+// The caller ends the connection on either.
 func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text string, err error) {
-	if err := c.mayTell(); err != nil {
-		return "", wrap(ctx, c.Addr, "login", err)
-	}
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret = m.AuthID, m.Secret
 	}
+	if err := errors.Join(c.mayTell(), cred.unfit()); err != nil {
+		return "", wrap(ctx, c.Addr, "login", err)
+	}
+	c.enter(PhaseLogin)
 	var r answer
-	err = c.during(ctx, c.Target.Limits.Login, func() (err error) {
+	err = c.duringLogin(ctx, func() (err error) {
 		r, err = c.login(cred, o)
 		return err
 	})
+	c.hidden = nil
 	var refused *Refused
 	if errors.As(err, &refused) {
 		return "", refused
@@ -39,11 +42,30 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 		return "", wrap(ctx, c.Addr, "login", err)
 	}
 	if !c.caps.known() {
-		if err := c.during(ctx, c.Target.Limits.Login, c.askCapability); err != nil {
+		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "", wrap(ctx, c.Addr, "capability", err)
 		}
 	}
-	return printable(r.text), nil
+	// A text that began with a bracket would be read as a response code.
+	return cmp.Or(strings.TrimLeft(printable(r.text), " ["), "Logged in"), nil
+}
+
+// unfit says why the credentials can't be sent: a missing user would log in as
+// the master itself, and a control byte would move the fields of PLAIN or end
+// a line.
+func (c Credentials) unfit() error {
+	control := func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	}
+	switch {
+	case c.User == "":
+		return fmt.Errorf("%w: the user name for the backend is empty", errConfig)
+	case c.Secret == "":
+		return fmt.Errorf("%w: the password for the backend is empty", errConfig)
+	case control(c.User), control(c.AuthID), control(c.Secret):
+		return fmt.Errorf("%w: a control byte in the user name or password for the backend", errConfig)
+	}
+	return nil
 }
 
 // mayTell refuses to send a password in the clear over a network unless the
@@ -60,6 +82,8 @@ func (c *Conn) mayTell() error {
 }
 
 func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
+	c.hidden = []string{cred.Secret, cred.plain()}
+	FaultPoint("login.begin")
 	offered := c.caps
 	c.caps.forget() // what holds before the login is void behind it
 	var id string
@@ -98,11 +122,7 @@ func idCommand(o Origin) string {
 // authenticatePlain sends the initial response in the command where the
 // backend takes one (RFC 4959), ID in the same write.
 func (c *Conn) authenticatePlain(id string, cred Credentials, inCommand bool) (answer, error) {
-	authz, authc := "", cred.User
-	if cred.AuthID != "" && cred.AuthID != cred.User {
-		authz, authc = cred.User, cred.AuthID
-	}
-	ir := base64.StdEncoding.EncodeToString([]byte(authz + "\x00" + authc + "\x00" + cred.Secret))
+	ir := cred.plain()
 	if inCommand {
 		if err := c.send(id + "X2 AUTHENTICATE PLAIN " + ir + "\r\n"); err != nil {
 			return answer{}, err
@@ -119,6 +139,15 @@ func (c *Conn) authenticatePlain(id string, cred Credentials, inCommand bool) (a
 		return answer{}, err
 	}
 	return c.judged(false)
+}
+
+// plain is the message of PLAIN (RFC 4616) in base64.
+func (c Credentials) plain() string {
+	authz, authc := "", c.User
+	if c.AuthID != "" && c.AuthID != c.User {
+		authz, authc = c.User, c.AuthID
+	}
+	return base64.StdEncoding.EncodeToString([]byte(authz + "\x00" + authc + "\x00" + c.Secret))
 }
 
 func (c *Conn) loginLiterals(id string, cred Credentials) (answer, error) {
@@ -143,6 +172,7 @@ func (c *Conn) loginLiterals(id string, cred Credentials) (answer, error) {
 // send writes a command, or a part of one. From here until its answer has
 // come nothing else may be sent.
 func (c *Conn) send(s string) error {
+	FaultPoint("login.send")
 	c.inStep = false
 	_, err := c.Write([]byte(s))
 	return err
@@ -150,6 +180,7 @@ func (c *Conn) send(s string) error {
 
 // judged reads to the answer of the login, X2, and past the one of ID, X1.
 func (c *Conn) judged(idSent bool) (answer, error) {
+	FaultPoint("login.await")
 	r, err := c.await("X2", idSent)
 	if err != nil {
 		return r, err
@@ -170,6 +201,7 @@ func (c *Conn) continuation(idSent bool) (answer, error) {
 
 // verdict turns the login's tagged answer into nil, a *Refused, or a failure.
 func (c *Conn) verdict(r answer) error {
+	FaultPoint("login.verdict")
 	switch r.word {
 	case "OK":
 		return nil
@@ -193,10 +225,11 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
+		c.withhold(&r)
 		switch {
 		case r.tag == want, want == "+" && r.tag == "X2":
-			if r.tag == "X2" && idSent {
-				return answer{}, errUnexpected
+			if idSent {
+				return answer{}, errUnexpected // ahead of the answer to ID
 			}
 			if r.tag == "X2" || r.tag == "X3" {
 				c.inStep = true
@@ -206,6 +239,7 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 		case r.tag == "X1" && idSent:
 			idSent = false // whatever it said: ID is a courtesy
 		case r.tag == "*" && r.word == "BYE":
+			c.bye = true
 			return answer{}, &refusing{r}
 		case r.tag == "*" && r.word != "PREAUTH":
 			c.caps.learn(r)
@@ -216,8 +250,26 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 	return answer{}, errTooMuch
 }
 
+// withhold takes the password out of a refusal: some backends repeat the line
+// that they don't understand, and their words go to the log. A code is judged,
+// so a short password that a usual code happens to hold must not change it.
+func (c *Conn) withhold(r *answer) {
+	if r.word == "OK" {
+		return
+	}
+	for _, s := range c.hidden {
+		if strings.Contains(r.text, s) {
+			r.text = "(withheld: it repeats the password)"
+		}
+		if len(s) >= 8 && strings.Contains(r.code, s) {
+			r.code = ""
+		}
+	}
+}
+
 // askCapability asks what the backend offers.
 func (c *Conn) askCapability() error {
+	FaultPoint("dial.capability")
 	c.caps.forget()
 	if err := c.send("X3 CAPABILITY\r\n"); err != nil {
 		return err
@@ -232,6 +284,7 @@ func (c *Conn) askCapability() error {
 // askSTARTTLS goes on only when the backend offers TLS and says OK, with
 // nothing behind it (RFC 9051 section 6.2.1).
 func (c *Conn) askSTARTTLS() error {
+	FaultPoint("dial.starttls")
 	if !c.caps.known() {
 		if err := c.askCapability(); err != nil {
 			return err

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -228,6 +230,35 @@ func TestMapReload(t *testing.T) {
 	if got := target(); got != "imap2" {
 		t.Errorf("after the reload: %s", got)
 	}
+}
+
+// Two reloads side by side could leave the older reading in use.
+func TestMapReloadsOneAtATime(t *testing.T) {
+	var inside atomic.Int32
+	target := &Target{Name: "t"}
+	resolve := func(string) (*Target, error) {
+		if n := inside.Add(1); n != 1 {
+			t.Errorf("%d reloads at once", n)
+		}
+		for range 1000 {
+			runtime.Gosched()
+		}
+		inside.Add(-1)
+		return target, nil
+	}
+	m, err := OpenMap(writeMap(t, "* t\n"), resolve, Rewrite{}, Rewrite{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := m.Reload(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestOpenMapFiles(t *testing.T) {

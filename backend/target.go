@@ -52,6 +52,7 @@ type Target struct {
 	ForwardID  bool        // send ID with the client's address (RFC 2971), when the backend offers ID
 	Master     Credentials // master login: AuthID and Secret; zero when there is none
 	Limits     Limits      //
+	TCP        TCPOptions  //
 	PlainLogin bool        // send the password to a non-loopback backend without TLS (the configuration warned)
 }
 

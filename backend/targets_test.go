@@ -173,24 +173,63 @@ func TestResolveTarget(t *testing.T) {
 	if targets.template.Name != "template" || targets.template.Addresses != nil {
 		t.Errorf("the template was changed: %+v", targets.template)
 	}
-	var wg sync.WaitGroup
-	got := make([]*Target, 64)
-	for i := range got {
-		wg.Go(func() { got[i], _ = targets.Resolve("10.7.7.7:143") })
-	}
-	wg.Wait()
-	for _, g := range got {
-		if g == nil || g != got[0] {
-			t.Fatal("one address gave several targets")
-		}
-	}
 	for i := range maxUnnamedTargets + 10 {
 		if _, err := targets.Resolve(fmt.Sprintf("10.1.%d.%d", i/250, i%250+1)); err != nil {
 			t.Fatal(err)
 		}
+		if again, err := targets.Resolve("10.1.2.3"); err != nil || again != first {
+			t.Fatalf("an address in use lost its target: %v", err)
+		}
 	}
 	if n := targets.unnamed.Len(); n != maxUnnamedTargets {
 		t.Errorf("%d targets are kept, want %d", n, maxUnnamedTargets)
+	}
+}
+
+// Racers on the same fresh addresses, so that they meet between look and keep.
+func TestResolveAtOnceGivesOneTarget(t *testing.T) {
+	targets := exampleTargets(t)
+	const addresses = 4000
+	var got [4][addresses]*Target
+	var wg sync.WaitGroup
+	for racer := range got {
+		wg.Go(func() {
+			for i := range addresses {
+				got[racer][i], _ = targets.Resolve(fmt.Sprintf("10.2.%d.%d:143", i/250, i%250+1))
+			}
+		})
+	}
+	wg.Wait()
+	for _, mine := range got {
+		if i := slices.Index(mine[:], nil); i >= 0 || mine != got[0] {
+			t.Fatalf("one address gave several targets, or none (first without: %d)", i)
+		}
+	}
+}
+
+func TestResolveSaysWhy(t *testing.T) {
+	targets := exampleTargets(t)
+	for in, want := range map[string]string{
+		"10.1.2.3\x00:143":       "byte 0x00 at position 9",
+		"10.1.2.3 :143":          "byte 0x20 at position 9",
+		"imap.ex\xC3\xA4mple":    "byte 0xC3 at position 8",
+		"[fe80::1%eth0]:143":     "zone needs a named target",
+		"10.1.2.3:0":             "port \"0\" is not a number from 1 to 65535",
+		"10.0.0.1:143":           "the proxy's own listener",
+		"0.0.0.0:143":            "never a backend",
+		"169.254.169.254:143":    "a cloud metadata address",
+		"fe80::1":                "a link-local address",
+		"11.0.0.1":               "11.0.0.1:143 is neither a target's name nor in the allow-list: add it",
+		"evil.test":              "evil.test:143 is neither a target's name nor in the allow-list: add it",
+		"imap1:143":              `write the target's name, "imap1", without a port`,
+		"127.1":                  "its last label is a number",
+		"10.1.2.3:143:143":       "write host:port or [IPv6]:port",
+		"[2001:db8::1]143":       "[address]:port",
+		strings.Repeat("a", 300): "host of 300 bytes: at most 255",
+	} {
+		if _, err := targets.Resolve(in); err == nil || !strings.HasPrefix(err.Error(), `backend "`) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: got %v, want %q", in, err, want)
+		}
 	}
 }
 
@@ -336,6 +375,7 @@ func TestParseAllow(t *testing.T) {
 		"[::ffff:10.0.0.1]:143":         "as IPv4",
 		"[::ffff:10.0.0.0/104]:143":     "as IPv4",
 		"127.1:143":                     "last label is a number",
+		"0x7f000001:143":                "last label is a number",
 		"*.example.org:143":             "nor a host name",
 		"-a.example.org:143":            "nor a host name",
 		strings.Repeat("a", 300) + ":1": "at most 255",

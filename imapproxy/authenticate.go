@@ -8,6 +8,7 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"imapproxy/auth"
+	"imapproxy/backend"
 )
 
 // maxSASLSteps bounds an exchange; no mechanism here needs more than two.
@@ -55,6 +56,7 @@ func (s *session) handleAuthenticate(cmd *command) (reply, error) {
 // to its end.
 func (s *session) exchange(cmd *command, mech sasl.Server, response []byte) (reply, error) {
 	for range maxSASLSteps {
+		backend.FaultPoint("sasl.step")
 		challenge, done, err := mech.Next(response)
 		var denied *auth.Denied
 		if errors.As(err, &denied) {

@@ -24,6 +24,8 @@ const (
 // success; an error means that the session is over.
 func (s *session) attempt(a *attempted) (refusal string, err error) {
 	s.user, s.mechanism = a.request.User, a.request.Mechanism
+	s.view.set(func(v *SessionInfo) { v.User, v.TLS = printable(s.user), s.client.tlsVersion() })
+	begun := s.server.clock.Now()
 	stop := s.watch()
 	text, refusal := s.connect(s.ctx, a.request)
 	stop()
@@ -31,8 +33,10 @@ func (s *session) attempt(a *attempted) (refusal string, err error) {
 		return s.interrupted(a)
 	}
 	if refusal != "" {
+		s.enter(phaseLogin)
 		return refusal, nil
 	}
+	s.server.metrics.granted(s.server.clock.Now().Sub(begun))
 	return "", s.say(a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
 }
 
@@ -55,23 +59,32 @@ func loginCode(capabilities string) string {
 // connect turns a request into a backend connection that is logged in, or
 // into a refusal.
 func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal string) {
+	s.enter(phaseAuthenticate)
 	grant, err := s.authenticate(ctx, r)
 	if err != nil {
 		return "", s.refuse(err)
 	}
+	s.enter(phaseRoute)
+	backend.FaultPoint("connect.route")
 	route, err := s.settings.Router.Route(ctx, backend.Query{User: grant.User, Server: grant.Server})
 	if err != nil {
 		return "", s.refuseRoute(grant, err)
 	}
 	o := backend.Origin{Client: r.Client, Local: r.Local, SessionID: s.id, TTL: s.ttl - 1}
+	s.enter(phaseBackend)
+	backend.FaultPoint("connect.dial")
 	conn, err := s.server.dialer.Dial(ctx, route.Target, o)
 	if err != nil {
 		return "", s.refuse(err)
 	}
+	defer func() {
+		if s.backend != conn { // refused, failed, or a panic
+			s.endAside(conn)
+		}
+	}()
 	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret)}
 	text, err = conn.Login(ctx, cred, o)
 	if err != nil {
-		s.endAside(conn)
 		return "", s.refuse(err)
 	}
 	s.take(conn)
@@ -87,6 +100,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	if r.AuthzID != "" {
 		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
 	}
+	backend.FaultPoint("connect.authenticate")
 	grant, err := s.settings.Auth.Authenticate(ctx, r)
 	var denied *auth.Denied
 	if errors.As(err, &denied) && denied.Wait > 0 {
@@ -107,6 +121,7 @@ func (s *session) take(conn *backend.Conn) {
 	s.backend, s.failure = conn, nil
 	s.backendAddr = conn.Addr
 	s.door.adopt(conn.Raw())
+	s.view.set(func(v *SessionInfo) { v.Backend, v.Target = conn.Addr, conn.Target.Name })
 }
 
 // refuse finds the answer to a failed login, and logs the whole truth.
@@ -186,11 +201,13 @@ var denialTexts = map[string]string{
 
 func (s *session) denied(err error) {
 	s.refusals++
+	s.server.metrics.logins.WithLabelValues("denied").Inc()
 	s.failure = err
 	s.event().Err(err).Msg("login refused")
 }
 
 func (s *session) unavailable(err error) {
+	s.server.metrics.logins.WithLabelValues("unavailable").Inc()
 	s.failure = err
 	s.warning().Err(err).Msg("login not possible")
 }

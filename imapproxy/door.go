@@ -19,6 +19,7 @@ type door struct {
 	shut    bool
 	cancel  context.CancelFunc
 	sockets []*net.TCPConn
+	atShut  []func()
 }
 
 var longAgo = time.Unix(1, 0)
@@ -66,11 +67,25 @@ func (d *door) calm(c *net.TCPConn) {
 	}
 }
 
+// onShut runs f, which must not block, once the door is shut.
+func (d *door) onShut(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		f()
+		return
+	}
+	d.atShut = append(d.atShut, f)
+}
+
 // close is the owner's: from here on the sockets are its own.
 func (d *door) close() (endReason, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shut = true
+	for _, f := range d.atShut {
+		f()
+	}
 	return d.reason, d.detail
 }
 

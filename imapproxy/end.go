@@ -18,42 +18,63 @@ import (
 // start registers a session, then gives it its goroutine.
 func (r *registry) start(s *session) {
 	r.add(s)
+	s.server.metrics.sessions.WithLabelValues(s.listener.Name).Inc()
 	go r.run(s)
 }
 
 // run is the only frame above the acts.
 func (r *registry) run(s *session) {
 	defer r.remove(s)
-	defer s.lastResort()
-	func() {
-		defer s.recovered("session")
+	s.protected("session", func() {
 		if err := s.login(); err == nil {
+			s.enter(phaseRelay)
 			s.relay.run(s)
 		}
-	}()
+	})
 	s.end()
+}
+
+// protected runs f in the session's own goroutine; a panic in it cuts the
+// session.
+func (s *session) protected(where string, f func()) {
+	defer s.recovered(where)
+	f()
 }
 
 // help runs f beside the session's goroutine and returns a channel that is
 // closed when f is over. A panic in it cuts the session. The session does not
-// end before its helpers have.
-func (s *session) help(f func()) <-chan struct{} {
+// end before its helpers have. Whoever calls it knows that the session has not
+// ended.
+func (s *session) help(name string, f func()) <-chan struct{} {
 	over := make(chan struct{})
 	s.helpers.Add(1)
 	go func() {
 		defer s.helpers.Done()
 		defer close(over)
-		defer s.recovered("helper")
+		defer s.recovered(name)
 		f()
 	}()
 	return over
+}
+
+// after runs f later, unless the timer is stopped. A panic in it cuts the
+// session.
+func (s *session) after(d time.Duration, f func()) backend.Timer {
+	return s.server.clock.AfterFunc(d, func() {
+		defer s.recovered("timer")
+		backend.FaultPoint("session.timer")
+		f()
+	})
 }
 
 // recovered turns a panic into the end of this session alone. The panic's
 // value may hold what a client sent, so only its type and place are kept.
 func (s *session) recovered(where string) {
 	if p := recover(); p != nil {
-		s.door.cut(endPanic, &panicError{where, fmt.Sprintf("%T", p), callers()})
+		e := &panicError{where, fmt.Sprintf("%T", p), callers()}
+		s.server.metrics.panicked(where)
+		s.server.log.Error().Str("session", s.id).Err(e).Msg("panic: a fault of the proxy; this session ends, the others go on")
+		s.door.cut(endPanic, e)
 	}
 }
 
@@ -78,37 +99,26 @@ func callers() string {
 	}
 }
 
-// lastResort closes the sockets by force if the ending itself panics.
-func (s *session) lastResort() {
-	p := recover()
-	if p == nil {
-		return
-	}
-	_ = s.client.raw.Close()
-	if s.backend != nil {
-		_ = s.backend.Raw().Close()
-	}
-	s.server.log.Error().Str("session", s.id).Str("panic", fmt.Sprintf("%T", p)).
-		Str("stack", callers()).Msg("panic while a session was ended")
-}
-
 // end is act three. The backend connection and the client's are ended side by
-// side: neither waits for the other's silence.
+// side: neither waits for the other's silence. A panic in a part of it does not
+// keep the others from being done.
 func (s *session) end() {
 	reason, detail := s.door.close()
 	s.door.cancel()
+	s.enter(phaseEnding)
 	if s.backend != nil {
 		s.endAside(s.backend)
 	}
-	s.farewell(reason)
+	s.protected("farewell", func() { s.farewell(reason) })
 	s.helpers.Wait()
-	s.report(reason, detail)
+	s.server.metrics.ended(s, reason)
+	s.protected("report", func() { s.report(reason, detail) })
 }
 
 // endAside ends a backend connection beside the session's goroutine: at the
 // end, and where a login was refused and the session goes on.
 func (s *session) endAside(conn *backend.Conn) {
-	s.help(func() { s.asideEnding(conn.End()) })
+	s.help("ending", func() { s.asideEnding(conn.End()) })
 }
 
 // farewell says BYE where a line may stand, closes, and makes sure that the
@@ -117,6 +127,7 @@ func (s *session) endAside(conn *backend.Conn) {
 func (s *session) farewell(reason endReason) {
 	raw := s.client.raw
 	defer func() { _ = raw.Close() }()
+	backend.FaultPoint("session.farewell")
 	switch reason {
 	case endClientAborted, endClientVanished:
 		_ = raw.SetLinger(0)
@@ -172,8 +183,9 @@ func (s *session) closeWrite() {
 // somebody else, so that a client that leaves is noticed at once. What it
 // reads is kept for the relay. The returned function stops it.
 func (s *session) watch() (stop func()) {
-	over := s.help(func() {
+	over := s.help("watch", func() {
 		for {
+			backend.FaultPoint("watch.read")
 			err := s.client.in.fill(maxPipelined)
 			if errors.Is(err, errLineTooLong) || (err != nil && isWoken(err)) {
 				return // full: back-pressure; or stopped
@@ -189,4 +201,29 @@ func (s *session) watch() (stop func()) {
 		<-over
 		s.door.calm(s.client.raw)
 	}
+}
+
+// periodic runs f at intervals until the server's life is over: in a goroutine
+// of its own, which a panic does not end.
+func (s *Server) periodic(name string, every time.Duration, f func(now time.Time)) {
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		for s.sleep(s.life, every) {
+			s.guarded(name, f)
+		}
+	}()
+}
+
+// guarded runs one round of periodic work; a panic in it is counted and
+// logged, and the next round comes.
+func (s *Server) guarded(name string, f func(now time.Time)) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.metrics.panicked(name)
+			s.log.Error().Str("work", name).Str("panic", fmt.Sprintf("%T", p)).Str("stack", callers()).
+				Msg("panic in periodic work")
+		}
+	}()
+	f(s.clock.Now())
 }

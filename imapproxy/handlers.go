@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"imapproxy/auth"
+	"imapproxy/backend"
 )
 
 // capabilities is what is offered before login: what the proxy itself does,
@@ -110,6 +111,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 }
 
 func (s *session) afterSTARTTLS() error {
+	backend.FaultPoint("starttls.handshake")
 	s.speaking = false
 	s.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
 	if err := s.client.startTLS(s.listener.TLSConfig); err != nil {

@@ -30,6 +30,7 @@ const (
 	endKicked          endReason = "kicked"             // by an administrator
 	endShutdown        endReason = "shutdown"           // the proxy is ending
 	endOverload        endReason = "overload"           // over the limit of sessions
+	endLeak            endReason = "leak_reclaimed"     // the leak detector took the backend connection back
 	endPanic           endReason = "panic"              // a fault of ours, in this session alone
 )
 
@@ -97,6 +98,8 @@ func (r endReason) byeText() string {
 		return "[UNAVAILABLE] The server is shutting down; connect again"
 	case endOverload:
 		return "[UNAVAILABLE] Too many connections; try again later"
+	case endLeak:
+		return "[UNAVAILABLE] The mail server does not answer; connect again"
 	case endPanic:
 		return "[UNAVAILABLE] Internal error; connect again"
 	}

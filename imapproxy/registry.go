@@ -7,21 +7,24 @@ import "sync"
 type registry struct {
 	mu       sync.Mutex // protects all; nothing blocks under it
 	sessions map[*session]struct{}
+	ids      map[string]*session
 	waiters  []chan struct{}
 }
 
-func (r *registry) init() { r.sessions = map[*session]struct{}{} }
+func (r *registry) init() { r.sessions, r.ids = map[*session]struct{}{}, map[string]*session{} }
 
 func (r *registry) add(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sessions[s] = struct{}{}
+	r.ids[s.id] = s
 }
 
 func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, s)
+	delete(r.ids, s.id)
 	if len(r.sessions) == 0 {
 		for _, w := range r.waiters {
 			close(w)
@@ -61,4 +64,11 @@ func (r *registry) empty() <-chan struct{} {
 		r.waiters = append(r.waiters, w)
 	}
 	return w
+}
+
+// byID finds a session, nil when it has ended.
+func (r *registry) byID(id string) *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[id]
 }

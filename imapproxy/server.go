@@ -47,6 +47,11 @@ type Limits struct {
 	FailedLogins int           // refused logins of one connection
 	Sessions     int           // clients at once
 	ProxyTTL     int           // proxies that may follow each other
+
+	Kick        time.Duration // from a kick until the session is cut
+	Heartbeat   time.Duration // silence in IDLE after which the proxy says a line; 0 is never
+	LeakReport  time.Duration // a command without an answer is reported after it; 0 is never
+	LeakReclaim time.Duration // and its connection is ended after this; 0 is never
 }
 
 // Settings is one generation of the configuration. A session keeps the
@@ -58,6 +63,7 @@ type Settings struct {
 	AuthName  backend.Rewrite // of the user name, before it is authenticated
 	Listeners map[string]*Listener
 	Limits    Limits
+	TCP       backend.TCPOptions // of clients' sockets
 }
 
 // Server accepts clients and runs their sessions.
@@ -67,10 +73,20 @@ type Server struct {
 	clock    backend.Clock
 	log      zerolog.Logger
 	sessions registry
+	metrics  *metrics
+	leaks    leakDetector
+	census   census
+	resets   resetWatch
 
 	mu        sync.Mutex // protects what follows; nothing blocks under it
 	listeners map[net.Listener]struct{}
-	closing   chan struct{} // closed when no more clients are wanted
+
+	accepting    context.Context // until no more clients are wanted
+	endAccepting context.CancelFunc
+	life         context.Context // until no session is left
+	endLife      context.CancelFunc
+	work         sync.WaitGroup // periodic work
+	started      sync.Once
 }
 
 // ErrClosed is what Serve returns after Drain or Close.
@@ -79,9 +95,13 @@ var ErrClosed = errors.New("imapproxy: server closed")
 // New makes a server; Serve starts it.
 func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server {
 	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
-		listeners: map[net.Listener]struct{}{}, closing: make(chan struct{})}
+		listeners: map[net.Listener]struct{}{}}
 	s.sessions.init()
 	s.settings.Store(settings)
+	s.accepting, s.endAccepting = context.WithCancel(context.Background())
+	s.life, s.endLife = context.WithCancel(context.Background())
+	s.metrics = newMetrics(s)
+	s.observe(dialer)
 	return s
 }
 
@@ -102,6 +122,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 		return ErrClosed
 	}
 	defer s.untrack(ln)
+	s.started.Do(s.startWork)
 	pause := firstPause
 	for {
 		conn, err := ln.Accept()
@@ -109,8 +130,9 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			if s.isClosing() || errors.Is(err, net.ErrClosed) {
 				return ErrClosed
 			}
+			s.metrics.acceptFailed.Inc()
 			s.log.Warn().Err(err).Str("listener", name).Dur("pause", pause).Msg("accept failed; clients wait in the backlog")
-			if !s.wait(pause) {
+			if !s.sleep(s.accepting, pause) {
 				return ErrClosed
 			}
 			pause = min(2*pause, lastPause)
@@ -143,17 +165,42 @@ func (s *Server) admit(conn *net.TCPConn, name string) {
 	s.sessions.start(ses)
 }
 
-// wait sleeps, but not past the end of the server.
-func (s *Server) wait(d time.Duration) bool {
+// sleep waits; false when ctx is done before.
+func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	over := make(chan struct{})
 	t := s.clock.AfterFunc(d, func() { close(over) })
 	defer t.Stop()
 	select {
 	case <-over:
 		return true
-	case <-s.closing:
+	case <-ctx.Done():
 		return false
 	}
+}
+
+// How often the server looks after its sessions and its sockets.
+const (
+	sweepEvery  = 2 * time.Second
+	censusEvery = time.Minute
+)
+
+// startWork starts what the server does beside its sessions.
+func (s *Server) startWork() {
+	s.periodic("sweep", sweepEvery, func(now time.Time) {
+		s.sessions.each(func(ses *session) {
+			if ses.relaying.Load() {
+				ses.relay.sweep(now)
+			}
+		})
+		s.findLeaks(now)
+	})
+	s.periodic("census", censusEvery, s.takeCensus)
+}
+
+// stopWork ends it; no session is left.
+func (s *Server) stopWork() {
+	s.endLife()
+	s.work.Wait()
 }
 
 func (s *Server) track(ln net.Listener) bool {
@@ -172,22 +219,13 @@ func (s *Server) untrack(ln net.Listener) {
 	delete(s.listeners, ln)
 }
 
-func (s *Server) isClosing() bool {
-	select {
-	case <-s.closing:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
 
 // closeListeners lets nobody in any more.
 func (s *Server) closeListeners() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.isClosing() {
-		close(s.closing)
-	}
+	s.endAccepting()
 	for ln := range s.listeners {
 		_ = ln.Close()
 	}
@@ -204,6 +242,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
 	select {
 	case <-s.sessions.empty():
+		s.stopWork()
 		return nil
 	case <-ctx.Done():
 	}
@@ -227,4 +266,5 @@ func (s *Server) Close() {
 	s.closeListeners()
 	s.sessions.each(func(ses *session) { ses.door.cut(endShutdown, nil) })
 	<-s.sessions.empty()
+	s.stopWork()
 }

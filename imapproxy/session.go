@@ -42,6 +42,8 @@ type session struct {
 	relaying    atomic.Bool
 	relay       relay
 
+	view viewBox // what others may see of it
+
 	failure   error  // why the last login failed
 	lastWords string // a tagged answer that is still owed when the session ends
 
@@ -55,6 +57,10 @@ func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) 
 	ses.client.init(conn)
 	ses.ctx, ses.door.cancel = context.WithCancel(context.Background())
 	ses.door.adopt(conn)
+	ses.view.set(func(v *SessionInfo) {
+		v.ID, v.Client, v.Listener, v.Started, v.Phase = ses.id, ses.client.addr, l.Name, ses.started, phaseAccepted
+	})
+	_ = settings.TCP.Apply(conn) // a socket without them still works; a vanished client is found later
 	return ses
 }
 
@@ -73,7 +79,7 @@ func (s *session) login() error {
 	if s.door.why() != "" {
 		return errEnded
 	}
-	limit := s.server.clock.AfterFunc(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
+	limit := s.after(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
 	defer limit.Stop()
 	if err := s.open(); err != nil {
 		return err
@@ -98,11 +104,16 @@ func (s *session) login() error {
 
 // open brings the client to the greeting.
 func (s *session) open() error {
+	backend.FaultPoint("session.open")
 	if s.listener.TLS == ImplicitTLS {
+		s.enter(phaseTLS)
+		backend.FaultPoint("session.tls")
 		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 			return s.over(handshakeReason(err), err)
 		}
 	}
+	s.enter(phaseLogin)
+	backend.FaultPoint("session.greet")
 	s.speaking = true
 	return s.say("* OK [CAPABILITY " + s.capabilities() + "] " + s.settings.Hostname + " imapproxy ready\r\n")
 }
@@ -144,9 +155,23 @@ func handshakeReason(err error) endReason {
 // drain asks the session to end at a safe point. Before the relay every point
 // is safe.
 func (s *session) drain(reason endReason) {
-	if !s.relaying.Load() || !s.relay.drain(reason) {
-		s.door.cut(reason, nil)
+	if s.relaying.Load() {
+		s.relay.drain(reason)
+		return
 	}
+	s.door.cut(reason, nil)
+}
+
+// kick asks the session to end at a safe point, and cuts it when none comes
+// soon; false when it is ending already.
+func (s *session) kick() bool {
+	if s.door.why() != "" {
+		return false
+	}
+	t := s.after(s.settings.Limits.Kick, func() { s.door.cut(endKicked, nil) })
+	s.door.onShut(func() { t.Stop() })
+	s.drain(endKicked)
+	return true
 }
 
 // attempted is a login that the client asks for.

@@ -18,7 +18,7 @@ const (
 	maxBody     = 4 << 10 // bytes of an answer's body that are read away to keep the connection
 	maxRetries  = 5       // questions again after Auth-Status: WAIT
 	maxWait     = 60 * time.Second
-	drainLimit  = 100 * time.Millisecond
+	drainLimit  = 500 * time.Millisecond
 	idleTimeout = 60 * time.Second
 )
 
@@ -39,6 +39,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Header = o.Header.Clone()
 	dialer := &net.Dialer{Timeout: o.timeout()}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {

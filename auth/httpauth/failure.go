@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"unicode"
@@ -68,15 +69,18 @@ func cut(s string) string {
 // server sent, and a server may send the password back: only the errors of
 // sockets and certificates are passed on.
 func (c *Client) transportError(ctx context.Context, err error) error {
+	var slow net.Error // the dialler's and the handshake's own limits
 	var op *net.OpError
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("auth server %s: no answer within the time: %w", c.target.name, context.Cause(ctx))
+	case errors.As(err, &slow) && slow.Timeout():
+		return c.failed("no answer within the time")
 	case errors.As(err, &verify):
 		return fmt.Errorf("auth server %s: %w", c.target.name, verify)
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return c.failed("it does not speak TLS there")
 	case errors.As(err, &op):
 		return fmt.Errorf("auth server %s: %w", c.target.name, op)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -73,8 +74,8 @@ func (o Options) check() (target, error) {
 	if o.MaxConns < 0 {
 		faults = append(faults, errors.New("auth http: the number of connections is negative: leave it out for 32"))
 	}
-	for name, values := range o.Header {
-		faults = append(faults, checkHeader(name, values))
+	for _, name := range slices.Sorted(maps.Keys(o.Header)) {
+		faults = append(faults, checkHeader(name, o.Header[name]))
 	}
 	return t, errors.Join(faults...)
 }

@@ -13,15 +13,14 @@ import java.util.stream.*;
  * An IMAP4rev1 server with faults to order: a thread per connection from a bounded pool, as Java mail servers are
  * built, and the ways in which they forget to close. README.md beside this file lists the modes and the control port.
  *
- * <p>{@code --fd-limit N} emulates a process at its descriptor limit: while N connections are held open, whether a
- * worker still serves them or not, accept() is not called. New connections wait in the listen backlog until some
- * descriptor is closed. The JVM's own limit is not touched, so the control port goes on answering.
+ * <p>{@code --fd-limit N} emulates a process at its descriptor limit: while N connections are held open, worker or
+ * not, accept() is not called and new ones wait in the listen backlog until a descriptor is closed. The JVM's own
+ * limit is not touched, so the control port goes on answering.
  */
 public final class JavaBackend {
     private static final String USAGE = "usage: java JavaBackend.java [--port N] [--control N] [--mode M] [--workers N]"
             + " [--fd-limit N]\n  [--message-size BYTES] [--greeting-delay MS] [--password P]";
     private static final int BACKLOG = 1024;
-
     private final Map<String, String> options = new HashMap<>(Map.of("--port", "0", "--control", "0", "--mode", "good",
             "--workers", "500", "--fd-limit", "0", "--message-size", "4096", "--greeting-delay", "120000",
             "--password", ""));
@@ -56,17 +55,12 @@ public final class JavaBackend {
         greetingDelay = number("--greeting-delay", 0, Integer.MAX_VALUE);
         workers = (ThreadPoolExecutor) Executors.newFixedThreadPool(number("--workers", 1, 100_000),
                 task -> daemon(task, "worker"));
-        listener.bind(loopback("--port"), BACKLOG);
+        listener.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number("--port", 0, 65535)), BACKLOG);
         listener.configureBlocking(false);
         listener.register(selector, SelectionKey.OP_ACCEPT);
     }
 
-    private InetSocketAddress loopback(String option) {
-        return new InetSocketAddress(InetAddress.getLoopbackAddress(), number(option, 0, 65535));
-    }
-
     private int number(String option, int low, int high) { return number(option, options.get(option), low, high); }
-
     private static int number(String option, String value, int low, int high) {
         if (!value.matches("\\d{1,10}") || Long.parseLong(value) < low || Long.parseLong(value) > high) {
             throw new IllegalArgumentException(option + " " + value + ": want a number from " + low + " to " + high);
@@ -82,11 +76,13 @@ public final class JavaBackend {
     }
 
     private void serve() throws Exception {
-        HttpServer control = HttpServer.create(loopback("--control"), 0);
+        HttpServer control = HttpServer.create(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), number("--control", 0, 65535)), 0);
         control.createContext("/", this::handle);
         control.start();
         daemon(this::acceptLoop, "acceptor").start();
-        System.out.printf("{\"port\":%d,\"control\":%d}%n", listener.socket().getLocalPort(), control.getAddress().getPort());
+        int port = listener.socket().getLocalPort();
+        System.out.printf("{\"port\":%d,\"control\":%d}%n", port, control.getAddress().getPort());
         exit.await();
         control.stop(0);
     }
@@ -103,7 +99,6 @@ public final class JavaBackend {
     }
 
     private boolean mayAccept() { return !mode.is("never-accepts") && (fdLimit == 0 || held.size() < fdLimit); }
-
     /** Mode and limit are judged in the same monitor as accept() is called, so no connection slips past a change. */
     private synchronized void acceptOne() throws IOException, InterruptedException {
         while (!mayAccept()) { wait(); }
@@ -176,12 +171,10 @@ public final class JavaBackend {
     /** Sockets among this process's descriptors: the connections, the two listeners and the control port's own. */
     private static long socketDescriptors() throws IOException {
         long n = 0;
-        try (DirectoryStream<Path> fds = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
-            for (Path fd : fds) {
-                try {
-                    n += Files.readSymbolicLink(fd).toString().startsWith("socket:") ? 1 : 0;
-                } catch (NoSuchFileException e) { } // closed since it was listed
-            }
+        for (File fd : new File("/proc/self/fd").listFiles()) {
+            try {
+                n += Files.readSymbolicLink(fd.toPath()).toString().startsWith("socket:") ? 1 : 0;
+            } catch (NoSuchFileException e) { } // closed since it was listed
         }
         return n;
     }
@@ -202,11 +195,8 @@ public final class JavaBackend {
 
         boolean is(String... names) { return List.of(names).contains(name); }
         boolean polls() { return is("poll-available", "auth-fail-poll"); }
-
         /** Whether the handler of EOF and of I/O errors closes the socket. */
-        boolean closesOnEof() {
-            return !is("no-close-on-eof", "no-close-without-logout", "auth-fail-noclose", "auth-fail-poll");
-        }
+        boolean closesOnEof() { return !name.matches("no-close-.*|auth-fail-.*"); }
     }
 
     /** What happened to the connections of one mode since the last reset. */
@@ -217,7 +207,6 @@ public final class JavaBackend {
         }
 
         void add(String name, long n) { merge(name, n, Long::sum); }
-
         /** The map's own text, {a=1, b=2}, made JSON. */
         String json() { return toString().replaceAll("(\\w+)=", "\"$1\":"); }
     }
@@ -232,7 +221,6 @@ public final class JavaBackend {
         static final int LINE_LIMIT = 64 * 1024, TAIL = 512, POLL_MILLIS = 10;
         static final byte[] LINES = IntStream.range(0, 128).mapToObj(i -> String.format("%062d\r\n", i))
                 .collect(Collectors.joining()).getBytes(StandardCharsets.ISO_8859_1);
-
         final SocketChannel channel;
         final Mode mode = JavaBackend.this.mode;
         final Counters counters = JavaBackend.this.counters.computeIfAbsent(mode.name(), name -> new Counters());
@@ -268,10 +256,8 @@ public final class JavaBackend {
 
         /** Counts how it ended, as seen first: logout, eof, rst or server; after close() nothing is seen. */
         private void ended(String how) {
-            int news = ended || !channel.isOpen() ? 0 : 1;
+            if (!ended && channel.isOpen()) { counters.add(how, 1); counters.add("never_read", -1); }
             ended = true;
-            counters.add(how, news);
-            counters.add("never_read", -news);
         }
 
         private void converse() throws Exception {
@@ -311,9 +297,8 @@ public final class JavaBackend {
             while (true) {
                 String line = readLine();
                 Matcher literal = LITERAL.matcher(line);
-                boolean more = literal.find();
-                split(more ? line.substring(0, literal.start()) : line, words);
-                if (!more) { return; }
+                if (!literal.find()) { split(line, words); return; }
+                split(line.substring(0, literal.start()), words);
                 long size = Long.parseLong(literal.group(1));
                 boolean isMessage = words.size() > 2 && words.get(1).equalsIgnoreCase("APPEND");
                 if (!isMessage && size > LINE_LIMIT) { throw new IllegalStateException("literal too long"); }
@@ -505,12 +490,10 @@ public final class JavaBackend {
         private static void require(boolean met, String badText) throws ProtocolException {
             if (!met) { throw new ProtocolException(badText); }
         }
-
         private String done(String... lines) throws Exception {
             for (String line : lines) { write(line + "\r\n"); }
             return "OK done";
         }
-
         private void send(String line) throws Exception { done(line); out.flush(); }
         private void write(String text) throws Exception { out.write(text.getBytes(StandardCharsets.ISO_8859_1)); }
     }

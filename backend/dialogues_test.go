@@ -1,0 +1,244 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The password of all these tests, which no error may repeat and no backend
+// may be told but where a dialogue says so.
+const canary = "canary-Kx7-swordfish"
+
+const (
+	roomy = 10 * time.Second
+	short = 250 * time.Millisecond
+)
+
+// testOrigin is the client of these tests.
+func testOrigin() Origin {
+	return Origin{
+		Client:    netip.MustParseAddrPort("192.0.2.7:40001"),
+		Local:     netip.MustParseAddrPort("198.51.100.1:993"),
+		SessionID: "s1", TTL: 6,
+	}
+}
+
+// testTarget is a target with roomy limits, on the addresses.
+func testTarget(addrs ...string) *Target {
+	return &Target{
+		Name: "test", Addresses: addrs,
+		Limits: Limits{Connect: roomy, TLS: roomy, Greeting: roomy, Login: roomy, Logout: roomy},
+	}
+}
+
+// testDialer notes how connections ended.
+func testDialer() (*Dialer, *[]Ending) {
+	var endings []Ending
+	d := &Dialer{Clock: SystemClock{}}
+	d.Ended = func(_ *Target, e Ending) { endings = append(endings, e) }
+	return d, &endings
+}
+
+// told tells whether a backend has got the canary, in the clear or as a part
+// of a base64 word.
+func told(received string) bool {
+	if strings.Contains(received, canary) {
+		return true
+	}
+	for _, w := range strings.Fields(received) {
+		for from := range min(len(w), 4) {
+			word := w[from:]
+			b, _ := base64.StdEncoding.DecodeString(word[:len(word)/4*4])
+			if strings.Contains(string(b), canary) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A case file holds cases of the form
+//
+//	# name
+//	target: words            see apply; the line may be left out
+//	the play                 see play
+//	= what came of it        see outcome
+type caseFile struct {
+	play   play
+	target string
+	want   string
+}
+
+func readCases(tb testing.TB, file string) []caseFile {
+	tb.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var cases []caseFile
+	var c caseFile
+	for i, l := range strings.Split(string(text), "\n") {
+		verb, rest, _ := strings.Cut(l, " ")
+		switch verb {
+		case "":
+		case "#":
+			c = caseFile{play: play{name: rest}}
+		case "target:":
+			c.target = rest
+		case "=":
+			c.want = rest
+			cases = append(cases, c)
+			c = caseFile{}
+		default:
+			if c.play.name == "" {
+				tb.Fatalf("%s:%d: a step outside a case", file, i+1)
+			}
+			c.play.lines = append(c.play.lines, l)
+		}
+	}
+	return cases
+}
+
+// apply sets up a target: starttls, implicit, id, master, v1, v2, name=HOST for the
+// server name, trust-all, and short=PHASE for a short limit.
+func apply(tb testing.TB, t *Target, words string, a *authority) {
+	tb.Helper()
+	t.TLSConfig = &tls.Config{RootCAs: a.pool()}
+	for _, w := range strings.Fields(words) {
+		word, arg, _ := strings.Cut(w, "=")
+		switch word {
+		case "starttls":
+			t.TLS = TLSStartTLS
+		case "implicit":
+			t.TLS = TLSImplicit
+		case "id":
+			t.ForwardID = true
+		case "master":
+			t.Master = Credentials{AuthID: "master", Secret: canary}
+		case "v1":
+			t.Header = ProxyV1
+		case "v2":
+			t.Header = ProxyV2
+		case "name":
+			t.TLSConfig.ServerName = arg
+		case "trust-all":
+			t.TLSConfig.InsecureSkipVerify = true
+		case "short":
+			for name, limit := range map[string]*time.Duration{
+				"tls": &t.Limits.TLS, "greeting": &t.Limits.Greeting, "login": &t.Limits.Login, "logout": &t.Limits.Logout,
+			} {
+				if name == arg {
+					*limit = short
+				}
+			}
+		default:
+			tb.Fatalf("no such word for a target: %s", w)
+		}
+	}
+}
+
+// outcome is a dial, a login and an ending in a line: "ok TEXT" or "PHASE
+// KIND" or "refused CODE"; whether the backend got the password; how
+// the connection ended; and what the backend saw of that.
+func outcome(text string, err error, s *scripted, endings []Ending) string {
+	var failed *Error
+	var refused *Refused
+	what := "ok " + text
+	switch {
+	case errors.As(err, &refused):
+		what = "refused " + refused.Code
+	case errors.As(err, &failed):
+		what = failed.Phase + " " + string(failed.Kind)
+	case err != nil:
+		what = "neither an *Error nor a *Refused: " + err.Error()
+	}
+	v := s.only()
+	secret := "untold"
+	if told(v.received()) {
+		secret = "told"
+	}
+	return fmt.Sprintf("%s; %s; %v; %s", strings.TrimSpace(what), secret, endings, v.notes())
+}
+
+// converse dials and logs in; nil when there is no connection to end.
+func converse(d *Dialer, t *Target) (*Conn, string, error) {
+	o := testOrigin()
+	c, err := d.Dial(context.Background(), t, o)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := c.Login(context.Background(), Credentials{User: "user@example.org", Secret: canary}, o)
+	return c, text, err
+}
+
+func TestDialogues(t *testing.T) {
+	files, err := filepath.Glob("testdata/dialogues/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	a := newAuthority(t)
+	certs := a.certificates()
+	for _, file := range files {
+		for _, c := range readCases(t, file) {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.play.name, func(t *testing.T) {
+				playCase(t, c, a, certs)
+			})
+		}
+	}
+}
+
+func playCase(t *testing.T, c caseFile, a *authority, certs map[string]*tls.Config) {
+	before := socketCount(t)
+	s := startScripted(t, c.play, certs)
+	target := testTarget(s.addr)
+	apply(t, target, c.target, a)
+	d, endings := testDialer()
+	begun := time.Now()
+	conn, text, err := converse(d, target)
+	if conn != nil {
+		conn.End()
+		if e := conn.End(); e != EndNone {
+			t.Errorf("the second End gave %q", e)
+		}
+	}
+	if took := time.Since(begun); took > roomy/2 {
+		t.Errorf("took %s: something waited for its whole limit", took)
+	}
+	if got := outcome(text, err, s, *endings); got != c.want {
+		t.Errorf("\n got %s\nwant %s\n err %v", got, c.want, err)
+	}
+	checkText(t, err)
+	if n := d.Registry.Count(); n != 0 {
+		t.Errorf("%d connections left in the registry", n)
+	}
+	gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+	s.stop()
+	noSocketsLeft(t, before)
+}
+
+// checkText looks at the words of an error: no secret, one line, bounded.
+func checkText(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	text := fmt.Sprintf("%v %+v %s", err, err, err)
+	if told(text) {
+		t.Errorf("the error repeats the password: %s", text)
+	}
+	if bad := strings.IndexFunc(err.Error(), func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\u202e' }); bad >= 0 {
+		t.Errorf("a control byte in the error: %q", err)
+	}
+	if len(err.Error()) > 2048 {
+		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+}

@@ -1,0 +1,153 @@
+package backend
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The phases of a backend connection; each has a limit of its own, but for
+// the lease, which lasts as long as its session.
+const (
+	PhaseHeader     = "header"
+	PhaseTLS        = "tls"
+	PhaseGreeting   = "greeting"
+	PhaseStartTLS   = "starttls"
+	PhaseCapability = "capability"
+	PhaseReady      = "ready" // greeted, not yet logged in
+	PhaseLogin      = "login"
+	PhaseLease      = "lease" // in a session's hands
+	PhaseEnding     = "ending"
+)
+
+// phase is where a connection is, and since when.
+type phase struct {
+	name  string
+	since time.Time
+}
+
+// Registry knows every backend connection from its socket's first moment to
+// its last.
+type Registry struct {
+	mu      sync.Mutex // protects all; nothing blocks under it
+	conns   map[*Conn]struct{}
+	dialled map[netip.AddrPort]struct{} // where sockets of ours may lead
+}
+
+func (r *Registry) add(c *Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns == nil {
+		r.conns = map[*Conn]struct{}{}
+	}
+	r.conns[c] = struct{}{}
+	if len(r.dialled) >= maxAddresses || r.dialled == nil {
+		r.dialled = map[netip.AddrPort]struct{}{}
+	}
+	r.dialled[remote(c)] = struct{}{}
+}
+
+func remote(c *Conn) netip.AddrPort {
+	t, ok := c.raw.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// Dialled tells whether a connection has led there.
+func (r *Registry) Dialled(remote netip.AddrPort) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.dialled[remote]
+	return ok
+}
+
+// Has tells whether a connection has not ended.
+func (r *Registry) Has(c *Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.conns[c]
+	return ok
+}
+
+func (r *Registry) remove(c *Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, c)
+}
+
+// Count is how many connections there are.
+func (r *Registry) Count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// All gives the connections there are now.
+func (r *Registry) All() []*Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Conn, 0, len(r.conns))
+	for c := range r.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Info says where a connection stands. It is safe to ask from any goroutine.
+type Info struct {
+	Target string
+	Addr   string
+	Owner  string // the session's id
+	Phase  string
+	Since  time.Time // when the phase began
+	Opened time.Time
+	Bound  time.Duration // the limit of the phase, 0 for a lease
+}
+
+// Info says where the connection stands.
+func (c *Conn) Info() Info {
+	p := c.phase.Load()
+	return Info{Target: c.Target.Name, Addr: c.Addr, Owner: c.owner, Phase: p.name, Since: p.since,
+		Opened: c.opened, Bound: c.bound(p.name)}
+}
+
+// bound is the limit of a phase.
+func (c *Conn) bound(phase string) time.Duration {
+	l := c.Target.Limits
+	switch phase {
+	case PhaseHeader, PhaseGreeting:
+		return l.Greeting
+	case PhaseTLS:
+		return l.TLS
+	case PhaseStartTLS, PhaseCapability, PhaseReady, PhaseLogin:
+		return l.Login
+	case PhaseEnding:
+		return l.Logout
+	}
+	return 0
+}
+
+func (c *Conn) enter(name string) { c.phase.Store(&phase{name, c.clock.Now()}) }
+
+// Stack says where the connection was opened: functions and lines, made
+// readable only when somebody asks.
+func (c *Conn) Stack() string {
+	frames := runtime.CallersFrames(c.pcs[:c.depth])
+	var at []string
+	for {
+		f, more := frames.Next()
+		if f.Function != "" {
+			at = append(at, fmt.Sprintf("%s:%d", f.Function[strings.LastIndexByte(f.Function, '/')+1:], f.Line))
+		}
+		if !more {
+			return strings.Join(at, " < ")
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package backend
+
+import (
+	"net"
+	"time"
+)
+
+// TCPOptions says when a peer that sends nothing counts as gone. The zero
+// value leaves everything to the system.
+type TCPOptions struct {
+	KeepAliveIdle     time.Duration // silence before the first probe
+	KeepAliveInterval time.Duration // between probes
+	KeepAliveCount    int           // probes without an answer
+	UserTimeout       time.Duration // how long sent bytes may stay unacknowledged (RFC 5482)
+}
+
+// Apply sets the options on a socket.
+func (o TCPOptions) Apply(c *net.TCPConn) error {
+	if o == (TCPOptions{}) {
+		return nil
+	}
+	err := c.SetKeepAliveConfig(net.KeepAliveConfig{
+		Enable: true, Idle: o.KeepAliveIdle, Interval: o.KeepAliveInterval, Count: o.KeepAliveCount,
+	})
+	if err != nil {
+		return err
+	}
+	return applySystem(c, o)
+}
+
+// maxUnsent bounds what the kernel keeps for a peer that does not read, beyond
+// what is on its way already.
+const maxUnsent = 64 << 10
+
+// SocketState is a TCP socket's state by the kernel's own word.
+type SocketState string
+
+// The states that matter here; others are given as the kernel names them.
+const (
+	StateUnknown     SocketState = "UNKNOWN"
+	StateEstablished SocketState = "ESTABLISHED"
+	StateCloseWait   SocketState = "CLOSE_WAIT"
+	StateClosed      SocketState = "CLOSE"
+)
+
+// Socket is what the kernel says of a socket of ours.
+type Socket struct {
+	State SocketState
+	Inode uint64
+}

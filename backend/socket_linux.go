@@ -1,0 +1,84 @@
+package backend
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// applySystem sets what only Linux has: TCP_USER_TIMEOUT, and a bound on
+// unsent bytes so that a peer that does not read costs little.
+func applySystem(c *net.TCPConn, o TCPOptions) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		if o.UserTimeout > 0 {
+			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond))
+		}
+		if failed == nil {
+			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// socketStates are the kernel's numbers (include/net/tcp_states.h).
+var socketStates = [...]SocketState{
+	1: StateEstablished, 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
+	7: StateClosed, 8: StateCloseWait, 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
+}
+
+// AskSocket asks the kernel for a socket's state (TCP_INFO) and inode. A
+// socket that is closed already is an error.
+func AskSocket(c *net.TCPConn) (Socket, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return Socket{}, err
+	}
+	var s Socket
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		var st unix.Stat_t
+		if failed = unix.Fstat(int(fd), &st); failed != nil {
+			return
+		}
+		s.Inode = st.Ino
+		s.State, failed = stateOf(int(fd))
+	})
+	if err != nil {
+		return Socket{}, err
+	}
+	return s, failed
+}
+
+func stateOf(fd int) (SocketState, error) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return StateUnknown, err
+	}
+	if int(info.State) < len(socketStates) && socketStates[info.State] != "" {
+		return socketStates[info.State], nil
+	}
+	return StateUnknown, nil
+}
+
+// WaitGone blocks until a peer that has closed its side has reset the
+// connection too, or has vanished. An error means that the read deadline woke
+// it first.
+func WaitGone(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		state, err := stateOf(int(fd))
+		return err != nil || state == StateClosed
+	})
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestExitCodes(t *testing.T) {
+	folder := siteFolder(t)
+	mustWrite(t, folder+"/good.toml", exampleConfig())
+	tests := []struct {
+		args   string
+		code   int
+		stdout string // what it holds; "" for nothing at all
+		stderr string
+	}{
+		{"", exitUsage, "", "usage: imapproxy COMMAND"},
+		{"help", exitOK, "usage: imapproxy COMMAND", ""},
+		{"--help", exitOK, "usage: imapproxy COMMAND", ""},
+		{"-h", exitOK, "usage: imapproxy COMMAND", ""},
+		{"help check", exitOK, "usage: imapproxy check", ""},
+		{"help nothing", exitUsage, "", `no command "nothing"`},
+		{"help check config", exitUsage, "", "help takes one command"},
+		{"nothing", exitUsage, "", `no command "nothing"`},
+		{"check --nothing", exitUsage, "", "flag provided but not defined: -nothing"},
+		{"check --config", exitUsage, "", "flag needs an argument"},
+		{"check more", exitUsage, "", "takes 0 argument(s), not 1"},
+		{"check --config missing.toml", exitFailed, "", "missing.toml:1: error"},
+		{"check --config good.toml", exitOK, "good.toml: ok", ""},
+		{"config", exitOK, "[[listener]]", ""},
+		{"version", exitOK, "imapproxy ", ""},
+		{"--version", exitOK, "imapproxy ", ""},
+		{"route", exitUsage, "", "usage: imapproxy route USER [flags]"},
+		{"route a b", exitUsage, "", "takes 1 argument(s), not 2"},
+		{"route a --config good.toml", exitOK, "imap1.example.org:993", ""},
+		{"route --config good.toml a", exitOK, "imap1.example.org:993", ""},
+		{"route --config=good.toml -- -a", exitOK, "-a", ""},
+		{"route --config missing.toml a", exitFailed, "", "missing.toml:1: error"},
+		{"probe", exitUsage, "", "usage: imapproxy probe USER [flags]"},
+		{"probe a --timeout 0s", exitUsage, "", "--timeout has to be positive"},
+		{"probe a --config good.toml --listener none", exitUsage, "", `no listener "none"; there are imap, imaps`},
+		{"passwd --scheme rot13", exitUsage, "", `no scheme "rot13"`},
+		{"passwd --user a:b", exitUsage, "", "can't stand in the file"},
+		{"serve --config missing.toml", exitFailed, "", "missing.toml:1: error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			code, stdout, stderr := runIn(t, folder, "", strings.Fields(tt.args)...)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			for what, got := range map[string][2]string{"stdout": {stdout, tt.stdout}, "stderr": {stderr, tt.stderr}} {
+				if !strings.Contains(got[0], got[1]) || (got[1] == "") != (got[0] == "") {
+					t.Errorf("%s: %q, want %q", what, got[0], got[1])
+				}
+			}
+		})
+	}
+}
+
+// TestHelpOfEveryCommand holds each help to naming all it should, in both ways
+// of asking.
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "config", "version"} {
+		c, ok := findCommand(name)
+		if !ok {
+			t.Errorf("there is no command %s", name)
+			continue
+		}
+		var long, short, overview bytes.Buffer
+		if run([]string{name, "--help"}, nil, &long, nil) != exitOK || run([]string{"help", name}, nil, &short, nil) != exitOK {
+			t.Errorf("%s: --help fails", name)
+		}
+		if long.String() != short.String() {
+			t.Errorf("%s: two helps", name)
+		}
+		for _, want := range append([]string{"usage: imapproxy " + name, c.summary}, flagNames(c)...) {
+			if !strings.Contains(long.String(), want) {
+				t.Errorf("%s: the help lacks %q:\n%s", name, want, long.String())
+			}
+		}
+		run([]string{"help"}, nil, &overview, nil)
+		if !strings.Contains(overview.String(), "\n  "+name) {
+			t.Errorf("the overview lacks %s", name)
+		}
+	}
+}
+
+func flagNames(c command) []string {
+	var names []string
+	for _, f := range c.flags() {
+		names = append(names, "--"+f.Name)
+	}
+	return names
+}
+
+func TestParseAnywhere(t *testing.T) {
+	tests := []struct {
+		args, plain, x string
+	}{
+		{"", "", ""},
+		{"a", "a", ""},
+		{"--x 1 a", "a", "1"},
+		{"a --x 1", "a", "1"},
+		{"a --x=1 b", "a b", "1"},
+		{"a -- --x 1", "a --x 1", ""},
+		{"-- a", "a", ""},
+		{"--x 1 -- -b c", "-b c", "1"},
+		{"--x -- a", "a", "--"},
+	}
+	for _, tt := range tests {
+		fs := flag.NewFlagSet("t", flag.ContinueOnError)
+		x := fs.String("x", "", "")
+		plain, err := parseAnywhere(fs, strings.Fields(tt.args))
+		if err != nil || !slices.Equal(plain, strings.Fields(tt.plain)) || *x != tt.x {
+			t.Errorf("%q: %q, x %q, error %v", tt.args, plain, *x, err)
+		}
+	}
+}
+
+func TestVersionText(t *testing.T) {
+	vcs := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
+		return &debug.BuildInfo{Main: debug.Module{Version: version}, Settings: settings}
+	}
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: "0123456789abcdef"}
+	changed := debug.BuildSetting{Key: "vcs.modified", Value: "true"}
+	tests := []struct {
+		linked string
+		info   *debug.BuildInfo
+		want   string
+	}{
+		{"", nil, "imapproxy development, go"},
+		{"1.2.3", nil, "imapproxy 1.2.3, go"},
+		{"1.2.3", vcs("v9", commit), "imapproxy 1.2.3 (commit 0123456789ab), go"},
+		{"", vcs("v1.0.0", commit, changed), "imapproxy v1.0.0 (commit 0123456789ab, with changes), go"},
+		{"", vcs("(devel)"), "imapproxy development, go"},
+	}
+	for _, tt := range tests {
+		if got := versionText(tt.linked, tt.info); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}

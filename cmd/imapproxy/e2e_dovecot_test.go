@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// mailUID owns the mail of the tests' Dovecots; Dovecot refuses root. It is
+// nobody on Debian and has no privilege.
+const mailUID = 65534
+
+// dovecot is a real Dovecot with a configuration and folders of its own. It
+// listens on loopback and ends with the test.
+type dovecot struct {
+	Name      string
+	PlainPort int    // offers STARTTLS, takes passwords without it
+	TLSPort   int    // implicit TLS
+	CAFile    string // who signed its certificate, PEM
+
+	dir  string // short, because a socket's path has at most 108 bytes
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process is gone
+}
+
+// need skips the test when a program that it calls is missing, and says how
+// to get it.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	packages := map[string]string{"dovecot": "dovecot-imapd", "doveadm": "dovecot-core", "mbsync": "isync"}
+	for _, program := range programs {
+		if _, err := exec.LookPath(programPath(program)); err == nil {
+			continue
+		}
+		name := packages[program]
+		if name == "" {
+			name = program
+		}
+		t.Skipf("SKIPPED: the program %s is missing; install it with: sudo apt-get install %s", program, name)
+	}
+}
+
+// programPath finds Dovecot where an ordinary PATH does not look.
+func programPath(program string) string {
+	if program == "dovecot" {
+		return "/usr/sbin/dovecot"
+	}
+	return program
+}
+
+// startDovecot starts a Dovecot whose users have the given passwords. Each
+// user finds one message in INBOX and an empty mailbox, both named after the
+// Dovecot (see canary), so that a client sees where it has come to.
+func startDovecot(t *testing.T, name string, users map[string]string) *dovecot {
+	t.Helper()
+	need(t, "dovecot", "doveadm")
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: Dovecot needs root to change to its own users; run the tests as root")
+	}
+	dir, err := os.MkdirTemp("/tmp", "dv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+
+	d := &dovecot{Name: name, dir: dir, CAFile: filepath.Join(dir, "ca.pem")}
+	issueCertificate(t, dir)
+	d.writeUsers(t, users)
+	// Another process may take a port between its choice and its use.
+	for range 3 {
+		d.PlainPort, d.TLSPort = freePort(t), freePort(t)
+		write(t, d.path("conf"), 0o644, d.config())
+		if d.start(t) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("log of Dovecot %s:\n%s", name, d.log())
+				}
+				d.Stop()
+			})
+			return d
+		}
+	}
+	t.Fatalf("Dovecot %s does not start:\n%s", name, d.log())
+	return nil
+}
+
+// canary is the name of a mailbox, and the subject of a message, that only
+// this Dovecot has.
+func (d *dovecot) canary() string { return "at-" + d.Name }
+
+func (d *dovecot) path(name string) string { return filepath.Join(d.dir, name) }
+
+// log is what Dovecot has said: on its output what is wrong with its
+// configuration, in its log all else.
+func (d *dovecot) log() string {
+	var all strings.Builder
+	for _, name := range []string{"out", "log"} {
+		text, err := os.ReadFile(d.path(name))
+		if err != nil {
+			fmt.Fprintln(&all, err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+func (d *dovecot) config() string {
+	return fmt.Sprintf(`base_dir = %[1]s/run
+state_dir = %[1]s/state
+log_path = %[1]s/log
+protocols = imap
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <%[1]s/cert.pem
+ssl_key = <%[1]s/key.pem
+auth_mechanisms = plain login
+disable_plaintext_auth = no
+auth_failure_delay = 1 secs
+login_trusted_networks = 127.0.0.0/8
+mail_max_userip_connections = 0
+first_valid_uid = 1000
+mail_location = maildir:%[1]s/mail/%%u
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%%u %[1]s/users
+}
+userdb {
+  driver = static
+  args = uid=%[2]d gid=%[2]d home=%[1]s/mail/%%u
+}
+service imap-login {
+  inet_listener imap {
+    port = %[3]d
+  }
+  inet_listener imaps {
+    port = %[4]d
+    ssl = yes
+  }
+}
+# The penalty for refused logins would slow down the tests that refuse some.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`, d.dir, mailUID, d.PlainPort, d.TLSPort)
+}
+
+// writeUsers makes the password file and the users' mail.
+func (d *dovecot) writeUsers(t *testing.T, users map[string]string) {
+	t.Helper()
+	for _, dir := range []string{"", "run", "state", "mail"} {
+		makeDir(t, d.path(dir), 0)
+	}
+	var lines strings.Builder
+	for user, password := range users {
+		fmt.Fprintf(&lines, "%s:{PLAIN}%s::::::\n", user, password)
+		for _, dir := range []string{"", "cur", "new", "tmp", "." + d.canary(), "." + d.canary() + "/cur", "." + d.canary() + "/new", "." + d.canary() + "/tmp"} {
+			makeDir(t, filepath.Join(d.path("mail"), user, dir), mailUID)
+		}
+		message := filepath.Join(d.path("mail"), user, "cur", "1.canary.localhost:2,S")
+		write(t, message, 0o600, "From: <"+user+"@example.org>\nSubject: "+d.canary()+"\n\nThis message is "+d.canary()+".\n")
+		if err := os.Chown(message, mailUID, mailUID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(d.path("mail"), mailUID, mailUID); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.path("users"), 0o644, lines.String())
+}
+
+// start runs Dovecot until it greets; false when it ended instead, as it does
+// when a port is taken.
+func (d *dovecot) start(t *testing.T) bool {
+	t.Helper()
+	out, err := os.Create(d.path("out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	d.cmd = exec.Command(programPath("dovecot"), "-F", "-c", d.path("conf"))
+	d.cmd.Stdout, d.cmd.Stderr = out, out
+	d.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.done = make(chan struct{})
+	go func() { _ = d.cmd.Wait(); close(d.done) }()
+
+	limit := time.Now().Add(20 * time.Second)
+	for time.Now().Before(limit) {
+		if greets(d.PlainPort) {
+			return true
+		}
+		select {
+		case <-d.done:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	d.Stop()
+	return false
+}
+
+// Stop ends Dovecot, by force after 5 seconds. It may be called again.
+func (d *dovecot) Stop() {
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(5 * time.Second):
+		_ = d.cmd.Process.Kill()
+		<-d.done
+	}
+}
+
+// Who lists the sessions that are logged in, one line each connection's user
+// and address: "user count imap (pids) (addresses)".
+func (d *dovecot) Who(t *testing.T) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "doveadm", "-c", d.path("conf"), "who").Output()
+	if err != nil {
+		t.Fatalf("doveadm who at %s: %v", d.Name, err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if !strings.HasPrefix(lines[0], "username") {
+		t.Fatalf("doveadm who at %s answers %q", d.Name, out)
+	}
+	return lines[1:]
+}
+
+// greets says whether an IMAP server answers at the port.
+func greets(port int) bool {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return err == nil && strings.HasPrefix(line, "* OK")
+}
+
+// freePort is a port that nobody listens on at the moment.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// makeDir makes a folder that anybody may enter, whatever the umask is.
+func makeDir(t *testing.T, dir string, owner int) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, owner, owner); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path string, mode os.FileMode, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}

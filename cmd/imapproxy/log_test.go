@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// stuckWriter takes nothing until it is released.
+type stuckWriter struct {
+	release chan struct{}
+	mu      sync.Mutex // protects text
+	text    bytes.Buffer
+}
+
+func (w *stuckWriter) Write(p []byte) (int, error) {
+	<-w.release
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *stuckWriter) lines() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(w.text.String(), "\n"), "\n")
+}
+
+// TestStuckLogReader: nobody waits for the reader, what does not fit is
+// counted, and the count is written once there is room.
+func TestStuckLogReader(t *testing.T) {
+	out := &stuckWriter{release: make(chan struct{})}
+	w := newLogWriter(out, 4)
+	start := time.Now()
+	for range 100 {
+		if n, err := w.Write([]byte("line\n")); n != 5 || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("writing took %v", took)
+	}
+	if err := w.Close(10 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "lines are lost") {
+		t.Errorf("Close: %v", err)
+	}
+	close(out.release)
+	if err := w.Close(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	written, dropped := 0, 0
+	for _, line := range out.lines() {
+		if line == "line" {
+			written++
+			continue
+		}
+		var report struct {
+			Level   string
+			Dropped int
+			Time    time.Time
+		}
+		if err := json.Unmarshal([]byte(line), &report); err != nil || report.Level != "warn" || report.Time.IsZero() {
+			t.Errorf("%q: %v", line, err)
+		}
+		dropped += report.Dropped
+	}
+	if written < 4 || written > 5 || written+dropped != 100 {
+		t.Errorf("%d written, %d dropped", written, dropped)
+	}
+}
+
+// TestLogCloseFlushes: what is queued at the end is written, and the writer's
+// buffer may be used again at once.
+func TestLogCloseFlushes(t *testing.T) {
+	var out bytes.Buffer
+	w := newLogWriter(&out, 1000)
+	line := []byte("x\n")
+	for i := range 500 {
+		line[0] = byte('a' + i%26)
+		_, _ = w.Write(line)
+	}
+	if err := w.Close(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() != 1000 || !strings.HasPrefix(out.String(), "a\nb\nc\n") {
+		t.Errorf("%d bytes: %.20q", out.Len(), out.String())
+	}
+	if _, err := w.Write(line); err != nil || out.Len() != 1000 {
+		t.Error("a line behind the end was written or failed")
+	}
+}
+
+func TestLogFormat(t *testing.T) {
+	tests := []struct {
+		format string
+		json   bool
+	}{{"auto", true}, {"json", true}, {"console", false}}
+	for _, tt := range tests {
+		var out bytes.Buffer
+		log, w := newLogger(logConfig{Level: "info", Format: tt.format}, &out)
+		log.Debug().Msg("not seen")
+		log.Info().Str("user", "eve\x1b[31m\n{}").Err(errors.New("e")).Msg("session")
+		if err := w.Close(10 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		if strings.Count(text, "\n") != 1 || strings.Contains(text, "\x1b") || strings.Contains(text, "not seen") {
+			t.Errorf("%s: %q", tt.format, text)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(out.Bytes(), &fields); (err == nil) != tt.json {
+			t.Errorf("%s: %q: %v", tt.format, text, err)
+		}
+		if !tt.json {
+			continue
+		}
+		if _, err := time.Parse(logTimeFormat, fields["time"].(string)); err != nil || fields["message"] != "session" || fields["level"] != "info" {
+			t.Errorf("%v, %v", fields, err)
+		}
+	}
+}

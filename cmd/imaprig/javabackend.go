@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	javaSourcePath  = "testdata/javabackend/JavaBackend.java"
+	javaStartLimit  = time.Minute // the JVM compiles the source first
+	javaAnswerLimit = 10 * time.Second
+	javaAnswerBytes = 1 << 20
+	javaStderrBytes = 4096
+)
+
+// javaOptions say how to start a Java backend. A zero value leaves the backend's own default.
+type javaOptions struct {
+	Source        string   // JavaBackend.java, see findJavaSource
+	JVM           []string // flags for the JVM, such as -Xss256k
+	Mode          string
+	Workers       int
+	FDLimit       int           // connections held open at which it stops accepting
+	MessageSize   int           // bytes
+	GreetingDelay time.Duration // of slow-greeting
+	Password      string        // the only one accepted; "" = any but "wrong"
+}
+
+func (o javaOptions) args() []string {
+	args := append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, o.JVM...) // a JVM that starts fast
+	args = append(args, o.Source)
+	for _, opt := range []struct{ name, value string }{
+		{"--mode", o.Mode}, {"--workers", decimal(o.Workers)}, {"--fd-limit", decimal(o.FDLimit)},
+		{"--message-size", decimal(o.MessageSize)}, {"--greeting-delay", decimal(int(o.GreetingDelay.Milliseconds()))},
+		{"--password", o.Password},
+	} {
+		if opt.value != "" {
+			args = append(args, opt.name, opt.value)
+		}
+	}
+	return args
+}
+
+func decimal(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// javaBackend is a running testdata/javabackend. Stop must be called.
+type javaBackend struct {
+	Port    uint16
+	control uint16
+	client  http.Client
+	process *os.Process
+	stderr  tailBuffer
+	done    chan struct{} // closed when the process is gone
+}
+
+// findJavaSource returns path if it is given, else looks for testdata/javabackend/JavaBackend.java from the working
+// directory, then next to the executable.
+func findJavaSource(path string) (string, error) {
+	candidates := []string{path}
+	if path == "" {
+		candidates = []string{javaSourcePath}
+		if exe, err := os.Executable(); err == nil {
+			dir := filepath.Dir(exe)
+			candidates = append(candidates, filepath.Join(dir, javaSourcePath), filepath.Join(dir, filepath.Base(javaSourcePath)))
+		}
+	}
+	for _, c := range candidates {
+		if info, err := os.Stat(c); err == nil && info.Mode().IsRegular() {
+			return c, nil
+		}
+	}
+	return "", fmt.Errorf("no Java backend at %q: give its source with --java-backend FILE", candidates)
+}
+
+// startJava starts a backend and waits until it listens, at most a minute. The process ends with ours, however we end.
+func startJava(ctx context.Context, opts javaOptions) (*javaBackend, error) {
+	stdout, childStdout, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the Java backend: %w", err)
+	}
+	defer stdout.Close()
+	j := &javaBackend{done: make(chan struct{}), stderr: tailBuffer{limit: javaStderrBytes}}
+	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
+	cmd := exec.Command("java", opts.args()...)
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = childStdout, &j.stderr, time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error, 1)
+	go j.own(cmd, started)
+	err = <-started
+	childStdout.Close()
+	if err != nil {
+		return nil, fmt.Errorf("start the Java backend (a JDK of 17 or later is needed): %w", err)
+	}
+	if err := j.readPorts(ctx, stdout); err != nil {
+		stopErr := j.Stop(time.Second)
+		return nil, errors.Join(fmt.Errorf("start the Java backend: %w: %s", err, j.stderr.String()), stopErr)
+	}
+	return j, nil
+}
+
+// own starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is kept.
+func (j *javaBackend) own(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(j.done)
+	if err := cmd.Start(); err != nil {
+		started <- err
+		return
+	}
+	j.process = cmd.Process
+	started <- nil
+	_ = cmd.Wait() // how it ended is of no interest: Stop ends it with a signal
+}
+
+func (j *javaBackend) readPorts(ctx context.Context, stdout *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, javaStartLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = stdout.SetReadDeadline(time.Now()) })
+	defer stop()
+	line, err := bufio.NewReaderSize(io.LimitReader(stdout, 4096), 4096).ReadBytes('\n')
+	if err != nil {
+		return errors.Join(fmt.Errorf("it did not tell its ports: %w", err), ctx.Err())
+	}
+	var ports struct{ Port, Control uint16 }
+	if err := json.Unmarshal(line, &ports); err != nil {
+		return fmt.Errorf("its ports: %w", err)
+	}
+	j.Port, j.control = ports.Port, ports.Control
+	return nil
+}
+
+// PID returns its process id, for /proc/PID/net and /proc/PID/fd.
+func (j *javaBackend) PID() int { return j.process.Pid }
+
+// Addr returns host:port of the IMAP listener.
+func (j *javaBackend) Addr() string { return loopbackAddr(j.Port) }
+
+func loopbackAddr(port uint16) string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
+}
+
+// Stop ends the process with SIGTERM, and with SIGKILL and an error when that took longer than limit. It may be called
+// again.
+func (j *javaBackend) Stop(limit time.Duration) error {
+	if err := j.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop the Java backend: %w", err)
+	}
+	patience := time.NewTimer(limit)
+	defer patience.Stop()
+	select {
+	case <-j.done:
+		return nil
+	case <-patience.C:
+	}
+	_ = j.process.Kill()
+	<-j.done
+	return fmt.Errorf("the Java backend, pid %d, did not end within %v of SIGTERM and was killed", j.process.Pid, limit)
+}
+
+// tailBuffer keeps the last limit bytes written to it.
+type tailBuffer struct {
+	limit int
+	mu    sync.Mutex // protects kept
+	kept  []byte
+}
+
+func (b *tailBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = append(b.kept, p[max(0, len(p)-b.limit):]...)
+	b.kept = b.kept[max(0, len(b.kept)-b.limit):]
+	return len(p), nil
+}
+
+func (b *tailBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(bytes.TrimSpace(b.kept))
+}

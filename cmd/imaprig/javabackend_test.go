@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const javaTestSource = "../../" + javaSourcePath
+
+// rig is a running Java backend for one test and its subtests.
+type rig struct {
+	*javaBackend
+	t *testing.T
+}
+
+func newRig(t *testing.T, opts javaOptions) rig {
+	t.Helper()
+	if _, err := exec.LookPath("java"); err != nil {
+		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
+	}
+	opts.Source = javaTestSource
+	j, err := startJava(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := j.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	return rig{j, t}
+}
+
+// begin gives a subtest the backend in this mode, with counters at zero, and takes everything back behind it.
+func (r rig) begin(t *testing.T, mode string) rig {
+	t.Helper()
+	for _, err := range []error{r.SetMode(t.Context(), mode), r.Reset(t.Context())} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if err := r.CloseAll(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return rig{r.javaBackend, t}
+}
+
+func (r rig) stats() javaStats {
+	r.t.Helper()
+	stats, err := r.Stats(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stats
+}
+
+// socket returns the backend's end of a client's connection as the kernel shows it. TIME_WAIT is gone.
+func (r rig) socket(client netip.AddrPort) (socket, bool) {
+	r.t.Helper()
+	all, err := readSockets(filepath.Join("/proc", strconv.Itoa(r.PID()), "net"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, s := range socketsOn(all, r.Port, serverSide) {
+		if s.Remote == client && s.State != stateTimeWait {
+			return s, true
+		}
+	}
+	return socket{}, false
+}
+
+// wantGone waits until the kernel has no socket for this client.
+func (r rig) wantGone(client netip.AddrPort) {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		if s, found := r.socket(client); found {
+			return fmt.Errorf("socket in %v, Recv-Q %d; want it gone", s.State, s.RecvQ)
+		}
+		return nil
+	})
+}
+
+// wantCloseWait waits until the backend's socket is in CLOSE_WAIT with this Recv-Q, for this reason.
+func (r rig) wantCloseWait(client netip.AddrPort, recvQ uint64, why finding) {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		s, found := r.socket(client)
+		if !found || s.State != stateCloseWait || s.RecvQ != recvQ || examine(s) != why {
+			return fmt.Errorf("socket %+v (found %v), want CLOSE_WAIT, Recv-Q %d, finding %d", s, found, recvQ, why)
+		}
+		return nil
+	})
+}
+
+// wantCounts waits until the backend holds this many descriptors and has counted this since the reset.
+func (r rig) wantCounts(open int, want javaCounts) {
+	r.t.Helper()
+	eventually(r.t, func() error {
+		stats := r.stats()
+		if stats.Open != open || stats.javaCounts != want || stats.FDs < open {
+			return fmt.Errorf("open %d, want %d, of %d sockets in its /proc;\n got %+v\nwant %+v", stats.Open, open, stats.FDs, stats.javaCounts, want)
+		}
+		return nil
+	})
+}
+
+func TestFindJavaSource(t *testing.T) {
+	if got, err := findJavaSource(javaTestSource); err != nil || got != javaTestSource {
+		t.Errorf("given: %q, %v", got, err)
+	}
+	if _, err := findJavaSource("no/such/file"); err == nil || !strings.Contains(err.Error(), "no/such/file") || !strings.Contains(err.Error(), "--java-backend") {
+		t.Errorf("missing: error %v, want the name and the remedy", err)
+	}
+	t.Chdir("../..")
+	if got, err := findJavaSource(""); err != nil || got != javaSourcePath {
+		t.Errorf("from the module's root: %q, %v", got, err)
+	}
+}
+
+func TestStartJavaTellsWhyNot(t *testing.T) {
+	if _, err := exec.LookPath("java"); err != nil {
+		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
+	}
+	_, err := startJava(t.Context(), javaOptions{Source: javaTestSource, Mode: "no-such-mode"})
+	if err == nil || !strings.Contains(err.Error(), "no mode of that name") {
+		t.Errorf("error %v, want what the backend said", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := startJava(ctx, javaOptions{Source: javaTestSource}); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+		t.Errorf("error %v, want it to be cancelled", err)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// TestJavaLimits fills the worker pool, then the descriptor limit, and shows that closing helps.
+func TestJavaLimits(t *testing.T) {
+	r := newRig(t, javaOptions{Mode: "stuck-worker", Workers: 2, FDLimit: 3, Password: "secret", JVM: []string{"-Xss512k"}})
+	for range 2 {
+		c := greet(t, r.Addr())
+		c.command("NO [AUTHENTICATIONFAILED]", "LOGIN user other")
+		c.command("OK", "LOGIN user secret")
+		c.command("OK", "SELECT INBOX")
+	}
+	queued := connect(t, r.Addr())
+	eventually(t, func() error {
+		if s := r.stats(); s.Busy != 2 || s.Queued != 1 || s.Accepted != 3 || s.Open != 3 || s.Accepting || s.FDLimit != 3 {
+			return fmt.Errorf("%+v, want 2 workers busy, 1 connection queued, and none accepted any more", s)
+		}
+		return nil
+	})
+	refused := connect(t, r.Addr())
+	eventually(t, func() error {
+		s, found := r.socket(refused.local())
+		if !found || s.State != stateEstablished || s.Inode != 0 {
+			return fmt.Errorf("socket %+v (found %v), want it in the accept queue", s, found)
+		}
+		return nil
+	})
+	queued.silent()
+	refused.silent()
+	if s := r.stats(); s.Accepted != 3 || s.Open != 3 {
+		t.Errorf("accepted %d, open %d over the limit; want 3", s.Accepted, s.Open)
+	}
+	if err := r.CloseAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused.wantLine("* OK ")
+	if s := r.stats(); s.Accepted != 4 || s.Open != 1 || !s.Accepting {
+		t.Errorf("after close-all: %+v, want 4 accepted, 1 open", s)
+	}
+}
+
+// TestJavaEnds shows that a stuck worker keeps the JVM from ending neither by the control port nor by SIGTERM.
+func TestJavaEnds(t *testing.T) {
+	for _, how := range []string{"exit", "SIGTERM"} {
+		t.Run(how, func(t *testing.T) {
+			r := newRig(t, javaOptions{Mode: "stuck-worker"})
+			selected(t, r.Addr())
+			if how == "exit" {
+				if _, err := r.ask(t.Context(), http.MethodPost, "/exit"); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := r.Stop(5 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-r.done:
+			case <-time.After(pollLimit):
+				t.Error("the JVM is still there")
+			}
+		})
+	}
+}

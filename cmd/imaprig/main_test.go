@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func TestRun(t *testing.T) {
+	tests := []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{"nothing", nil, exitUsage, "", "usage: imaprig"},
+		{"help", []string{"--help"}, exitOK, "watch", ""},
+		{"unknown", []string{"wacth"}, exitUsage, "", `no subcommand "wacth"`},
+		{"subcommand's help", []string{"watch", "--help"}, exitOK, "-warn-count", ""},
+		{"subcommand's usage", []string{"watch"}, exitUsage, "", "no port given"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(tt.args, &stdout, &stderr); code != tt.code {
+				t.Errorf("code %d, want %d", code, tt.code)
+			}
+			checkOutput(t, "stdout", stdout.String(), tt.stdout)
+			checkOutput(t, "stderr", stderr.String(), tt.stderr)
+		})
+	}
+}
+
+// checkOutput wants text to hold want, or to be empty when want is.
+func checkOutput(t *testing.T, name, text, want string) {
+	t.Helper()
+	if want == "" && text != "" || !strings.Contains(text, want) {
+		t.Errorf("%s %q, want %q", name, text, want)
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// level is a monitoring plugin's verdict; its number is the plugin's exit code.
+type level int
+
+const (
+	levelOK level = iota
+	levelWarning
+	levelCritical
+	levelUnknown
+)
+
+// String gives the word that monitoring systems use.
+func (l level) String() string {
+	return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l]
+}
+
+// thresholds are crossed above their value, not at it.
+type thresholds struct {
+	warnCount, critCount int // sockets in CLOSE_WAIT on one side
+	warnAge, critAge     time.Duration
+}
+
+// usualFDLimit is the soft limit that a process has when nobody set one.
+const usualFDLimit = 1024
+
+// critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid, else 1024.
+func critCount(given, fdLimit, pid int) (int, error) {
+	if given < 0 || fdLimit < 0 || pid < 0 {
+		return 0, fmt.Errorf("--crit-count %d, --fd-limit %d, --pid %d: want 0 or more", given, fdLimit, pid)
+	}
+	if given > 0 {
+		return given, nil
+	}
+	if fdLimit == 0 && pid > 0 {
+		limit, err := descriptorLimit(filepath.Join(procDir(pid), "limits"))
+		if err != nil {
+			return 0, err
+		}
+		fdLimit = limit
+	}
+	if fdLimit == 0 {
+		fdLimit = usualFDLimit
+	}
+	return fdLimit / 2, nil
+}
+
+// procDir returns /proc/PID, or /proc/self for 0.
+func procDir(pid int) string {
+	if pid == 0 {
+		return "/proc/self"
+	}
+	return filepath.Join("/proc", strconv.Itoa(pid))
+}
+
+// descriptorLimit reads the soft limit of open files from a /proc/PID/limits.
+func descriptorLimit(path string) (limit int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("read the descriptor limit: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	const name = "Max open files"
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		rest, found := strings.CutPrefix(lines.Text(), name)
+		if !found {
+			continue
+		}
+		soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if soft == "unlimited" {
+			return math.MaxInt, nil
+		}
+		n, err := strconv.Atoi(soft)
+		if err != nil || n <= 0 {
+			return 0, fmt.Errorf("%s: %s is %q: give --fd-limit", path, name, soft)
+		}
+		return n, nil
+	}
+	return 0, fmt.Errorf("%s: no line %q: give --fd-limit", path, name)
+}
+
+// judge holds one side's CLOSE_WAIT sockets against the thresholds; oldest is 0 where no age is known.
+func (t thresholds) judge(sd side, count int, oldest time.Duration) (level, string) {
+	switch {
+	case count > t.critCount:
+		return levelCritical, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.critCount)
+	case oldest > t.critAge:
+		return levelCritical, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second), t.critAge)
+	case count > t.warnCount:
+		return levelWarning, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.warnCount)
+	case oldest > t.warnAge:
+		return levelWarning, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second), t.warnAge)
+	}
+	return levelOK, ""
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// view is one look at the sockets of the watched ports.
+type view struct {
+	at      time.Time
+	groups  []viewGroup
+	level   level
+	reasons []string // why the level is not OK
+	counts  map[side]int
+	oldest  map[side]time.Duration
+}
+
+// viewGroup adds the age of the oldest socket, which only those in CLOSE_WAIT have.
+type viewGroup struct {
+	socketGroup
+	oldest time.Duration
+}
+
+// look reads the sockets, keeps the tracker up to date and judges. No socket at all on a port, not even a listener,
+// is UNKNOWN: the port is mistaken, or its server is down.
+func look(o watchOptions, t *tracker, now time.Time) (view, error) {
+	all, err := readSockets(o.netDir)
+	if err != nil {
+		return view{}, err
+	}
+	return o.view(all, t, now), nil
+}
+
+func (o watchOptions) view(all []socket, t *tracker, now time.Time) view {
+	v := view{at: now, counts: map[side]int{}, oldest: map[side]time.Duration{}}
+	var mine []socket
+	for _, port := range o.ports {
+		mine = append(mine, socketsOn(all, port, serverSide)...)
+		mine = append(mine, socketsOn(all, port, clientSide)...)
+	}
+	t.observe(mine, now)
+	for _, g := range groupSockets(all, o.ports) {
+		vg := viewGroup{socketGroup: g}
+		if g.State == stateCloseWait {
+			vg.oldest = t.oldest(membersOf(all, g), now)
+			v.counts[g.Side] += g.Count
+			v.oldest[g.Side] = max(v.oldest[g.Side], vg.oldest)
+		}
+		v.groups = append(v.groups, vg)
+	}
+	v.judge(o)
+	return v
+}
+
+func membersOf(all []socket, g socketGroup) []socket {
+	var members []socket
+	for _, s := range socketsOn(all, g.Port, g.Side) {
+		if s.State == g.State && examine(s) == g.Finding {
+			members = append(members, s)
+		}
+	}
+	return members
+}
+
+func (v *view) judge(o watchOptions) {
+	for _, sd := range []side{serverSide, clientSide} {
+		lv, reason := o.thresholds.judge(sd, v.counts[sd], v.oldest[sd])
+		if lv > levelOK {
+			v.level = max(v.level, lv)
+			v.reasons = append(v.reasons, reason)
+		}
+	}
+	if v.level > levelOK {
+		return
+	}
+	for _, port := range o.ports {
+		if !v.hasPort(port) {
+			v.level = levelUnknown
+			v.reasons = append(v.reasons, fmt.Sprintf("no socket on port %d, not even a listener", port))
+		}
+	}
+}
+
+func (v *view) hasPort(port uint16) bool {
+	for _, g := range v.groups {
+		if g.Port == port {
+			return true
+		}
+	}
+	return false
+}
+
+// table is the live view.
+func (v view) table(o watchOptions) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
+	t := o.thresholds
+	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge, t.critCount, t.critAge)
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "PORT\tSIDE\tSTATE\tSOCKETS\tRECV-Q\tSEND-Q\tOLDEST\tMEANING\n")
+	for _, g := range v.groups {
+		oldest := "-"
+		if g.State == stateCloseWait {
+			oldest = g.oldest.Truncate(time.Second).String()
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\n", g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
+	}
+	_ = w.Flush() // into a bytes.Buffer, which does not fail
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+func (g socketGroup) recvQ() string {
+	if g.MinRecvQ == g.MaxRecvQ {
+		return fmt.Sprint(g.MinRecvQ)
+	}
+	return fmt.Sprintf("%d-%d", g.MinRecvQ, g.MaxRecvQ)
+}
+
+// plugin is the output of a monitoring plugin: one line with performance data behind the bar, then the diagnosis.
+func (v view) plugin(o watchOptions) []byte {
+	var out bytes.Buffer
+	text := strings.Join(v.reasons, "; ")
+	if text == "" {
+		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[serverSide], v.counts[clientSide])
+	}
+	if o.state == "" {
+		text += "; ages unknown without --state FILE"
+	}
+	fmt.Fprintf(&out, "CLOSE_WAIT %s - %s |", v.level, text)
+	t := o.thresholds
+	for _, sd := range []side{serverSide, clientSide} {
+		fmt.Fprintf(&out, " %s=%d;%d;%d;0", sd, v.counts[sd], t.warnCount, t.critCount)
+		if o.state != "" {
+			fmt.Fprintf(&out, " %s_oldest=%.0fs;%.0f;%.0f;0", sd, v.oldest[sd].Seconds(), t.warnAge.Seconds(), t.critAge.Seconds())
+		}
+	}
+	out.WriteByte('\n')
+	for _, g := range v.groups {
+		if g.State == stateCloseWait {
+			fmt.Fprintf(&out, "port %d, %s's side: %d with Recv-Q %s: %s\n", g.Port, g.Side, g.Count, g.recvQ(), g.Diagnosis())
+		}
+	}
+	return out.Bytes()
+}

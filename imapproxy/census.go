@@ -1,0 +1,154 @@
+package imapproxy
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"imapproxy/backend"
+	"imapproxy/backend/socktab"
+)
+
+// census compares what the proxy believes to hold with what the kernel says.
+type census struct {
+	mu        sync.Mutex // protects closeWait; nothing blocks under it
+	closeWait map[uint64]time.Time
+}
+
+// censusRecount is how long a difference has to last: sockets come and go
+// while they are counted.
+const (
+	censusRecount = 200 * time.Millisecond
+	censusRounds  = 3
+)
+
+// counted is one count.
+type counted struct {
+	known   map[uint64]SocketInfo // by inode
+	missing int                   // known to us, not held by the process
+	unknown []uint64              // held, ours by its addresses, and known to nobody
+}
+
+// takeCensus counts until two counts agree that nothing is wrong, or keeps the
+// last difference. The difference is a metric that must be 0.
+func (s *Server) takeCensus(now time.Time) {
+	backend.FaultPoint("census")
+	var c counted
+	for range censusRounds {
+		var err error
+		if c, err = s.countSockets(); err != nil {
+			s.log.Warn().Err(err).Msg("census: the sockets can't be counted")
+			return
+		}
+		if len(c.unknown)+c.missing == 0 || !s.sleep(s.life, censusRecount) {
+			break
+		}
+	}
+	s.metrics.census.Set(float64(len(c.unknown) + c.missing))
+	if n := len(c.unknown) + c.missing; n > 0 {
+		s.log.Error().Int("unknown", len(c.unknown)).Int("missing", c.missing).
+			Msg("census: sockets that nobody accounts for")
+	}
+	s.watchCloseWait(c.known, now)
+}
+
+// countSockets compares once.
+func (s *Server) countSockets() (counted, error) {
+	c := counted{known: map[uint64]SocketInfo{}}
+	states := map[[2]string]int{}
+	note := func(raw *net.TCPConn, i SocketInfo) {
+		k, err := backend.AskSocket(raw)
+		if err != nil {
+			return // closed meanwhile
+		}
+		i.State = k.State
+		c.known[k.Inode] = i
+		states[[2]string{i.Side, string(k.State)}]++
+	}
+	s.sessions.each(func(ses *session) {
+		v := ses.view.get()
+		note(ses.client.raw, SocketInfo{Side: "client", Session: v.ID, Peer: v.Client.String(), Phase: v.Phase})
+	})
+	for _, conn := range s.dialer.Registry.All() {
+		i := conn.Info()
+		note(conn.Raw(), SocketInfo{Side: "backend", Session: i.Owner, Target: i.Target, Peer: i.Addr, Phase: i.Phase})
+	}
+	s.metrics.socketStates(states)
+	held, err := socktab.Held("/proc/self/fd")
+	if err != nil {
+		return c, err
+	}
+	for inode := range c.known {
+		if _, ok := held[inode]; !ok {
+			c.missing++
+		}
+	}
+	table, err := socktab.Read("/proc/self/net")
+	if err != nil {
+		return c, err
+	}
+	ours := s.ownPorts()
+	for _, e := range table {
+		if _, ok := held[e.Inode]; !ok || e.State == "LISTEN" {
+			continue
+		}
+		_, known := c.known[e.Inode]
+		if !known && (ours[e.Local.Port()] || s.dialer.Registry.Dialled(e.Remote)) {
+			c.unknown = append(c.unknown, e.Inode)
+		}
+	}
+	return c, nil
+}
+
+// ownPorts are the ports of the listeners.
+func (s *Server) ownPorts() map[uint16]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ports := map[uint16]bool{}
+	for ln := range s.listeners {
+		if ap, err := netip.ParseAddrPort(ln.Addr().String()); err == nil {
+			ports[ap.Port()] = true
+		}
+	}
+	return ports
+}
+
+// watchCloseWait reports our own sockets in CLOSE_WAIT past the limit: the
+// peer has closed, and it is ours to explain why we have not.
+func (s *Server) watchCloseWait(known map[uint64]SocketInfo, now time.Time) {
+	d := &s.census
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	limit := s.Settings().Limits.HalfClose + leakSlack
+	first := map[uint64]time.Time{}
+	over := 0
+	for inode, i := range known {
+		if i.State != backend.StateCloseWait {
+			continue
+		}
+		since, before := d.closeWait[inode]
+		if !before {
+			since = now
+		}
+		first[inode] = since
+		if now.Sub(since) > limit {
+			over++
+			s.log.Error().Str("side", i.Side).Str("session", i.Session).Str("peer", i.Peer).Str("phase", i.Phase).
+				Dur("for", now.Sub(since)).Msg("a socket of ours is in CLOSE_WAIT past its limit")
+		}
+	}
+	d.closeWait = first
+	s.metrics.closeWait.Set(float64(over))
+}
+
+// leakLine begins a log line about a connection that looks leaked.
+func (s *Server) leakLine(c *backend.Conn, x suspicion) *zerolog.Event {
+	i := c.Info()
+	e := s.log.Warn().Str("kind", x.kind).Str("target", i.Target).Str("backend", i.Addr).Str("session", i.Owner).
+		Str("phase", i.Phase).Time("since", x.since).Dur("for", x.over)
+	optional(e, "command", x.command)
+	return e
+}

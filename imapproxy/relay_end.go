@@ -1,0 +1,114 @@
+package imapproxy
+
+import (
+	"errors"
+	"io"
+
+	"imapproxy/backend"
+)
+
+// This file says when the relay ends.
+
+// settle looks, after each step, whether something that was waiting for a safe
+// point has reached it; the lock is held.
+func (r *relay) settle() {
+	if r.stopped || r.up.busy || r.down.busy {
+		return
+	}
+	backend.FaultPoint("relay.settle")
+	l := r.ledger
+	switch {
+	case l.LoggedOut() && l.Outstanding() == 0:
+		r.stop(endLogout, nil)
+	case r.clientEOF && (l.Idle() || r.cannotFinish()):
+		r.stop(r.clientGone(), nil)
+	case r.draining != "" && l.Idle() && l.MayBye():
+		r.stop(r.draining, nil)
+	}
+}
+
+// cannotFinish tells that a client which sends no more has left the backend
+// in the middle of a command; no answer will ever come.
+func (r *relay) cannotFinish() bool {
+	ok, _ := r.ledger.MayLogout()
+	return !ok && !r.ledger.LoggedOut()
+}
+
+// clientGone is the reason for a client that has closed: after its LOGOUT
+// that was to be expected.
+func (r *relay) clientGone() endReason {
+	if r.ledger.LoggedOut() {
+		return endLogout
+	}
+	return endClientClosed
+}
+
+// clientRead takes the end of the client's side. A client that only
+// half-closed still gets the answers it is waiting for.
+func (r *relay) clientRead(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.stopped:
+	case errors.Is(err, io.EOF) && !errors.Is(err, errTLSCut):
+		r.clientEOF = true
+		r.limitHalfClose()
+		r.settle()
+	default:
+		r.stop(clientReason(err), err)
+	}
+}
+
+// limitHalfClose bounds the time in which the side that is still open may
+// finish; the lock is held.
+func (r *relay) limitHalfClose() {
+	if r.closeTimer == nil {
+		r.closeTimer = r.s.after(r.s.settings.Limits.HalfClose, func() { r.cut(endHalfClose, nil) })
+	}
+}
+
+// closedByClient tells that the client has closed its side, and the relay
+// goes on for the answers.
+func (r *relay) closedByClient() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clientEOF && !r.stopped
+}
+
+// backendRead takes the end of the backend's side: all it had to say has been
+// written to the client by now.
+func (r *relay) backendRead(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.stopped:
+	case r.ledger.LoggedOut():
+		r.stop(endLogout, nil)
+	default:
+		r.stop(backendReason(err), err)
+	}
+}
+
+// drain asks for the end at the next safe point.
+func (r *relay) drain(reason endReason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining == "" {
+		r.draining = reason
+	}
+	r.settle()
+}
+
+// atBoundary tells whether what the client has read ends between two lines.
+func (r *relay) atBoundary() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.down.partial && r.ledger.MayBye()
+}
+
+// mayBye tells whether a line can be put in front of the client now.
+func (r *relay) mayBye() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.down.partial && r.ledger.MayBye() && !r.ledger.ByeSeen()
+}

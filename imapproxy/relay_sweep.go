@@ -1,0 +1,91 @@
+package imapproxy
+
+import (
+	"time"
+
+	"imapproxy/backend"
+)
+
+// This file is what time does to a relay. The server calls sweep for every
+// session now and then; a session has no clock of its own for it.
+
+// slowWrite is how long a write may block before the other side is looked at.
+const slowWrite = time.Second
+
+// sweep ends what has been silent for too long, finds a backend that has
+// closed behind a client that does not read, and keeps an IDLE client's
+// connection warm.
+func (r *relay) sweep(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return
+	}
+	backend.FaultPoint("relay.sweep")
+	if now.Sub(r.lastMoved()) >= r.s.settings.Limits.Idle && !r.ledger.InIdle() {
+		r.stop(endIdleTimeout, nil)
+		return
+	}
+	if r.down.busy && !r.backendEOF && now.Sub(r.down.moved) >= slowWrite {
+		r.lookBehind()
+	}
+	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
+		r.s.help("heartbeat", r.heartbeat)
+	}
+}
+
+// lookBehind asks the kernel for the backend's FIN: the reader of the backend
+// is stuck behind the client and can't see it. The lock is held.
+func (r *relay) lookBehind() {
+	s, err := backend.AskSocket(r.s.backend.Raw())
+	if err == nil && (s.State == backend.StateCloseWait || s.State == backend.StateClosed) {
+		r.backendEOF = true
+		r.limitHalfClose()
+	}
+}
+
+// lastMoved is when anything went either way; the lock is held.
+func (r *relay) lastMoved() time.Time {
+	if r.up.moved.After(r.down.moved) {
+		return r.up.moved
+	}
+	return r.down.moved
+}
+
+// waiting tells since when a command has had no answer, by the clock of the
+// backend's silence; false when none is outstanding. IDLE is no command that
+// waits.
+func (r *relay) waiting() (since time.Time, command string, waits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped || r.ledger.Outstanding() == 0 || r.ledger.Idle() || r.ledger.ClientLiteral() > 0 {
+		return time.Time{}, "", false
+	}
+	return r.lastMoved(), r.ledger.LastCommand(), true
+}
+
+// heartbeat says a harmless line in IDLE, where a line may stand: it keeps the
+// way through NAT open, and finds out a client that has vanished.
+func (r *relay) heartbeat() {
+	if !r.toClient.TryLock() {
+		return // the client is being written to anyway
+	}
+	defer r.toClient.Unlock()
+	if !r.beginHeartbeat() {
+		return
+	}
+	_, err := r.down.dst.Write([]byte("* OK Still here\r\n"))
+	r.afterWrite(&r.down, err)
+}
+
+func (r *relay) beginHeartbeat() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped || !r.ledger.InIdle() || !r.ledger.MayBye() {
+		return false
+	}
+	backend.FaultPoint("relay.heartbeat")
+	r.down.busy = true
+	r.down.moved = r.s.server.clock.Now()
+	return true
+}

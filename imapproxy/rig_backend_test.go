@@ -1,0 +1,338 @@
+package imapproxy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// backendScript is what a backend does with one connection. When it returns,
+// what still comes is recorded until the proxy closes.
+type backendScript func(c *backendConn)
+
+// scriptedBackend runs a script for each connection and records all.
+type scriptedBackend struct {
+	t       testing.TB
+	ln      net.Listener
+	running sync.WaitGroup
+
+	mu      sync.Mutex // protects what follows
+	conns   []*backendConn
+	stopped bool
+}
+
+// backendConn is one connection at the backend.
+type backendConn struct {
+	number int // 0 for the first
+	raw    *net.TCPConn
+	in     *bufio.Reader
+
+	mu       sync.Mutex // protects what follows
+	received bytes.Buffer
+	mark     int    // bytes received up to the login's end
+	ending   string // EOF, RST, own (the script closed), "" while it is open
+	logins   []backendLogin
+}
+
+// backendLogin is one login as the backend has seen it.
+type backendLogin struct{ authz, user, secret string }
+
+func startBackend(t testing.TB, script backendScript) *scriptedBackend {
+	t.Helper()
+	b := &scriptedBackend{t: t, ln: listen(t)}
+	b.running.Go(func() {
+		for {
+			conn, err := b.ln.Accept()
+			if err != nil {
+				return
+			}
+			b.running.Go(func() { b.run(b.add(conn.(*net.TCPConn)), script) })
+		}
+	})
+	return b
+}
+
+func (b *scriptedBackend) address() string { return b.ln.Addr().String() }
+
+func (b *scriptedBackend) add(raw *net.TCPConn) *backendConn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := &backendConn{number: len(b.conns), raw: raw}
+	c.in = bufio.NewReader(recorder{c})
+	b.conns = append(b.conns, c)
+	if b.stopped {
+		_ = raw.Close()
+	}
+	return c
+}
+
+func (b *scriptedBackend) run(c *backendConn, script backendScript) {
+	script(c)
+	_, _ = io.Copy(io.Discard, c.in)
+	_ = c.raw.Close()
+}
+
+// stop ends every connection and waits for the scripts.
+func (b *scriptedBackend) stop() {
+	_ = b.ln.Close()
+	b.mu.Lock()
+	b.stopped = true
+	for _, c := range b.conns {
+		_ = c.raw.Close()
+	}
+	b.mu.Unlock()
+	b.running.Wait()
+}
+
+func (b *scriptedBackend) all() []*backendConn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]*backendConn(nil), b.conns...)
+}
+
+// conn waits for the connection of that number.
+func (b *scriptedBackend) conn(number int) *backendConn {
+	b.t.Helper()
+	await(b.t, "backend connection "+strconv.Itoa(number), func() bool { return len(b.all()) > number })
+	return b.all()[number]
+}
+
+// logins are all logins, in the order of the connections.
+func (b *scriptedBackend) logins() []backendLogin {
+	var all []backendLogin
+	for _, c := range b.all() {
+		c.mu.Lock()
+		all = append(all, c.logins...)
+		c.mu.Unlock()
+	}
+	return all
+}
+
+// recorder reads from a connection and keeps what it sees.
+type recorder struct{ c *backendConn }
+
+// Read implements io.Reader.
+func (r recorder) Read(p []byte) (int, error) {
+	n, err := r.c.raw.Read(p)
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.c.received.Write(p[:n])
+	switch {
+	case r.c.ending != "" || err == nil:
+	case errors.Is(err, io.EOF):
+		r.c.ending = "EOF"
+	case errors.Is(err, syscall.ECONNRESET):
+		r.c.ending = "RST"
+	default:
+		r.c.ending = "own"
+	}
+	return n, err
+}
+
+func (c *backendConn) ended() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending
+}
+
+// relayed is what has come since the login.
+func (c *backendConn) relayed() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return string(c.received.Bytes()[c.mark:])
+}
+
+func (c *backendConn) everything() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received.String()
+}
+
+// send writes; that the proxy may be gone shows when the script reads.
+func (c *backendConn) send(format string, args ...any) {
+	_, _ = io.WriteString(c.raw, sprintf(format, args...)+"\r\n")
+}
+
+func (c *backendConn) write(s string) { _, _ = io.WriteString(c.raw, s) }
+
+// line reads a line; false at the connection's end.
+func (c *backendConn) line() (string, bool) {
+	s, err := c.in.ReadString('\n')
+	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r"), err == nil
+}
+
+func (c *backendConn) literal(n int) string {
+	b := make([]byte, n)
+	k, _ := io.ReadFull(c.in, b)
+	return string(b[:k])
+}
+
+// close closes the backend's side in order.
+func (c *backendConn) close() {
+	c.own()
+	_ = c.raw.Close()
+}
+
+// reset closes it with a reset.
+func (c *backendConn) reset() {
+	c.own()
+	_ = c.raw.SetLinger(0)
+	_ = c.raw.Close()
+}
+
+func (c *backendConn) own() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = "own"
+}
+
+// pause keeps the connection open without reading, until the proxy's side is
+// gone or the test is over.
+func (c *backendConn) pause() {
+	for c.raw.SetWriteDeadline(time.Now().Add(patience)) == nil && !peerGone(c.raw) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// peerGone tells a reset without reading.
+func peerGone(raw *net.TCPConn) bool {
+	gone := true
+	rc, err := raw.SyscallConn()
+	if err != nil {
+		return true
+	}
+	_ = rc.Control(func(fd uintptr) {
+		n, _ := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+		gone = n != 0
+	})
+	return gone
+}
+
+// backendCapabilities is what the scripted backends offer after the login,
+// with items that the proxy has to leave out.
+const backendCapabilities = "IMAP4rev1 IDLE UIDPLUS STARTTLS AUTH=PLAIN COMPRESS=DEFLATE LITERAL+"
+
+// greet says hello and takes the login, whatever it is, as user names ask:
+//
+//	no             NO
+//	CODE@backend   NO [CODE]
+//	bad, bye       that answer
+//	hang           no answer
+//	gone, reset    closes, resets
+//
+// It is false when the connection is over or the login was refused.
+func (c *backendConn) greet(capabilities string) bool {
+	c.send("* OK [CAPABILITY %s] backend ready", capabilities)
+	for {
+		tag, login, good := c.readLogin()
+		if !good {
+			return false
+		}
+		c.mu.Lock()
+		c.logins = append(c.logins, login)
+		c.mark = c.received.Len() - c.in.Buffered()
+		c.mu.Unlock()
+		mailbox := login.user
+		if login.authz != "" {
+			mailbox = login.authz
+		}
+		if !c.judge(tag, mailbox) {
+			return false
+		}
+		c.send("%s OK [CAPABILITY %s] Logged in", tag, backendCapabilities)
+		return true
+	}
+}
+
+func (c *backendConn) judge(tag, user string) bool {
+	code, coded := strings.CutSuffix(user, "@backend")
+	switch {
+	case coded:
+		c.send("%s NO [%s] * the backend's own words", tag, code)
+	case user == "no":
+		c.send("%s NO the backend's own words", tag)
+	case user == "bad":
+		c.send("%s BAD the backend's own words", tag)
+	case user == "bye":
+		c.send("* BYE the backend's own words")
+	case user == "hang":
+	case user == "gone":
+		c.close()
+	case user == "reset":
+		c.reset()
+	default:
+		return true
+	}
+	c.untilLogout()
+	return false
+}
+
+// untilLogout answers LOGOUT and nothing else.
+func (c *backendConn) untilLogout() {
+	for {
+		line, good := c.line()
+		if !good {
+			return
+		}
+		if tag, found := strings.CutSuffix(line, " LOGOUT"); found {
+			c.send("* BYE\r\n%s OK", tag)
+			c.close()
+			return
+		}
+	}
+}
+
+// readLogin reads AUTHENTICATE PLAIN with its initial response, or LOGIN with
+// literals. A LOGOUT before it is answered.
+func (c *backendConn) readLogin() (tag string, login backendLogin, good bool) {
+	line, good := c.line()
+	f := strings.Fields(line)
+	switch {
+	case !good || len(f) < 2:
+		return "", login, false
+	case len(f) == 4 && f[1] == "AUTHENTICATE":
+		b, err := base64.StdEncoding.DecodeString(f[3])
+		parts := strings.Split(string(b), "\x00")
+		if err != nil || len(parts) != 3 {
+			c.send("%s BAD not three fields", f[0])
+			return "", login, false
+		}
+		return f[0], backendLogin{parts[0], parts[1], parts[2]}, true
+	case len(f) == 3 && f[1] == "LOGIN":
+		login.user = c.askLiteral(f[2])
+		next, _ := c.line()
+		login.secret = c.askLiteral(strings.TrimSpace(next))
+		end, good := c.line()
+		return f[0], login, good && end == ""
+	case f[1] == "LOGOUT":
+		c.send("* BYE\r\n%s OK", f[0])
+		c.close()
+	}
+	return "", login, false
+}
+
+func (c *backendConn) askLiteral(announced string) string {
+	n, err := strconv.Atoi(strings.Trim(announced, "{}"))
+	if err != nil {
+		return ""
+	}
+	c.send("+ go on")
+	return c.literal(n)
+}
+
+func sprintf(format string, args ...any) string {
+	if len(args) == 0 {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
+}

@@ -1,0 +1,121 @@
+package imapproxy
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"imapproxy/backend"
+)
+
+// fakeClock stands still until it is advanced. With a panic to throw it throws
+// it once, at the next Now.
+type fakeClock struct {
+	mu     sync.Mutex // protects all
+	now    time.Time
+	timers []*fakeTimer
+	bomb   any
+}
+
+// fakeTimer implements backend.Timer.
+type fakeTimer struct {
+	clock *fakeClock
+	at    time.Time
+	d     time.Duration
+	f     func()
+}
+
+func newFakeClock() *fakeClock {
+	return &fakeClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+// Now implements backend.Clock.
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b := c.bomb; b != nil {
+		c.bomb = nil
+		panic(b)
+	}
+	return c.now
+}
+
+// AfterFunc implements backend.Clock.
+func (c *fakeClock) AfterFunc(d time.Duration, f func()) backend.Timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &fakeTimer{c, c.now.Add(d), d, f}
+	c.timers = append(c.timers, t)
+	return t
+}
+
+// Stop implements backend.Timer.
+func (t *fakeTimer) Stop() bool {
+	t.clock.mu.Lock()
+	defer t.clock.mu.Unlock()
+	i := slices.Index(t.clock.timers, t)
+	if i >= 0 {
+		t.clock.timers = slices.Delete(t.clock.timers, i, i+1)
+	}
+	return i >= 0
+}
+
+// advance moves the time on and makes the calls that are due, in order.
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	end := c.now.Add(d)
+	c.mu.Unlock()
+	for {
+		f := c.nextDue(end)
+		if f == nil {
+			return
+		}
+		f()
+	}
+}
+
+// nextDue takes the first timer that is due by end; nil moves the time there.
+func (c *fakeClock) nextDue(end time.Time) func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var first *fakeTimer
+	for _, t := range c.timers {
+		if !t.at.After(end) && (first == nil || t.at.Before(first.at)) {
+			first = t
+		}
+	}
+	if first == nil {
+		c.now = end
+		return nil
+	}
+	c.timers = slices.DeleteFunc(c.timers, func(t *fakeTimer) bool { return t == first })
+	c.now = first.at
+	return first.f
+}
+
+// pending counts the timers that were started with d.
+func (c *fakeClock) pending(d time.Duration) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, t := range c.timers {
+		if t.d == d {
+			n++
+		}
+	}
+	return n
+}
+
+// awaitTimer waits until a timer of d runs.
+func (c *fakeClock) awaitTimer(t testing.TB, d time.Duration) {
+	t.Helper()
+	await(t, "a timer of "+d.String(), func() bool { return c.pending(d) > 0 })
+}
+
+// arm throws a panic at the next Now.
+func (c *fakeClock) arm(bomb any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bomb = bomb
+}

@@ -1,0 +1,213 @@
+package imapproxy
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+)
+
+// patience bounds every wait of a test.
+const patience = 10 * time.Second
+
+// canary is the password of every login in the tests; it may stand in no log.
+const canary = "c4nary-S3cret-Zq9"
+
+// rig is a proxy between clients and a scripted backend, all in this process.
+// At the test's end it checks that nothing is left of them.
+type rig struct {
+	t        testing.TB
+	server   *Server
+	settings *Settings
+	auth     auth.Authenticator
+	router   backend.Router
+	target   *backend.Target
+	backend  *scriptedBackend
+	script   backendScript
+	clock    backend.Clock
+	log      *logBook
+
+	serving   sync.WaitGroup
+	addresses map[string]string
+	farAway   []net.Listener
+	clients   []*testClient
+	files     int // descriptors before the rig
+}
+
+// option changes a rig before it starts.
+type option func(*rig)
+
+func withClock(c backend.Clock) option     { return func(r *rig) { r.clock = c } }
+func withScript(s backendScript) option    { return func(r *rig) { r.script = s } }
+func withLimits(f func(*Limits)) option    { return func(r *rig) { f(&r.settings.Limits) } }
+func withAuth(a auth.Authenticator) option { return func(r *rig) { r.auth = a } }
+func withTarget(f func(*backend.Target)) option {
+	return func(r *rig) { f(r.target) }
+}
+
+// newRig starts a backend and a proxy. Listeners start when a client dials them.
+func newRig(t testing.TB, options ...option) *rig {
+	t.Helper()
+	warmUp(t)
+	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: backend.SystemClock{},
+		auth: newFakeAuth(), script: mailbox}
+	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
+		Login: time.Minute, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, Drain: 29 * time.Second,
+		Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
+	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5 * time.Second, TLS: 6 * time.Second,
+		Greeting: 7 * time.Second, Login: 8 * time.Second, Logout: 2 * time.Second}}
+	for _, o := range options {
+		o(r)
+	}
+	r.backend = startBackend(t, r.script)
+	r.target.Addresses = []string{r.backend.address()}
+	if r.router == nil {
+		r.router = newFakeRouter(r.target)
+	}
+	r.settings.Auth, r.settings.Router, r.settings.Listeners = r.auth, r.router, testListeners()
+	r.server = New(r.settings, &backend.Dialer{Clock: r.clock}, zerolog.New(r.log))
+	t.Cleanup(r.finish)
+	return r
+}
+
+// testListeners are the listeners a client can ask for: each name says how
+// clients get TLS there.
+func testListeners() map[string]*Listener {
+	return map[string]*Listener{
+		"plain":    {Name: "plain"},
+		"insecure": {Name: "insecure", Insecure: true},
+		"starttls": {Name: "starttls", TLS: StartTLS, TLSConfig: serverTLS()},
+		"tls":      {Name: "tls", TLS: ImplicitTLS, TLSConfig: serverTLS()},
+	}
+}
+
+// farPrefix before a listener's name makes its clients appear to come from
+// farClient, an address that is not loopback.
+const farPrefix = "far-"
+
+var farClient = netip.MustParseAddr("192.0.2.7")
+
+// address starts the listener if nobody has asked for it before.
+func (r *rig) address(name string) string {
+	r.t.Helper()
+	if a := r.addresses[name]; a != "" {
+		return a
+	}
+	ln := listen(r.t)
+	r.addresses[name] = ln.Addr().String()
+	if far, found := strings.CutPrefix(name, farPrefix); found {
+		r.farAway = append(r.farAway, ln)
+		r.serving.Go(func() { r.serveFar(ln, r.settings.Listeners[far]) })
+	} else {
+		r.serve(ln, name)
+	}
+	return r.addresses[name]
+}
+
+func (r *rig) serve(ln net.Listener, name string) {
+	r.serving.Go(func() {
+		if err := r.server.Serve(ln, name); !errors.Is(err, ErrClosed) {
+			r.t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+// serveFar starts sessions as Server.admit does, but for their addresses.
+func (r *rig) serveFar(ln net.Listener, l *Listener) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		s := r.server.newSession(conn.(*net.TCPConn), l, r.settings)
+		s.client.addr = netip.AddrPortFrom(farClient, s.client.addr.Port())
+		r.server.sessions.start(s)
+	}
+}
+
+// finish ends everything and looks for what may be left: sessions, listeners,
+// descriptors, backend connections, and the canary in the log.
+func (r *rig) finish() {
+	for _, ln := range r.farAway {
+		_ = ln.Close()
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); r.server.Close(); r.serving.Wait() }()
+	for _, c := range r.clients {
+		_ = c.raw.Close()
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		r.t.Errorf("Close has not returned; %d sessions are left\n%s", r.server.Sessions(), stacks())
+		return
+	}
+	r.backend.stop()
+	r.await("no session left", func() bool { return r.server.Sessions() == 0 })
+	r.await("descriptors back to the baseline", func() bool { return openFiles(r.t) <= r.files })
+	checkSecrets(r.t, r.log.text())
+}
+
+// await polls until the condition holds.
+func (r *rig) await(what string, holds func() bool) {
+	r.t.Helper()
+	await(r.t, what, holds)
+}
+
+func await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("waited in vain for: %s\n%s", what, stacks())
+			return
+		}
+	}
+}
+
+// restful waits until no session is left and every backend connection is
+// closed on both sides.
+func (r *rig) restful() {
+	r.t.Helper()
+	r.await("no session left", func() bool { return r.server.Sessions() == 0 })
+	r.await("every backend connection over", func() bool {
+		return !slices.ContainsFunc(r.backend.all(), func(c *backendConn) bool { return c.ended() == "" })
+	})
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// warmUp makes the runtime open what it keeps, its poller's descriptors.
+func warmUp(t testing.TB) {
+	t.Helper()
+	ln := listen(t)
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openFiles counts this process's descriptors.
+func openFiles(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

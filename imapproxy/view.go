@@ -1,0 +1,132 @@
+package imapproxy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"imapproxy/backend"
+)
+
+// The phases of a session, as others see them.
+const (
+	phaseAccepted     = "accepted"
+	phaseTLS          = "tls"
+	phaseLogin        = "login"
+	phaseAuthenticate = "authenticate"
+	phaseRoute        = "route"
+	phaseBackend      = "backend"
+	phaseRelay        = "relay"
+	phaseEnding       = "ending"
+)
+
+// SessionInfo is what an administrator sees of a session.
+type SessionInfo struct {
+	ID       string         `json:"id"`
+	Client   netip.AddrPort `json:"client"`
+	Listener string         `json:"listener"`
+	TLS      string         `json:"tls,omitempty"`
+	User     string         `json:"user,omitempty"`
+	Backend  string         `json:"backend,omitempty"` // the address
+	Target   string         `json:"target,omitempty"`
+	Phase    string         `json:"phase"`
+	Started  time.Time      `json:"started"`
+	Since    time.Time      `json:"since"` // of the phase
+	Moved    time.Time      `json:"moved"` // when bytes last moved in the relay
+	BytesIn  int64          `json:"bytes_in"`
+	BytesOut int64          `json:"bytes_out"`
+	Command  string         `json:"command,omitempty"` // the last one's name
+	Idle     bool           `json:"idle"`              // in IDLE
+}
+
+// viewBox holds what others may see of a session; its owner writes it.
+type viewBox struct {
+	mu   sync.Mutex // protects info
+	info SessionInfo
+}
+
+func (b *viewBox) set(f func(*SessionInfo)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.info)
+}
+
+func (b *viewBox) get() SessionInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.info
+}
+
+// enter notes the session's phase.
+func (s *session) enter(phase string) {
+	s.view.set(func(v *SessionInfo) { v.Phase, v.Since = phase, s.server.clock.Now() })
+}
+
+// info is the view with what the relay knows.
+func (s *session) info() SessionInfo {
+	v := s.view.get()
+	if s.relaying.Load() {
+		r := &s.relay
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		v.Moved, v.Command, v.Idle = r.lastMoved(), r.ledger.LastCommand(), r.ledger.InIdle()
+		v.BytesIn, v.BytesOut = r.up.bytes.Load(), r.down.bytes.Load()
+	}
+	return v
+}
+
+// List gives every session, the oldest first.
+func (s *Server) List() []SessionInfo {
+	var all []SessionInfo
+	s.sessions.each(func(ses *session) { all = append(all, ses.info()) })
+	slices.SortFunc(all, func(a, b SessionInfo) int {
+		if c := a.Started.Compare(b.Started); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all
+}
+
+// Kick ends the sessions that match at their next safe point, or cuts them
+// after Limits.Kick. It returns how many there are.
+func (s *Server) Kick(match func(SessionInfo) bool) int {
+	n := 0
+	s.sessions.each(func(ses *session) {
+		if match(ses.info()) && ses.kick() {
+			n++
+		}
+	})
+	return n
+}
+
+// SocketInfo is what an administrator sees of a socket.
+type SocketInfo struct {
+	Side    string              `json:"side"` // client or backend
+	Session string              `json:"session"`
+	Target  string              `json:"target,omitempty"`
+	Peer    string              `json:"peer"`
+	Phase   string              `json:"phase"`
+	Since   time.Time           `json:"since"`
+	State   backend.SocketState `json:"state"`
+}
+
+// Sockets gives every socket of every session with the kernel's word on it.
+func (s *Server) Sockets() []SocketInfo {
+	var all []SocketInfo
+	s.sessions.each(func(ses *session) {
+		v := ses.view.get()
+		if k, err := backend.AskSocket(ses.client.raw); err == nil {
+			all = append(all, SocketInfo{"client", v.ID, "", v.Client.String(), v.Phase, v.Since, k.State})
+		}
+	})
+	for _, c := range s.dialer.Registry.All() {
+		if k, err := backend.AskSocket(c.Raw()); err == nil {
+			i := c.Info()
+			all = append(all, SocketInfo{"backend", i.Owner, i.Target, i.Addr, i.Phase, i.Since, k.State})
+		}
+	}
+	return all
+}
