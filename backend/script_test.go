@@ -31,6 +31,7 @@ const scriptLimit = 20 * time.Second
 //	! mute           read on to the end, answer nothing, not even LOGOUT
 //	! tls NAME       shake hands with that certificate
 //	! alert          end TLS but not TCP
+//	! repeat N "text" send it so many times
 //	! flood "text"   send it again and again until that fails
 //
 // Behind the last line the backend behaves: it answers LOGOUT and closes.
@@ -291,6 +292,16 @@ func (s *scripted) act(v *visit, action string) (goOn bool, err error) {
 		return true, v.shake(s.certs[arg])
 	case "alert":
 		return true, v.conn.(*tls.Conn).CloseWrite()
+	case "repeat":
+		times, text, _ := strings.Cut(arg, " ")
+		n, err := strconv.Atoi(times)
+		if err == nil {
+			text, err = strconv.Unquote(text)
+		}
+		if err == nil {
+			_, err = v.conn.Write([]byte(strings.Repeat(text, n)))
+		}
+		return true, err
 	case "flood":
 		text, err := strconv.Unquote(arg)
 		if err != nil {

@@ -16,6 +16,17 @@ type command struct {
 	literals [][]byte
 }
 
+// size counts the bytes that the command holds.
+func (c *command) size() int {
+	n := 0
+	for _, part := range [][][]byte{c.pieces, c.literals} {
+		for _, p := range part {
+			n += len(p)
+		}
+	}
+	return n
+}
+
 // badCommand is a refusal of a line, answered and counted.
 type badCommand struct {
 	tag   string // "*" when the client's can't be reflected
@@ -84,7 +95,7 @@ func parseLiteral(line []byte) (literalSpec, bool, error) {
 		spec.sync = false
 		digits = digits[:n-1]
 	}
-	if len(digits) == 0 || len(digits) > 18 || bytes.Trim(digits, "0123456789") != nil && len(bytes.Trim(digits, "0123456789")) > 0 {
+	if len(digits) == 0 || len(digits) > 18 || len(bytes.Trim(digits, "0123456789")) > 0 {
 		return spec, true, errLiteralSize
 	}
 	size, err := strconv.ParseInt(string(digits), 10, 64)

@@ -24,8 +24,8 @@ func bad(cmd *command, text string) reply {
 	return reply{text: cmd.tag + " BAD " + text, bad: true}
 }
 
-// handlers are the commands that exist before login; ID and the two logins
-// may carry literals.
+// handler finds one of the commands that exist before login; ID and LOGIN may
+// carry literals.
 func (s *session) handler(name string) (h func(*command) (reply, error), literals bool) {
 	switch name {
 	case "CAPABILITY":
@@ -41,7 +41,7 @@ func (s *session) handler(name string) (h func(*command) (reply, error), literal
 	case "LOGIN":
 		return s.handleLogin, true
 	case "AUTHENTICATE":
-		return s.handleAuthenticate, true
+		return s.handleAuthenticate, false
 	}
 	return nil, false
 }
@@ -66,6 +66,8 @@ func (s *session) dialogue() (*attempted, error) {
 			return nil, s.over(r.end, nil)
 		case s.bad >= s.settings.Limits.BadCommands:
 			return nil, s.over(endClientProtocol, nil)
+		case s.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
+			return nil, s.over(endTooManyFailures, nil)
 		case r.login != nil:
 			return r.login, nil
 		case r.then != nil:
@@ -129,10 +131,9 @@ func (s *session) readCommand() (command, error) {
 		if r := s.literal(&cmd, spec, refused != nil || !literals, err); r != nil {
 			return cmd, r
 		}
-		if line, err = s.readLine(); err != nil {
+		if line, err = s.continueLine(&cmd); err != nil {
 			return cmd, err
 		}
-		cmd.pieces = append(cmd.pieces, bytes.Clone(line))
 	}
 }
 
@@ -140,14 +141,10 @@ func (s *session) readCommand() (command, error) {
 // refused; if the client sends it all the same, the connection is closed,
 // since its bytes must not run as commands.
 func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad error) error {
-	held := 0
-	for _, l := range cmd.literals {
-		held += len(l)
-	}
 	switch {
 	case bad != nil:
 		return &badCommand{tag: cmd.tag, text: "Invalid literal length", fatal: !spec.sync}
-	case spec.size > maxLine || held+int(spec.size) > maxLiterals(cmd.name):
+	case spec.size > maxLine || cmd.size()+int(spec.size) > maxCommand(cmd.name):
 		return &badCommand{tag: cmd.tag, text: "[TOOBIG] Literal too long", fatal: !spec.sync}
 	case refused && spec.sync:
 		return &badCommand{tag: cmd.tag, text: "Invalid command"}
@@ -172,14 +169,29 @@ func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad erro
 // most (RFC 2971 section 3.3).
 const maxLiteralCount = 64
 
-func maxLiterals(name string) int {
+// maxCommand bounds a command, its literals included.
+func maxCommand(name string) int {
 	if name == "ID" {
 		return maxIDCommand
 	}
-	return 2 * maxLine
+	return 3 * maxLine
 }
 
-// readLine reads a command line; ID may have a longer one.
+// continueLine reads the line behind a literal, within what the command may
+// still have.
+func (s *session) continueLine(cmd *command) ([]byte, error) {
+	line, err := s.client.in.line(maxCommand(cmd.name) - cmd.size())
+	if errors.Is(err, errLineTooLong) {
+		return nil, &badCommand{tag: cmd.tag, text: "Command too long", fatal: true}
+	}
+	if err != nil {
+		return nil, s.hear(err)
+	}
+	cmd.pieces = append(cmd.pieces, bytes.Clone(line))
+	return line, nil
+}
+
+// readLine reads a command's first line; ID may have a longer one.
 func (s *session) readLine() ([]byte, error) {
 	line, err := s.client.in.line(maxLine)
 	if errors.Is(err, errLineTooLong) && isIDLine(s.client.in.buf[s.client.in.r:s.client.in.w]) {

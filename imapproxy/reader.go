@@ -70,17 +70,18 @@ func (b *reader) makeRoom(bound int) {
 }
 
 // line returns the next line without its end (CRLF or LF), of at most bound
-// bytes. It is valid until the next call.
+// bytes with the CR. It is valid until the next call. A longer one stays
+// unread.
 func (b *reader) line(bound int) ([]byte, error) {
 	seen := 0
 	for {
 		if i := bytes.IndexByte(b.buf[b.r+seen:b.w], '\n'); i >= 0 {
 			end := b.r + seen + i
 			line := b.buf[b.r:end]
-			b.r = end + 1
 			if len(line) > bound {
 				return nil, errLineTooLong
 			}
+			b.r = end + 1
 			return bytes.TrimSuffix(line, []byte("\r")), nil
 		}
 		seen = b.buffered()

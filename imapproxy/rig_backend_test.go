@@ -265,6 +265,7 @@ func (c *backendConn) judge(tag, user string) bool {
 		c.send("%s BAD the backend's own words", tag)
 	case user == "bye":
 		c.send("* BYE the backend's own words")
+		c.close()
 	case user == "hang":
 	case user == "gone":
 		c.close()

@@ -131,12 +131,14 @@ func (c *testClient) rest() (string, error) {
 	return string(b), err
 }
 
-// expectEOF reads the orderly end of the connection and nothing before it.
+// expectEOF reads the orderly end of the connection and nothing before it,
+// then closes as a client does.
 func (c *testClient) expectEOF() {
 	c.t.Helper()
 	if s, err := c.rest(); s != "" || err != nil {
 		c.t.Errorf("the client reads %q and the error %v, want EOF", s, err)
 	}
+	c.close()
 }
 
 // expectBye reads a BYE that matches the pattern, then the end.

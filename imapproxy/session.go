@@ -76,7 +76,11 @@ var errEnded = errors.New("the session is over")
 // login is act one: to the greeting, through the dialogue, to a backend that
 // is logged in. Every way out but success leaves the reason at the door.
 func (s *session) login() error {
+	if s.server.isClosing() {
+		s.door.cut(endShutdown, nil) // the drain came while it was accepted
+	}
 	if s.door.why() != "" {
+		s.speaking = s.listener.TLS != ImplicitTLS // BYE in the greeting's place
 		return errEnded
 	}
 	limit := s.after(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })

@@ -89,22 +89,26 @@ func (r rig) wantGone(client netip.AddrPort) {
 	})
 }
 
-// wantCloseWait waits until the backend's socket is in CLOSE_WAIT with this Recv-Q, for this reason.
+// wantCloseWait waits until the backend's socket is in CLOSE_WAIT with this Recv-Q, for this reason, and stays there.
 func (r rig) wantCloseWait(client netip.AddrPort, recvQ uint64, why finding) {
 	r.t.Helper()
-	eventually(r.t, func() error {
-		s, found := r.socket(client)
-		if !found || s.State != stateCloseWait || s.RecvQ != recvQ || examine(s) != why {
-			return fmt.Errorf("socket %+v (found %v), want CLOSE_WAIT, Recv-Q %d, finding %d", s, found, recvQ, why)
-		}
-		return nil
-	})
+	eventuallyStays(r.t, func() error { return r.checkCloseWait(client, recvQ, why) })
 }
 
-// wantCounts waits until the backend holds this many descriptors and has counted this since the reset.
+func (r rig) checkCloseWait(client netip.AddrPort, recvQ uint64, why finding) error {
+	r.t.Helper()
+	s, found := r.socket(client)
+	if !found || s.State != stateCloseWait || s.RecvQ != recvQ || examine(s) != why {
+		return fmt.Errorf("socket %+v (found %v), want CLOSE_WAIT, Recv-Q %d, finding %d", s, found, recvQ, why)
+	}
+	return nil
+}
+
+// wantCounts waits until the backend holds this many descriptors and has counted this since the reset, and does so
+// for good.
 func (r rig) wantCounts(open int, want javaCounts) {
 	r.t.Helper()
-	eventually(r.t, func() error {
+	eventuallyStays(r.t, func() error {
 		stats := r.stats()
 		if stats.Open != open || stats.javaCounts != want || stats.FDs < open {
 			return fmt.Errorf("open %d, want %d, of %d sockets in its /proc;\n got %+v\nwant %+v", stats.Open, open, stats.FDs, stats.javaCounts, want)

@@ -15,6 +15,7 @@ const (
 	clientLimit = 20 * time.Second // for one answer; the machine may be busy
 	pollLimit   = 20 * time.Second
 	pollEvery   = 10 * time.Millisecond
+	stayFor     = 10 // polls that must all be good: what is passed through on the way to closing does not count
 )
 
 // mailClient speaks plain IMAP, line by line, and fails its test on whatever it does not expect.
@@ -159,18 +160,32 @@ func (c *mailClient) local() netip.AddrPort {
 // eventually polls until check returns nil.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
+	eventuallyFor(t, 1, check)
+}
+
+// eventuallyStays polls until check has returned nil stayFor times in a row.
+func eventuallyStays(t *testing.T, check func() error) {
+	t.Helper()
+	eventuallyFor(t, stayFor, check)
+}
+
+func eventuallyFor(t *testing.T, times int, check func() error) {
+	t.Helper()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	limit := time.NewTimer(pollLimit)
 	defer limit.Stop()
-	for {
+	for good := 0; ; {
 		err := check()
-		if err == nil {
+		if good++; err != nil {
+			good = 0
+		}
+		if good == times {
 			return
 		}
 		select {
 		case <-limit.C:
-			t.Fatalf("still after %v: %v", pollLimit, err)
+			t.Fatalf("not so for %d polls in a row within %v: %v", times, pollLimit, err)
 		case <-tick.C:
 		}
 	}
