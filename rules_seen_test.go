@@ -125,6 +125,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // ErrX is an error.
@@ -135,6 +136,8 @@ var (
 	pattern       = regexp.MustCompile("x")
 	table         = map[string]int{"a": 1}
 	crlf          = []byte("\r\n")
+	letters       = func() (c [256]bool) { c['a'] = true; return }()
+	buffers       = sync.Pool{New: func() any { return new([16]byte) }}
 )
 
 // F shadows the table, which is no change.
@@ -145,6 +148,11 @@ func F(s string) int {
 	crlf += "x"
 	return table[crlf]
 }
+
+// E is an error.
+type E struct{}
+
+func (E) Error() string { return "" }
 
 type inner struct{}
 

@@ -10,14 +10,19 @@ import (
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 )
 
-// The costs of new hashes.
-const (
-	newArgon2Memory = 64 * 1024 // KiB; with 3 passes and 4 lanes: RFC 9106 section 4, second choice
-	newArgon2Passes = 3
-	newArgon2Lanes  = 4
-	newBcryptCost   = 12
-	newSHACryptCost = 200_000
-)
+// hashCosts is what new hashes cost those who guess, and every login.
+type hashCosts struct {
+	argon2Memory uint32 // KiB
+	argon2Passes int
+	bcrypt       int // log2 of the rounds
+	shaRounds    int
+}
+
+// standardCosts: argon2id as RFC 9106 section 4 has it for little memory; the
+// others take about as long.
+func standardCosts() hashCosts {
+	return hashCosts{argon2Memory: 64 << 10, argon2Passes: 3, bcrypt: 12, shaRounds: 200_000}
+}
 
 // Schemes lists what HashPassword can make, the default first.
 func Schemes() []string { return []string{"argon2id", "bcrypt", "sha512-crypt"} }
@@ -27,10 +32,14 @@ func Schemes() []string { return []string{"argon2id", "bcrypt", "sha512-crypt"} 
 // login could carry, or that the scheme would cut, is an error; no error holds
 // the password.
 func HashPassword(secret Secret, scheme string) (string, error) {
+	return hashPassword(secret, scheme, standardCosts())
+}
+
+func hashPassword(secret Secret, scheme string, costs hashCosts) (string, error) {
 	if flaw := secretFlaw(secret); flaw != "" {
 		return "", fmt.Errorf("the password %s: choose another", flaw)
 	}
-	hasher, limit, err := newHasher(scheme)
+	hasher, limit, err := costs.hasher(scheme)
 	if err != nil {
 		return "", err
 	}
@@ -44,17 +53,17 @@ func HashPassword(secret Secret, scheme string) (string, error) {
 	return digest.Encode(), nil
 }
 
-// newHasher gives the longest password in bytes, too.
-func newHasher(scheme string) (h algorithm.Hash, limit int, err error) {
+// hasher gives the longest password in bytes, too.
+func (c hashCosts) hasher(scheme string) (h algorithm.Hash, limit int, err error) {
 	switch scheme {
 	case "", "argon2id":
-		h, err = argon2.New(argon2.WithVariantID(), argon2.WithM(newArgon2Memory), argon2.WithT(newArgon2Passes), argon2.WithP(newArgon2Lanes))
+		h, err = argon2.New(argon2.WithVariantID(), argon2.WithM(c.argon2Memory), argon2.WithT(c.argon2Passes), argon2.WithP(4))
 		return h, maxSecret, err
 	case "bcrypt":
-		h, err = bcrypt.New(bcrypt.WithCost(newBcryptCost))
+		h, err = bcrypt.New(bcrypt.WithCost(c.bcrypt))
 		return h, bcrypt.PasswordInputSizeMax, err
 	case "sha512-crypt":
-		h, err = shacrypt.New(shacrypt.WithSHA512(), shacrypt.WithIterations(newSHACryptCost))
+		h, err = shacrypt.New(shacrypt.WithSHA512(), shacrypt.WithIterations(c.shaRounds))
 		return h, maxCryptSecret, err
 	}
 	return nil, 0, fmt.Errorf("unknown scheme %q: there are %s", scheme, strings.Join(Schemes(), ", "))

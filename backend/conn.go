@@ -28,7 +28,8 @@ type Conn struct {
 	peer   error         // how the backend's side was closed: io.EOF or a reset; nil while it is open
 	spent  time.Duration // of Limits.Login
 	hidden []string      // what no error may repeat, while a login runs
-	broken atomic.Bool
+	broken atomic.Bool   // a write fell short
+	reset  atomic.Bool   // a write has taken the kernel's word of a reset: a read gives io.EOF then
 	ended  atomic.Bool
 
 	dialer *Dialer
@@ -79,6 +80,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.conn.Write(p)
 	if err != nil || n < len(p) {
 		c.broken.Store(true)
+	}
+	if isReset(err) {
+		c.reset.Store(true)
 	}
 	return n, err
 }

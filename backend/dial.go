@@ -206,7 +206,7 @@ func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 		}
 	}
 	c.enter(PhaseGreeting)
-	if err := c.greeting(ctx); err != nil {
+	if err := c.during(ctx, t.Limits.Greeting, c.greeting); err != nil {
 		return "greeting", err
 	}
 	if t.TLS == TLSStartTLS {
@@ -284,28 +284,26 @@ type ownDeadlines struct{ net.Conn }
 // SetWriteDeadline does nothing.
 func (ownDeadlines) SetWriteDeadline(time.Time) error { return nil }
 
-func (c *Conn) greeting(ctx context.Context) error {
-	return c.during(ctx, c.Target.Limits.Greeting, func() error {
-		r, err := c.in.response()
-		if err != nil {
-			return err
-		}
-		if r.tag != "*" {
-			return errJunk
-		}
-		switch r.word {
-		case "OK":
-			c.caps.learn(r)
-		case "PREAUTH":
-			err = errPreauth
-		case "BYE":
-			c.bye, err = true, &refusing{r}
-		default:
-			return errJunk
-		}
-		c.inStep = true // a greeting of any kind: LOGOUT is understood
+func (c *Conn) greeting() error {
+	r, err := c.in.response()
+	if err != nil {
 		return err
-	})
+	}
+	if r.tag != "*" {
+		return errJunk
+	}
+	switch r.word {
+	case "OK":
+		c.caps.learn(r)
+	case "PREAUTH":
+		err = errPreauth
+	case "BYE":
+		c.bye, err = true, &refusing{r}
+	default:
+		return errJunk
+	}
+	c.inStep = true // a greeting of any kind: LOGOUT is understood
+	return err
 }
 
 // refusing is a backend that does not want connections or logins just now.

@@ -52,18 +52,17 @@ func (c *Conn) Force() Ending {
 		return EndNone
 	}
 	defer c.dialer.Registry.remove(c)
-	return c.reset()
+	return c.cut()
 }
 
 func (c *Conn) end() Ending {
 	FaultPoint("end.begin")
 	_ = c.raw.SetDeadline(time.Now().Add(c.Target.Limits.Logout))
-	open := c.open()
-	asked := c.loggedOut() || open && c.askLogout()
-	if (asked || !open || c.saidBye()) && c.drain() {
+	asked := c.loggedOut() || c.open() && c.askLogout()
+	if (asked || c.saidBye() || !c.open()) && c.drain() {
 		return c.closedByPeer(asked)
 	}
-	return c.reset()
+	return c.cut()
 }
 
 // open tells whether the backend still has its side open: who closed first is
@@ -84,7 +83,7 @@ func (c *Conn) closedByPeer(asked bool) Ending {
 	}
 	_ = c.raw.Close()
 	switch {
-	case isReset(c.peer):
+	case isReset(c.peer), c.reset.Load():
 		return EndPeerReset
 	case asked:
 		return EndLogout
@@ -92,9 +91,9 @@ func (c *Conn) closedByPeer(asked bool) Ending {
 	return EndEOF
 }
 
-// reset takes the backend's socket out of CLOSE_WAIT, or out of the middle of
-// a message.
-func (c *Conn) reset() Ending {
+// cut resets: that takes the backend's socket out of CLOSE_WAIT, or out of the
+// middle of a message.
+func (c *Conn) cut() Ending {
 	_ = c.raw.SetLinger(0)
 	_ = c.raw.Close()
 	return EndReset
@@ -110,7 +109,7 @@ func (c *Conn) askLogout() bool {
 	if doneFirst {
 		line = "DONE\r\n" + line
 	}
-	_, err := c.conn.Write([]byte(line))
+	_, err := c.Write([]byte(line))
 	return err == nil
 }
 

@@ -80,7 +80,6 @@ func (s *scanner) scan(p []byte) {
 		case c == 0:
 			escaped = false
 		case c == classStray:
-			escaped = false
 			s.stray = min(s.stray+1, 2)
 		case escaped:
 			escaped = false

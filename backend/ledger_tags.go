@@ -56,9 +56,6 @@ func (l *Ledger) push(t tag, k kind) doubt {
 	if len(l.tags) == maxOutstanding {
 		return doubtFlood
 	}
-	if l.tags == nil {
-		l.tags = make([]outstanding, 0, keepOutstanding)
-	}
 	l.tags = append(l.tags, outstanding{tag: t, kind: k})
 	return noDoubt
 }

@@ -24,16 +24,16 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret = m.AuthID, m.Secret
 	}
-	if err := errors.Join(c.mayTell(), cred.unfit()); err != nil {
+	if err := errors.Join(c.Target.mayTell(c.raw.RemoteAddr().String()), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
 	}
 	c.enter(PhaseLogin)
+	defer func() { c.hidden = nil }()
 	var r answer
 	err = c.duringLogin(ctx, func() (err error) {
 		r, err = c.login(cred, o)
 		return err
 	})
-	c.hidden = nil
 	var refused *Refused
 	if errors.As(err, &refused) {
 		return "", refused
@@ -70,11 +70,11 @@ func (c Credentials) unfit() error {
 
 // mayTell refuses to send a password in the clear over a network unless the
 // configuration says so.
-func (c *Conn) mayTell() error {
-	if c.Target.TLS != TLSOff || c.Target.PlainLogin {
+func (t *Target) mayTell(remote string) error {
+	if t.TLS != TLSOff || t.PlainLogin {
 		return nil
 	}
-	ap, err := netip.ParseAddrPort(c.raw.RemoteAddr().String())
+	ap, err := netip.ParseAddrPort(remote)
 	if err == nil && ap.Addr().Unmap().IsLoopback() {
 		return nil
 	}

@@ -28,6 +28,8 @@ const scriptLimit = 20 * time.Second
 //	! close          close, and be done
 //	! reset          reset, and be done
 //	! half-close     say that nothing more comes, and go on
+//	! deaf           read nothing more, and hold on to the socket
+//	! drip           send a byte now and then until that fails
 //	! mute           read on to the end, answer nothing, not even LOGOUT
 //	! tls NAME       shake hands with that certificate
 //	! alert          end TLS but not TCP
@@ -47,6 +49,8 @@ type scripted struct {
 	play  play
 	certs map[string]*tls.Config
 	ln    net.Listener
+	quit  chan struct{}
+	once  sync.Once
 	wg    sync.WaitGroup
 
 	mu    sync.Mutex
@@ -69,11 +73,16 @@ type visit struct {
 // startScripted listens on loopback; the test's end ends it.
 func startScripted(tb testing.TB, p play, certs map[string]*tls.Config) *scripted {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return startScriptedAt(tb, "127.0.0.1:0", p, certs)
+}
+
+func startScriptedAt(tb testing.TB, addr string, p play, certs map[string]*tls.Config) *scripted {
+	tb.Helper()
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &scripted{tb: tb, addr: ln.Addr().String(), play: p, certs: certs, ln: ln}
+	s := &scripted{tb: tb, addr: ln.Addr().String(), play: p, certs: certs, ln: ln, quit: make(chan struct{})}
 	s.wg.Add(1)
 	go s.accept()
 	tb.Cleanup(s.stop)
@@ -82,6 +91,7 @@ func startScripted(tb testing.TB, p play, certs map[string]*tls.Config) *scripte
 
 // stop ends the backend and every connection it still has.
 func (s *scripted) stop() {
+	s.once.Do(func() { close(s.quit) })
 	_ = s.ln.Close()
 	for _, v := range s.visits() {
 		_ = v.raw.Close()
@@ -285,6 +295,15 @@ func (s *scripted) act(v *visit, action string) (goOn bool, err error) {
 		return false, v.raw.Close()
 	case "half-close":
 		return true, v.raw.CloseWrite()
+	case "deaf":
+		<-s.quit
+		return false, nil
+	case "drip":
+		for err == nil {
+			time.Sleep(5 * time.Millisecond)
+			_, err = v.conn.Write([]byte("x"))
+		}
+		return false, nil
 	case "mute":
 		v.behave(false)
 		return false, nil
@@ -311,7 +330,7 @@ func (s *scripted) act(v *visit, action string) (goOn bool, err error) {
 		for err == nil {
 			_, err = v.conn.Write(big)
 		}
-		if isReset(err) {
+		if isClosing(err) {
 			v.note("RST")
 			return false, nil
 		}
@@ -325,7 +344,8 @@ func (v *visit) shake(cfg *tls.Config) error {
 	if cfg == nil {
 		return errors.New("no such certificate")
 	}
-	tc := tls.Server(&ahead{v.conn, v}, cfg)
+	tc := tls.Server(&ahead{v.conn, v.in}, cfg)
+	v.in = nil
 	if err := tc.Handshake(); err != nil {
 		v.note("[no TLS]")
 		return nil
@@ -337,13 +357,13 @@ func (v *visit) shake(cfg *tls.Config) error {
 // ahead gives TLS what has been read too far.
 type ahead struct {
 	net.Conn
-	v *visit
+	in []byte
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
-	if len(a.v.in) > 0 {
-		n := copy(p, a.v.in)
-		a.v.in = a.v.in[n:]
+	if len(a.in) > 0 {
+		n := copy(p, a.in)
+		a.in = a.in[n:]
 		return n, nil
 	}
 	return a.Conn.Read(p)

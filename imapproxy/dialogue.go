@@ -31,7 +31,7 @@ func (s *session) handler(name string) (h func(*command) (reply, error), literal
 	case "CAPABILITY":
 		return s.handleCapability, false
 	case "NOOP":
-		return func(c *command) (reply, error) { return ok(c, "NOOP completed"), nil }, false
+		return s.handleNoop, false
 	case "LOGOUT":
 		return s.handleLogout, false
 	case "ID":

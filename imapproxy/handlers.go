@@ -36,6 +36,13 @@ func (s *session) handleCapability(cmd *command) (reply, error) {
 	return reply{text: "* CAPABILITY " + s.capabilities() + "\r\n" + cmd.tag + " OK CAPABILITY completed"}, nil
 }
 
+func (s *session) handleNoop(cmd *command) (reply, error) {
+	if !cmd.args().end() {
+		return bad(cmd, "NOOP takes no argument"), nil
+	}
+	return ok(cmd, "NOOP completed"), nil
+}
+
 func (s *session) handleLogout(cmd *command) (reply, error) {
 	if !cmd.args().end() {
 		return bad(cmd, "LOGOUT takes no argument"), nil

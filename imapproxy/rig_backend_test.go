@@ -42,6 +42,7 @@ type backendConn struct {
 	mark     int    // bytes received up to the login's end
 	ending   string // EOF, RST, own (the script closed), "" while it is open
 	logins   []backendLogin
+	stored   string // the last literal
 }
 
 // backendLogin is one login as the backend has seen it.

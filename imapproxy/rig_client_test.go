@@ -27,15 +27,22 @@ type testClient struct {
 // handshake of an implicit one.
 func (r *rig) connect(listener string) *testClient {
 	r.t.Helper()
+	c := r.connectRaw(listener)
+	if strings.TrimPrefix(listener, farPrefix) == "tls" {
+		c.handshake(clientTLS("imap"))
+	}
+	return c
+}
+
+// connectRaw does not shake hands either.
+func (r *rig) connectRaw(listener string) *testClient {
+	r.t.Helper()
 	conn, err := net.Dial("tcp", r.address(listener))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	c := &testClient{t: r.t, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
 	r.clients = append(r.clients, c)
-	if strings.TrimPrefix(listener, farPrefix) == "tls" {
-		c.handshake(clientTLS("imap"))
-	}
 	return c
 }
 

@@ -121,7 +121,8 @@ func disguises(secret string) []string {
 	return all
 }
 
+// stacks gives the beginning of what all goroutines do.
 func stacks() string {
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, 8<<10)
 	return string(buf[:runtime.Stack(buf, true)])
 }

@@ -20,7 +20,7 @@ func loginOnly(c *backendConn) {
 }
 
 // serve answers commands until LOGOUT or the end. FETCH n gives a literal of n
-// bytes; IDLE runs until DONE; CLOSE and RESET end the connection; WAIT is
+// bytes, FETCH last the last one that came; IDLE runs until DONE; CLOSE and RESET end the connection; WAIT is
 // not answered; a literal's bytes are taken.
 func (c *backendConn) serve() {
 	for {
@@ -36,7 +36,11 @@ func (c *backendConn) serve() {
 		switch strings.ToUpper(name) {
 		case "FETCH":
 			n, _ := strconv.Atoi(argument)
-			c.write("* 1 FETCH (BODY[] {" + argument + "}\r\n" + strings.Repeat("m", n) + ")\r\n")
+			body := strings.Repeat("m", n)
+			if argument == "last" {
+				body = c.stored
+			}
+			c.write("* 1 FETCH (BODY[] {" + strconv.Itoa(len(body)) + "}\r\n" + body + ")\r\n")
 			c.send("%s OK FETCH completed", tag)
 		case "IDLE":
 			c.send("+ idling")
@@ -76,7 +80,7 @@ func (c *backendConn) literals(line string) (string, bool) {
 		if !strings.HasSuffix(size, "+") {
 			c.send("+ go on")
 		}
-		if got := c.literal(n); len(got) < n {
+		if c.stored = c.literal(n); len(c.stored) < n {
 			return line, false
 		}
 		if line, good = c.line(); !good {

@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,16 +28,18 @@ const canary = "c4nary-S3cret-Zq9"
 // rig is a proxy between clients and a scripted backend, all in this process.
 // At the test's end it checks that nothing is left of them.
 type rig struct {
-	t        testing.TB
-	server   *Server
-	settings *Settings
-	auth     auth.Authenticator
-	router   backend.Router
-	target   *backend.Target
-	backend  *scriptedBackend
-	script   backendScript
-	clock    backend.Clock
-	log      *logBook
+	t         testing.TB
+	server    *Server
+	settings  *Settings
+	auth      auth.Authenticator
+	router    backend.Router
+	target    *backend.Target
+	backend   *scriptedBackend
+	script    backendScript
+	clock     backend.Clock
+	resolve   func(context.Context, string, string) ([]netip.Addr, error)
+	log       *logBook
+	resolving atomic.Int64 // look-ups under way, where a test counts them
 
 	serving   sync.WaitGroup
 	addresses map[string]string
@@ -55,27 +59,30 @@ func withTarget(f func(*backend.Target)) option {
 	return func(r *rig) { f(r.target) }
 }
 
-// newRig starts a backend and a proxy. Listeners start when a client dials them.
+// newRig starts a backend and a proxy. No two limits are alike, nor like the
+// interval of any periodic work, so that a test can wait for its timer. Listeners start when a client dials them.
 func newRig(t testing.TB, options ...option) *rig {
 	t.Helper()
 	warmUp(t)
 	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: backend.SystemClock{},
 		auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
-		Login: time.Minute, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, Drain: 29 * time.Second,
+		Login: 63 * time.Second, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, Drain: 29 * time.Second,
 		Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
-	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5 * time.Second, TLS: 6 * time.Second,
-		Greeting: 7 * time.Second, Login: 8 * time.Second, Logout: 2 * time.Second}}
+	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5003 * time.Millisecond, TLS: 6007 * time.Millisecond,
+		Greeting: 7011 * time.Millisecond, Login: 8009 * time.Millisecond, Logout: 2 * time.Second}}
 	for _, o := range options {
 		o(r)
 	}
 	r.backend = startBackend(t, r.script)
-	r.target.Addresses = []string{r.backend.address()}
+	if r.target.Addresses == nil {
+		r.target.Addresses = []string{r.backend.address()}
+	}
 	if r.router == nil {
 		r.router = newFakeRouter(r.target)
 	}
 	r.settings.Auth, r.settings.Router, r.settings.Listeners = r.auth, r.router, testListeners()
-	r.server = New(r.settings, &backend.Dialer{Clock: r.clock}, zerolog.New(r.log))
+	r.server = New(r.settings, &backend.Dialer{Clock: r.clock, Resolve: r.resolve}, zerolog.New(r.log))
 	t.Cleanup(r.finish)
 	return r
 }

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"imapproxy/auth"
@@ -150,8 +152,13 @@ func (s *session) hear(err error) error {
 
 // handshakeReason tells a client that left from a handshake that failed.
 func handshakeReason(err error) endReason {
-	if r := clientReason(err); r == endClientClosed || r == endClientVanished {
+	switch r := clientReason(err); {
+	case r != endClientAborted:
 		return r
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return endClientClosed
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return endClientAborted
 	}
 	return endClientTLS
 }

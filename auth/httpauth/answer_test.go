@@ -111,7 +111,11 @@ func TestAnswerUnavailable(t *testing.T) {
 		{"says so at length", ok("Auth-Status: [UNAVAILABLE] " + strings.Repeat("x", 300)), strings.Repeat("x", 256) + "\""},
 	} {
 		client := answering(t, Options{}, c.answer)
+		begin := time.Now()
 		g, err := client.Authenticate(context.Background(), bob())
+		if d := time.Since(begin); d > 5*time.Second {
+			t.Errorf("%s: took %v", c.name, d)
+		}
 		if kind, _ := outcome(t, g, err); kind != "unavailable" || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %s: %v; want %q", c.name, kind, err, c.want)
 		}

@@ -107,14 +107,13 @@ func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	question.Close = c.closed.Load()
 	response, err := c.transport.RoundTrip(question)
 	if err != nil {
 		return nil, c.transportError(ctx, err)
 	}
 	discard(response, cancel)
 	if c.closed.Load() {
-		c.transport.CloseIdleConnections() // Close came meanwhile
+		c.transport.CloseIdleConnections()
 	}
 	return c.read(response)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"regexp"
 	"strings"
 	"unicode"
@@ -80,7 +79,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 		return c.failed("no answer within the time")
 	case errors.As(err, &verify):
 		return fmt.Errorf("auth server %s: %w", c.target.name, verify)
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &record):
 		return c.failed("it does not speak TLS there")
 	case errors.As(err, &op):
 		return fmt.Errorf("auth server %s: %w", c.target.name, op)

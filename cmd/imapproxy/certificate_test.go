@@ -60,6 +60,7 @@ func siteFolder(t *testing.T) string {
 	mustWrite(t, in("users"), "alice:"+sampleHash+"\nbob:"+sampleHash+":backend=two user=robert\n")
 	mustWrite(t, in("map"), "alice one\n@example.net two\n* one\n")
 	mustWrite(t, in("master.password"), "open sesame\n")
+	mustWrite(t, in("admin.token"), adminToken+"\n")
 	return folder
 }
 

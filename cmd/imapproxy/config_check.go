@@ -14,6 +14,9 @@ import (
 func checkConfig(c *config, r *report) {
 	checkHostname(c, r)
 	checkListeners(c.Listeners, r)
+	checkLimits(&c.Limits, r)
+	checkTCP(&c.TCP, r)
+	checkAdmin(c, r)
 	checkAuth(&c.Auth, r)
 	checkRewrite(&c.Rewrite, r)
 	for i := range c.Targets {

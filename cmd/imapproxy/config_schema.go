@@ -25,6 +25,8 @@ type config struct {
 	Auth      authConfig       `key:"auth" doc:"Who may log in." required:"yes"`
 	Rewrite   rewritesConfig   `key:"rewrite" doc:"How the user's name is rewritten, one section for each step. The order within a step: strip_domain, add_domain, lower_case."`
 	Route     routeConfig      `key:"route" doc:"Which backend a user belongs to." required:"yes"`
+	TCP       tcpConfig        `key:"tcp" doc:"When a client or a backend that sends nothing counts as gone. Both sides take the same."`
+	Admin     adminConfig      `key:"admin" doc:"The admin listener, for the commands sessions, sockets, kick and drain and for monitoring. Without an address there is none."`
 	Targets   []targetConfig   `key:"target" doc:"A backend: where it is and how it is spoken to. Write the section once for each." required:"yes"`
 }
 
@@ -59,6 +61,10 @@ type limitsConfig struct {
 	FailedLogins int           `key:"failed_logins" doc:"How many logins on one connection may be refused; it is closed at the last." default:"5" min:"1" max:"100"`
 	Sessions     int           `key:"sessions" doc:"How many sessions there may be at once, logged in or not. Each needs two descriptors." default:"10000" min:"1" max:"1000000"`
 	ProxyTTL     int           `key:"proxy_ttl" doc:"How many proxies may follow each other (x-proxy-ttl of ID); a login that has used them up is refused as a loop." default:"5" min:"1" max:"32"`
+	Kick         time.Duration `key:"kick_timeout" doc:"How long a session that an administrator ends may take to reach a safe point before it is cut." default:"5s" min:"100ms" max:"60s"`
+	Heartbeat    time.Duration `key:"idle_heartbeat" doc:"Silence in IDLE after which the client reads \"* OK Still here\"; at least 30s, 0s is never." default:"0s" min:"0s" max:"29m"`
+	LeakReport   time.Duration `key:"leak_report" doc:"How long a backend may owe the answer to a command before its connection is reported as leaked; at least 10s, 0s is never." default:"5m" min:"0s" max:"24h"`
+	LeakReclaim  time.Duration `key:"leak_reclaim" doc:"How long a backend connection may look leaked before it is ended; longer than leak_report, 0s is never." default:"30m" min:"0s" max:"168h"`
 }
 
 // authConfig is the section [auth].

@@ -19,6 +19,7 @@ import (
 type generation struct {
 	Config   *config
 	Settings *imapproxy.Settings
+	Admin    adminAccess
 }
 
 // loadGeneration reads a configuration and everything that it names. All
@@ -40,6 +41,7 @@ func build(c *config, r *report) *generation {
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
 		Limits:    limitsOf(c.Limits),
+		TCP:       tcpOf(c.TCP),
 	}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
@@ -47,10 +49,12 @@ func build(c *config, r *report) *generation {
 	}
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
-		named = append(named, buildTarget(&c.Targets[i], r))
+		t := buildTarget(&c.Targets[i], r)
+		t.TCP = s.TCP
+		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
-	return &generation{c, s}
+	return &generation{c, s, buildAdmin(&c.Admin, r)}
 }
 
 // hostname is the machine's when the configuration names none.
@@ -69,7 +73,12 @@ func limitsOf(l limitsConfig) imapproxy.Limits {
 	return imapproxy.Limits{
 		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
+		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
+}
+
+func tcpOf(c tcpConfig) backend.TCPOptions {
+	return backend.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
 }
 
 func rewriteOf(c rewriteConfig) backend.Rewrite {

@@ -43,7 +43,11 @@ func TestWiring(t *testing.T) {
 	}{
 		{"hostname", s.Hostname, "imap.example.org"},
 		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second, Drain: 5 * time.Minute,
-			Farewell: time.Second, BadCommands: 5, FailedLogins: 10, Sessions: 500, ProxyTTL: 2}},
+			Farewell: time.Second, BadCommands: 5, FailedLogins: 10, Sessions: 500, ProxyTTL: 2,
+			Kick: time.Second, Heartbeat: 2 * time.Minute, LeakReport: time.Minute, LeakReclaim: 10 * time.Minute}},
+		{"TCP", []backend.TCPOptions{s.TCP, one.TCP, two.TCP}, slices.Repeat([]backend.TCPOptions{
+			{KeepAliveIdle: 30 * time.Second, KeepAliveInterval: 5 * time.Second, KeepAliveCount: 3, UserTimeout: 45 * time.Second}}, 3)},
+		{"admin", []string{g.Admin.Network, g.Admin.Address, string(g.Admin.Token)}, []string{"tcp", "127.0.0.1:9143", adminToken}},
 		{"auth name", s.AuthName.Apply("A@B"), "a@b"},
 		{"modes", []imapproxy.ListenerTLS{imap.TLS, imaps.TLS}, []imapproxy.ListenerTLS{imapproxy.StartTLS, imapproxy.ImplicitTLS}},
 		{"listener min", []uint16{imap.TLSConfig.MinVersion, imaps.TLSConfig.MinVersion}, []uint16{tls.VersionTLS13, tls.VersionTLS12}},

@@ -80,6 +80,8 @@ func (r rig) testSession(t *testing.T) {
 		{"UNSELECT", "OK", ""},
 		{"IDLE\r\nDONE", "OK", "+ idling\n"},
 		{"IDLE\r\nNOOP", "BAD", "+ idling\n"},
+		{"APPEND {5+}\r\nINBOX", "BAD", ""},
+		{"APPEND Sent {2+}\r\nhi", "NO [TRYCREATE]", ""},
 		{"XYZZY", "BAD", ""},
 	}
 	for _, step := range steps {
@@ -119,7 +121,7 @@ func (r rig) testAppend(t *testing.T) {
 	}{
 		{"whole", body, true, javaCounts{Stored: 1, StoredBytes: limit}},
 		{"whole, a LOGOUT at its end", body[:limit-10] + "a LOGOUT\r\n", true, javaCounts{Stored: 1, StoredBytes: limit, Polluted: 1}},
-		{"whole, a LOGOUT in its middle", "a LOGOUT\r\n" + body[10:], true, javaCounts{Stored: 1, StoredBytes: limit}},
+		{"whole, a LOGOUT before its end", body[:limit-26] + "a LOGOUT\r\n" + body[:16], true, javaCounts{Stored: 1, StoredBytes: limit}},
 		{"truncated", body[:limit/2], false, javaCounts{Truncated: 1}},
 		{"truncated behind the head", "", false, javaCounts{Truncated: 1}},
 		{"truncated, a LOGOUT at its end", body[:limit/2+3] + "a LOGOUT\r\n", false, javaCounts{Truncated: 1, Polluted: 1}},

@@ -459,7 +459,7 @@ public final class JavaBackend {
                 out.write(LINES, 0, Math.min(left, LINES.length));
             }
             out.flush();
-            
+            if (mode.is("stuck-fetch")) { released.await(); }
         }
 
         /** Splits at spaces; quoted strings lose their quotes, a parenthesised list stays whole. */

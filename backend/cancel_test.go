@@ -1,0 +1,139 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+var errLeft = errors.New("the client has left")
+
+// In every phase the end of the session ends the attempt at once.
+func TestCancel(t *testing.T) {
+	a := newAuthority(t)
+	certs := a.certificates()
+	for _, c := range []struct {
+		phase, target, lines, reached string // reached: what the backend has got by then
+	}{
+		{PhaseTLS, "implicit", "! mute", "\x16\x03"},
+		{PhaseGreeting, "", "! mute", ""},
+		{PhaseGreeting, "implicit", "! tls good\n! mute", ""},
+		{PhaseStartTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\n! mute", "X3 STARTTLS"},
+		{PhaseTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nC: *\nS: X3 OK\n! mute", "\x16\x03"},
+		{PhaseCapability, "", "S: * OK hello\n! mute", "X3 CAPABILITY"},
+		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN] hello\n! mute", "X2 AUTHENTICATE"},
+		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\n! mute", "X2 AUTHENTICATE PLAIN "},
+		{PhaseLogin, "", "S: * OK [CAPABILITY IMAP4rev1] hello\n! mute", "X2 LOGIN"},
+		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nS: X2 OK\n! mute", "X3 CAPABILITY"},
+		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\n! drip", "X2 AUTHENTICATE PLAIN "},
+	} {
+		t.Run(c.phase+" "+c.reached, func(t *testing.T) {
+			before := socketCount(t)
+			s := startScripted(t, play{lines: strings.Split(c.lines, "\n")}, certs)
+			target := testTarget(s.addr)
+			apply(t, target, c.target, a)
+			d, endings := testDialer()
+			ctx, cancel := context.WithCancelCause(context.Background())
+			defer cancel(nil)
+			result := make(chan error, 1)
+			go func() { result <- attempt(ctx, d, target) }()
+			eventually(t, func() error { return reached(d, s, c.phase, c.reached) })
+			begun := time.Now()
+			cancel(errLeft)
+			err := <-result
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("took %s", took)
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Kind != KindCancelled || !errors.Is(err, errLeft) {
+				t.Errorf("%v", err)
+			}
+			if fmt.Sprint(*endings) != "[reset]" || d.Registry.Count() != 0 {
+				t.Errorf("endings %v, %d left", *endings, d.Registry.Count())
+			}
+			gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+			s.stop()
+			noSocketsLeft(t, before)
+		})
+	}
+}
+
+// attempt dials, logs in and ends.
+func attempt(ctx context.Context, d *Dialer, t *Target) error {
+	c, err := d.Dial(ctx, t, testOrigin())
+	if err != nil {
+		return err
+	}
+	defer c.End()
+	_, err = c.Login(ctx, Credentials{User: "user@example.org", Secret: canary}, testOrigin())
+	return err
+}
+
+// reached tells whether the one connection is in the phase, and the backend
+// has got that far.
+func reached(d *Dialer, s *scripted, phase, got string) error {
+	for _, c := range d.Registry.All() {
+		if v := s.visits(); c.Info().Phase == phase && len(v) == 1 && strings.Contains(v[0].received(), got) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the phase %s has not come", phase)
+}
+
+func TestCancelConnect(t *testing.T) {
+	addr := silentPort(t)
+	before := socketCount(t)
+	d, _ := testDialer()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	result := make(chan error, 1)
+	go func() { result <- attempt(ctx, d, testTarget(addr)) }()
+	synSent := func() bool {
+		for _, e := range tcpTable(t) {
+			if e.remote == procAddr(t, addr) && e.state == "02" {
+				return true
+			}
+		}
+		return false
+	}
+	eventually(t, func() error {
+		if socketCount(t) == before || !synSent() {
+			return errors.New("no connection attempt")
+		}
+		return nil
+	})
+	cancel(errLeft)
+	select {
+	case err := <-result:
+		wantKind(t, err, "connect", KindCancelled)
+	case <-time.After(2 * time.Second):
+		t.Fatal("still connecting")
+	}
+	noSocketsLeft(t, before)
+}
+
+// After the end of the session nothing more is sent.
+func TestCancelledBefore(t *testing.T) {
+	s := startScripted(t, greets(), nil)
+	d, _ := testDialer()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errLeft)
+	_, err := d.Dial(ctx, testTarget(s.addr), testOrigin())
+	wantKind(t, err, "connect", KindCancelled)
+
+	c := mustDial(t, d, testTarget(s.addr))
+	_, err = c.Login(ctx, Credentials{User: "u", Secret: canary}, testOrigin())
+	wantKind(t, err, "login", KindCancelled)
+	if e := c.End(); e != EndLogout {
+		t.Errorf("ended by %s", e)
+	}
+	for _, v := range s.visits() {
+		v.wait(t)
+		if strings.Contains(v.received(), "X2") {
+			t.Errorf("the backend got %q", v.received())
+		}
+	}
+}

@@ -1,0 +1,340 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// good is a backend without faults.
+func good() play {
+	return play{name: "good", lines: []string{
+		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello",
+		"C: X2 AUTHENTICATE PLAIN *",
+		"S: X2 OK [CAPABILITY IMAP4rev1 IDLE] in",
+	}}
+}
+
+// greets is a backend without faults that only greets.
+func greets() play {
+	return play{name: "greets", lines: []string{"S: * OK [CAPABILITY IMAP4rev1] hello"}}
+}
+
+// closedPort is an address that refuses connections.
+func closedPort(tb testing.TB) string {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// silentPort is an address of 127.0.0.2 that leaves every connection attempt
+// without an answer: its accept queue is full.
+func silentPort(tb testing.TB) string {
+	tb.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 2}}); err != nil {
+		tb.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		tb.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.2:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 16 {
+		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
+		if err != nil {
+			return addr
+		}
+		tb.Cleanup(func() { _ = c.Close() })
+	}
+	tb.Skip("this kernel's accept queue does not fill up")
+	return ""
+}
+
+// mustDial dials a target that works.
+func mustDial(tb testing.TB, d *Dialer, t *Target) *Conn {
+	tb.Helper()
+	c, err := d.Dial(context.Background(), t, testOrigin())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// wantKind compares the kind and phase of an error.
+func wantKind(tb testing.TB, err error, phase string, kind Kind) {
+	tb.Helper()
+	var e *Error
+	if !errors.As(err, &e) || e.Kind != kind || e.Phase != phase {
+		tb.Errorf("got %v, want the kind %s in the phase %s", err, kind, phase)
+	}
+}
+
+func TestDialRefusesALoop(t *testing.T) {
+	s := startScripted(t, greets(), nil)
+	d, _ := testDialer()
+	for _, ttl := range []int{0, -1} {
+		o := testOrigin()
+		o.TTL = ttl
+		_, err := d.Dial(context.Background(), testTarget(s.addr), o)
+		wantKind(t, err, "connect", KindLoop)
+	}
+	if n := len(s.visits()); n != 0 {
+		t.Errorf("%d connections were made", n)
+	}
+}
+
+func TestDialRefusesBadAddresses(t *testing.T) {
+	d, _ := testDialer()
+	for _, addrs := range [][]string{nil, {"127.0.0.1"}, {"a:b:c"}, {""}} {
+		_, err := d.Dial(context.Background(), testTarget(addrs...), testOrigin())
+		wantKind(t, err, "connect", KindConfig)
+	}
+}
+
+func TestDialTriesTheNextAddress(t *testing.T) {
+	for _, first := range []struct {
+		name  string
+		lines string // "" is a port without a listener
+		ends  string
+	}{
+		{"refuses the connection", "", "[logout]"},
+		{"greets with BYE", "S: * BYE full", "[logout logout]"},
+		{"closes", "! close", "[eof logout]"},
+		{"talks nonsense", "S: 220 hello", "[reset logout]"},
+	} {
+		t.Run(first.name, func(t *testing.T) {
+			before := socketCount(t)
+			bad := closedPort(t)
+			if first.lines != "" {
+				bad = startScripted(t, play{lines: []string{first.lines}}, nil).addr
+			}
+			s := startScripted(t, good(), nil)
+			d, endings := testDialer()
+			c, text, err := converse(d, testTarget(bad, s.addr))
+			if err != nil || text != "in" || c.Addr != s.addr {
+				t.Fatalf("%q, %v", text, err)
+			}
+			c.End()
+			if got := fmt.Sprint(*endings); got != first.ends {
+				t.Errorf("endings %s, want %s", got, first.ends)
+			}
+			gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+			noSocketsLeft(t, before+2) // the listeners
+		})
+	}
+}
+
+func TestDialTriesTheNextAddressAfterSilence(t *testing.T) {
+	s := startScripted(t, greets(), nil)
+	target := testTarget(silentPort(t), s.addr)
+	target.Limits.Connect = short
+	d, _ := testDialer()
+	mustDial(t, d, target).End()
+}
+
+func TestDialSaysWhatFailedEverywhere(t *testing.T) {
+	bye := startScripted(t, play{lines: []string{"S: * BYE full"}}, nil)
+	nothing := closedPort(t)
+	d, _ := testDialer()
+	_, err := d.Dial(context.Background(), testTarget(bye.addr, nothing), testOrigin())
+	wantKind(t, err, "greeting", KindRefusing)
+	for _, part := range []string{bye.addr, "BYE full", nothing, "connection refused"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in %v", part, err)
+		}
+	}
+	checkText(t, err)
+}
+
+func TestDialResolves(t *testing.T) {
+	loopback, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.3")
+	mapped := netip.MustParseAddr("::ffff:127.0.0.1")
+	silent := silentPort(t)
+	for _, c := range []struct {
+		name  string
+		found []netip.Addr
+		err   error
+		kind  Kind
+	}{
+		{name: "one", found: []netip.Addr{loopback}},
+		{name: "an IPv4 address in IPv6", found: []netip.Addr{mapped}},
+		{name: "the first refuses", found: []netip.Addr{other, loopback}},
+		{name: "the first is silent", found: []netip.Addr{netip.MustParseAddr("127.0.0.2"), loopback}},
+		{name: "none", kind: KindDNS},
+		{name: "an error", err: errors.New("the resolver is on fire"), kind: KindDNS},
+		{name: "an error of the system's kind", err: &net.DNSError{Err: "no such host"}, kind: KindDNS},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, port, _ := net.SplitHostPort(silent)
+			s := startScriptedAt(t, "127.0.0.1:"+port, greets(), nil)
+			d, _ := testDialer()
+			d.Resolve = func(_ context.Context, network, host string) ([]netip.Addr, error) {
+				if network != "ip" || host != "imap.example.org" {
+					t.Errorf("asked for %s %s", network, host)
+				}
+				return c.found, c.err
+			}
+			target := testTarget("imap.example.org:" + port)
+			target.Limits.Connect = time.Second
+			conn, err := d.Dial(context.Background(), target, testOrigin())
+			if c.kind != "" {
+				wantKind(t, err, "connect", c.kind)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.End()
+			s.only()
+		})
+	}
+}
+
+func TestDialResolvesBySystem(t *testing.T) {
+	s := startScripted(t, greets(), nil)
+	_, port, _ := net.SplitHostPort(s.addr)
+	d, _ := testDialer()
+	mustDial(t, d, testTarget("localhost:"+port)).End()
+}
+
+func TestDialLimitsTheLookup(t *testing.T) {
+	d, _ := testDialer()
+	d.Resolve = func(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	target := testTarget("imap.example.org:143")
+	target.Limits.Connect = short
+	_, err := d.Dial(context.Background(), target, testOrigin())
+	wantKind(t, err, "connect", KindTimeout)
+}
+
+func TestDialLimitsTheConnect(t *testing.T) {
+	before := socketCount(t)
+	target := testTarget(silentPort(t))
+	held := socketCount(t) - before
+	target.Limits.Connect = short
+	d, _ := testDialer()
+	_, err := d.Dial(context.Background(), target, testOrigin())
+	wantKind(t, err, "connect", KindTimeout)
+	noSocketsLeft(t, before+held)
+}
+
+func TestDialVerifiesByTheHostsName(t *testing.T) {
+	a := newAuthority(t)
+	certs := a.certificates()
+	for _, c := range []struct {
+		host, cert string
+		kind       Kind
+	}{
+		{"imap.example.org", "named", ""},
+		{"imap.example.org", "other-name", KindTLS},
+		{"imap.example.org", "good", KindTLS}, // which is for the address
+	} {
+		s := startScripted(t, play{lines: []string{"! tls " + c.cert, "S: * OK [CAPABILITY IMAP4rev1] hello"}}, certs)
+		_, port, _ := net.SplitHostPort(s.addr)
+		d, _ := testDialer()
+		d.Resolve = func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+		}
+		target := testTarget(c.host + ":" + port)
+		target.TLS, target.TLSConfig = TLSImplicit, &tls.Config{RootCAs: a.pool()}
+		conn, err := d.Dial(context.Background(), target, testOrigin())
+		if c.kind != "" {
+			wantKind(t, err, "tls", c.kind)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state := conn.TLS(); state == nil || state.ServerName != c.host {
+			t.Errorf("TLS state %v", state)
+		}
+		if target.TLSConfig.ServerName != "" {
+			t.Error("the target was changed")
+		}
+		conn.End()
+	}
+}
+
+// A target without a TLS configuration verifies by the system's authorities.
+func TestDialVerifiesWithoutConfiguration(t *testing.T) {
+	s := startScripted(t, play{lines: []string{"! tls good"}}, newAuthority(t).certificates())
+	target := testTarget(s.addr)
+	target.TLS = TLSImplicit
+	d, _ := testDialer()
+	_, err := d.Dial(context.Background(), target, testOrigin())
+	wantKind(t, err, "tls", KindTLS)
+}
+
+// steadyClock goes on by a second each time it is asked, and puts calls off
+// for ever.
+type steadyClock struct {
+	mu     sync.Mutex
+	now    time.Time
+	limits []time.Duration
+}
+
+func (c *steadyClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Second)
+	return c.now
+}
+
+func (c *steadyClock) AfterFunc(d time.Duration, _ func()) Timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limits = append(c.limits, d)
+	return never{}
+}
+
+type never struct{}
+
+func (never) Stop() bool { return true }
+
+// Limits.Login holds for STARTTLS, CAPABILITY and the login together.
+func TestPhasesShareTheLoginLimit(t *testing.T) {
+	a := newAuthority(t)
+	s := startScripted(t, play{lines: []string{
+		"S: * OK [CAPABILITY STARTTLS] hello", "C: X3 STARTTLS", "S: X3 OK", "! tls good",
+		"C: X3 CAPABILITY", "S: * CAPABILITY AUTH=PLAIN SASL-IR", "S: X3 OK",
+		"C: X2 *", "S: X2 OK", "C: X3 CAPABILITY", "S: * CAPABILITY IMAP4rev1", "S: X3 OK",
+	}}, a.certificates())
+	clock := &steadyClock{}
+	target := testTarget(s.addr)
+	apply(t, target, "starttls", a)
+	target.Limits.Login = time.Minute
+	c, _, err := converse(&Dialer{Clock: clock}, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.End()
+	want := []time.Duration{
+		roomy, roomy, // connect, greeting
+		60 * time.Second, roomy, 59 * time.Second, 58 * time.Second, 57 * time.Second,
+	}
+	if fmt.Sprint(clock.limits) != fmt.Sprint(want) {
+		t.Errorf("limits %v, want %v", clock.limits, want)
+	}
+}

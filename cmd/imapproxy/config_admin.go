@@ -1,0 +1,127 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tcpConfig is the section [tcp].
+type tcpConfig struct {
+	Place       place
+	Idle        time.Duration `key:"keepalive_idle" doc:"Silence before the first probe." default:"60s" min:"1s" max:"2h"`
+	Interval    time.Duration `key:"keepalive_interval" doc:"Between two probes." default:"10s" min:"1s" max:"10m"`
+	Count       int           `key:"keepalive_count" doc:"Probes without an answer after which the peer is gone. Linux goes by user_timeout instead." default:"6" min:"1" max:"127"`
+	UserTimeout time.Duration `key:"user_timeout" doc:"How long sent bytes and probes may stay without an answer (TCP_USER_TIMEOUT, RFC 5482)." default:"120s" min:"1s" max:"1h"`
+}
+
+// adminConfig is the section [admin].
+type adminConfig struct {
+	Place     place
+	Address   string   `key:"address" doc:"unix:/path of a socket, which its owner alone can use, or host:port of this machine, which needs token_file." example:"unix:/run/imapproxy/admin.sock" print:"no"`
+	TokenFile filePath `key:"token_file" doc:"The file whose first line is the token that requests to host:port carry, 16 characters at least. Read again on SIGHUP." example:"admin.token" print:"no"`
+}
+
+// goneWithin is how soon a peer that has vanished should be noticed: its
+// sockets and its backend's are held until then.
+const goneWithin = 5 * time.Minute
+
+// Bounds that the schema can't say, since 0 means never.
+const (
+	leastHeartbeat  = 30 * time.Second
+	leastLeakReport = 10 * time.Second
+)
+
+func checkLimits(l *limitsConfig, r *report) {
+	atLeast := func(key string, value, least time.Duration, text string) {
+		if value > 0 && value < least {
+			r.errorf(l.Place, key, `write at least "`+text+`", or "0s" for never`, "%v is out of range", value)
+		}
+	}
+	atLeast("idle_heartbeat", l.Heartbeat, leastHeartbeat, "30s")
+	atLeast("leak_report", l.LeakReport, leastLeakReport, "10s")
+	if l.LeakReclaim > 0 && l.LeakReclaim <= l.LeakReport {
+		r.errorf(l.Place, "leak_reclaim", `write more than leak_report, or "0s" for never`,
+			"%v is not longer than leak_report, which is %v", l.LeakReclaim, l.LeakReport)
+	}
+}
+
+func checkTCP(t *tcpConfig, r *report) {
+	warn := func(key, remedy string, after time.Duration) {
+		if after > goneWithin {
+			r.warnf(t.Place, key, remedy, "a peer that has vanished is noticed only after %v; until then its sockets are held", after)
+		}
+	}
+	warn("keepalive_idle", "make keepalive_idle + keepalive_count x keepalive_interval 5m at most", t.Idle+time.Duration(t.Count)*t.Interval)
+	warn("user_timeout", "make it 5m at most", t.UserTimeout)
+}
+
+// unixPrefix begins the address of a Unix socket.
+const unixPrefix = "unix:"
+
+// maxSocketPath is the longest path that fits into a socket's address on Linux
+// (unix(7): sun_path has 108 bytes with the closing one).
+const maxSocketPath = 107
+
+// checkAdmin checks the admin listener, and makes a relative path of a socket
+// one from the folder of the configuration file.
+func checkAdmin(c *config, r *report) {
+	a := &c.Admin
+	if path, ok := strings.CutPrefix(a.Address, unixPrefix); ok {
+		if path != "" && !filepath.IsAbs(path) {
+			a.Address = unixPrefix + filepath.Join(filepath.Dir(a.Place.File), path)
+		}
+		if a.Place.has("token_file") {
+			r.errorf(a.Place, "token_file", "remove it: the socket's mode says who may use it", "not used with a Unix socket")
+		}
+	}
+	if problem, remedy := adminAddressProblem(a.Address); problem != "" {
+		r.errorf(a.Place, "address", remedy, "%q: %s", a.Address, problem)
+		return
+	}
+	switch {
+	case a.Address == "" && a.Place.has("token_file"):
+		r.errorf(a.Place, "token_file", "remove it, or write address", "not used without an address")
+	case a.Address != "" && !strings.HasPrefix(a.Address, unixPrefix):
+		checkAdminPort(c, r)
+	}
+}
+
+// adminAddressProblem says what is wrong with an address and what to do, ""
+// for nothing.
+func adminAddressProblem(address string) (problem, remedy string) {
+	path, isSocket := strings.CutPrefix(address, unixPrefix)
+	switch {
+	case address == "":
+		return "", ""
+	case isSocket && path == "":
+		return "there is no path", "write, for example, unix:/run/imapproxy/admin.sock"
+	case isSocket && len(path) > maxSocketPath:
+		return "a socket's path has 107 bytes at most", "choose a shorter one"
+	case isSocket && strings.ContainsRune(path, 0):
+		return "the path holds a NUL", "remove it"
+	case isSocket:
+		return "", ""
+	}
+	if problem := checkHostPort(address, false); problem != "" {
+		return problem, "write unix:/path, or host:port such as 127.0.0.1:9143"
+	}
+	if !isLoopback(address) {
+		return "it is not on this machine alone", "write 127.0.0.1 or [::1] as the host, or a Unix socket"
+	}
+	return "", ""
+}
+
+func checkAdminPort(c *config, r *report) {
+	a := &c.Admin
+	if a.TokenFile == "" {
+		r.errorf(a.Place, "token_file", "name the token's file, or write a Unix socket as the address",
+			"missing, and every user of this machine can reach %s", a.Address)
+	}
+	for i := range c.Listeners {
+		if l := &c.Listeners[i]; sameAddress(a.Address, l.Address) {
+			r.errorf(a.Place, "address", "choose another port", "%q is taken by %q of the listener %q on line %d",
+				a.Address, l.Address, l.Name, l.Place.line("address"))
+		}
+	}
+}
