@@ -179,6 +179,9 @@ var literalDialogues = []dialogue{
 		C: B SELECT "{5} "
 		S: B OK
 		= logout bye idle quiet reusable selected`},
+	{"a long name that ends in a brace", `
+		C: A CREATE abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz}
+		= logout bye why=outstanding out=1`},
 	{"a closed quote before it", `
 		C: A RENAME "a \" {b" {3}
 		= bye why=unfinished out=1

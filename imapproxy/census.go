@@ -9,7 +9,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
-	"imapproxy/backend/socktab"
 )
 
 // census compares what the proxy believes to hold with what the kernel says.
@@ -77,7 +76,7 @@ func (s *Server) countSockets() (counted, error) {
 		note(conn.Raw(), SocketInfo{Side: "backend", Session: i.Owner, Target: i.Target, Peer: i.Addr, Phase: i.Phase})
 	}
 	s.metrics.socketStates(states)
-	held, err := socktab.Held("/proc/self/fd")
+	held, err := backend.HeldSockets()
 	if err != nil {
 		return c, err
 	}
@@ -86,18 +85,11 @@ func (s *Server) countSockets() (counted, error) {
 			c.missing++
 		}
 	}
-	table, err := socktab.Read("/proc/self/net")
-	if err != nil {
-		return c, err
-	}
 	ours := s.ownPorts()
-	for _, e := range table {
-		if _, ok := held[e.Inode]; !ok || e.State == "LISTEN" {
-			continue
-		}
-		_, known := c.known[e.Inode]
-		if !known && (ours[e.Local.Port()] || s.dialer.Registry.Dialled(e.Remote)) {
-			c.unknown = append(c.unknown, e.Inode)
+	for inode, h := range held {
+		_, known := c.known[inode]
+		if !known && !h.Listening && (ours[h.Local.Port()] || s.dialer.Registry.Dialled(h.Remote)) {
+			c.unknown = append(c.unknown, inode)
 		}
 	}
 	return c, nil

@@ -33,14 +33,14 @@ type metrics struct {
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
-	m.sessions = m.counter("sessions_total", "Sessions begun.", "listener")
+	m.sessions = m.counter("session_starts_total", "Sessions begun.", "listener")
 	m.ends = m.counter("session_ends_total", "Sessions ended, by reason.", "reason")
 	m.logins = m.counter("logins_total", "Logins tried, by result: granted, denied, unavailable.", "result")
 	m.bytes = m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
 	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target", "result")
 	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.", "target", "ending")
-	m.leakReported = m.counter("leaks_reported_total", "Backend connections that looked leaked.", "kind")
+	m.leakReported = m.counter("leaks_reported_total", "Backend connections that looked leaked, by kind: orphan, overdue, no_answer.", "kind")
 	m.leakResolved = m.counter("leaks_resolved_total", "Of those, the ones that resolved by themselves or were reclaimed.", "kind")
 	m.leakReclaimed = m.counter("leaks_reclaimed_total", "Backend connections that the leak detector ended.", "kind")
 	m.acceptFailed = prometheus.NewCounter(opts("accept_errors_total", "Accepts that failed; clients waited in the backlog."))
@@ -48,13 +48,30 @@ func newMetrics(s *Server) *metrics {
 	m.dialTime = prometheus.NewHistogramVec(histogram("backend_dial_duration_seconds", "Time from connect to ready for the login, for successful dials."), []string{"target"})
 	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets", "Sockets that the process holds and nobody accounts for, or the reverse. Must be 0.")))
 	m.closeWait = prometheus.NewGauge(prometheus.GaugeOpts(opts("close_wait_overdue_sockets", "Sockets of the proxy in CLOSE_WAIT past their limit. Must be 0.")))
-	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets", "Sockets of sessions by the kernel's state, at the last census.")), []string{"side", "state"})
+	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets", "Sockets of sessions, by side (client, backend) and the kernel's state, at the last census.")), []string{"side", "state"})
 	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions", "Sessions that have not ended.")),
 			func() float64 { return float64(s.Sessions()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("backend_connections", "Backend sockets that are open.")),
 			func() float64 { return float64(s.dialer.Registry.Count()) }))
+	m.begin()
 	return m
+}
+
+// begin shows counters as 0 before their first event, where all values of
+// their labels are known: else monitoring would not see the first one.
+func (m *metrics) begin() {
+	for _, result := range []string{"granted", "denied", "unavailable"} {
+		m.logins.WithLabelValues(result)
+	}
+	for _, direction := range []string{"in", "out"} {
+		m.bytes.WithLabelValues(direction)
+	}
+	for _, kind := range []string{leakOrphan, leakOverdue, leakSilent} {
+		for _, c := range []*prometheus.CounterVec{m.leakReported, m.leakResolved, m.leakReclaimed} {
+			c.WithLabelValues(kind)
+		}
+	}
 }
 
 func opts(name, help string) prometheus.CounterOpts {

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // backendScript is what a backend does with one connection. When it returns,
@@ -197,28 +196,6 @@ func (c *backendConn) own() {
 	c.ending = "own"
 }
 
-// pause keeps the connection open without reading, until the proxy's side is
-// gone or the test is over.
-func (c *backendConn) pause() {
-	for c.raw.SetWriteDeadline(time.Now().Add(patience)) == nil && !peerGone(c.raw) {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// peerGone tells a reset without reading.
-func peerGone(raw *net.TCPConn) bool {
-	gone := true
-	rc, err := raw.SyscallConn()
-	if err != nil {
-		return true
-	}
-	_ = rc.Control(func(fd uintptr) {
-		n, _ := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
-		gone = n != 0
-	})
-	return gone
-}
-
 // backendCapabilities is what the scripted backends offer after the login,
 // with items that the proxy has to leave out.
 const backendCapabilities = "IMAP4rev1 IDLE UIDPLUS STARTTLS AUTH=PLAIN COMPRESS=DEFLATE LITERAL+"
@@ -234,25 +211,23 @@ const backendCapabilities = "IMAP4rev1 IDLE UIDPLUS STARTTLS AUTH=PLAIN COMPRESS
 // It is false when the connection is over or the login was refused.
 func (c *backendConn) greet(capabilities string) bool {
 	c.send("* OK [CAPABILITY %s] backend ready", capabilities)
-	for {
-		tag, login, good := c.readLogin()
-		if !good {
-			return false
-		}
-		c.mu.Lock()
-		c.logins = append(c.logins, login)
-		c.mark = c.received.Len() - c.in.Buffered()
-		c.mu.Unlock()
-		mailbox := login.user
-		if login.authz != "" {
-			mailbox = login.authz
-		}
-		if !c.judge(tag, mailbox) {
-			return false
-		}
-		c.send("%s OK [CAPABILITY %s] Logged in", tag, backendCapabilities)
-		return true
+	tag, login, good := c.readLogin()
+	if !good {
+		return false
 	}
+	c.mu.Lock()
+	c.logins = append(c.logins, login)
+	c.mark = c.received.Len() - c.in.Buffered()
+	c.mu.Unlock()
+	mailbox := login.user
+	if login.authz != "" {
+		mailbox = login.authz
+	}
+	if !c.judge(tag, mailbox) {
+		return false
+	}
+	c.send("%s OK [CAPABILITY %s] Logged in", tag, backendCapabilities)
+	return true
 }
 
 func (c *backendConn) judge(tag, user string) bool {

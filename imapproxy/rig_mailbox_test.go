@@ -30,7 +30,7 @@ func (c *backendConn) serve() {
 		}
 		tag, rest, _ := strings.Cut(line, " ")
 		name, argument, _ := strings.Cut(rest, " ")
-		if line, good = c.literals(line); !good {
+		if !c.literals(line) {
 			return
 		}
 		switch strings.ToUpper(name) {
@@ -65,26 +65,27 @@ func (c *backendConn) serve() {
 	}
 }
 
-// literals reads a command's literals and gives its last line.
-func (c *backendConn) literals(line string) (string, bool) {
-	for good := true; ; {
+// literals reads a command's literals; false at the connection's end.
+func (c *backendConn) literals(line string) bool {
+	for {
 		at := strings.LastIndex(line, "{")
 		if at < 0 || !strings.HasSuffix(line, "}") {
-			return line, good
+			return true
 		}
 		size := line[at+1 : len(line)-1]
 		n, err := strconv.Atoi(strings.TrimSuffix(size, "+"))
 		if err != nil {
-			return line, good
+			return true
 		}
 		if !strings.HasSuffix(size, "+") {
 			c.send("+ go on")
 		}
 		if c.stored = c.literal(n); len(c.stored) < n {
-			return line, false
+			return false
 		}
+		var good bool
 		if line, good = c.line(); !good {
-			return line, false
+			return false
 		}
 	}
 }

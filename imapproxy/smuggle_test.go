@@ -11,7 +11,7 @@ import (
 )
 
 // credential is what a client tries to log in with.
-type credential struct{ authz, user, secret string }
+type credential = backendLogin
 
 // loginWays are all ways to send a credential. Those that have no place for
 // an authorization identity are not asked to send one.
@@ -99,7 +99,7 @@ func (s *smuggler) try(way string, send func(*testClient, string, credential), c
 	if !granted {
 		return
 	}
-	s.want = append(s.want, backendLogin{cr.authz, cr.user, cr.secret})
+	s.want = append(s.want, cr)
 	s.c.send("q LOGOUT")
 	s.c.until("q")
 	s.c.expectEOF()

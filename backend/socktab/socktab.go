@@ -4,10 +4,11 @@ package socktab
 
 import (
 	"bufio"
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,103 +17,141 @@ import (
 	"strings"
 )
 
-// Entry is one socket.
-type Entry struct {
-	Local  netip.AddrPort // IPv4-mapped addresses are given as IPv4
-	Remote netip.AddrPort
-	State  string // as ss names it, such as ESTABLISHED or CLOSE_WAIT
-	SendQ  int    // bytes not yet acknowledged by the peer
-	RecvQ  int    // bytes not yet read by the process; in CLOSE_WAIT an unread FIN counts as one
-	Inode  uint64 // 0 when no process holds it any more
-}
+// State is a TCP state by the name that netstat prints, or "state N" for a
+// number that has none.
+type State string
+
+// The states of RFC 9293 and the kernel's own.
+const (
+	Established State = "ESTABLISHED"
+	SynSent     State = "SYN_SENT"
+	SynRecv     State = "SYN_RECV"
+	FinWait1    State = "FIN_WAIT1"
+	FinWait2    State = "FIN_WAIT2"
+	TimeWait    State = "TIME_WAIT"
+	Close       State = "CLOSE"
+	CloseWait   State = "CLOSE_WAIT"
+	LastAck     State = "LAST_ACK"
+	Listen      State = "LISTEN"
+	Closing     State = "CLOSING"
+	NewSynRecv  State = "NEW_SYN_RECV"
+)
 
 // states are the kernel's numbers (include/net/tcp_states.h).
-var states = [...]string{
-	1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
-	7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "NEW_SYN_RECV",
+var states = [...]State{
+	1: Established, 2: SynSent, 3: SynRecv, 4: FinWait1, 5: FinWait2, 6: TimeWait,
+	7: Close, 8: CloseWait, 9: LastAck, 10: Listen, 11: Closing, 12: NewSynRecv,
+}
+
+// stateOf names the kernel's number.
+func stateOf(number uint8) State {
+	if number == 0 || int(number) >= len(states) {
+		return State(fmt.Sprintf("state %d", number))
+	}
+	return states[number]
+}
+
+// Number is the kernel's number, for sorting; 0 for a state without a name.
+func (s State) Number() int {
+	return max(0, slices.Index(states[:], s))
+}
+
+// Entry is one socket.
+type Entry struct {
+	Local  netip.AddrPort // IPv4-mapped addresses, as the JVM uses them, are given as IPv4
+	Remote netip.AddrPort
+	State  State
+	RecvQ  uint64 // bytes not read by the process, an unread FIN counting as one; of a listener: its accept queue
+	SendQ  uint64 // bytes not acknowledged by the peer
+	Inode  uint64 // 0 = no descriptor: still in an accept queue, or closed by its process
 }
 
 // Read reads both tables below a folder such as /proc/net or /proc/PID/net,
-// which is the view of that process's network namespace.
+// which is the view of that process's network namespace. An error names the
+// file. A kernel without IPv6 has no tcp6 there.
 func Read(dir string) ([]Entry, error) {
-	var all []Entry
-	for _, name := range []string{"tcp", "tcp6"} {
-		f, err := os.Open(filepath.Join(dir, name))
-		if errors.Is(err, os.ErrNotExist) && name == "tcp6" {
-			continue // a kernel without IPv6
-		}
-		if err != nil {
-			return nil, err
-		}
-		some, err := Parse(f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		all = append(all, some...)
+	all, err := readFile(filepath.Join(dir, "tcp"))
+	if err != nil {
+		return nil, err
+	}
+	six, err := readFile(filepath.Join(dir, "tcp6"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return append(all, six...), nil
+}
+
+func readFile(path string) (_ []Entry, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the socket table: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	all, err := Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return all, nil
 }
 
-// Parse reads one table.
+// Parse reads one table as the kernel prints it
+// (Documentation/networking/proc_net_tcp.rst). The first line is the heading.
+// An error names the line.
 func Parse(r io.Reader) ([]Entry, error) {
-	lines := bufio.NewScanner(r)
-	if !lines.Scan() { // the heading
-		return nil, lines.Err()
-	}
 	var all []Entry
-	for lines.Scan() {
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		if n == 1 {
+			continue
+		}
 		e, err := parseLine(lines.Text())
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", len(all)+2, err)
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		all = append(all, e)
 	}
 	return all, lines.Err()
 }
 
-var errFields = errors.New("not a line of the kernel's TCP table")
-
 // parseLine reads "sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...".
-func parseLine(line string) (Entry, error) {
+func parseLine(line string) (e Entry, err error) {
 	f := strings.Fields(line)
 	if len(f) < 10 {
-		return Entry{}, errFields
+		return e, fmt.Errorf("%d fields, want at least 10: %q", len(f), line)
 	}
-	var e Entry
-	local, err1 := address(f[1])
-	remote, err2 := address(f[2])
-	state, err3 := strconv.ParseUint(f[3], 16, 8)
-	send, recv, _ := strings.Cut(f[4], ":")
-	tx, err4 := strconv.ParseUint(send, 16, 32)
-	rx, err5 := strconv.ParseUint(recv, 16, 32)
-	inode, err6 := strconv.ParseUint(f[9], 10, 64)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
-		return e, err
-	}
-	e = Entry{Local: local, Remote: remote, State: "UNKNOWN", SendQ: int(tx), RecvQ: int(rx), Inode: inode}
-	if int(state) < len(states) && states[state] != "" {
-		e.State = states[state]
-	}
-	return e, nil
+	var errs [6]error
+	e.Local, errs[0] = parseAddrPort(f[1])
+	e.Remote, errs[1] = parseAddrPort(f[2])
+	number, err := strconv.ParseUint(f[3], 16, 8)
+	e.State, errs[2] = stateOf(uint8(number)), err
+	tx, rx, _ := strings.Cut(f[4], ":")
+	e.SendQ, errs[3] = strconv.ParseUint(tx, 16, 64)
+	e.RecvQ, errs[4] = strconv.ParseUint(rx, 16, 64)
+	e.Inode, errs[5] = strconv.ParseUint(f[9], 10, 64)
+	return e, errors.Join(errs[:]...)
 }
 
-// address reads "0100007F:1F90": words of the host's byte order, here little
-// endian, then the port.
-func address(s string) (netip.AddrPort, error) {
-	host, port, _ := strings.Cut(s, ":")
-	b, err := hex.DecodeString(host)
-	if err != nil || (len(b) != 4 && len(b) != 16) {
-		return netip.AddrPort{}, errFields
+// parseAddrPort reads an address printed as 32-bit words in the machine's byte
+// order, and a port: "0100007F:1F90".
+func parseAddrPort(text string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(text, ":")
+	if len(host) != 8 && len(host) != 32 {
+		return netip.AddrPort{}, fmt.Errorf("address %q: want 8 or 32 hex digits, a colon and a port", text)
 	}
-	for i := 0; i < len(b); i += 4 {
-		slices.Reverse(b[i : i+4])
+	raw := make([]byte, 0, 16)
+	for ; host != ""; host = host[8:] {
+		word, err := strconv.ParseUint(host[:8], 16, 32)
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("address %q: %w", text, err)
+		}
+		raw = binary.NativeEndian.AppendUint32(raw, uint32(word))
 	}
-	n, err := strconv.ParseUint(port, 16, 16)
+	number, err := strconv.ParseUint(port, 16, 16)
 	if err != nil {
-		return netip.AddrPort{}, errFields
+		return netip.AddrPort{}, fmt.Errorf("port in %q: %w", text, err)
 	}
-	addr, _ := netip.AddrFromSlice(b)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
+	addr, _ := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
 }
 
 // Held gives the sockets, of any kind, that a process holds: their inodes,

@@ -45,6 +45,14 @@ func TestExitCodes(t *testing.T) {
 		{"probe a --config good.toml --listener none", exitUsage, "", `no listener "none"; there are imap, imaps`},
 		{"passwd --scheme rot13", exitUsage, "", `no scheme "rot13"`},
 		{"passwd --user a:b", exitUsage, "", "can't stand in the file"},
+		{"kick", exitUsage, "", "exactly one of --session, --user and --backend"},
+		{"kick --user a --session b", exitUsage, "", "exactly one of"},
+		{"sessions --config good.toml", exitFailed, "", "good.toml has no admin listener: write a section [admin]"},
+		{"sessions --config missing.toml", exitFailed, "", "missing.toml:1: error"},
+		{"sessions --admin 192.0.2.1:9143", exitFailed, "", "not on this machine alone"},
+		{"sessions --admin 127.0.0.1:9143", exitFailed, "", "needs a token: name its file with --token-file"},
+		{"sockets --admin unix:missing.sock", exitFailed, "", "nobody listens on unix:missing.sock: is the proxy running"},
+		{"drain --admin 127.0.0.1:9143 --token-file missing", exitFailed, "", "--token-file missing: no such file"},
 		{"serve --config missing.toml", exitFailed, "", "missing.toml:1: error"},
 	}
 	for _, tt := range tests {
@@ -65,7 +73,7 @@ func TestExitCodes(t *testing.T) {
 // TestHelpOfEveryCommand holds each help to naming all it should, in both ways
 // of asking.
 func TestHelpOfEveryCommand(t *testing.T) {
-	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "config", "version"} {
+	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "sessions", "sockets", "kick", "drain", "config", "version"} {
 		c, ok := findCommand(name)
 		if !ok {
 			t.Errorf("there is no command %s", name)

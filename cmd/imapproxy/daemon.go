@@ -26,13 +26,15 @@ type daemon struct {
 	sockets map[string]net.Listener // by the listener's name
 	serving sync.WaitGroup
 	failed  chan error // a listener that ended by itself
+	admin   *admin
 }
 
-func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger) *daemon {
+func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
 	dialer := &backend.Dialer{Clock: backend.SystemClock{}}
+	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
-		log: log, load: load, current: g, server: imapproxy.New(g.Settings, dialer, log),
-		sockets: map[string]net.Listener{}, failed: make(chan error, 1),
+		log: log, load: load, current: g, server: server,
+		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines),
 	}
 }
 
@@ -42,7 +44,14 @@ func (d *daemon) start() error {
 	if err != nil {
 		return err
 	}
+	admin, err := d.admin.open(d.current.Admin)
+	if err != nil {
+		closeAll(opened)
+		return err
+	}
+	d.admin.adopt(admin, d.current.Admin)
 	d.adopt(opened)
+	d.admin.phase.Store(phaseServing)
 	return nil
 }
 
@@ -64,12 +73,16 @@ func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (ma
 		opened[l.Name] = ln
 	}
 	if problems != nil {
-		for _, ln := range opened {
-			_ = ln.Close()
-		}
+		closeAll(opened)
 		return nil, problems
 	}
 	return opened, nil
+}
+
+func closeAll(opened map[string]net.Listener) {
+	for _, ln := range opened {
+		_ = ln.Close()
+	}
 }
 
 // adopt serves listeners that have been opened.
@@ -102,6 +115,9 @@ func (d *daemon) run(signals <-chan os.Signal) int {
 				return d.drain(s, signals)
 			}
 			d.reload()
+		case <-d.admin.drain:
+			d.log.Info().Msg("the admin listener was asked to drain")
+			return d.drain(syscall.SIGTERM, signals)
 		case err := <-d.failed:
 			d.log.Error().Err(err).Msg("a listener ended")
 			d.drain(syscall.SIGTERM, signals)
@@ -114,6 +130,7 @@ func (d *daemon) run(signals <-chan os.Signal) int {
 func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
 	d.log.Info().Stringer("signal", s).Int("sessions", d.server.Sessions()).
 		Dur("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
+	d.admin.phase.Store(phaseDraining)
 	ctx, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
 	over := make(chan struct{})
@@ -185,6 +202,12 @@ func (d *daemon) swapListeners(g *generation) error {
 	if err != nil {
 		return err
 	}
+	admin, err := d.admin.open(g.Admin)
+	if err != nil {
+		closeAll(opened)
+		return err
+	}
+	d.admin.adopt(admin, g.Admin)
 	d.server.Reload(g.Settings)
 	for name, ln := range d.sockets {
 		if kept[name] == nil {

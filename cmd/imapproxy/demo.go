@@ -91,7 +91,10 @@ key = "key.pem"
 
 [limits]
 drain_timeout = "1s"
-
+{{if .Admin}}
+[admin]
+address = "unix:admin.sock"
+{{end}}
 [auth]
 type = "file"
 file = "users"
@@ -126,7 +129,8 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = demoConfig.Execute(f, map[string]any{"Plain": o.plain, "TLS": o.tls, "Backends": b.addresses})
+	err = demoConfig.Execute(f, map[string]any{"Plain": o.plain, "TLS": o.tls, "Backends": b.addresses,
+		"Admin": len(filepath.Join(dir, "admin.sock")) <= maxSocketPath})
 	err = errors.Join(err, f.Close())
 	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert), "key.pem": string(key)} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
@@ -151,4 +155,7 @@ Paste into another terminal:
 
 The configuration is %[4]s. Ctrl-C ends the demo.
 `, ca, plain, tls, filepath.Join(dir, "imapproxy.toml"))
+	if d.admin.current != nil {
+		_, _ = fmt.Fprintf(w, "Who is logged in: imapproxy sessions --admin %s\n", d.current.Admin.name())
+	}
 }

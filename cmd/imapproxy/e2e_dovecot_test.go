@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -26,10 +27,26 @@ type dovecot struct {
 	TLSPort   int    // implicit TLS
 	CAFile    string // who signed its certificate, PEM
 
-	dir  string // short, because a socket's path has at most 108 bytes
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process is gone
+	dir   string // short, because a socket's path has at most 108 bytes
+	cmd   *exec.Cmd
+	alive io.WriteCloser
+	done  chan struct{} // closed when the process is gone
 }
+
+// watchedDovecot runs Dovecot in the folder $1 until its standard input ends.
+// That is so, too, when the test binary is killed; then nobody else tidies up.
+const watchedDovecot = `
+exec 3<&0
+/usr/sbin/dovecot -F -c "$1/conf" 3<&- &
+dovecot=$!
+{
+	read -r word
+	kill "$dovecot"
+	[ "$word" = stop ] || { sleep 2; rm -rf "$1"; }
+} <&3 2>/dev/null &
+exec 3<&- </dev/null
+wait "$dovecot"
+`
 
 // need skips the test when a program that it calls is missing, and says how
 // to get it.
@@ -51,7 +68,7 @@ func need(t *testing.T, programs ...string) {
 // programPath finds Dovecot where an ordinary PATH does not look.
 func programPath(program string) string {
 	if program == "dovecot" {
-		return "/usr/sbin/dovecot"
+		return "/usr/sbin/dovecot" // as watchedDovecot has it
 	}
 	return program
 }
@@ -187,12 +204,13 @@ func (d *dovecot) start(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	d.cmd = exec.Command(programPath("dovecot"), "-F", "-c", d.path("conf"))
+	d.cmd = exec.Command("sh", "-c", watchedDovecot, "sh", d.dir)
 	d.cmd.Stdout, d.cmd.Stderr = out, out
 	d.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.alive, err = d.cmd.StdinPipe()
+	try(t, "stdin", err)
+	try(t, "dovecot", d.cmd.Start())
 	d.done = make(chan struct{})
 	go func() { _ = d.cmd.Wait(); close(d.done) }()
 
@@ -213,11 +231,12 @@ func (d *dovecot) start(t *testing.T) bool {
 
 // Stop ends Dovecot, by force after 5 seconds. It may be called again.
 func (d *dovecot) Stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	_, _ = io.WriteString(d.alive, "stop\n") // an error when it is gone already
+	_ = d.alive.Close()
 	select {
 	case <-d.done:
 	case <-time.After(5 * time.Second):
-		_ = d.cmd.Process.Kill()
+		_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
 		<-d.done
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,21 @@ func (r *rig) endpoint(m mode) endpoint {
 	return endpoint{r.PlainPort, m, r.CAFile}
 }
 
+// asProgram makes the test binary behave as imapproxy itself, so that tests
+// run the very program, with the race detector when they have it, as a process
+// of its own.
+const asProgram = "IMAPPROXY_TEST_AS_PROGRAM"
+
+// actAsProgram is main, but for the end of standard input: the test that holds
+// the other end is gone then, and so is the proxy.
+func actAsProgram() int {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(exitFailed)
+	}()
+	return run(os.Args[1:], strings.NewReader(""), os.Stdout, os.Stderr)
+}
+
 // process is `imapproxy serve` as a process of its own.
 type process struct {
 	cmd    *exec.Cmd
@@ -115,6 +131,8 @@ func (r *rig) serve(t *testing.T) (*process, []string) {
 	// The race detector would wait for a second before the exit.
 	p.cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	_, err = p.cmd.StdinPipe() // ends with the test binary, or with Wait
+	try(t, "stdin", err)
 	try(t, "serve", p.cmd.Start())
 	go func() { p.result = p.cmd.Wait(); close(p.done) }()
 	t.Cleanup(func() {

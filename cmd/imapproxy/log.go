@@ -59,7 +59,8 @@ type logWriter struct {
 	lines   chan []byte
 	stop    chan struct{}
 	stopped chan struct{}
-	dropped atomic.Int64
+	dropped atomic.Int64 // not yet reported
+	lost    atomic.Int64 // ever dropped
 	closed  atomic.Bool
 }
 
@@ -73,15 +74,20 @@ func newLogWriter(out io.Writer, queue int) *logWriter {
 func (w *logWriter) Write(line []byte) (int, error) {
 	kept := append([]byte(nil), line...) // zerolog uses its buffer again
 	if w.closed.Load() {
-		w.dropped.Add(1)
+		w.drop()
 		return len(line), nil
 	}
 	select {
 	case w.lines <- kept:
 	default:
-		w.dropped.Add(1)
+		w.drop()
 	}
 	return len(line), nil
+}
+
+func (w *logWriter) drop() {
+	w.dropped.Add(1)
+	w.lost.Add(1)
 }
 
 // Close writes what is queued and ends the writer's goroutine. It gives up

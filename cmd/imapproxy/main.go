@@ -7,12 +7,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"slices"
 	"strings"
 )
 
 func main() {
+	// net/http quotes what an auth server sent unasked, which may be a password,
+	// into the standard log. Ours is zerolog's.
+	log.SetOutput(io.Discard)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -43,7 +47,8 @@ type command struct {
 
 // commands is the table of all subcommands, in the order of the help.
 func commands() []command {
-	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(), probeCommand(), versionCommand()}
+	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(), probeCommand(),
+		sessionsCommand(), socketsCommand(), kickCommand(), drainCommand(), versionCommand()}
 }
 
 // run is the program without its exit.

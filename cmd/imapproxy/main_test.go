@@ -11,14 +11,9 @@ import (
 // update rewrites the expected outputs under testdata and the reference in docs.
 var update = flag.Bool("update", false, "rewrite expected outputs and the reference in docs/configuration.md")
 
-// asProgram makes the test binary behave as imapproxy itself, so that tests
-// run the very program, with the race detector when they have it, as a process
-// of its own.
-const asProgram = "IMAPPROXY_TEST_AS_PROGRAM"
-
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		os.Exit(actAsProgram())
 	}
 	flag.Parse()
 	goleak.VerifyTestMain(m)

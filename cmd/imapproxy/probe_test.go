@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // scripted is a server for one connection: it answers each line that it reads
@@ -123,7 +121,7 @@ func TestProbe(t *testing.T) {
 		{"other certificate", "implicit", scripted{greeting, goodAnswers(), other, true}, good, "connect TLS total", "TLS failed: the proxy shows another certificate"},
 		{"other certificate behind STARTTLS", "starttls", scripted{greeting, goodAnswers(), other, false}, good, "connect greeting TLS total", "TLS failed: the proxy shows another certificate"},
 		{"no STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG BAD no\r\n"), right, false}, good, "connect greeting TLS total", "TLS failed: BAD no"},
-		{"bytes behind STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG OK go\r\n* OK injected\r\n"), nil, false}, good, "connect greeting TLS total", "TLS failed"},
+		{"bytes behind STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG OK go\r\n* OK injected\r\n"), right, false}, good, "connect greeting TLS total", "TLS failed: bytes came behind"},
 		{"BYE", "off", scripted{"* BYE full\r\n", nil, nil, false}, good, "connect greeting total", "greeting failed: * BYE full"},
 		{"no PLAIN", "off", scripted{greeting, with("AUTHENTICATE PLAIN", "TAG NO no\r\n"), nil, false}, good, "connect greeting login total", "login failed: p1 NO no"},
 		{"gone at NOOP", "off", scripted{greeting, with("NOOP", ""), nil, false}, good, "connect greeting login NOOP total", "NOOP failed: the proxy closed the connection"},
@@ -175,11 +173,13 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 	if r.failed() {
 		t.Fatal(r.findings)
 	}
-	d := newDaemon(g, nil, zerolog.Nop())
+	log, lines := newLogger(g.Config.Log, io.Discard)
+	defer func() { _ = lines.Close(logFlushLimit) }()
+	d := newDaemon(g, nil, log, lines)
 	if err := d.start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { d.server.Close(); d.serving.Wait(); g.close() }()
+	defer func() { d.server.Close(); d.serving.Wait(); d.admin.stop(); g.close() }()
 	mustWrite(t, filepath.Join(folder, "password"), "wonderland\n")
 	for _, listener := range []string{"imap", "imaps"} {
 		address := d.sockets[listener].Addr().String()

@@ -58,8 +58,11 @@ func (p *program) route(file, user, as, server string) int {
 // granted guesses what the authentication answers, without asking anybody.
 func (g *generation) granted(name, as, server string) (granted, answered, why string) {
 	why = "auth.type " + quote(g.Config.Auth.Type) + " keeps the name"
-	if g.Config.Auth.Type == "http" {
+	switch g.Config.Auth.Type {
+	case "http":
 		why = "auth.type \"http\" may answer another name and a backend: see --as and --server"
+	case "file":
+		why = "auth.type \"file\" keeps the name, unless the user's line has user= or backend=: see --as and --server"
 	}
 	if as != "" {
 		name, why = as, "given with --as"

@@ -45,12 +45,13 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *report), s
 			code = p.failure("%v", err)
 		}
 	}()
-	d := newDaemon(g, load, log)
+	d := newDaemon(g, load, log, w)
 	if err := d.start(); err != nil {
 		g.close()
 		return p.failure("%v", err)
 	}
 	defer func() { d.current.close() }()
+	defer d.admin.stop()
 	started(d)
 	return d.run(signals)
 }

@@ -26,11 +26,8 @@ func versionCommand() command {
 
 // versionText puts together what the linker and the build know; info may be nil.
 func versionText(linked string, info *debug.BuildInfo) string {
-	name, commit, changed := linked, "", ""
+	commit, changed := "", ""
 	if info != nil {
-		if name == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
-			name = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
@@ -40,11 +37,19 @@ func versionText(linked string, info *debug.BuildInfo) string {
 			}
 		}
 	}
-	if name == "" {
-		name = "development"
-	}
 	if commit != "" {
 		commit = " (commit " + commit[:min(12, len(commit))] + changed + ")"
 	}
-	return fmt.Sprintf("imapproxy %s%s, %s %s/%s", name, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("imapproxy %s%s, %s %s/%s", versionName(linked, info), commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// versionName is the version alone; info may be nil.
+func versionName(linked string, info *debug.BuildInfo) string {
+	switch {
+	case linked != "":
+		return linked
+	case info != nil && info.Main.Version != "" && info.Main.Version != "(devel)":
+		return info.Main.Version
+	}
+	return "development"
 }

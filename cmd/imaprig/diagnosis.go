@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"imapproxy/backend/socktab"
 )
 
 // side is the end of a connection: the server's sockets have the port locally, the client's remotely.
@@ -28,11 +30,11 @@ const (
 )
 
 // examine judges one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
-func examine(s socket) finding {
+func examine(s socktab.Entry) finding {
 	switch {
-	case s.State == stateFinWait2:
+	case s.State == socktab.FinWait2:
 		return peerKeepsOpen
-	case s.State != stateCloseWait:
+	case s.State != socktab.CloseWait:
 		return nothingFound
 	case s.Inode == 0:
 		return neverAccepted
@@ -50,7 +52,7 @@ func examine(s socket) finding {
 type socketGroup struct {
 	Port     uint16
 	Side     side
-	State    tcpState
+	State    socktab.State
 	Finding  finding
 	Count    int
 	MinRecvQ uint64
@@ -60,7 +62,7 @@ type socketGroup struct {
 
 // groupSockets counts the sockets of these ports; one between two of them counts for both. The groups come by port as
 // given, then server before client, then by state.
-func groupSockets(all []socket, ports []uint16) []socketGroup {
+func groupSockets(all []socktab.Entry, ports []uint16) []socketGroup {
 	var groups []socketGroup
 	for _, port := range ports {
 		for _, sd := range []side{serverSide, clientSide} {
@@ -71,8 +73,8 @@ func groupSockets(all []socket, ports []uint16) []socketGroup {
 }
 
 // socketsOn returns the sockets of one port and side.
-func socketsOn(all []socket, port uint16, sd side) []socket {
-	var socks []socket
+func socketsOn(all []socktab.Entry, port uint16, sd side) []socktab.Entry {
+	var socks []socktab.Entry
 	for _, s := range all {
 		isServer := s.Local.Port() == port
 		if isServer && sd == serverSide || !isServer && s.Remote.Port() == port && sd == clientSide {
@@ -82,9 +84,9 @@ func socketsOn(all []socket, port uint16, sd side) []socket {
 	return socks
 }
 
-func groupSide(socks []socket, port uint16, sd side) []socketGroup {
+func groupSide(socks []socktab.Entry, port uint16, sd side) []socketGroup {
 	type key struct {
-		state   tcpState
+		state   socktab.State
 		finding finding
 	}
 	byKey := map[key]*socketGroup{}
@@ -105,7 +107,7 @@ func groupSide(socks []socket, port uint16, sd side) []socketGroup {
 		groups = append(groups, *g)
 	}
 	slices.SortFunc(groups, func(a, b socketGroup) int {
-		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Finding, b.Finding))
+		return cmp.Or(cmp.Compare(a.State.Number(), b.State.Number()), cmp.Compare(a.Finding, b.Finding))
 	})
 	return groups
 }
@@ -129,7 +131,7 @@ func (g socketGroup) Diagnosis() string {
 	case peerKeepsOpen:
 		return "closed here; the peer has not closed"
 	}
-	if g.State == stateListen && g.MaxRecvQ > 0 {
+	if g.State == socktab.Listen && g.MaxRecvQ > 0 {
 		return fmt.Sprintf("%d connections wait to be accepted", g.MaxRecvQ)
 	}
 	return ""

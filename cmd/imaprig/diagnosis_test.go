@@ -3,32 +3,34 @@ package main
 import (
 	"slices"
 	"testing"
+
+	"imapproxy/backend/socktab"
 )
 
-func closeWait(recvQ, sendQ, inode uint64) socket {
-	return socket{addr("127.0.0.1:143"), addr("127.0.0.1:50000"), stateCloseWait, recvQ, sendQ, inode}
+func closeWait(recvQ, sendQ, inode uint64) socktab.Entry {
+	return socktab.Entry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: socktab.CloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
 }
 
 func TestDiagnosis(t *testing.T) {
-	listener := socket{addr("0.0.0.0:143"), addr("0.0.0.0:0"), stateListen, 7, 0, 1}
+	listener := socktab.Entry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: socktab.Listen, RecvQ: 7, Inode: 1}
 	quiet := listener
 	quiet.RecvQ = 0
-	finWait := socket{addr("127.0.0.1:143"), addr("127.0.0.1:50000"), stateFinWait2, 0, 0, 0}
+	finWait := socktab.Entry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: socktab.FinWait2}
 	tests := []struct {
 		name  string
-		socks []socket
+		socks []socktab.Entry
 		want  string
 	}{
-		{"EOF read", []socket{closeWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
-		{"EOF read, answer stuck", []socket{closeWait(0, 40, 9), closeWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
-		{"FIN unread", []socket{closeWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
-		{"never accepted", []socket{closeWait(1, 0, 0), closeWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
-		{"LOGOUT unread", []socket{closeWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
-		{"data unread", []socket{closeWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
-		{"much unread", []socket{closeWait(900, 0, 9), closeWait(2, 0, 9), closeWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
-		{"half closed by us", []socket{finWait}, "closed here; the peer has not closed"},
-		{"backlog", []socket{listener}, "7 connections wait to be accepted"},
-		{"listener", []socket{quiet}, ""},
+		{"EOF read", []socktab.Entry{closeWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
+		{"EOF read, answer stuck", []socktab.Entry{closeWait(0, 40, 9), closeWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
+		{"FIN unread", []socktab.Entry{closeWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
+		{"never accepted", []socktab.Entry{closeWait(1, 0, 0), closeWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
+		{"LOGOUT unread", []socktab.Entry{closeWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
+		{"data unread", []socktab.Entry{closeWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"much unread", []socktab.Entry{closeWait(900, 0, 9), closeWait(2, 0, 9), closeWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"half closed by us", []socktab.Entry{finWait}, "closed here; the peer has not closed"},
+		{"backlog", []socktab.Entry{listener}, "7 connections wait to be accepted"},
+		{"listener", []socktab.Entry{quiet}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,19 +46,20 @@ func TestDiagnosis(t *testing.T) {
 }
 
 func TestGroupSockets(t *testing.T) {
-	est := func(local, remote string) socket {
-		return socket{Local: addr(local), Remote: addr(remote), State: stateEstablished, Inode: 5}
+	est := func(local, remote string) socktab.Entry {
+		return socktab.Entry{Local: addr(local), Remote: addr(remote), State: socktab.Established, Inode: 5}
 	}
-	all := []socket{
+	all := []socktab.Entry{
 		est("127.0.0.1:50001", "127.0.0.1:143"), est("127.0.0.1:143", "127.0.0.1:50001"), est("127.0.0.1:143", "10.0.0.9:50002"),
 		est("127.0.0.1:993", "127.0.0.1:143"), // both ports watched
 		est("127.0.0.1:7000", "127.0.0.1:7001"),
+		est("127.0.0.1:143", "127.0.0.2:143"), // the server's, though both are the port
 		closeWait(1, 0, 3), closeWait(0, 0, 4), closeWait(1, 0, 0),
 	}
 	type row struct {
 		port    uint16
 		side    side
-		state   tcpState
+		state   socktab.State
 		finding finding
 		count   int
 	}
@@ -65,12 +68,12 @@ func TestGroupSockets(t *testing.T) {
 		got = append(got, row{g.Port, g.Side, g.State, g.Finding, g.Count})
 	}
 	want := []row{
-		{993, serverSide, stateEstablished, nothingFound, 1},
-		{143, serverSide, stateEstablished, nothingFound, 2},
-		{143, serverSide, stateCloseWait, closeForgotten, 1},
-		{143, serverSide, stateCloseWait, finUnread, 1},
-		{143, serverSide, stateCloseWait, neverAccepted, 1},
-		{143, clientSide, stateEstablished, nothingFound, 2},
+		{993, serverSide, socktab.Established, nothingFound, 1},
+		{143, serverSide, socktab.Established, nothingFound, 3},
+		{143, serverSide, socktab.CloseWait, closeForgotten, 1},
+		{143, serverSide, socktab.CloseWait, finUnread, 1},
+		{143, serverSide, socktab.CloseWait, neverAccepted, 1},
+		{143, clientSide, socktab.Established, nothingFound, 2},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

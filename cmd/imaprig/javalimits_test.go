@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"imapproxy/backend/socktab"
 )
 
-// TestJavaLimits fills the worker pool, then the descriptor limit, and shows that closing helps.
+// TestJavaLimits fills the worker pool, then the descriptor limit, shows that closing helps, and ends the backend by
+// its control port.
 func TestJavaLimits(t *testing.T) {
 	r := newRig(t, javaOptions{Mode: "stuck-worker", Workers: 2, FDLimit: 3, Password: "secret", JVM: []string{"-Xss512k"}})
 	for range 2 {
@@ -26,7 +29,7 @@ func TestJavaLimits(t *testing.T) {
 	refused := connect(t, r.Addr())
 	eventually(t, func() error {
 		s, found := r.socket(refused.local())
-		if !found || s.State != stateEstablished || s.Inode != 0 {
+		if !found || s.State != socktab.Established || s.Inode != 0 {
 			return fmt.Errorf("socket %+v (found %v), want it in the accept queue", s, found)
 		}
 		return nil
@@ -43,26 +46,22 @@ func TestJavaLimits(t *testing.T) {
 	if s := r.stats(); s.Accepted != 4 || s.Open != 1 || !s.Accepting {
 		t.Errorf("after close-all: %+v, want 4 accepted, 1 open", s)
 	}
+	refused.command("OK", "LOGIN user secret")
+	refused.command("OK", "SELECT INBOX")
+	r.wantExit()
 }
 
-// TestJavaEnds shows that a stuck worker keeps the JVM from ending neither by the control port nor by SIGTERM.
-func TestJavaEnds(t *testing.T) {
-	for _, how := range []string{"exit", "SIGTERM"} {
-		t.Run(how, func(t *testing.T) {
-			r := newRig(t, javaOptions{Mode: "stuck-worker"})
-			selected(t, r.Addr())
-			if how == "exit" {
-				if _, err := r.ask(t.Context(), http.MethodPost, "/exit"); err != nil {
-					t.Fatal(err)
-				}
-			} else if err := r.Stop(5 * time.Second); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-r.done:
-			case <-time.After(pollLimit):
-				t.Error("the JVM is still there")
-			}
-		})
+// wantExit asks the backend to end, while a worker is stuck.
+func (r rig) wantExit() {
+	r.t.Helper()
+	if _, err := r.ask(r.t.Context(), http.MethodPost, "/exit"); err != nil {
+		r.t.Fatal(err)
+	}
+	limit := time.NewTimer(pollLimit)
+	defer limit.Stop()
+	select {
+	case <-r.done:
+	case <-limit.C:
+		r.t.Errorf("the JVM is still there after %v", pollLimit)
 	}
 }

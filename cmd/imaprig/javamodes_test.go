@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/backend/socktab"
 )
 
 const (
@@ -30,6 +33,8 @@ func TestJavaModes(t *testing.T) {
 	t.Run("server-rst", r.testServerRST)
 	t.Run("login-delay", r.testLoginDelay)
 	t.Run("control", r.testControl)
+	t.Run("watch", r.testWatch)
+	t.Run("SIGTERM", r.testSIGTERM) // the last: it ends the backend
 }
 
 // ending is one way to end a session in one mode, and what the backend then holds.
@@ -188,7 +193,7 @@ func (r rig) testServerClosesFirst(t *testing.T) {
 		t.Errorf("behind BYE: %v, want EOF", err)
 	}
 	eventually(t, func() error {
-		if s, found := r.socket(c.local()); !found || s.State != stateFinWait2 {
+		if s, found := r.socket(c.local()); !found || s.State != socktab.FinWait2 {
 			return fmt.Errorf("socket %+v (found %v), want FIN_WAIT2", s, found)
 		}
 		return nil
@@ -244,5 +249,37 @@ func (r rig) testControl(t *testing.T) {
 	r.wantGone(client)
 	if s := r.stats(); s.Open != 0 || s.FDs != fds-1 {
 		t.Errorf("after close-all: open %d, %d sockets; want 0 and %d", s.Open, s.FDs, fds-1)
+	}
+}
+
+// testWatch holds imaprig watch against a real leak.
+func (r rig) testWatch(t *testing.T) {
+	r = r.begin(t, "no-close-on-eof")
+	c := selected(t, r.Addr())
+	client := c.local()
+	c.close()
+	r.wantCloseWait(client, 0, closeForgotten)
+	var stdout, stderr strings.Builder
+	args := []string{"watch", "--once", "--warn-count", "0", "--fd-limit", "100", "--pid", strconv.Itoa(r.PID()), strconv.Itoa(int(r.Port))}
+	if code := run(args, &stdout, &stderr); code != int(levelWarning) || stderr.String() != "" {
+		t.Errorf("code %d, stderr %q; want 1 and nothing", code, stderr.String())
+	}
+	want := fmt.Sprintf("port %d, server's side: 1 with Recv-Q 0: EOF has been read, and close() forgotten\n", r.Port)
+	if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 sockets on the server's side, above 0;") || !strings.HasSuffix(got, want) {
+		t.Errorf("output %q, want a warning and %q", got, want)
+	}
+}
+
+// testSIGTERM shows that a stuck worker does not keep the JVM from ending.
+func (r rig) testSIGTERM(t *testing.T) {
+	if err := r.SetMode(t.Context(), "stuck-worker"); err != nil {
+		t.Fatal(err)
+	}
+	selected(t, r.Addr())
+	if err := r.Stop(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(time.Second); err != nil {
+		t.Errorf("stopped again: %v", err)
 	}
 }

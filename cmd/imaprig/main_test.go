@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -42,5 +44,14 @@ func checkOutput(t *testing.T, name, text, want string) {
 	t.Helper()
 	if want == "" && text != "" || !strings.Contains(text, want) {
 		t.Errorf("%s %q, want %q", name, text, want)
+	}
+}
+
+func addr(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

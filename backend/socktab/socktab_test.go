@@ -1,4 +1,4 @@
-package main
+package socktab
 
 import (
 	"net"
@@ -11,28 +11,28 @@ import (
 
 const socketHead = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
-func TestParseSockets(t *testing.T) {
+func TestParse(t *testing.T) {
 	if !littleEndian(t) {
 		t.Skip("SKIPPED: these rows come from a little-endian machine, and this is none")
 	}
 	tests := []struct {
 		name, row string
-		want      socket
+		want      Entry
 	}{
 		{"listener", "   0: 0100007F:0477 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 7001 1 0000000000000000 100 0 0 10 0",
-			socket{addr("127.0.0.1:1143"), addr("0.0.0.0:0"), stateListen, 3, 0, 7001}},
+			Entry{addr("127.0.0.1:1143"), addr("0.0.0.0:0"), Listen, 3, 0, 7001}},
 		{"unread FIN", "   1: 0100007F:0477 0200007F:D431 08 00000000:00000001 00:00000000 00000000     0        0 7002 1 0000000000000000 20 4 30 10 -1",
-			socket{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), stateCloseWait, 1, 0, 7002}},
+			Entry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), CloseWait, 1, 0, 7002}},
 		{"queues", "10000: 0100007F:0477 0200007F:D431 01 000000FF:00000100 01:00000000 00000000     0        0 7003 1 0000000000000000 20 4 30 10 -1",
-			socket{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), stateEstablished, 256, 255, 7003}},
+			Entry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), Established, 256, 255, 7003}},
 		{"IPv4 as the JVM has it", "   2: 0000000000000000FFFF00000100007F:0477 0000000000000000FFFF00000100007F:D431 06 00000000:00000000 03:00000F00 00000000     0        0 0 3 0000000000000000",
-			socket{addr("127.0.0.1:1143"), addr("127.0.0.1:54321"), stateTimeWait, 0, 0, 0}},
+			Entry{addr("127.0.0.1:1143"), addr("127.0.0.1:54321"), TimeWait, 0, 0, 0}},
 		{"IPv6", "   3: B80D01200000000000000000010000FF:03E1 00000000000000000000000001000000:D431 05 00000000:00000000 00:00000000 00000000     0        0 7004 1 0000000000000000",
-			socket{addr("[2001:db8::ff00:1]:993"), addr("[::1]:54321"), stateFinWait2, 0, 0, 7004}},
+			Entry{addr("[2001:db8::ff00:1]:993"), addr("[::1]:54321"), FinWait2, 0, 0, 7004}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseSockets(strings.NewReader(socketHead + tt.row + "\n"))
+			got, err := Parse(strings.NewReader(socketHead + tt.row + "\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestParseSockets(t *testing.T) {
 	}
 }
 
-func TestParseSocketsRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	const row = "   0: 0100007F:0477 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7001 1"
 	tests := []struct{ name, old, new, want string }{
 		{"short", "00:00000000 00000000     0        0 7001 1", "", "line 2: 5 fields"},
@@ -57,7 +57,7 @@ func TestParseSocketsRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := strings.Replace(row, tt.old, tt.new, 1)
-			_, err := parseSockets(strings.NewReader(socketHead + bad + "\n"))
+			_, err := Parse(strings.NewReader(socketHead + bad + "\n"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -65,17 +65,21 @@ func TestParseSocketsRefuses(t *testing.T) {
 	}
 }
 
-func TestStateNames(t *testing.T) {
-	for state, want := range map[tcpState]string{0: "state 0", 1: "ESTABLISHED", 5: "FIN_WAIT2", 6: "TIME_WAIT",
+func TestStates(t *testing.T) {
+	for number, want := range map[uint8]State{0: "state 0", 1: "ESTABLISHED", 5: "FIN_WAIT2", 6: "TIME_WAIT",
 		8: "CLOSE_WAIT", 10: "LISTEN", 12: "NEW_SYN_RECV", 13: "state 13"} {
-		if got := state.String(); got != want {
-			t.Errorf("%d: %q, want %q", uint8(state), got, want)
+		got := stateOf(number)
+		if got != want {
+			t.Errorf("%d: %q, want %q", number, got, want)
+		}
+		if back := got.Number(); back != int(number)%13 {
+			t.Errorf("%q has the number %d, want %d", got, back, int(number)%13)
 		}
 	}
 }
 
-// TestReadSockets finds the two ends of a connection of its own.
-func TestReadSockets(t *testing.T) {
+// TestRead finds the two ends of a connection of its own.
+func TestRead(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -86,33 +90,43 @@ func TestReadSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	all, err := readSockets("/proc/self/net")
+	all, err := Read("/proc/self/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
-	states := map[side]map[tcpState]int{serverSide: {}, clientSide: {}}
-	for sd := range states {
-		for _, s := range socketsOn(all, port, sd) {
-			states[sd][s.State]++
+	local, remote := map[State]int{}, map[State]int{}
+	held, err := Held("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.Local.Port() == port {
+			local[e.State]++
+		}
+		if e.Remote.Port() == port {
+			remote[e.State]++
+			if _, ok := held[e.Inode]; !ok {
+				t.Errorf("nobody holds the inode of %+v; this process does", e)
+			}
 		}
 	}
-	if states[serverSide][stateListen] != 1 || states[serverSide][stateEstablished] != 1 || states[clientSide][stateEstablished] != 1 {
-		t.Errorf("states %v, want a listener and both ends established", states)
+	if local[Listen] != 1 || local[Established] != 1 || remote[Established] != 1 {
+		t.Errorf("states %v and %v, want a listener and both ends established", local, remote)
 	}
 }
 
-func TestReadSocketsFiles(t *testing.T) {
+func TestReadFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := readSockets(dir); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("no file: error %v, want one that names it", err)
 	}
 	writeFile(t, filepath.Join(dir, "tcp"), socketHead)
-	if socks, err := readSockets(dir); err != nil || len(socks) != 0 {
+	if socks, err := Read(dir); err != nil || len(socks) != 0 {
 		t.Errorf("no tcp6: %v, %v, want none and no error", socks, err)
 	}
 	writeFile(t, filepath.Join(dir, "tcp6"), socketHead+"junk\n")
-	if _, err := readSockets(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "tcp6")+": line 2") {
+	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "tcp6")+": line 2") {
 		t.Errorf("bad tcp6: error %v, want its name and line", err)
 	}
 }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// listenAdmin opens the admin listener's socket. free removes what is left when
+// the listener has been closed.
+func listenAdmin(to adminAccess) (ln net.Listener, free func(), err error) {
+	if to.Network == "unix" {
+		return listenUnix(to.Address)
+	}
+	ln, err = net.Listen("tcp", to.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at := ln.Addr().String(); !isLoopback(at) { // a name may mean anything
+		_ = ln.Close()
+		return nil, nil, fmt.Errorf("it means %s, which is not on this machine alone", at)
+	}
+	return ln, func() {}, nil
+}
+
+// socketMode lets the socket's owner use it, and root.
+const socketMode = 0o600
+
+// listenUnix listens on a socket that has its mode from the first moment: on
+// Linux the file takes that of the descriptor it is bound to. Elsewhere it is
+// changed afterwards.
+func listenUnix(path string) (net.Listener, func(), error) {
+	if err := removeStale(path); err != nil {
+		return nil, nil, err
+	}
+	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), socketMode) })
+	}}
+	ln, err := early.Listen(context.Background(), "unix", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no folder %s: make it, for the proxy's user alone", filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false) // see free: the file may be another's by then
+	if err := os.Chmod(path, socketMode); err != nil {
+		_ = ln.Close()
+		return nil, nil, err
+	}
+	made, err := os.Lstat(path)
+	if err != nil {
+		_ = ln.Close()
+		return nil, nil, err
+	}
+	free := func() {
+		if now, err := os.Lstat(path); err == nil && os.SameFile(made, now) {
+			_ = os.Remove(path)
+		}
+	}
+	return ln, free, nil
+}
+
+// staleLimit bounds the question whether somebody listens on a socket.
+const staleLimit = time.Second
+
+// removeStale removes a socket's file that nobody listens on: a crash leaves it
+// behind. Any other file is kept, and is an error.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSocket == 0:
+		return errors.New("there is a file that is no socket: remove it, or choose another path")
+	}
+	conn, err := net.DialTimeout("unix", path, staleLimit)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return errors.New("another process listens on it: end that, or choose another path")
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("there is a socket, and whether somebody listens on it is not known: %w", err)
+	}
+	return os.Remove(path)
+}
