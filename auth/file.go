@@ -67,6 +67,16 @@ func (f *File) Reload() error {
 	return nil
 }
 
+// Lookup tells what the file says of a user without asking for a password: the
+// name and the backend (target's name, host[:port] or "") of a grant for it.
+func (f *File) Lookup(user string) (login, server string, known bool) {
+	u := f.users.Load().byName[user]
+	if u == nil {
+		return "", "", false
+	}
+	return u.login, u.backend, true
+}
+
 // Warnings names what in the file weakens it, one sentence each.
 func (f *File) Warnings() []string { return f.users.Load().warnings }
 

@@ -240,3 +240,17 @@ func writeUsers(t *testing.T, path string, lines ...string) {
 		t.Fatal(err)
 	}
 }
+
+func TestFileLookup(t *testing.T) {
+	f := openUsers(t, "alice:!:user=al backend=two", "bob:!")
+	tests := []struct {
+		user, login, server string
+		known               bool
+	}{{"alice", "al", "two", true}, {"bob", "bob", "", true}, {"carol", "", "", false}}
+	for _, tt := range tests {
+		login, server, known := f.Lookup(tt.user)
+		if login != tt.login || server != tt.server || known != tt.known {
+			t.Errorf("%s: %q, %q, %v", tt.user, login, server, known)
+		}
+	}
+}

@@ -54,13 +54,23 @@ func (r *rig) dial(listener string) *testClient {
 	return c
 }
 
-// login dials and logs user in, up to the relay.
+// login dials and logs user in, and waits for the relay.
 func (r *rig) login(listener, user string) *testClient {
 	r.t.Helper()
 	c := r.dial(listener)
 	c.send("in LOGIN %s %s", user, canary)
 	c.expect(`in OK .*`)
+	r.await("the relay", func() bool { return r.relaying(c) })
 	return c
+}
+
+// relaying tells whether a client's session is in its second act.
+func (r *rig) relaying(c *testClient) bool {
+	found := false
+	r.server.sessions.each(func(s *session) {
+		found = found || s.client.addr.Port() == c.port && s.relaying.Load()
+	})
+	return found
 }
 
 func (c *testClient) handshake(cfg *tls.Config) {

@@ -2,6 +2,8 @@ package imapproxy
 
 import (
 	"crypto/tls"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -47,7 +49,10 @@ func TestCommandInsteadOfHandshake(t *testing.T) {
 // looks at all that was said.
 func neverAnswered(t *testing.T, r *rig, c *testClient) {
 	t.Helper()
-	got, _ := c.rest() // the close; an OK before it when STARTTLS alone had arrived
+	got, err := c.rest() // the close; an OK before it when STARTTLS alone had arrived
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the connection stays open behind %q", got)
+	}
 	if strings.HasPrefix(got, "A OK") {
 		err := tls.Client(c.raw, clientTLS("imap")).Handshake()
 		if err == nil {

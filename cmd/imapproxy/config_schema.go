@@ -34,7 +34,7 @@ type config struct {
 type logConfig struct {
 	Place  place
 	Level  string `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
-	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere." default:"auto" enum:"auto|json|console"`
+	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
 }
 
 // listenerConfig is a section [[listener]].

@@ -27,6 +27,7 @@ type daemon struct {
 	serving sync.WaitGroup
 	failed  chan error // a listener that ended by itself
 	admin   *admin
+	lines   *logWriter
 }
 
 func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
@@ -34,7 +35,7 @@ func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Lo
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
 		log: log, load: load, current: g, server: server,
-		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines),
+		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines), lines: lines,
 	}
 }
 
@@ -182,6 +183,7 @@ func (d *daemon) reload() {
 	}
 	d.current.close()
 	d.current = g
+	d.lines.setLevel(g.Config.Log.Level)
 	d.log.Info().Msg("reloaded; running sessions keep the settings they began with")
 }
 

@@ -18,12 +18,27 @@ const logQueue = 4096
 // newLogger makes the log that the configuration asks for. The writer must be
 // closed at the end, so that the last lines get out.
 func newLogger(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
-	level, err := zerolog.ParseLevel(c.Level)
+	w := newLogWriter(logFormat(c.Format, out), logQueue)
+	w.setLevel(c.Level)
+	return zerolog.New(w).Hook(logTime{}), w
+}
+
+// setLevel puts the least level that is written in force; a reload may change
+// it.
+func (w *logWriter) setLevel(name string) {
+	level, err := zerolog.ParseLevel(name)
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	w := newLogWriter(logFormat(c.Format, out), logQueue)
-	return zerolog.New(w).Level(level).Hook(logTime{}), w
+	w.level.Store(int32(level))
+}
+
+// WriteLevel implements zerolog.LevelWriter.
+func (w *logWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	if level != zerolog.NoLevel && int32(level) < w.level.Load() {
+		return len(line), nil
+	}
+	return w.Write(line)
 }
 
 // logFormat puts the format for people in front of a terminal. It stands behind
@@ -59,6 +74,7 @@ type logWriter struct {
 	lines   chan []byte
 	stop    chan struct{}
 	stopped chan struct{}
+	level   atomic.Int32 // the least zerolog.Level that is written
 	dropped atomic.Int64 // not yet reported
 	lost    atomic.Int64 // ever dropped
 	closed  atomic.Bool

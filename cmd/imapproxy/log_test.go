@@ -128,3 +128,19 @@ func TestLogFormat(t *testing.T) {
 		}
 	}
 }
+
+func TestLogLevelChanges(t *testing.T) {
+	var out bytes.Buffer
+	log, w := newLogger(logConfig{Level: "warn", Format: "json"}, &out)
+	log.Info().Msg("one")
+	w.setLevel("debug")
+	log.Debug().Msg("two")
+	w.setLevel("error")
+	log.Warn().Msg("three")
+	if err := w.Close(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") || strings.Contains(text, "three") {
+		t.Errorf("%q", text)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"imapproxy/auth"
+	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
 )
 
@@ -55,19 +56,35 @@ func (p *program) route(file, user, as, server string) int {
 	return p.routed(g, granted, server, row)
 }
 
-// granted guesses what the authentication answers, without asking anybody.
+// granted tells what the authentication will answer, as far as that can be
+// known without a password. What --as and --server say goes before.
 func (g *generation) granted(name, as, server string) (granted, answered, why string) {
-	why = "auth.type " + quote(g.Config.Auth.Type) + " keeps the name"
-	switch g.Config.Auth.Type {
-	case "http":
+	granted, why = name, "auth.type "+quote(g.Config.Auth.Type)+" keeps the name"
+	switch a := g.Settings.Auth.(type) {
+	case *httpauth.Client:
 		why = "auth.type \"http\" may answer another name and a backend: see --as and --server"
-	case "file":
-		why = "auth.type \"file\" keeps the name, unless the user's line has user= or backend=: see --as and --server"
+	case *auth.File:
+		granted, answered, why = fromFile(a, name)
 	}
 	if as != "" {
-		name, why = as, "given with --as"
+		granted, why = as, "given with --as"
 	}
-	return name, server, why
+	if server != "" {
+		answered = server
+	}
+	return granted, answered, why
+}
+
+// fromFile is the grant of a user file.
+func fromFile(f *auth.File, name string) (granted, server, why string) {
+	login, server, known := f.Lookup(name)
+	switch {
+	case !known:
+		return name, "", "the user file does not have this user: the login will be refused"
+	case login != name:
+		return login, server, "user= in the user file"
+	}
+	return login, server, "in the user file"
 }
 
 // routed prints what the router says.

@@ -31,6 +31,8 @@ func TestRoute(t *testing.T) {
 	const byMap = `auth.type = "passthrough"` + "\n" + `route = { type = "map", file = "map" }` + "\n"
 	const byAuth = `auth = { type = "http", http = { url = "http://127.0.0.1:9/" } }` + "\n" +
 		`route = { type = "auth", target = "one", allow = ["10.0.0.0/24:993"], template = "one" }` + "\n"
+	const byFile = `auth = { type = "file", file = "users" }` + "\n" +
+		`route = { type = "auth", target = "one" }` + "\n"
 	tests := []struct {
 		name, config, args string
 		code               int
@@ -44,11 +46,15 @@ func TestRoute(t *testing.T) {
 		{"allowed address", byAuth, "alice --server 10.0.0.7", exitOK, []string{"auth answer 10.0.0.7", "10.0.0.7:993"}},
 		{"address that is not", byAuth, "alice --server 10.1.0.7", exitFailed, []string{"none", "neither a target's name nor in the allow-list"}},
 		{"other name", byAuth, "alice --as dave@x", exitOK, []string{"dave@x", "given with --as", "dave"}},
+		{"user file", byFile, "alice", exitOK, []string{"al", "user= in the user file", "server", "two", "auth answer two", "al"}},
+		{"plain user of the file", byFile, "bob", exitOK, []string{"bob", "in the user file", "fixed target one"}},
+		{"not in the file", byFile, "carol", exitOK, []string{"the login will be refused"}},
 		{"control byte", byAuth, "a\x01", exitFailed, []string{"no login can carry"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			folder := siteFolder(t)
+			mustWrite(t, filepath.Join(folder, "users"), "alice:!:user=al backend=two\nbob:!\n")
 			mustWrite(t, filepath.Join(folder, "map"), "alice one\n@example.net two\n")
 			mustWrite(t, filepath.Join(folder, "x.toml"), tt.config+routeStart)
 			args := append([]string{"route", "--config", "x.toml"}, strings.Fields(tt.args)...)

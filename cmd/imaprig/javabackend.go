@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"sync"
-	"syscall"
 	"time"
 )
 
@@ -25,12 +21,12 @@ const (
 	javaStartLimit  = time.Minute // the JVM compiles the source first
 	javaAnswerLimit = 10 * time.Second
 	javaAnswerBytes = 1 << 20
-	javaStderrBytes = 4096
 )
 
 // javaOptions say how to start a Java backend. A zero value leaves the backend's own default.
 type javaOptions struct {
 	Source        string   // JavaBackend.java, see findJavaSource
+	Port          uint16   // IMAP
 	JVM           []string // flags for the JVM, such as -Xss256k
 	Mode          string
 	Workers       int
@@ -44,6 +40,7 @@ func (o javaOptions) args() []string {
 	args := append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, o.JVM...) // a JVM that starts fast
 	args = append(args, o.Source)
 	for _, opt := range []struct{ name, value string }{
+		{"--port", decimal(int(o.Port))},
 		{"--mode", o.Mode}, {"--workers", decimal(o.Workers)}, {"--fd-limit", decimal(o.FDLimit)},
 		{"--message-size", decimal(o.MessageSize)}, {"--greeting-delay", decimal(int(o.GreetingDelay.Milliseconds()))},
 		{"--password", o.Password},
@@ -64,12 +61,10 @@ func decimal(n int) string {
 
 // javaBackend is a running testdata/javabackend. Stop must be called.
 type javaBackend struct {
+	*child
 	Port    uint16
 	control uint16
 	client  http.Client
-	process *os.Process
-	stderr  tailBuffer
-	done    chan struct{} // closed when the process is gone
 }
 
 // findJavaSource returns path if it is given, else looks for testdata/javabackend/JavaBackend.java from the working
@@ -98,37 +93,20 @@ func startJava(ctx context.Context, opts javaOptions) (*javaBackend, error) {
 		return nil, fmt.Errorf("start the Java backend: %w", err)
 	}
 	defer stdout.Close()
-	j := &javaBackend{done: make(chan struct{}), stderr: tailBuffer{limit: javaStderrBytes}}
-	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	cmd := exec.Command("java", opts.args()...)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = childStdout, &j.stderr, time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error, 1)
-	go j.own(cmd, started)
-	err = <-started
+	cmd.Stdout = childStdout
+	c, err := startChild("the Java backend", cmd)
 	childStdout.Close()
 	if err != nil {
-		return nil, fmt.Errorf("start the Java backend (a JDK of 17 or later is needed): %w", err)
+		return nil, fmt.Errorf("%w: a JDK of 17 or later is needed", err)
 	}
+	j := &javaBackend{child: c}
+	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	if err := j.readPorts(ctx, stdout); err != nil {
 		stopErr := j.Stop(time.Second)
 		return nil, errors.Join(fmt.Errorf("start the Java backend: %w: %s", err, j.stderr.String()), stopErr)
 	}
 	return j, nil
-}
-
-// own starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is kept.
-func (j *javaBackend) own(cmd *exec.Cmd, started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(j.done)
-	if err := cmd.Start(); err != nil {
-		started <- err
-		return
-	}
-	j.process = cmd.Process
-	started <- nil
-	_ = cmd.Wait() // how it ended is of no interest: Stop ends it with a signal
 }
 
 func (j *javaBackend) readPorts(ctx context.Context, stdout *os.File) error {
@@ -148,51 +126,9 @@ func (j *javaBackend) readPorts(ctx context.Context, stdout *os.File) error {
 	return nil
 }
 
-// PID returns its process id, for /proc/PID/net and /proc/PID/fd.
-func (j *javaBackend) PID() int { return j.process.Pid }
-
 // Addr returns host:port of the IMAP listener.
 func (j *javaBackend) Addr() string { return loopbackAddr(j.Port) }
 
 func loopbackAddr(port uint16) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))
-}
-
-// Stop ends the process with SIGTERM, and with SIGKILL and an error when that took longer than limit. It may be called
-// again.
-func (j *javaBackend) Stop(limit time.Duration) error {
-	if err := j.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop the Java backend: %w", err)
-	}
-	patience := time.NewTimer(limit)
-	defer patience.Stop()
-	select {
-	case <-j.done:
-		return nil
-	case <-patience.C:
-	}
-	_ = j.process.Kill()
-	<-j.done
-	return fmt.Errorf("the Java backend, pid %d, did not end within %v of SIGTERM and was killed", j.process.Pid, limit)
-}
-
-// tailBuffer keeps the last limit bytes written to it.
-type tailBuffer struct {
-	limit int
-	mu    sync.Mutex // protects kept
-	kept  []byte
-}
-
-func (b *tailBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.kept = append(b.kept, p[max(0, len(p)-b.limit):]...)
-	b.kept = b.kept[max(0, len(b.kept)-b.limit):]
-	return len(p), nil
-}
-
-func (b *tailBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(bytes.TrimSpace(b.kept))
 }
