@@ -298,7 +298,7 @@ func (c *Conn) greeting() error {
 	case "PREAUTH":
 		err = errPreauth
 	case "BYE":
-		c.bye, err = true, &refusing{r}
+		err = &refusing{r}
 	default:
 		return errJunk
 	}

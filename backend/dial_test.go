@@ -169,7 +169,7 @@ func TestDialSaysWhatFailedEverywhere(t *testing.T) {
 func TestDialResolves(t *testing.T) {
 	loopback, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.3")
 	mapped := netip.MustParseAddr("::ffff:127.0.0.1")
-	silent := silentPort(t)
+	s, port := besideSilence(t)
 	for _, c := range []struct {
 		name  string
 		found []netip.Addr
@@ -185,8 +185,6 @@ func TestDialResolves(t *testing.T) {
 		{name: "an error of the system's kind", err: &net.DNSError{Err: "no such host"}, kind: KindDNS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, port, _ := net.SplitHostPort(silent)
-			s := startScriptedAt(t, "127.0.0.1:"+port, greets(), nil)
 			d, _ := testDialer()
 			d.Resolve = func(_ context.Context, network, host string) ([]netip.Addr, error) {
 				if network != "ip" || host != "imap.example.org" {
@@ -205,9 +203,25 @@ func TestDialResolves(t *testing.T) {
 				t.Fatal(err)
 			}
 			conn.End()
-			s.only()
+			if v := s.visits(); conn.Addr != target.Addresses[0] || v[len(v)-1].raw.RemoteAddr().String() != conn.raw.LocalAddr().String() {
+				t.Errorf("connected to %s by %s", conn.raw.RemoteAddr(), conn.Addr)
+			}
 		})
 	}
+}
+
+// besideSilence starts a backend on 127.0.0.1, on the port on which 127.0.0.2
+// is silent.
+func besideSilence(tb testing.TB) (*scripted, string) {
+	tb.Helper()
+	for range 50 {
+		_, port, _ := net.SplitHostPort(silentPort(tb))
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			return startScriptedOn(tb, ln, greets(), nil), port
+		}
+	}
+	tb.Fatal("no port is free on both addresses")
+	return nil, ""
 }
 
 func TestDialResolvesBySystem(t *testing.T) {

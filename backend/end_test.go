@@ -44,11 +44,11 @@ func relayed(tb testing.TB, c *Conn, text string) {
 // the backend's window is shut, and our own buffer is full.
 func stuff(tb testing.TB, c *Conn) {
 	tb.Helper()
-	junk := make([]byte, 64<<10)
-	for {
-		_ = c.raw.SetWriteDeadline(time.Now().Add(150 * time.Millisecond))
-		if _, err := c.raw.Write(junk); err != nil {
-			break
+	for _, size := range []int{64 << 10, 512, 1} {
+		junk := make([]byte, size)
+		for n := 1; n > 0; {
+			_ = c.raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			n, _ = c.raw.Write(junk)
 		}
 	}
 	_ = c.raw.SetWriteDeadline(time.Time{})
@@ -219,7 +219,7 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 			wantEnd(t, conn, s, EndEOF, time.Second)
 		})
 		t.Run("said BYE, in a literal", func(t *testing.T) {
-			conn, s := leased(t, words, "C: A1 *", "S: * BYE", "! close")
+			conn, s := leased(t, words, "C: A1 *", "S: * BYE", "! think", "! close")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
 			conn.Ledger.Backend([]byte("* BYE\r\n"))
 			wantEnd(t, conn, s, EndEOF, time.Second)
@@ -243,6 +243,9 @@ func TestEndIsBounded(t *testing.T) {
 			conn, s := leased(t, words, "! deaf")
 			stuff(t, conn)
 			wantEnd(t, conn, s, EndReset, short+time.Second)
+			if !conn.broken.Load() {
+				t.Error("LOGOUT went in")
+			}
 		})
 		t.Run("never reads, a write fell short", func(t *testing.T) {
 			conn, s := leased(t, words, "! deaf")

@@ -82,7 +82,7 @@ func (t *Target) mayTell(remote string) error {
 }
 
 func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
-	c.hidden = []string{cred.Secret, cred.plain()}
+	c.hidden = append(pieces(cred.plain()), cred.Secret[:min(len(cred.Secret), 64)])
 	FaultPoint("login.begin")
 	offered := c.caps
 	c.caps.forget() // what holds before the login is void behind it
@@ -254,17 +254,31 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 // that they don't understand, and their words go to the log. A code is judged,
 // so a short password that a usual code happens to hold must not change it.
 func (c *Conn) withhold(r *answer) {
-	if r.word == "OK" {
+	if r.word == "OK" || !isStatus(r.word) {
 		return
 	}
+	r.code, r.text = r.code[:min(len(r.code), 1024)], r.text[:min(len(r.text), 1024)] // more is never shown
 	for _, s := range c.hidden {
 		if strings.Contains(r.text, s) {
 			r.text = "(withheld: it repeats the password)"
 		}
-		if len(s) >= 8 && strings.Contains(r.code, s) {
+		if len(s) >= minRepeat && strings.Contains(r.code, s) {
 			r.code = ""
 		}
 	}
+}
+
+// minRepeat is how many bytes of the password count as repeated: some backends
+// cut the line that they repeat.
+const minRepeat = 8
+
+// pieces cuts a base64 word so that each run of 11 of its bytes holds a piece.
+func pieces(word string) []string {
+	var p []string
+	for i := 0; i+minRepeat <= len(word); i += 4 {
+		p = append(p, word[i:i+minRepeat])
+	}
+	return p
 }
 
 // askCapability asks what the backend offers.

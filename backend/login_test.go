@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,6 +132,23 @@ func TestMayTell(t *testing.T) {
 	}
 }
 
+// Also of a password that is longer than what is shown, nothing is shown.
+func TestLongPasswordsAreWithheld(t *testing.T) {
+	s := startScripted(t, play{lines: []string{
+		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello", "C: *",
+		"S: X2 NO wrong: " + strings.Repeat(canary, 100),
+	}}, nil)
+	d, _ := testDialer()
+	c := mustDial(t, d, testTarget(s.addr))
+	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: strings.Repeat(canary, 100)}, testOrigin())
+	var refused *Refused
+	if !errors.As(err, &refused) {
+		t.Errorf("%v", err)
+	}
+	checkText(t, err)
+	c.End()
+}
+
 // A password that a usual code happens to hold does not change the verdict.
 func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
 	s := startScripted(t, play{lines: []string{
@@ -150,7 +168,7 @@ func TestCapabilities(t *testing.T) {
 		{"COMPRESS=DEFLATE compress=x COMPRESSX", "COMPRESSX"},
 		{"LOGIN-REFERRALS MAILBOX-REFERRALS UNAUTHENTICATE Unauthenticate LITERAL+", "LITERAL+"},
 		{"  A \t B  ", "A B"},
-		{"A\rB\x00C\x7fD[E\u00e9F", "A B C D E F"},
+		{"A\rB\x00C\x7fD[E\u00e9F]G", "A B C D E F G"},
 		{"", ""},
 	} {
 		var caps capabilities

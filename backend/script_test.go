@@ -29,6 +29,7 @@ const scriptLimit = 20 * time.Second
 //	! reset          reset, and be done
 //	! half-close     say that nothing more comes, and go on
 //	! deaf           read nothing more, and hold on to the socket
+//	! think          do nothing for a moment
 //	! drip           send a byte now and then until that fails
 //	! mute           read on to the end, answer nothing, not even LOGOUT
 //	! tls NAME       shake hands with that certificate
@@ -73,15 +74,15 @@ type visit struct {
 // startScripted listens on loopback; the test's end ends it.
 func startScripted(tb testing.TB, p play, certs map[string]*tls.Config) *scripted {
 	tb.Helper()
-	return startScriptedAt(tb, "127.0.0.1:0", p, certs)
-}
-
-func startScriptedAt(tb testing.TB, addr string, p play, certs map[string]*tls.Config) *scripted {
-	tb.Helper()
-	ln, err := net.Listen("tcp", addr)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return startScriptedOn(tb, ln, p, certs)
+}
+
+func startScriptedOn(tb testing.TB, ln net.Listener, p play, certs map[string]*tls.Config) *scripted {
+	tb.Helper()
 	s := &scripted{tb: tb, addr: ln.Addr().String(), play: p, certs: certs, ln: ln, quit: make(chan struct{})}
 	s.wg.Add(1)
 	go s.accept()
@@ -298,6 +299,9 @@ func (s *scripted) act(v *visit, action string) (goOn bool, err error) {
 	case "deaf":
 		<-s.quit
 		return false, nil
+	case "think":
+		time.Sleep(50 * time.Millisecond)
+		return true, nil
 	case "drip":
 		for err == nil {
 			time.Sleep(5 * time.Millisecond)

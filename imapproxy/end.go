@@ -105,6 +105,7 @@ func callers() string {
 func (s *session) end() {
 	reason, detail := s.door.close()
 	s.door.cancel()
+	s.endedIn = s.view.get().Phase
 	s.enter(phaseEnding)
 	if s.backend != nil {
 		s.endAside(s.backend)

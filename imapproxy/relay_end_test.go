@@ -112,6 +112,21 @@ func TestClientLeavesAfterLogout(t *testing.T) {
 	}
 }
 
+// TestBackendClosesOnLogout closes without an answer to LOGOUT, as some do:
+// that is what the client has asked for.
+func TestBackendClosesOnLogout(t *testing.T) {
+	r := newRig(t, withScript(func(c *backendConn) {
+		if c.greet("IMAP4rev1 AUTH=PLAIN SASL-IR") {
+			_, _ = c.line()
+			c.close()
+		}
+	}))
+	c := r.login("plain", "joe")
+	c.send("a LOGOUT")
+	c.expectEOF()
+	r.endsWith(c, endLogout)
+}
+
 // TestIdleLimit is silent for the limit: the session ends, but not in IDLE,
 // and not before.
 func TestIdleLimit(t *testing.T) {

@@ -35,6 +35,7 @@ func (s *session) report(reason endReason, detail error) {
 	e.Int64("bytes_in", s.relay.up.bytes.Load()).
 		Int64("bytes_out", s.relay.down.bytes.Load()).
 		Int64("duration_ms", s.server.clock.Now().Sub(s.started).Milliseconds()).
+		Str("phase", s.endedIn).
 		Str("reason", string(reason))
 	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
 		detail = s.failure

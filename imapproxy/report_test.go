@@ -30,7 +30,7 @@ func TestEndLine(t *testing.T) {
 	maps.Copy(got, l)
 	delete(got, "session")
 	want := map[string]any{
-		"level": "info", "message": "session ended", "reason": "logout",
+		"level": "info", "message": "session ended", "reason": "logout", "phase": "relay",
 		"client": c.raw.LocalAddr().String(), "listener": "starttls", "tls": "TLS 1.3",
 		"user": "joe", "mechanism": "PLAIN", "backend": r.backend.address(), "backend_end": "logout",
 		"last_command": "LOGOUT", "duration_ms": 90000.0,

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // backendScript is what a backend does with one connection. When it returns,
@@ -91,7 +92,13 @@ func (b *scriptedBackend) stop() {
 		_ = c.raw.Close()
 	}
 	b.mu.Unlock()
-	b.running.Wait()
+	over := make(chan struct{})
+	go func() { defer close(over); b.running.Wait() }()
+	select {
+	case <-over:
+	case <-time.After(patience):
+		b.t.Errorf("a backend's script has not ended\n%s", stacks())
+	}
 }
 
 func (b *scriptedBackend) all() []*backendConn {

@@ -10,12 +10,14 @@ import (
 )
 
 // fakeClock stands still until it is advanced. With a panic to throw it throws
-// it once, at the next Now.
+// it once, at the next Now. It can hold up whoever starts a certain timer.
 type fakeClock struct {
 	mu     sync.Mutex // protects all
 	now    time.Time
 	timers []*fakeTimer
 	bomb   any
+	held   time.Duration // who starts a timer of it waits for free
+	free   chan struct{}
 }
 
 // fakeTimer implements backend.Timer.
@@ -47,7 +49,29 @@ func (c *fakeClock) AfterFunc(d time.Duration, f func()) backend.Timer {
 	defer c.mu.Unlock()
 	t := &fakeTimer{c, c.now.Add(d), d, f}
 	c.timers = append(c.timers, t)
+	if free := c.free; free != nil && d == c.held {
+		c.mu.Unlock()
+		<-free
+		c.mu.Lock()
+	}
 	return t
+}
+
+// holdAt holds up whoever starts a timer of d, until release.
+func (c *fakeClock) holdAt(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held, c.free = d, make(chan struct{})
+}
+
+// release lets them go on.
+func (c *fakeClock) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.free != nil {
+		close(c.free)
+		c.free = nil
+	}
 }
 
 // Stop implements backend.Timer.

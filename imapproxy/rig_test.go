@@ -191,9 +191,13 @@ func (r *rig) restful() {
 	})
 }
 
+// listen listens without MPTCP, which Go has by default: its sockets know no
+// socket filter.
 func listen(t testing.TB) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

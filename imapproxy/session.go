@@ -44,7 +44,8 @@ type session struct {
 	relaying    atomic.Bool
 	relay       relay
 
-	view viewBox // what others may see of it
+	view    viewBox // what others may see of it
+	endedIn string  // the phase in which the end came, for the log
 
 	failure   error  // why the last login failed
 	lastWords string // a tagged answer that is still owed when the session ends

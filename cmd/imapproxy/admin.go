@@ -48,11 +48,11 @@ func (a *admin) open(to adminAccess) (*adminListener, error) {
 	if c := a.current; c != nil && c.network == to.Network && c.address == to.Address {
 		return c, nil
 	}
-	ln, free, err := listenAdmin(to)
+	ln, err := listenAdmin(to)
 	if err != nil {
 		return nil, fmt.Errorf("the admin listener can't listen on %s: %w", to.name(), err)
 	}
-	l := &adminListener{network: to.Network, address: to.Address, ln: ln, free: free, log: a.log, answers: a.answers, over: make(chan struct{})}
+	l := &adminListener{network: to.Network, address: to.Address, ln: ln, log: a.log, answers: a.answers, over: make(chan struct{})}
 	return l, nil
 }
 
@@ -94,7 +94,6 @@ const (
 type adminListener struct {
 	network, address string
 	ln               net.Listener
-	free             func() // what is left once the listener is closed
 	log              zerolog.Logger
 	answers          http.Handler
 	token            atomic.Pointer[tokenSum] // of a TCP listener
@@ -137,5 +136,4 @@ func (l *adminListener) stop() {
 		_ = l.server.Close()
 	}
 	<-l.over
-	l.free()
 }

@@ -131,6 +131,45 @@ func checkConventions(t *testing.T, name string, d documented) {
 	}
 }
 
+// TestDroppedLinesMetric: a log whose reader is stuck is counted, and goes on
+// being counted once the loss has been told.
+func TestDroppedLinesMetric(t *testing.T) {
+	reader, stuck := io.Pipe()
+	lines := newLogWriter(stuck, 1)
+	shown := func() float64 {
+		families, err := processMetrics(lines).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "imapproxy_log_lines_dropped_total" {
+				return f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+		return -1
+	}
+	if n := shown(); n != 0 {
+		t.Errorf("%v at first", n)
+	}
+	for range 10 {
+		_, _ = lines.Write([]byte("x\n"))
+	}
+	before := shown()
+	if before < 8 { // one is queued, one may be under way
+		t.Errorf("%v of 10", before)
+	}
+	read := make(chan struct{})
+	go func() { defer close(read); _, _ = io.Copy(io.Discard, reader) }()
+	if err := lines.Close(adminWait); err != nil {
+		t.Error(err)
+	}
+	_ = stuck.Close()
+	<-read
+	if after := shown(); after != before || lines.dropped.Load() != 0 {
+		t.Errorf("%v, then %v; %d not told", before, after, lines.dropped.Load())
+	}
+}
+
 // TestReasonsDocumented compares the reasons in docs/metrics.md with the code.
 func TestReasonsDocumented(t *testing.T) {
 	find := func(file, pattern string) []string {

@@ -14,21 +14,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenAdmin opens the admin listener's socket. free removes what is left when
-// the listener has been closed.
-func listenAdmin(to adminAccess) (ln net.Listener, free func(), err error) {
+// listenAdmin opens the admin listener's socket.
+func listenAdmin(to adminAccess) (net.Listener, error) {
 	if to.Network == "unix" {
 		return listenUnix(to.Address)
 	}
-	ln, err = net.Listen("tcp", to.Address)
+	ln, err := net.Listen("tcp", to.Address)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if at := ln.Addr().String(); !isLoopback(at) { // a name may mean anything
 		_ = ln.Close()
-		return nil, nil, fmt.Errorf("it means %s, which is not on this machine alone", at)
+		return nil, fmt.Errorf("it means %s, which is not on this machine alone", at)
 	}
-	return ln, func() {}, nil
+	return ln, nil
+}
+
+// socketFile is a listener on a Unix socket that removes its file.
+type socketFile struct {
+	net.Listener
+	path string
+	made fs.FileInfo
+}
+
+// Close removes the file, unless somebody has put another in its place: while
+// the listener is open, no other file can have its inode.
+func (s *socketFile) Close() error {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.made, now) {
+		_ = os.Remove(s.path)
+	}
+	return s.Listener.Close()
 }
 
 // socketMode lets the socket's owner use it, and root.
@@ -37,9 +52,9 @@ const socketMode = 0o600
 // listenUnix listens on a socket that has its mode from the first moment: on
 // Linux the file takes that of the descriptor it is bound to. Elsewhere it is
 // changed afterwards.
-func listenUnix(path string) (net.Listener, func(), error) {
+func listenUnix(path string) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), socketMode) })
@@ -49,24 +64,19 @@ func listenUnix(path string) (net.Listener, func(), error) {
 		err = fmt.Errorf("there is no folder %s: make it, for the proxy's user alone", filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false) // see free: the file may be another's by then
+	ln.(*net.UnixListener).SetUnlinkOnClose(false) // it does not look whose file it is
 	if err := os.Chmod(path, socketMode); err != nil {
 		_ = ln.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	made, err := os.Lstat(path)
 	if err != nil {
 		_ = ln.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	free := func() {
-		if now, err := os.Lstat(path); err == nil && os.SameFile(made, now) {
-			_ = os.Remove(path)
-		}
-	}
-	return ln, free, nil
+	return &socketFile{ln, path, made}, nil
 }
 
 // staleLimit bounds the question whether somebody listens on a socket.

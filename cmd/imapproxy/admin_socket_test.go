@@ -15,7 +15,7 @@ func TestAdminSocketMode(t *testing.T) {
 	for _, mask := range []int{0, 0o077, 0o777} {
 		path := filepath.Join(t.TempDir(), "s")
 		before := syscall.Umask(mask)
-		ln, free, err := listenUnix(path)
+		ln, err := listenUnix(path)
 		syscall.Umask(before)
 		if err != nil {
 			t.Fatal(err)
@@ -25,7 +25,6 @@ func TestAdminSocketMode(t *testing.T) {
 			t.Errorf("umask %o: %v, error %v", mask, info.Mode(), err)
 		}
 		_ = ln.Close()
-		free()
 		if fileExists(path) {
 			t.Errorf("umask %o: the socket is left behind", mask)
 		}
@@ -36,38 +35,41 @@ func TestAdminSocketMode(t *testing.T) {
 func TestAdminSocketFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "s")
-	listen := func() (net.Listener, func()) {
+	listen := func() *socketFile {
 		t.Helper()
-		ln, free, err := listenUnix(path)
+		ln, err := listenUnix(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ln, free
+		return ln.(*socketFile)
 	}
 	refused := func(want string) {
 		t.Helper()
-		if ln, _, err := listenUnix(path); err == nil || !strings.Contains(err.Error(), want) {
+		if ln, err := listenUnix(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 			if ln != nil {
 				_ = ln.Close()
 			}
 		}
 	}
-	first, freeFirst := listen()
+	crashed := listen()
 	refused("another process listens on it")
-	_ = first.Close() // as a crash does, the file stays
+	_ = crashed.Listener.Close() // as a crash does: the file stays
 	if !fileExists(path) {
 		t.Fatal("the file has gone")
 	}
-	second, freeSecond := listen()
-	freeFirst()
+	robbed := listen()
+	if err := os.Remove(path); err != nil { // by somebody's hand
+		t.Fatal(err)
+	}
+	second := listen()
+	_ = robbed.Close()
 	if conn, err := net.Dial("unix", path); err != nil {
 		t.Errorf("the first has removed the second's: %v", err)
 	} else {
 		_ = conn.Close()
 	}
 	_ = second.Close()
-	freeSecond()
 
 	mustWrite(t, path, "precious")
 	refused("a file that is no socket")
@@ -89,13 +91,12 @@ func TestAdminSocketFile(t *testing.T) {
 // it is known.
 func TestAdminPortOfThisMachine(t *testing.T) {
 	for address, good := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, ":0": false, "0.0.0.0:0": false} {
-		ln, free, err := listenAdmin(adminAccess{Network: "tcp", Address: address})
+		ln, err := listenAdmin(adminAccess{Network: "tcp", Address: address})
 		if (err == nil) != good {
 			t.Errorf("%s: error %v", address, err)
 		}
 		if err == nil {
 			_ = ln.Close()
-			free()
 		}
 	}
 }

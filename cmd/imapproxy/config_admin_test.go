@@ -28,7 +28,7 @@ func findingsOf(t *testing.T, folder, text string) string {
 
 func TestCheckAdmin(t *testing.T) {
 	folder := siteFolder(t)
-	mustWrite(t, filepath.Join(folder, "short.token"), "fifteen letters\n")
+	mustWrite(t, filepath.Join(folder, "short.token"), "fifteen-letters\n")
 	mustWrite(t, filepath.Join(folder, "blank.token"), "sixteen letters and more\n")
 	mustWrite(t, filepath.Join(folder, "empty.token"), "\n")
 	long := strings.Repeat("x", maxSocketPath)

@@ -1,6 +1,7 @@
 // Command imaprig drives an IMAP proxy or server and reports what it does with its sockets.
 //
-//	imaprig watch PORT...   the socket states of a server's port, with the diagnosis in words
+//	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
+//	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
 //
 // Exit codes: 0 fine, 1 failed or a target missed, 2 wrong usage. With --once, watch ends with the level of a
 // monitoring plugin instead: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
@@ -31,6 +32,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", runExits},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 	}
 }

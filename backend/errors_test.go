@@ -1,0 +1,81 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestKinds(t *testing.T) {
+	network := func(err error) error {
+		return &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", err)}
+	}
+	for _, c := range []struct {
+		phase string
+		err   error
+		want  Kind
+	}{
+		{"connect", errLimit, KindTimeout},
+		{"connect", network(syscall.ETIMEDOUT), KindTimeout},
+		{"connect", context.DeadlineExceeded, KindTimeout},
+		{"login", network(os.ErrDeadlineExceeded), KindTimeout},
+		{"tls", network(syscall.ETIMEDOUT), KindTimeout},
+		{"connect", network(syscall.ECONNREFUSED), KindConnect},
+		{"connect", network(syscall.EHOSTUNREACH), KindConnect},
+		{"connect", &net.DNSError{Err: "no such host", IsNotFound: true}, KindDNS},
+		{"connect", &net.DNSError{Err: "timeout", IsTimeout: true}, KindDNS},
+		{"connect", fmt.Errorf("%w: %w", errNoAddress, io.EOF), KindDNS},
+		{"connect", fmt.Errorf("%w: later", errBackedOff), KindBackedOff},
+		{"tls", io.EOF, KindClosed},
+		{"tls", network(syscall.ECONNRESET), KindClosed},
+		{"tls", network(syscall.EPIPE), KindClosed},
+		{"tls", errors.New("tls: something"), KindTLS},
+		{"tls", errInjected, KindProtocol},
+		{"greeting", io.ErrUnexpectedEOF, KindClosed},
+		{"greeting", errPreauth, KindProtocol},
+		{"login", &refusing{answer{word: "BYE"}}, KindRefusing},
+		{"starttls", fmt.Errorf("%w: no", errConfig), KindConfig},
+	} {
+		if got := kindOf(c.phase, c.err); got != c.want {
+			t.Errorf("%s, %v: got %s, want %s", c.phase, c.err, got, c.want)
+		}
+	}
+}
+
+// What an error says, whatever a backend put into it.
+func TestErrorTexts(t *testing.T) {
+	hostile := "a\r\n" + strings.Repeat("\x1b", 3000)
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&Error{KindClosed, "h:1", "login", io.EOF}, "backend h:1: login: closed: EOF"},
+		{&Error{KindTLS, "h:1", "tls", errors.New(hostile)}, "backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
+		{&Refused{"h:1", "EXPIRED", "old"}, "backend h:1 refused the login: [EXPIRED] old"},
+		{&Refused{"h:1", "", "no"}, "backend h:1 refused the login: no"},
+		{&refusing{answer{word: "BYE", text: "x\ny"}}, "BYE x?y"},
+		{&refusing{answer{word: "NO", code: "IN\x00USE", text: "x"}}, "NO [IN?USE] x"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("got %q\nwant %q", got, c.want)
+		}
+	}
+}
+
+// Credentials print without the secret, by every verb.
+func TestCredentialsHideTheSecret(t *testing.T) {
+	c := Credentials{User: "u", AuthID: "a", Secret: canary}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		for _, v := range []any{c, &c, struct{ C Credentials }{c}, Target{Master: c}} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, canary) || strings.Contains(got, fmt.Sprintf("%x", canary)) {
+				t.Errorf("%s of %T: %s", verb, v, got)
+			}
+		}
+	}
+}

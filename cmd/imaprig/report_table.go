@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"imapproxy/backend/socktab"
+)
+
+// writeTables prints the result for people: a table for each proxy, and one that compares them.
+func writeTables(w io.Writer, r *runResult) error {
+	var out strings.Builder
+	for i := range r.Proxies {
+		proxyTable(&out, r, &r.Proxies[i])
+	}
+	if len(r.Proxies) > 1 {
+		comparison(&out, r)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+const tableLegend = `CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; PROXY, JAVA: descriptors still open there
+`
+
+func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
+	fmt.Fprintf(out, "%s, %d sessions a cell, %.0f s\n", p.title(), r.Sessions, p.Seconds)
+	if p.Settings != "" {
+		fmt.Fprintf(out, "set: %s\n", p.Settings)
+	}
+	fmt.Fprintf(out, "%s\n", tableLegend)
+	w := newTable(out)
+	fmt.Fprint(w, "MODE\tENDING\tSESSIONS\t")
+	for _, s := range r.After {
+		fmt.Fprintf(w, "%gs: CW\tEST\tPROXY\tJAVA\t", s)
+	}
+	fmt.Fprint(w, "TARGETS\n")
+	for _, c := range p.Cells {
+		fmt.Fprintf(w, "%s\t%s\t%s\t", c.Mode, c.Ending, c.sessions())
+		for _, at := range c.Counts {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t", at.CloseWait(), at.Backend[socktab.Established].Sockets, orDash(at.ProxyFDs), at.JavaFDs)
+		}
+		if c.NotRun != "" {
+			fmt.Fprint(w, strings.Repeat("\t", 4*len(r.After)))
+		}
+		fmt.Fprintf(w, "%s\n", c.Verdict())
+	}
+	_ = w.Flush() // into a strings.Builder, which does not fail
+	notes(out, p)
+}
+
+func newTable(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
+
+// notes are what does not fit into the table.
+func notes(out *strings.Builder, p *proxyResult) {
+	met, missed, notRun := p.tally()
+	fmt.Fprintf(out, "\n%d cells: every target holds in %d, missed in %d, not run %d\n", len(p.Cells), met, missed, notRun)
+	for _, c := range p.Cells {
+		if c.NotRun != "" {
+			fmt.Fprintf(out, "  NOT RUN  %v: %s\n", c.cell, c.NotRun)
+		}
+		for _, m := range c.Misses {
+			fmt.Fprintf(out, "  MISSED   %v: %v\n", c.cell, m)
+		}
+		if c.Problem != "" {
+			fmt.Fprintf(out, "           %v: %s\n", c.cell, c.Problem)
+		}
+	}
+	for _, m := range p.Misses {
+		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
+	}
+	fmt.Fprint(out, "\nWhat the backend saw, by mode:\n")
+	w := newTable(out)
+	fmt.Fprint(w, "MODE\tACCEPTED\tCLOSED\tLOGOUT\tEOF\tRST\tITSELF\tNEVER READ\tSTORED\tTRUNCATED\tLOGOUT IN MESSAGE\n")
+	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
+		c := p.Java[mode]
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server,
+			c.NeverRead, c.Stored, c.Truncated, c.Polluted)
+	}
+	_ = w.Flush() // as above
+	out.WriteByte('\n')
+}
+
+// comparison shows the last count of every cell, proxy beside proxy.
+func comparison(out *strings.Builder, r *runResult) {
+	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n", slices.Max(r.After))
+	w := newTable(out)
+	fmt.Fprint(w, "MODE\tENDING")
+	for _, p := range r.Proxies {
+		fmt.Fprintf(w, "\t%s", p.Name)
+	}
+	fmt.Fprintln(w)
+	for i, c := range r.Proxies[0].Cells {
+		fmt.Fprintf(w, "%s\t%s", c.Mode, c.Ending)
+		for _, p := range r.Proxies {
+			fmt.Fprintf(w, "\t%s", p.Cells[i].summary())
+		}
+		fmt.Fprintln(w)
+	}
+	_ = w.Flush() // as above
+}
+
+// summary is the last count in short, with a star where a target is missed.
+func (c *cellResult) summary() string {
+	if c.NotRun != "" || len(c.Counts) == 0 {
+		return "not run"
+	}
+	at := c.Counts[len(c.Counts)-1]
+	star := ""
+	if len(c.Misses) > 0 {
+		star = " *"
+	}
+	return fmt.Sprintf("%d / %s / %d%s", at.Backend[socktab.CloseWait].Sockets, orDash(at.ProxyFDs), at.JavaFDs, star)
+}
+
+func (p *proxyResult) title() string {
+	if p.Version == "" {
+		return p.Name
+	}
+	return fmt.Sprintf("%s (%s)", p.Name, p.Version)
+}
+
+// tally counts its cells.
+func (p *proxyResult) tally() (met, missed, notRun int) {
+	for _, c := range p.Cells {
+		switch {
+		case c.NotRun != "":
+			notRun++
+		case len(c.Misses) > 0:
+			missed++
+		default:
+			met++
+		}
+	}
+	return met, missed, notRun
+}
+
+func (c *cellResult) sessions() string {
+	if c.Opened == c.Sessions || c.NotRun != "" {
+		return fmt.Sprint(c.Sessions)
+	}
+	return fmt.Sprintf("%d of %d", c.Opened, c.Sessions)
+}
+
+// Verdict is "ok", or what is missed.
+func (c *cellResult) Verdict() string {
+	if c.NotRun != "" {
+		return "not run"
+	}
+	if len(c.Misses) == 0 {
+		return "ok"
+	}
+	var names []string
+	for _, m := range c.Misses {
+		names = append(names, m.Target)
+	}
+	return "MISSED: " + strings.Join(names, ", ")
+}
+
+// CloseWait is the number of the backend's sockets in CLOSE_WAIT, with what their Recv-Q says.
+func (c count) CloseWait() string {
+	s := c.Backend[socktab.CloseWait]
+	switch {
+	case s.Sockets == 0:
+		return "0"
+	case s.MinRecvQ == s.MaxRecvQ:
+		return fmt.Sprintf("%d q%d", s.Sockets, s.MinRecvQ)
+	}
+	return fmt.Sprintf("%d q%d-%d", s.Sockets, s.MinRecvQ, s.MaxRecvQ)
+}
+
+func orDash(n int) string {
+	if n < 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// List writes states in the kernel's order, such as "ESTABLISHED 3, CLOSE_WAIT 200 q1".
+func (s states) List() string {
+	names := slices.SortedFunc(maps.Keys(s), func(a, b socktab.State) int { return cmp.Compare(a.Number(), b.Number()) })
+	var parts []string
+	for _, n := range names {
+		parts = append(parts, fmt.Sprintf("%s %d", n, s[n].Sockets))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}

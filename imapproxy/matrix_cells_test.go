@@ -1,0 +1,220 @@
+package imapproxy
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The fault matrix: for every phase of a session and every reason to end, what
+// both sides of the proxy must see. testdata/fault-matrix.json holds the
+// cells; `make matrix` runs each one 20 times, and each pair of reasons 50
+// times, with the fault points built in.
+var (
+	matrixRepeats = flag.Int("matrix.repeats", 1, "how often each cell of the fault matrix runs")
+	pairRepeats   = flag.Int("matrix.pairs", 1, "how often each pair of reasons runs")
+)
+
+// matrixCell is one cell. Client side:
+//
+//	X      closed, nothing more said
+//	AL     TLS alert, then closed
+//	BYE    * BYE, then closed
+//	BYE?   the same where a line may stand for sure, else X
+//	NO     tagged NO, and the connection stays
+//	NO+BYE both
+//	ERR    tagged BAD, counted, closed at the third
+//	CUT    reset in the middle of something, no BYE
+//	D      finishes what goes on, then BYE
+//	Q      waits in the backlog
+//	=      not disturbed
+//
+// Backend side: X closed; L after LOGOUT; P as L, while there is no pool; 0
+// none is left of the dial; D, = likewise; - there is none.
+type matrixCell struct{ Phase, Reason, Client, Backend string }
+
+func (c matrixCell) String() string { return c.Phase + "/" + c.Reason }
+
+// readMatrix reads the cells.
+func readMatrix(t testing.TB) []matrixCell {
+	t.Helper()
+	text, err := os.ReadFile("testdata/fault-matrix.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct{ Cells []matrixCell }
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m.Cells
+}
+
+// notYet names what has no code yet, and where that code will be; once it is
+// there, TestMatrixIsWhole fails until the cells run.
+var notYet = []struct{ phase, feature string }{
+	{"pool_wait", "../backend/pool"},
+	{"returning_to_pool", "../backend/pool"},
+	{"idle_in_pool", "../backend/pool"},
+	{"pool_health_check", "../backend/pool"},
+}
+
+// isNotYet tells whether a cell waits for a feature.
+func isNotYet(c matrixCell) bool {
+	return slices.ContainsFunc(notYet, func(n struct{ phase, feature string }) bool { return n.phase == c.Phase })
+}
+
+// isPanic tells whether a cell needs the fault points.
+func isPanic(c matrixCell) bool { return strings.HasPrefix(c.Reason, "panic_") }
+
+// isVanish tells whether a cell waits for the kernel's own time-outs.
+func isVanish(c matrixCell) bool { return strings.HasSuffix(c.Reason, "_vanish") }
+
+// interpretation is where the proxy does something else than the table says,
+// and why that is right.
+type interpretation struct {
+	phases, reasons string // words
+	client, backend string // in the table's place; "" leaves it
+	end             endReason
+	why             string
+}
+
+var interpretations = []interpretation{
+	{phases: "tls_handshake", reasons: "timeout", client: "X",
+		why: "TLS has no alert that says so, and crypto/tls gives no way to send one in a handshake that hangs"},
+	{phases: "accepted", reasons: "c_protocol", end: endOverload,
+		why: "nothing has been said yet, so the limit is the one on sessions"},
+	{phases: "accepted tls_handshake", reasons: "panic_supervisor", client: "X",
+		why: "within TLS no line can stand before the handshake is over"},
+	{phases: "auth_pending routing_pending dialing", reasons: "shutdown", client: "NO+BYE",
+		why: "the login that is asked for gets its tagged answer in front of BYE, as in the phases behind"},
+	{phases: "routing_pending dialing backend_tls backend_greeting backend_login", reasons: "panic_backend_side", client: "BYE",
+		why: "until the relay the session's own goroutine reads the backend; after a panic in it nothing is trusted any more"},
+	{phases: "half_closed_by_client", reasons: "b_protocol",
+		why: "the junk stands in an untagged line: one that can't be told from a tagged answer leaves nothing to wait for, and the session ends"},
+	{phases: "relay_literal_c2s", reasons: "shutdown", backend: "D",
+		why: "D is LOGOUT behind the literal's command"},
+	{phases: "relay_literal_s2c", reasons: "c_fin", end: endClientAborted,
+		why: "FIN alone is half_closed_by_client; a client that has closed altogether answers the rest of the literal with a reset"},
+	{phases: "compress_active", reasons: "b_fin b_rst b_vanish timeout kick panic_client_side panic_backend_side panic_supervisor", client: "CUT",
+		why: "in compressed bytes no line's end can be told: no BYE into the middle of a block, and no FIN that makes it look whole"},
+	{phases: "compress_active", reasons: "b_protocol", client: "=", backend: "=",
+		why: "the proxy does not decompress, so it can't know"},
+	{phases: "compress_active", reasons: "shutdown", client: "CUT", backend: "X",
+		why: "no safe point ever comes: cut at the drain limit, without a LOGOUT into compressed bytes"},
+	{phases: "half_closed_by_backend", reasons: "timeout kick shutdown panic_client_side panic_backend_side panic_supervisor", client: "CUT", backend: "X",
+		why: "only a client that does not read keeps the session in this phase, and it stands inside a line; the backend has closed, so it is asked nothing"},
+	{phases: "half_closed_by_backend", reasons: "b_rst b_vanish", client: "BYE", end: endBackendClosed,
+		why: "the FIN came first and all that was said is in our hands: the client reads it, then BYE"},
+	{phases: "half_closed_by_backend", reasons: "c_fin", end: endClientAborted,
+		why: "a client that closes with bytes unread sends a reset in the FIN's place"},
+	{phases: "half_closed_by_client", reasons: "panic_client_side",
+		why: "the panic hits as the FIN is read; behind it nothing of this goroutine runs but the wait for a reset"},
+	{phases: "draining", reasons: "c_fin",
+		why: "the FIN leaves an answer outstanding, which the client still reads"},
+	{phases: "shutdown_running", reasons: "timeout", backend: "X",
+		why: "the session stands in the client's literal, where LOGOUT would become mail"},
+	{phases: "draining shutdown_running", reasons: "timeout", end: endShutdown,
+		why: "the limit is the drain's own"},
+}
+
+// interpreted applies the table to a cell and gives the reason to expect.
+func interpreted(c matrixCell) (matrixCell, endReason) {
+	end := usualEnd(c)
+	for _, i := range interpretations {
+		if !slices.Contains(strings.Fields(i.phases), c.Phase) || !slices.Contains(strings.Fields(i.reasons), c.Reason) {
+			continue
+		}
+		if i.client != "" {
+			c.Client = i.client
+		}
+		if i.backend != "" {
+			c.Backend = i.backend
+		}
+		if i.end != "" {
+			end = i.end
+		}
+	}
+	return c, end
+}
+
+// usualEnd is the end's reason that belongs to the injected one.
+func usualEnd(c matrixCell) endReason {
+	switch c.Reason {
+	case "c_fin":
+		return endClientClosed
+	case "c_rst":
+		return endClientAborted
+	case "c_vanish":
+		return endClientVanished
+	case "c_protocol", "cert_bad":
+		if c.Phase == "tls_handshake" {
+			return endClientTLS
+		}
+		return endClientProtocol
+	case "b_fin":
+		return endBackendClosed
+	case "b_rst":
+		return endBackendAborted
+	case "b_vanish":
+		return endBackendVanished
+	case "timeout":
+		return usualTimeout(c.Phase)
+	case "kick":
+		return endKicked
+	case "shutdown":
+		return endShutdown
+	}
+	return endPanic
+}
+
+func usualTimeout(phase string) endReason {
+	switch {
+	case strings.HasPrefix(phase, "half_closed"):
+		return endHalfClose
+	case strings.HasPrefix(phase, "relay"), phase == "compress_active", phase == "reload_running":
+		return endIdleTimeout
+	}
+	return endLoginTimeout
+}
+
+// TestMatrixIsWhole finds cells that nothing runs, features whose cells wait
+// no longer, and interpretations of cells that don't exist.
+func TestMatrixIsWhole(t *testing.T) {
+	cells := readMatrix(t)
+	if len(cells) != 324 {
+		t.Errorf("%d cells, want 324", len(cells))
+	}
+	known := map[string]bool{}
+	for _, c := range cells {
+		known[c.String()] = true
+		_, there := matrixPhases[c.Phase]
+		switch {
+		case isNotYet(c):
+		case !there:
+			t.Errorf("%s: no test brings a session there", c)
+		case isPanic(c):
+			if _, found := panicPoints[c.String()]; !found {
+				t.Errorf("%s: no fault point", c)
+			}
+		case injection(c) == nil:
+			t.Errorf("%s: no test makes that happen", c)
+		}
+	}
+	for _, n := range notYet {
+		if _, err := os.Stat(n.feature); err == nil {
+			t.Errorf("%s exists: the cells of %s must run now", n.feature, n.phase)
+		}
+	}
+	for _, i := range interpretations {
+		for _, p := range strings.Fields(i.phases) {
+			for _, r := range strings.Fields(i.reasons) {
+				if !known[p+"/"+r] {
+					t.Errorf("the interpretation of %s/%s is of no cell", p, r)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,439 @@
+package imapproxy
+
+import (
+	"errors"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Bounds of rule 1, from where the event is noticed.
+const (
+	goneBound   = time.Second
+	logoutBound = 2 * time.Second
+	vanishBound = 3 * time.Second // until the kernel notices, with quickTCP
+)
+
+// runCell brings a session into the phase, makes the reason happen and checks
+// both sides, the counts and the log.
+func runCell(t testing.TB, c matrixCell, crowd bool) {
+	s := newStage(t, c, crowdOption(crowd))
+	s.crowd = crowd
+	if c.String() == "accepted/emfile_or_memory" {
+		s.queued()
+		s.begun = time.Now()
+		s.checkGone()
+		s.checkBack()
+		return
+	}
+	s.phase.enter(s)
+	s.begun = time.Now()
+	injection(c)(s)
+	s.finishCell()
+}
+
+// crowdOption keeps a rig among others from counting the process's descriptors.
+func crowdOption(crowd bool) option {
+	return func(r *rig) {
+		if crowd {
+			r.files = 1 << 20
+		}
+	}
+}
+
+// finishCell checks what the cell's event has led to.
+func (s *stage) finishCell() {
+	s.t.Helper()
+	if s.stopReloads != nil && s.cell.Client != "=" {
+		defer s.stopReloads()
+	}
+	s.checkClient()
+	s.checkBackend()
+	if s.stopReloads != nil {
+		s.stopReloads()
+	}
+	s.checkGone()
+	s.checkEnd()
+	s.checkBack()
+}
+
+// clientGone tells whether the client's own socket is closed, or deaf.
+func (s *stage) clientGone() bool {
+	return s.cell.Reason == "c_rst" || s.cell.Reason == "c_vanish" || s.cell.Reason == "c_fin" && s.c.raw.SetDeadline(time.Now().Add(patience)) != nil
+}
+
+// checkClient reads what the client must read.
+func (s *stage) checkClient() {
+	s.t.Helper()
+	bye := regexp.QuoteMeta(s.end.byeText())
+	switch s.cell.Client {
+	case "X":
+		s.expectClosed()
+	case "AL":
+		s.expectAlert()
+	case "BYE", "BYE?":
+		if s.end == endBackendClosed && s.cell.Phase == "half_closed_by_backend" {
+			s.resume()
+			return
+		}
+		s.c.expectBye(bye)
+	case "NO+BYE":
+		s.c.expect(`a NO \[UNAVAILABLE\] .*`)
+		s.c.expectBye(bye)
+	case "NO":
+		s.c.expect(`a NO \[(UNAVAILABLE|CONTACTADMIN)\] .*`)
+		s.checkGoneAtBackend()
+		s.end = s.sayLogout()
+		s.begun = time.Now()
+	case "ERR":
+		for range 3 - strings.Count(s.c.said.String(), " BAD ") {
+			s.c.expect(`[ag] BAD .*`)
+		}
+		s.c.expectBye(bye)
+	case "CUT":
+		if got := s.c.expectReset(); strings.Contains(got, "BYE") {
+			s.t.Errorf("BYE in the middle of something: %q", got)
+		}
+		s.c.close()
+	case "D":
+		s.finishLiteral()
+		s.c.expectBye(bye)
+	case "=":
+		s.undisturbed()
+	default:
+		s.t.Fatalf("no check for the client's %q", s.cell.Client)
+	}
+}
+
+// expectClosed reads the end and nothing before it.
+func (s *stage) expectClosed() {
+	s.t.Helper()
+	if s.clientGone() {
+		return
+	}
+	if s.cell.Phase == "draining" {
+		s.c.expect("w OK at last")
+	}
+	if got, err := s.c.rest(); got != "" || err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		s.t.Errorf("the client reads %q and %v, want the end alone", got, err)
+	}
+	s.c.close()
+}
+
+// expectAlert reads a fatal TLS alert, then the end.
+func (s *stage) expectAlert() {
+	s.t.Helper()
+	if s.cell.Reason == "cert_bad" {
+		if s.alert == nil || !strings.HasPrefix(s.alert.Error(), "remote error: tls: ") {
+			s.t.Errorf("the client's handshake ends with %v, want an alert", s.alert)
+		}
+		s.c.close()
+		return
+	}
+	got, err := s.c.rest()
+	if len(got) != 7 || got[0] != 21 || got[5] != 2 || err != nil {
+		s.t.Errorf("the client reads %q and %v, want an alert", got, err)
+	}
+	s.c.close()
+}
+
+// finishLiteral lets a literal in flight come to its end.
+func (s *stage) finishLiteral() {
+	if s.cell.Phase == "relay_literal_c2s" {
+		s.finishClientLiteral("67890")
+		return
+	}
+	s.finishBackendLiteral()
+}
+
+// undisturbed shows that the session goes on as if nothing had happened.
+func (s *stage) undisturbed() {
+	s.t.Helper()
+	if n := s.server.Sessions(); n != 1 || s.session().door.why() != "" {
+		s.t.Fatalf("%d sessions, and the reason %q to end", n, s.ses.door.why())
+	}
+	if through := passedOn[s.cell.String()]; through != nil {
+		s.end = through(s)
+	} else {
+		switch s.cell.Reason {
+		case "b_protocol":
+			s.reads(junk)
+		case "c_protocol":
+			s.hears(junk)
+		}
+		s.end = s.resume()
+	}
+	s.begun = time.Now()
+}
+
+// reads reads exactly text at the client.
+func (s *stage) reads(text string) {
+	s.t.Helper()
+	s.c.deadline()
+	for _, b := range []byte(text) {
+		if got, err := s.c.in.ReadByte(); got != b || err != nil {
+			s.t.Fatalf("the client reads %q and %v, want %q of %q", got, err, b, text)
+		}
+	}
+}
+
+// passedOn are the cells in which what was said has to be seen at the other
+// side in a way of its own, before the session goes on.
+var passedOn = map[string]func(*stage) endReason{
+	"relay_literal_c2s/c_protocol": func(s *stage) endReason { s.finishJunkLiteral(); return s.leaveAfterNoop() },
+	"shutdown_running/c_protocol": func(s *stage) endReason {
+		s.finishJunkLiteral()
+		s.c.expectBye(byeShutdown)
+		return endShutdown
+	},
+	"relay_literal_s2c/b_protocol": func(s *stage) endReason {
+		s.reads("mmmmm" + junk)
+		s.b.send("a OK fetched")
+		s.c.expect("a OK fetched")
+		return s.leaveAfterNoop()
+	},
+	"half_closed_by_client/b_protocol": func(s *stage) endReason { s.reads("* " + junk); return s.resume() },
+	"draining/b_protocol":              func(s *stage) endReason { s.reads("* " + junk); return s.resume() },
+	"shutdown_running/b_protocol":      func(s *stage) endReason { s.reads("* " + junk); return s.resume() },
+	"draining/c_protocol": func(s *stage) endReason { // in doubt no point is safe but the limit
+		s.hears(junk)
+		s.b.send("w OK at last")
+		s.c.expect("w OK at last")
+		s.clock.fire(s.settings.Limits.Drain)
+		s.c.expectBye(byeShutdown)
+		return endShutdown
+	},
+}
+
+// finishJunkLiteral ends the literal whose bytes were junk.
+func (s *stage) finishJunkLiteral() {
+	s.c.write("\r\n")
+	s.hears("12345\x00\xff\r\n!\r\n")
+	s.b.send("a OK stored")
+	s.c.expect("a OK stored")
+}
+
+// checkBackend looks at what the backend has seen.
+func (s *stage) checkBackend() {
+	s.t.Helper()
+	switch s.cell.Backend {
+	case "-":
+		if n := len(s.backend.all()); n != 0 {
+			s.t.Errorf("%d backend connections, want none", n)
+		}
+		return
+	case "0":
+		if n := len(s.backend.all()); n != 0 {
+			s.t.Errorf("%d backend connections, want none", n)
+		}
+		s.await("the dial to be gone", func() bool { return len(s.sockets(true)) == 0 || s.cell.Client == "NO" })
+		return
+	}
+	if s.cell.Reason != "b_vanish" {
+		s.await("the backend's connection to end", func() bool { return s.b.ended() != "" })
+	}
+	got := s.b.relayed()
+	loggedOut := strings.HasSuffix(got, "X9 LOGOUT\r\n")
+	switch s.cell.Backend {
+	case "L", "P", "D":
+		if !loggedOut {
+			s.t.Errorf("the backend gets %q, want LOGOUT at the end", got)
+		}
+		if s.cell.Phase == "relay_literal_c2s" && !strings.Contains(got, "1234567890\r\nX9") {
+			s.t.Errorf("the backend gets %q, want the whole literal", got)
+		}
+	case "X":
+		if loggedOut && !s.mayLogout() {
+			s.t.Errorf("LOGOUT where it is no command: %q", got)
+		}
+	}
+}
+
+// mayLogout tells whether a LOGOUT in X's place is as good: the backend ends
+// in order and within its bound, which docs/close-wait.md asks for.
+func (s *stage) mayLogout() bool {
+	switch s.cell.Phase {
+	case "relay_literal_c2s", "shutdown_running", "compress_active", "backend_tls", "backend_greeting", "backend_login":
+		return false
+	}
+	return true
+}
+
+// checkGoneAtBackend waits for the proxy's backend sockets to be gone.
+func (s *stage) checkGoneAtBackend() {
+	s.t.Helper()
+	inner := addrPort(s.backend.ln.Addr()).Port()
+	s.await("the backend's socket to be gone", func() bool {
+		for _, e := range s.sockets(true) {
+			if e.Remote.Port() == inner {
+				return false
+			}
+		}
+		return s.server.dialer.Registry.Count() == 0
+	})
+	s.within(s.bound())
+}
+
+// bound is how long the proxy may take.
+func (s *stage) bound() time.Duration {
+	bound := goneBound
+	if s.b != nil && strings.HasSuffix(s.b.relayed(), "LOGOUT\r\n") {
+		bound = logoutBound
+	}
+	if isVanish(s.cell) {
+		bound += vanishBound
+	}
+	return bound
+}
+
+// within checks rule 1's time.
+func (s *stage) within(bound time.Duration) {
+	s.t.Helper()
+	if took := time.Since(s.begun); took > bound {
+		s.t.Errorf("gone after %v, want %v", took, bound)
+	}
+}
+
+// checkGone is rule 1: the proxy's sockets are gone within the bound, then no
+// socket of the session is left on either side.
+func (s *stage) checkGone() {
+	s.t.Helper()
+	s.await("the proxy's sockets to be gone", func() bool { return len(s.sockets(true)) == 0 })
+	s.within(s.bound())
+	switch s.cell.Reason {
+	case "c_vanish":
+		s.c.reset()
+	case "b_vanish":
+		if s.b != nil {
+			s.b.reset()
+		}
+	}
+	s.await("all sockets to be gone", func() bool { return len(s.sockets(false)) == 0 })
+	for _, e := range s.sockets(false) {
+		s.t.Errorf("left: %+v", e)
+	}
+}
+
+// checkEnd is rule 3, and the end line of rule 2.
+func (s *stage) checkEnd() {
+	s.t.Helper()
+	l := s.endsWith(s.c, s.end)
+	for _, key := range []string{"bytes_in", "bytes_out", "duration_ms"} {
+		if l.num(key) < 0 {
+			s.t.Errorf("the end line has no %s: %v", key, l)
+		}
+	}
+	if got, want := l.str("phase"), s.endPhase(); !slices.Contains(want, got) {
+		s.t.Errorf("the end line has the phase %q, want one of %q", got, want)
+	}
+	if want := failures[s.cell.Phase+"/"+s.cell.Reason]; s.cell.Client == "NO" && (want == "" || !strings.Contains(l.str("error"), want)) {
+		s.t.Errorf("the end line has the error %q, want %q in it", l.str("error"), want)
+	}
+	if s.cell.Backend == "L" || s.cell.Backend == "P" || s.cell.Backend == "D" {
+		if l.str("backend_end") != "logout" {
+			s.t.Errorf("the backend's connection ended as %q, want logout", l.str("backend_end"))
+		}
+	}
+	if ends := s.countEnds(); len(ends) != 1 || ends[string(s.end)] != 1 {
+		s.t.Errorf("the metric counts %v, want one end as %s", ends, s.end)
+	}
+}
+
+// endPhase gives the phases that the end line may name.
+func (s *stage) endPhase() []string {
+	if s.cell.Client == "NO" || s.cell.Client == "ERR" {
+		return []string{phaseLogin}
+	}
+	undisturbed := s.cell.Client == "="
+	switch p := s.cell.Phase; p {
+	case "accepted":
+		return []string{phaseAccepted, phaseTLS, phaseLogin}
+	case "tls_handshake":
+		return []string{phaseTLS, phaseLogin}[btoi(undisturbed):][:1]
+	case "greeting_sent", "preauth_cmd", "sasl_exchange":
+		return []string{phaseLogin}
+	case "auth_pending", "routing_pending", "dialing", "backend_tls", "backend_greeting", "backend_login":
+		if undisturbed {
+			return []string{phaseLogin}
+		}
+		return []string{map[string]string{"auth_pending": phaseAuthenticate, "routing_pending": phaseRoute}[p], phaseBackend}[btoi(!strings.HasSuffix(p, "_pending")):][:1]
+	}
+	return []string{phaseRelay}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// failures are what the log says of a login that could not be.
+var failures = map[string]string{
+	"auth_pending/timeout": "deadline exceeded", "auth_pending/emfile_or_memory": "too many open files", "auth_pending/auth_down": errDirectory.Error(),
+	"routing_pending/timeout": "deadline exceeded", "routing_pending/emfile_or_memory": "too many open files",
+	"routing_pending/auth_down": errDirectory.Error(), "routing_pending/dns_fail": "no such host",
+	"dialing/b_rst": "connection refused", "dialing/b_vanish": "connect: timeout", "dialing/timeout": "connect: timeout",
+	"dialing/emfile_or_memory": "too many open files", "dialing/dns_fail": "dns: the name has no address",
+	"backend_tls/b_fin": "tls: closed", "backend_tls/b_rst": "tls: closed", "backend_tls/b_vanish": "tls: timeout",
+	"backend_tls/b_protocol": "tls: tls", "backend_tls/timeout": "tls: timeout", "backend_tls/cert_bad": "unknown authority",
+	"backend_greeting/b_fin": "greeting: closed", "backend_greeting/b_rst": "greeting: closed", "backend_greeting/b_vanish": "greeting: timeout",
+	"backend_greeting/b_protocol": "greeting: protocol", "backend_greeting/timeout": "greeting: timeout",
+	"backend_login/b_fin": "login: closed", "backend_login/b_rst": "login: closed", "backend_login/b_vanish": "login: timeout",
+	"backend_login/b_protocol": "login: protocol", "backend_login/timeout": "login: timeout",
+}
+
+// countEnds reads the metric of ends, by reason.
+func (s *stage) countEnds() map[string]int {
+	s.t.Helper()
+	return counts(s.t, s.server.Metrics(), "imapproxy_session_ends_total", "reason")
+}
+
+// counts reads a counter by one label, zeros left out.
+func counts(t testing.TB, from prometheus.Gatherer, name, label string) map[string]int {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name || m.GetCounter().GetValue() == 0 {
+				continue
+			}
+			for _, l := range m.GetLabel() {
+				if l.GetName() == label {
+					found[l.GetValue()] += int(m.GetCounter().GetValue())
+				}
+			}
+		}
+	}
+	return found
+}
+
+// checkBack is rule 2: everything is as it was before the session.
+func (s *stage) checkBack() {
+	s.t.Helper()
+	if s.over != nil {
+		s.drained(s.over)
+	}
+	s.await("no session and no backend connection left", func() bool {
+		return s.server.Sessions() == 0 && s.server.dialer.Registry.Count() == 0
+	})
+	for name, g := range map[string]*gate{"authenticator": s.askAuth, "router": s.askRoute, "resolver": s.askName} {
+		s.await("nobody to wait for the "+name, func() bool { return g.waiting.Load() == 0 })
+	}
+	s.await("the timers to be back", func() bool { return s.clock.count() <= s.timers })
+	if s.crowd {
+		return
+	}
+	s.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= s.goroutines })
+	s.await("the descriptors to be back", func() bool { return openFiles(s.t) <= s.descriptors })
+}

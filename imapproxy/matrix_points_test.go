@@ -1,0 +1,3 @@
+package imapproxy
+
+var panicPoints = map[string]string{}

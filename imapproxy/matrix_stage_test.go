@@ -1,0 +1,306 @@
+package imapproxy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+	"imapproxy/backend/socktab"
+)
+
+// gate asks the test and waits for its answer.
+type gate struct {
+	waiting atomic.Int64
+	answers chan error // nil is yes
+}
+
+func newGate() *gate { return &gate{answers: make(chan error)} }
+
+func (g *gate) ask(ctx context.Context) error {
+	g.waiting.Add(1)
+	defer g.waiting.Add(-1)
+	select {
+	case err := <-g.answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// answer lets whoever waits go on.
+func (g *gate) answer(err error) { g.answers <- err }
+
+// gatedAuth asks for the user ask-auth and grants all others.
+type gatedAuth struct{ *gate }
+
+// Authenticate implements auth.Authenticator.
+func (a gatedAuth) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
+	if r.User == "ask-auth" {
+		if err := a.ask(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &auth.Grant{User: r.User, Secret: r.Secret}, nil
+}
+
+// gatedRouter asks for the user ask-route.
+type gatedRouter struct {
+	*gate
+	target *backend.Target
+}
+
+// Route implements backend.Router.
+func (g gatedRouter) Route(ctx context.Context, q backend.Query) (backend.Route, error) {
+	if q.User == "ask-route" {
+		if err := g.ask(ctx); err != nil {
+			return backend.Route{}, err
+		}
+	}
+	return backend.Route{Target: g.target, User: q.User}, nil
+}
+
+// stage is one session between a client and a backend that the test plays.
+type stage struct {
+	*rig
+	cell  matrixCell // as interpreted
+	phase matrixPhase
+	end   endReason // the reason to expect
+
+	clock                      *fakeClock
+	askAuth, askRoute, askName *gate
+	crowd                      bool // other rigs are at work in this process
+
+	c           *testClient
+	b           *backendConn
+	ses         *session
+	over        <-chan error // what Drain returns
+	again       func()       // the second signal
+	stopReloads func()
+	alert       error            // what the client's handshake has failed with
+	resume      func() endReason // takes the session on from where it stands, to its usual end
+	begun       time.Time        // when it happened
+
+	goroutines, timers, descriptors int // before the session
+}
+
+// Limits of the stage that the rig has none of, or longer ones.
+const (
+	stageIdle = 97 * time.Second
+	stageKick = 11 * time.Second
+)
+
+// quickTCP finds a vanished peer in about two seconds, the least there is.
+var quickTCP = backend.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 1500 * time.Millisecond}
+
+// newStage starts the proxy and the backend.
+func newStage(t testing.TB, c matrixCell, more ...option) *stage {
+	t.Helper()
+	s := &stage{phase: matrixPhases[c.Phase], clock: newFakeClock(), askAuth: newGate(), askRoute: newGate(), askName: newGate()}
+	s.cell, s.end = interpreted(c)
+	options := append([]option{withClock(s.clock), withAuth(gatedAuth{s.askAuth}), withScript((*backendConn).untilLogout),
+		withLimits(func(l *Limits) { l.Idle, l.Kick = stageIdle, stageKick }), s.gates}, more...)
+	if s.phase.options != nil {
+		options = append(options, s.phase.options(s)...)
+	}
+	s.rig = newRig(t, options...)
+	return s
+}
+
+// gates puts the router and the resolver in.
+func (s *stage) gates(r *rig) {
+	r.router = gatedRouter{s.askRoute, r.target}
+	r.resolve = func(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+		if err := s.askName.ask(ctx); err != nil {
+			return nil, err
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	if isVanish(s.cell) {
+		r.settings.TCP, r.target.TCP = quickTCP, quickTCP
+	}
+}
+
+// ready notes what there is before the session.
+func (s *stage) ready(listener string) {
+	s.t.Helper()
+	s.address(listener)
+	s.await("the server's periodic work", func() bool {
+		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1
+	})
+	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
+}
+
+// count counts the timers.
+func (c *fakeClock) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.timers)
+}
+
+// fire makes the calls of the timers of d without moving the time.
+func (c *fakeClock) fire(d time.Duration) int {
+	n := 0
+	for {
+		f := c.takeTimer(d)
+		if f == nil {
+			return n
+		}
+		f()
+		n++
+	}
+}
+
+func (c *fakeClock) takeTimer(d time.Duration) func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, t := range c.timers {
+		if t.d == d {
+			c.timers = append(c.timers[:i:i], c.timers[i+1:]...)
+			return t.f
+		}
+	}
+	return nil
+}
+
+// session waits for the stage's session.
+func (s *stage) session() *session {
+	s.t.Helper()
+	s.await("the session", func() bool {
+		s.server.sessions.each(func(ses *session) { s.ses = ses })
+		return s.ses != nil
+	})
+	return s.ses
+}
+
+// inPhase waits until the session says that it is in a phase of view.go.
+func (s *stage) inPhase(phase string) {
+	s.t.Helper()
+	ses := s.session()
+	s.await("the phase "+phase, func() bool { return ses.view.get().Phase == phase })
+}
+
+// hears waits until the backend has got text.
+func (s *stage) hears(text string) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("%q at the backend", text), func() bool { return strings.Contains(s.b.everything(), text) })
+}
+
+// logIn takes the client to the relay.
+func (s *stage) logIn(listener, user string) {
+	s.t.Helper()
+	s.ready(listener)
+	s.c = s.dial(listener)
+	s.c.send("in LOGIN %s %s", user, canary)
+	s.b = s.backend.conn(0)
+	s.b.send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello")
+	s.hears("X2 AUTHENTICATE PLAIN ")
+	s.b.send("X2 OK [CAPABILITY IMAP4rev1 IDLE COMPRESS=DEFLATE] in")
+	s.c.expect("in OK .*")
+	s.b.mu.Lock()
+	s.b.mark = s.b.received.Len()
+	s.b.mu.Unlock()
+	ses := s.session()
+	s.await("the relay", ses.relaying.Load)
+}
+
+// drop makes a socket deaf: the kernel throws away what comes for it before
+// TCP sees it. Nothing is acknowledged and nothing answered, as if the peer
+// had vanished, and it needs neither a namespace nor a right.
+func drop(t testing.TB, c syscall.Conn) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err == nil {
+		filter := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+		var failed error
+		err = rc.Control(func(fd uintptr) {
+			failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &filter[0]})
+		})
+		if err == nil {
+			err = failed
+		}
+	}
+	if err != nil {
+		t.Fatalf("the peer can't be made to vanish: %v", err)
+	}
+}
+
+// hear undoes drop.
+func hear(t testing.TB, c syscall.Conn) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err == nil {
+		err = rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sockets gives the lines of the kernel's table that touch the stage's ports,
+// without listeners and TIME_WAIT; own keeps the proxy's sockets alone.
+func (s *stage) sockets(own bool) []socktab.Entry {
+	s.t.Helper()
+	inner := addrPort(s.backend.ln.Addr()).Port()
+	outer := map[uint16]bool{}
+	wanted := []string{fmt.Sprintf(":%04X ", inner)}
+	for _, a := range s.addresses {
+		p := netip.MustParseAddrPort(a).Port()
+		outer[p] = true
+		wanted = append(wanted, fmt.Sprintf(":%04X ", p))
+	}
+	var found []socktab.Entry
+	for _, e := range tableOf(s.t, wanted) {
+		switch {
+		case e.State == "LISTEN", e.State == "TIME_WAIT":
+		case outer[e.Local.Port()], e.Remote.Port() == inner:
+			found = append(found, e)
+		case !own && (outer[e.Remote.Port()] || e.Local.Port() == inner):
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// tableOf parses only the lines that hold one of the texts: with thousands of
+// connections in TIME_WAIT the whole table takes its time.
+func tableOf(t testing.TB, wanted []string) []socktab.Entry {
+	t.Helper()
+	var some bytes.Buffer
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if some.Len() == 0 {
+			some.WriteString("heading\n")
+		}
+		for line := range bytes.Lines(text) {
+			for _, w := range wanted {
+				if bytes.Contains(line, []byte(w)) {
+					some.Write(line)
+					break
+				}
+			}
+		}
+	}
+	found, err := socktab.Parse(&some)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

@@ -1,0 +1,60 @@
+package imapproxy
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// TestMatrix runs the cells, but for the vanished peers and the panics, one
+// after the other: so the process's goroutines and descriptors are the
+// session's alone.
+func TestMatrix(t *testing.T) {
+	cells := chosen(t, func(c matrixCell) bool { return !isVanish(c) && !isPanic(c) })
+	rounds(t, func(t *testing.T) {
+		for _, c := range cells {
+			t.Run(c.String(), func(t *testing.T) { runCell(t, c, false) })
+		}
+	})
+}
+
+// TestMatrixVanish runs the cells of vanished peers side by side, since each
+// takes the kernel some seconds; goroutines and descriptors are counted around
+// all of them.
+func TestMatrixVanish(t *testing.T) {
+	cells := chosen(t, isVanish)
+	rounds(t, func(t *testing.T) {
+		warmUp(t)
+		goroutines, files := runtime.NumGoroutine(), openFiles(t)
+		var all sync.WaitGroup
+		for _, c := range cells {
+			all.Go(func() { t.Run(c.String(), func(t *testing.T) { runCell(t, c, true) }) })
+		}
+		all.Wait()
+		await(t, "the goroutines to be back", func() bool { return runtime.NumGoroutine() <= goroutines })
+		await(t, "the descriptors to be back", func() bool { return openFiles(t) <= files })
+	})
+}
+
+// chosen gives the cells that a test runs.
+func chosen(t *testing.T, want func(matrixCell) bool) []matrixCell {
+	t.Helper()
+	var cells []matrixCell
+	for _, c := range readMatrix(t) {
+		if want(c) && !isNotYet(c) {
+			cells = append(cells, c)
+		}
+	}
+	if len(cells) == 0 {
+		t.Fatal("no cell")
+	}
+	return cells
+}
+
+// rounds runs f as often as the flag says.
+func rounds(t *testing.T, f func(t *testing.T)) {
+	for n := range *matrixRepeats {
+		t.Run(fmt.Sprint("round ", n+1), f)
+	}
+}
