@@ -24,7 +24,7 @@ const (
 // success; an error means that the session is over.
 func (s *session) attempt(a *attempted) (refusal string, err error) {
 	s.user, s.mechanism = a.request.User, a.request.Mechanism
-	s.view.set(func(v *SessionInfo) { v.User, v.TLS = printable(s.user), s.client.tlsVersion() })
+	s.view.set(func(v *SessionInfo) { v.User, v.TLS = s.user[:min(len(s.user), maxLogged)], s.client.tlsVersion() })
 	begun := s.server.clock.Now()
 	stop := s.watch()
 	text, refusal := s.connect(s.ctx, a.request)

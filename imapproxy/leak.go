@@ -25,6 +25,8 @@ type suspicion struct {
 	over    time.Duration // how long the state has lasted
 	command string
 	owner   *session // nil when the session is gone
+
+	reclaimed bool // it has been ended; its owner is on the way
 }
 
 // The kinds; labels of metrics.
@@ -49,10 +51,14 @@ func (s *Server) findLeaks(now time.Time) {
 			continue
 		}
 		seen[c] = true
-		if _, known := d.reported[c]; !known {
+		before, known := d.reported[c]
+		if !known {
 			d.report(s, c, x)
 		}
-		s.reclaim(c, x)
+		if !before.reclaimed && s.reclaim(c, x) {
+			x.reclaimed = true
+			d.reported[c] = x
+		}
 	}
 	for c, x := range d.reported {
 		if !seen[c] {
@@ -93,17 +99,18 @@ func (s *Server) suspect(c *backend.Conn, now time.Time) (suspicion, bool) {
 }
 
 // reclaim ends a connection that has been suspect for too long, and with it
-// frees its slot.
-func (s *Server) reclaim(c *backend.Conn, x suspicion) {
+// frees its slot. It tells whether it has.
+func (s *Server) reclaim(c *backend.Conn, x suspicion) bool {
 	limit := s.Settings().Limits.LeakReclaim
 	if limit <= 0 || x.over < limit {
-		return
+		return false
 	}
 	s.metrics.leakReclaimed.WithLabelValues(x.kind).Inc()
 	s.leakLine(c, x).Msg("backend connection reclaimed")
 	if x.owner != nil {
 		x.owner.door.cut(endLeak, nil)
-		return
+	} else {
+		c.Force()
 	}
-	c.Force()
+	return true
 }

@@ -361,6 +361,7 @@ func (s *stage) halfClosedByBackend() {
 		return s.clock.pending(s.settings.Limits.HalfClose) == 1
 	})
 	s.resume = func() endReason {
+		_ = s.c.raw.SetReadBuffer(1 << 20)
 		got, err := s.c.rest()
 		if want := strings.Repeat(stuffing, sent/len(stuffing)) + "* BYE " + endBackendClosed.byeText() + "\r\n"; got != want || err != nil {
 			s.t.Errorf("the client reads %d bytes and %v, want %d, BYE included", len(got), err, len(want))

@@ -101,8 +101,15 @@ func (m *metrics) granted(took time.Duration) {
 
 func (m *metrics) ended(s *session, reason endReason) {
 	m.ends.WithLabelValues(string(reason)).Inc()
-	m.bytes.WithLabelValues("in").Add(float64(s.relay.up.bytes.Load()))
-	m.bytes.WithLabelValues("out").Add(float64(s.relay.down.bytes.Load()))
+	m.moved(&s.relay)
+}
+
+// moved adds what a relay has moved since it was last asked.
+func (m *metrics) moved(r *relay) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.bytes.WithLabelValues("in").Add(r.up.uncounted())
+	m.bytes.WithLabelValues("out").Add(r.down.uncounted())
 }
 
 func (m *metrics) dialled(target string, result backend.Kind, took time.Duration) {

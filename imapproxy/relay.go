@@ -44,6 +44,14 @@ type flow struct {
 	partial bool      // a write fell short: the other side is in the middle of something
 	moved   time.Time // when bytes last went this way, or began to
 	bytes   atomic.Int64
+	counted int64 // of bytes, those that the metrics have
+}
+
+// uncounted gives the bytes since the last call; the relay's lock is held.
+func (f *flow) uncounted() float64 {
+	n := f.bytes.Load()
+	defer func() { f.counted = n }()
+	return float64(n - f.counted)
 }
 
 // run relays until the door has a reason.

@@ -3,8 +3,6 @@ package imapproxy
 import (
 	"errors"
 	"io"
-	"strings"
-	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -58,17 +56,6 @@ func (s *session) fields(e *zerolog.Event) *zerolog.Event {
 	optional(e, "user", s.user[:min(len(s.user), maxLogged)])
 	optional(e, "backend", s.backendAddr)
 	return e
-}
-
-// printable makes what a client chose fit for an administrator's terminal.
-func printable(s string) string {
-	s = s[:min(len(s), maxLogged)]
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 func optional(e *zerolog.Event, key, value string) {

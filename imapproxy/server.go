@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -139,7 +140,12 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			continue
 		}
 		pause = firstPause
-		s.admit(conn.(*net.TCPConn), name)
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			_ = conn.Close()
+			return fmt.Errorf("imapproxy: listener %s gives %T, not TCP", name, conn)
+		}
+		s.admit(tcp, name)
 	}
 }
 
@@ -190,6 +196,7 @@ func (s *Server) startWork() {
 		s.sessions.each(func(ses *session) {
 			if ses.relaying.Load() {
 				ses.relay.sweep(now)
+				s.metrics.moved(&ses.relay)
 			}
 		})
 		s.findLeaks(now)

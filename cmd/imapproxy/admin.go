@@ -21,9 +21,23 @@ type admin struct {
 	proxy   *imapproxy.Server
 	log     zerolog.Logger
 	phase   atomic.Int32
+	reloads reloads
 	drain   chan struct{} // somebody asks for a drain
 	answers http.Handler
 	current *adminListener // nil for none
+}
+
+// reloads is what became of the last reading of the configuration.
+type reloads struct {
+	good atomic.Bool
+	at   atomic.Int64 // when the configuration in force was read, in Unix milliseconds
+}
+
+func (r *reloads) note(good bool) {
+	r.good.Store(good)
+	if good {
+		r.at.Store(time.Now().UnixMilli())
+	}
 }
 
 // The phases of the daemon, for /readyz.
@@ -35,6 +49,7 @@ const (
 
 func newAdmin(proxy *imapproxy.Server, log zerolog.Logger, lines *logWriter) *admin {
 	a := &admin{proxy: proxy, log: log, drain: make(chan struct{}, 1)}
+	a.reloads.note(true)
 	a.answers = a.routes(lines)
 	return a
 }

@@ -20,7 +20,7 @@ const (
 
 // metricsHandler shows the proxy's metrics, and the process's.
 func (a *admin) metricsHandler(lines *logWriter) http.Handler {
-	all := prometheus.Gatherers{a.proxy.Metrics(), processMetrics(lines)}
+	all := prometheus.Gatherers{a.proxy.Metrics(), processMetrics(lines, &a.reloads)}
 	return promhttp.HandlerFor(all, promhttp.HandlerOpts{
 		ErrorLog: adminErrorLog(a.log), ErrorHandling: promhttp.HTTPErrorOnError,
 		MaxRequestsInFlight: scrapesAtOne, Timeout: scrapeLimit,
@@ -28,7 +28,7 @@ func (a *admin) metricsHandler(lines *logWriter) http.Handler {
 }
 
 // processMetrics are those that belong to the program, not to the proxy in it.
-func processMetrics(lines *logWriter) *prometheus.Registry {
+func processMetrics(lines *logWriter, read *reloads) *prometheus.Registry {
 	info, _ := debug.ReadBuildInfo()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "imapproxy", Name: "build_info", Help: "1, with the version of imapproxy and of Go as labels.",
@@ -43,6 +43,17 @@ func processMetrics(lines *logWriter) *prometheus.Registry {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build, started, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: "imapproxy", Name: "log_lines_dropped_total", Help: "Log lines that were dropped because the log's reader is too slow.",
-		}, func() float64 { return float64(lines.lost.Load()) }))
+		}, func() float64 { return float64(lines.lost.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "imapproxy", Name: "config_last_reload_successful", Help: "1 when the last reading of the configuration was good, else 0.",
+		}, func() float64 {
+			if read.good.Load() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "imapproxy", Name: "config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was read, in Unix time.",
+		}, func() float64 { return float64(read.at.Load()) / 1000 }))
 	return r
 }

@@ -74,7 +74,7 @@ func TestMetricsDocumented(t *testing.T) {
 	_, _, shown := r.ask(r.socket(), "GET", "/metrics", nil)
 	lines := newLogWriter(io.Discard, 1)
 	defer func() { _ = lines.Close(adminWait) }()
-	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(), processMetrics(lines))
+	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(), processMetrics(lines, &reloads{}))
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		labels := there[name]
 		d, ok := docs[name]
@@ -121,7 +121,7 @@ func checkConventions(t *testing.T, name string, d documented) {
 			t.Errorf("%s has the unit %q", name, d.unit)
 		}
 	}
-	if d.unit == "" && !strings.HasSuffix(name, "_info") {
+	if d.unit == "" && !strings.HasSuffix(name, "_info") && !strings.HasSuffix(name, "_successful") { // the two kinds that are 0 or 1
 		t.Errorf("%s has no unit", name)
 	}
 	for label := range strings.SplitSeq(d.labels, ",") {
@@ -137,7 +137,7 @@ func TestDroppedLinesMetric(t *testing.T) {
 	reader, stuck := io.Pipe()
 	lines := newLogWriter(stuck, 1)
 	shown := func() float64 {
-		families, err := processMetrics(lines).Gather()
+		families, err := processMetrics(lines, &reloads{}).Gather()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,5 +238,15 @@ func checkAlertNames(t *testing.T, name, expr string, docs map[string]documented
 				t.Errorf("%s: %s has no label %s", name, m[1], label[1])
 			}
 		}
+	}
+}
+
+func TestReloadMetrics(t *testing.T) {
+	var r reloads
+	r.note(true)
+	at := r.at.Load()
+	r.note(false)
+	if r.good.Load() || at == 0 || r.at.Load() != at {
+		t.Errorf("after a bad reload: good %v, read at %d, was %d", r.good.Load(), r.at.Load(), at)
 	}
 }

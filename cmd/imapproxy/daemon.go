@@ -164,6 +164,18 @@ func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
 // reload puts a new generation in force for new clients. A bad one changes
 // nothing. Running sessions keep theirs.
 func (d *daemon) reload() {
+	err := d.tryReload()
+	d.admin.reloads.note(err == nil)
+	if err != nil {
+		d.log.Error().Err(err).Msg("not reloaded: nothing has changed")
+		return
+	}
+	d.log.Info().Msg("reloaded; running sessions keep the settings they began with")
+}
+
+var errBadConfig = errors.New("the configuration has errors")
+
+func (d *daemon) tryReload() error {
 	g, r := d.load()
 	for _, f := range r.sorted() {
 		e := d.log.Warn()
@@ -173,18 +185,16 @@ func (d *daemon) reload() {
 		e.Str("finding", f.String()).Msg("configuration")
 	}
 	if r.failed() || g == nil {
-		d.log.Error().Msg("not reloaded: the configuration has errors; nothing has changed")
-		return
+		return errBadConfig
 	}
 	if err := d.swapListeners(g); err != nil {
 		g.close()
-		d.log.Error().Err(err).Msg("not reloaded: nothing has changed")
-		return
+		return err
 	}
 	d.current.close()
 	d.current = g
 	d.lines.setLevel(g.Config.Log.Level)
-	d.log.Info().Msg("reloaded; running sessions keep the settings they began with")
+	return nil
 }
 
 // swapListeners opens what is new and closes what is gone. Whoever waits in
