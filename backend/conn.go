@@ -60,6 +60,7 @@ type source struct{ c *Conn }
 // Read notes the end of the backend's side: after it nothing need be asked.
 func (s source) Read(p []byte) (int, error) {
 	n, err := s.c.conn.Read(p)
+	FaultPoint("backend.read")
 	if isClosing(err) {
 		s.c.peer = err
 	}

@@ -252,6 +252,7 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 // startTLS wraps the connection. What was learnt without TLS is forgotten
 // (RFC 9051 section 6.2.1).
 func (c *Conn) startTLS(ctx context.Context) error {
+	FaultPoint("dial.tls")
 	c.inStep = false // the backend awaits a handshake
 	if c.in.buffered() > 0 {
 		return errInjected

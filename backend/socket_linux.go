@@ -70,15 +70,22 @@ func stateOf(fd int) (SocketState, error) {
 }
 
 // WaitGone blocks until a peer that has closed its side has reset the
-// connection too, or has vanished. An error means that the read deadline woke
-// it first.
-func WaitGone(c *net.TCPConn) error {
+// connection too, or has vanished; cause is the kernel's word for it. An error
+// means that the read deadline woke it first.
+func WaitGone(c *net.TCPConn) (cause, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return raw.Read(func(fd uintptr) bool {
+	err = raw.Read(func(fd uintptr) bool {
 		state, err := stateOf(int(fd))
-		return err != nil || state == StateClosed
+		if err == nil && state != StateClosed {
+			return false
+		}
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
+			cause = unix.Errno(n)
+		}
+		return true
 	})
+	return cause, err
 }

@@ -15,4 +15,4 @@ var errNotHere = errors.New("only Linux tells")
 func AskSocket(*net.TCPConn) (Socket, error) { return Socket{State: StateUnknown}, errNotHere }
 
 // WaitGone needs Linux; elsewhere a later write finds out.
-func WaitGone(*net.TCPConn) error { return errNotHere }
+func WaitGone(*net.TCPConn) (cause, err error) { return nil, errNotHere }

@@ -34,8 +34,7 @@ func (r *registry) run(s *session) {
 	s.end()
 }
 
-// protected runs f in the session's own goroutine; a panic in it cuts the
-// session.
+// protected runs f in the caller's goroutine; a panic in it cuts the session.
 func (s *session) protected(where string, f func()) {
 	defer s.recovered(where)
 	f()

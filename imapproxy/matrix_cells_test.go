@@ -104,7 +104,7 @@ var interpretations = []interpretation{
 		why: "the proxy does not decompress, so it can't know"},
 	{phases: "compress_active", reasons: "shutdown", client: "CUT", backend: "X",
 		why: "no safe point ever comes: cut at the drain limit, without a LOGOUT into compressed bytes"},
-	{phases: "half_closed_by_backend", reasons: "timeout kick shutdown panic_client_side panic_backend_side panic_supervisor", client: "CUT", backend: "X",
+	{phases: "half_closed_by_backend", reasons: "timeout kick shutdown panic_client_side panic_supervisor", client: "CUT", backend: "X",
 		why: "only a client that does not read keeps the session in this phase, and it stands inside a line; the backend has closed, so it is asked nothing"},
 	{phases: "half_closed_by_backend", reasons: "b_rst b_vanish", client: "BYE", end: endBackendClosed,
 		why: "the FIN came first and all that was said is in our hands: the client reads it, then BYE"},

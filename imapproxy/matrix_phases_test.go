@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"imapproxy/backend"
 	"imapproxy/backend/socktab"
 )
@@ -340,6 +342,18 @@ func (s *stage) halfClosedByClient() {
 	}
 }
 
+// hearAgain ends the silence of the client's kernel.
+func (s *stage) hearAgain() {
+	s.t.Helper()
+	rc, err := s.c.raw.SyscallConn()
+	if err == nil {
+		err = rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // smallQueues lets a client that does not read stop the relay early.
 func smallQueues(*stage) []option {
 	return []option{func(r *rig) {
@@ -349,11 +363,11 @@ func smallQueues(*stage) []option {
 	}}
 }
 
-// halfClosedByBackend lets the backend say more than the client reads, then
-// close. The proxy's write is stuck, and the FIN is behind it.
+// halfClosedByBackend lets the backend say more than the client's kernel takes,
+// then close. The proxy's write is stuck, and the FIN is behind it.
 func (s *stage) halfClosedByBackend() {
 	s.logIn("plain", "joe")
-	_ = s.c.raw.SetReadBuffer(4 << 10)
+	drop(s.t, s.c.raw) // its kernel would take some more, now and then
 	sent := s.stuff()
 	_ = s.b.raw.CloseWrite()
 	s.await("the FIN found behind a stuck write", func() bool {
@@ -361,7 +375,7 @@ func (s *stage) halfClosedByBackend() {
 		return s.clock.pending(s.settings.Limits.HalfClose) == 1
 	})
 	s.resume = func() endReason {
-		_ = s.c.raw.SetReadBuffer(1 << 20)
+		s.hearAgain()
 		got, err := s.c.rest()
 		if want := strings.Repeat(stuffing, sent/len(stuffing)) + "* BYE " + endBackendClosed.byeText() + "\r\n"; got != want || err != nil {
 			s.t.Errorf("the client reads %d bytes and %v, want %d, BYE included", len(got), err, len(want))
@@ -373,20 +387,20 @@ func (s *stage) halfClosedByBackend() {
 
 var stuffing = "* OK " + strings.Repeat("stuffing", 255) + "!\r\n"
 
-// stuff sends lines until the proxy's write to the client is stuck, and gives
-// how many bytes that took.
+// stuff sends lines until the proxy's write is stuck for good, and gives how
+// many bytes that took. What waits behind the write leaves room for a FIN in
+// the proxy's window.
 func (s *stage) stuff() int {
 	s.t.Helper()
-	sent := 0
+	const chunk, enough = 16 << 10, 3 * 16 << 10
+	sent, quiet := 0, time.Now()
 	down := &s.session().relay.down
-	for begun := time.Now(); time.Since(begun) < patience; {
-		s.b.write(strings.Repeat(stuffing, 8))
-		sent += 8 * len(stuffing)
-		through := func() bool { return down.bytes.Load() == int64(sent) }
-		for quiet := time.Now(); !through() && time.Since(quiet) < 40*time.Millisecond; {
-			time.Sleep(time.Millisecond)
-		}
-		if !through() {
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
+		switch {
+		case sent-int(down.bytes.Load()) < enough:
+			s.b.write(strings.Repeat(stuffing, chunk/len(stuffing)))
+			sent, quiet = sent+chunk, time.Now()
+		case time.Since(quiet) > 20*time.Millisecond:
 			return sent
 		}
 	}

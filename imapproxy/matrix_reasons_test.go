@@ -30,11 +30,11 @@ func injection(c matrixCell) func(*stage) {
 var injections = map[string]func(*stage){
 	"c_fin":      func(s *stage) { s.c.halfClose() },
 	"c_rst":      func(s *stage) { s.c.reset() },
-	"c_vanish":   func(s *stage) { drop(s.t, s.c.raw) },
+	"c_vanish":   func(s *stage) { vanish(s.t, s.c.raw) },
 	"c_protocol": (*stage).babble,
 	"b_fin":      func(s *stage) { _ = s.b.raw.CloseWrite() },
 	"b_rst":      func(s *stage) { s.b.reset() },
-	"b_vanish":   func(s *stage) { drop(s.t, s.b.raw) },
+	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw) },
 	"b_protocol": func(s *stage) { s.b.write(junk) },
 	"timeout":    (*stage).idleTooLong,
 	"kick":       (*stage).kickAll,
@@ -51,7 +51,7 @@ var errOutOfFiles = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EMFILE}
 var specialInjections = map[string]func(*stage){
 	"accepted/c_fin":            func(s *stage) { s.c.halfClose(); s.clock.release() },
 	"accepted/c_rst":            func(s *stage) { s.c.reset(); s.clock.release() },
-	"accepted/c_vanish":         func(s *stage) { drop(s.t, s.c.raw); s.clock.release() },
+	"accepted/c_vanish":         func(s *stage) { vanish(s.t, s.c.raw); s.clock.release() },
 	"accepted/c_protocol":       func(*stage) {}, // it was turned away
 	"accepted/timeout":          func(s *stage) { s.fireOwn(); s.clock.release() },
 	"accepted/shutdown":         func(s *stage) { s.shutDown(); s.clock.release() },

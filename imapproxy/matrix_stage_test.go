@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -237,16 +239,20 @@ func drop(t testing.TB, c syscall.Conn) {
 	}
 }
 
-// hear undoes drop.
-func hear(t testing.TB, c syscall.Conn) {
+// vanish makes a peer deaf that has nothing in flight: its own kernel would
+// repeat what is not acknowledged, and be heard.
+func vanish(t testing.TB, c *net.TCPConn) {
 	t.Helper()
 	rc, err := c.SyscallConn()
-	if err == nil {
-		err = rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	await(t, "all that the peer has sent to be acknowledged", func() bool {
+		left := -1
+		_ = rc.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+		return left == 0
+	})
+	drop(t, c)
 }
 
 // sockets gives the lines of the kernel's table that touch the stage's ports,
@@ -278,20 +284,40 @@ func (s *stage) sockets(own bool) []socktab.Entry {
 // connections in TIME_WAIT the whole table takes its time.
 func tableOf(t testing.TB, wanted []string) []socktab.Entry {
 	t.Helper()
-	var some bytes.Buffer
-	text, err := os.ReadFile("/proc/net/tcp") // all listeners are at 127.0.0.1
-	if err != nil {
-		t.Fatal(err)
-	}
-	some.WriteString("heading\n")
-	for line := range bytes.Lines(text) {
+	some := bytes.NewBufferString("heading\n")
+	for line := range bytes.Lines(kernelTable(t)) {
 		if slices.ContainsFunc(wanted, func(w string) bool { return bytes.Contains(line, []byte(w)) }) {
 			some.Write(line)
 		}
 	}
-	found, err := socktab.Parse(&some)
+	found, err := socktab.Parse(some)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// kernelTable reads the table; those who ask at the same time share a reading
+// that has begun after they asked. All listeners are at 127.0.0.1.
+func kernelTable(t testing.TB) []byte {
+	t.Helper()
+	asked := time.Now()
+	tables.mu.Lock()
+	defer tables.mu.Unlock()
+	if tables.begun.After(asked) {
+		return tables.text
+	}
+	begun := time.Now()
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables.begun, tables.text = begun, text
+	return text
+}
+
+var tables struct {
+	mu    sync.Mutex // protects all
+	begun time.Time
+	text  []byte
 }

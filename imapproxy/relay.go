@@ -58,7 +58,7 @@ func (f *flow) uncounted() float64 {
 func (r *relay) run(s *session) {
 	r.begin(s)
 	over := s.help("relay to client", func() { r.pump(&r.down, r.backendRead) })
-	r.runUp()
+	s.protected("relay to backend", r.runUp) // after a panic in it, too, the other way is over before the end begins
 	<-over
 	r.finish()
 }
@@ -99,8 +99,11 @@ func (r *relay) runUp() {
 		return
 	}
 	r.pump(&r.up, r.clientRead)
-	if r.closedByClient() && backend.WaitGone(r.s.client.raw) == nil {
-		r.cut(endClientAborted, nil) // it half-closed, and is gone altogether now
+	if !r.closedByClient() {
+		return
+	}
+	if cause, err := backend.WaitGone(r.s.client.raw); err == nil {
+		r.cut(clientReason(cause), cause) // it half-closed, and is gone altogether now
 	}
 }
 

@@ -194,8 +194,8 @@ const (
 func (s *Server) startWork() {
 	s.periodic("sweep", sweepEvery, func(now time.Time) {
 		s.sessions.each(func(ses *session) {
-			if ses.relaying.Load() {
-				ses.relay.sweep(now)
+			if ses.relaying.Load() { // a panic ends that session, and the others get their turn
+				ses.protected("sweep", func() { ses.relay.sweep(now) })
 				s.metrics.moved(&ses.relay)
 			}
 		})

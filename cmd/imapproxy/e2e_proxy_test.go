@@ -122,14 +122,29 @@ type process struct {
 // that it has while no client is there.
 func (r *rig) serve(t *testing.T) (*process, []string) {
 	t.Helper()
+	return r.launch(t, r.program(t), 2)
+}
+
+// program is the proxy, not yet started.
+func (r *rig) program(t *testing.T) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	try(t, "own program", err)
-	p := &process{cmd: exec.Command(self, "serve", "--config", r.Config), log: filepath.Join(t.TempDir(), "log"), done: make(chan struct{})}
+	cmd := exec.Command(self, "serve", "--config", r.Config)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// launch starts a program that is the proxy, as serve does. It has so many
+// sockets that listen.
+func (r *rig) launch(t *testing.T, program *exec.Cmd, listening int) (*process, []string) {
+	t.Helper()
+	p := &process{cmd: program, log: filepath.Join(t.TempDir(), "log"), done: make(chan struct{})}
 	log, err := os.Create(p.log)
 	try(t, "log", err)
 	defer func() { _ = log.Close() }()
 	// The race detector would wait for a second before the exit.
-	p.cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
+	p.cmd.Env = append(p.cmd.Environ(), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	_, err = p.cmd.StdinPipe() // ends with the test binary, or with Wait
 	try(t, "stdin", err)
@@ -146,7 +161,7 @@ func (r *rig) serve(t *testing.T) (*process, []string) {
 	var before []string
 	eventually(t, "descriptors at the start", func() (bool, string) {
 		before = p.descriptors(t)
-		return count(before, "socket:") == 2, fmt.Sprintf("%q, want two sockets that listen", before)
+		return count(before, "socket:") == listening, fmt.Sprintf("%q, want %d sockets that listen", before, listening)
 	})
 	if t.Failed() {
 		t.FailNow()

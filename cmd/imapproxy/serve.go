@@ -24,6 +24,7 @@ point, what is left is cut after limits.drain_timeout; a second one cuts now.`,
 }
 
 func (p *program) serve(file string) int {
+	armFaults()
 	g, r := loadGeneration(file)
 	r.print(p.stderr)
 	if r.failed() {

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	answerLimit  = 15 * time.Second // for one answer; the machine is busy
+	answerLimit  = 15 * time.Second // for one answer, unless a client has another limit; the machine is busy
 	slowRecvBuf  = 8 << 10          // bytes, of a client that will not read
 	slowSegment  = 536              // bytes: keeps the proxy's send buffer small, on loopback too (RFC 9293 3.7.1)
 	maxForeign   = 200              // bytes of an unexpected line that an error shows
@@ -32,6 +32,12 @@ type client struct {
 	user, password string
 	id             int // unique in a run: its tags show whose answer is read
 	tags           int
+	limit          time.Duration // for one answer
+}
+
+// newClient is not connected yet. Its user is the one with its number in it.
+func (o *runOptions) newClient(number int) *client {
+	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password, limit: answerLimit}
 }
 
 // connect dials. A slow client has small buffers on both sides of the connection.
@@ -64,7 +70,7 @@ func slowSocket(_, _ string, raw syscall.RawConn) error {
 func (c *client) addr() netip.AddrPort { return c.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
 
 func (c *client) send(text string) error {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(answerLimit)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
 		return err
 	}
 	_, err := io.WriteString(c.conn, text)
@@ -90,7 +96,7 @@ func (c *client) line(limit time.Duration) (string, error) {
 
 // greeting reads it.
 func (c *client) greeting() error {
-	line, err := c.line(answerLimit)
+	line, err := c.line(c.limit)
 	if err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
@@ -124,7 +130,7 @@ func (c *client) ok(text string) error {
 	if err := c.command(text); err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
-	answer, err := c.status(answerLimit)
+	answer, err := c.status(c.limit)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
@@ -137,7 +143,7 @@ func (c *client) ok(text string) error {
 // continuation reads the line that lets a client go on.
 func (c *client) continuation() error {
 	for {
-		line, err := c.line(answerLimit)
+		line, err := c.line(c.limit)
 		switch {
 		case err != nil:
 			return fmt.Errorf("continuation: %w", err)

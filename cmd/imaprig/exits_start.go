@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -17,15 +16,16 @@ func (o *exitsOptions) run(ctx context.Context, stderr io.Writer) (*runResult, e
 	if err := raiseOpenFileLimit(); err != nil {
 		return nil, err
 	}
+	if o.proxyPID != 0 {
+		if _, err := os.Stat(procDir(o.proxyPID)); err != nil {
+			return nil, fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)
+		}
+	}
 	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
 	for _, d := range o.after {
 		result.After = append(result.After, d.Seconds())
 	}
-	names := o.peers
-	if o.proxy != "" {
-		names = []string{o.proxy}
-	}
-	for _, name := range names {
+	for _, name := range o.names() {
 		p, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -37,75 +37,28 @@ func (o *exitsOptions) run(ctx context.Context, stderr io.Writer) (*runResult, e
 
 // runProxy starts a backend, a namespace where that is possible, and the proxy; and ends all three.
 func (o *exitsOptions) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
-	source, err := findJavaSource(o.javaSource)
-	if err != nil {
-		return nil, err
-	}
 	x := &exitsRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.over()
-	x.java, err = startJava(ctx, javaOptions{
-		Source: source, Port: o.backendPort, Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"},
-	})
+	x.java, err = o.startJava(ctx, javaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.java.Stop(javaStopTime)) }()
+	var outside netip.Addr
 	if slices.ContainsFunc(o.cells, func(c cell) bool { return wayOf(c).vanishes }) {
 		if x.ns, err = newNamespace(ctx); err != nil {
 			x.nsProblem = err.Error()
 		} else {
+			outside = x.ns.Outside()
 			defer func() { err = errors.Join(err, x.ns.Remove()) }()
 		}
 	}
-	if x.proxy, err = x.startProxy(ctx, name); err != nil {
+	if x.proxy, err = o.startProxy(ctx, name, x.java.Port, outside); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.proxy.stop()) }()
+	if o.proxyPID != 0 {
+		x.proxy.pid = o.proxyPID
+	}
 	return x.runCells(ctx, o.cells)
-}
-
-// startProxy starts a peer, or finds the one that runs already.
-func (x *exitsRun) startProxy(ctx context.Context, name string) (*proxy, error) {
-	var outside netip.Addr
-	if x.ns != nil {
-		outside = x.ns.Outside()
-	}
-	if x.opts.proxy == "" {
-		p, err := findPeer(name, x.opts.self)
-		if err != nil {
-			return nil, err
-		}
-		return p.start(ctx, x.java.Port, outside)
-	}
-	addr, err := resolve(ctx, x.opts.proxy)
-	if err != nil {
-		return nil, err
-	}
-	if x.opts.proxyPID != 0 {
-		if _, err := os.Stat(procDir(x.opts.proxyPID)); err != nil {
-			return nil, fmt.Errorf("--proxy-pid %d: there is no such process", x.opts.proxyPID)
-		}
-	}
-	p := &proxy{name: name, pid: x.opts.proxyPID, addr: addr, stop: func() error { return nil }}
-	if other := netip.AddrPortFrom(outside, addr.Port()); x.ns != nil && listens(other) {
-		p.outside = other
-	}
-	return p, nil
-}
-
-// resolve finds the address of host:port.
-func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--proxy: %w", err)
-	}
-	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--proxy: %w", err)
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--proxy: %w", err)
-	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
 }

@@ -13,7 +13,11 @@ import (
 const (
 	givesUpAfter = 3 * time.Second // of a client that gets no answer
 	appendSize   = 100_000         // bytes
-	floodOf      = 1300          // CAPABILITY commands whose answers, over 1 MiB, a client does not read
+
+	// floodOf is how many CAPABILITY commands a client sends that will not read the answers, about 100 KB: more than
+	// the buffers between it and the proxy hold, and less than those together with the proxy's receive buffer. So the
+	// proxy can't go on writing, and the backend's FIN, behind all that, has arrived.
+	floodOf = 1150
 )
 
 // way is how a client's session goes to its end. open brings it to the state in which it is ended, and end does that;
@@ -86,7 +90,7 @@ func openFetch(c *client) error {
 	if err := c.command("FETCH 1 BODY[]"); err != nil {
 		return fmt.Errorf("FETCH: %w", err)
 	}
-	line, err := c.line(answerLimit)
+	line, err := c.line(c.limit)
 	if err != nil || !strings.HasPrefix(line, "* 1 FETCH (BODY[] {") {
 		return fmt.Errorf("FETCH: %.*q: %w", maxForeign, line, err)
 	}
@@ -129,7 +133,7 @@ func openRefused(c *client) error {
 	if err := c.command(c.loginWords()); err != nil {
 		return fmt.Errorf("LOGIN: %w", err)
 	}
-	answer, err := c.status(answerLimit)
+	answer, err := c.status(c.limit)
 	switch {
 	case errors.Is(err, io.EOF) || isReset(err):
 		return nil
@@ -159,7 +163,7 @@ func endLogout(c *client) error {
 // endSelect makes a backend that closes first do so, and hears nothing of it.
 func endSelect(c *client) error { return c.command("SELECT INBOX") }
 
-// endFlood asks for more than the buffers between it and the proxy can hold, then makes the backend close.
+// endFlood asks for what it does not read, then makes the backend close.
 func endFlood(c *client) error {
 	var commands strings.Builder
 	for i := range floodOf {
@@ -175,7 +179,7 @@ func endWithServer(c *client) error {
 	if err := c.command("SELECT INBOX"); err != nil {
 		return fmt.Errorf("SELECT: %w", err)
 	}
-	return errors.Join(c.toEnd(answerLimit), c.conn.Close())
+	return errors.Join(c.toEnd(c.limit), c.conn.Close())
 }
 
 func isTimeout(err error) bool {

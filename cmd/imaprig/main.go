@@ -1,6 +1,7 @@
 // Command imaprig drives an IMAP proxy or server and reports what it does with its sockets.
 //
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
+//	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
 //
 // Exit codes: 0 fine, 1 failed or a target missed, 2 wrong usage. With --once, watch ends with the level of a
@@ -33,6 +34,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", runExits},
+		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", runExhaust},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 	}
 }

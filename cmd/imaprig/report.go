@@ -20,6 +20,23 @@ func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
 	return err
 }
 
+// mayWrite finds out before the run that a file can't be written behind it.
+func (o *exitsOptions) mayWrite() error {
+	for _, path := range []string{o.json, o.html} {
+		if path == "" {
+			continue
+		}
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666)
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
+
 func writeJSON(w io.Writer, r *runResult) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", " ")

@@ -118,11 +118,13 @@ func (c *cellResult) summary() string {
 	return fmt.Sprintf("%d / %s / %d%s", at.Backend[socktab.CloseWait].Sockets, orDash(at.ProxyFDs), at.JavaFDs, star)
 }
 
-func (p *proxyResult) title() string {
-	if p.Version == "" {
-		return p.Name
+func (p *proxyResult) title() string { return nameAndVersion(p.Name, p.Version) }
+
+func nameAndVersion(name, version string) string {
+	if version == "" {
+		return name
 	}
-	return fmt.Sprintf("%s (%s)", p.Name, p.Version)
+	return fmt.Sprintf("%s (%s)", name, version)
 }
 
 // tally counts its cells.

@@ -1,0 +1,6 @@
+//go:build !faultpoints
+
+package main
+
+// armFaults does nothing without the build tag faultpoints.
+func armFaults() {}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// runOptions are the flags of every subcommand that runs sessions through a proxy.
+type runOptions struct {
+	proxy       string // address of a proxy that runs already, "" with peers
+	backendPort int    // with proxy
+	self        string // our own program, "" for bin/imapproxy
+	peers       nameList
+	user        string
+	password    string
+	sessions    int
+	javaSource  string
+}
+
+// maxSessions keeps a run within the local ports of one address.
+const maxSessions = 5000
+
+// nameList is a flag of names separated by commas.
+type nameList []string
+
+// String and Set make it a flag.Value.
+func (l *nameList) String() string { return strings.Join(*l, ",") }
+
+func (l *nameList) Set(text string) error {
+	*l = append(*l, splitList(text)...)
+	return nil
+}
+
+func splitList(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
+	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to --backend-port")
+	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
+	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: beside this one, or bin/imapproxy)")
+	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
+	flags.StringVar(&o.password, "password", "secret", "the backend takes any but \"wrong\"")
+	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or beside this program)")
+}
+
+// parseFlags reads flags only. It prints the help where that is asked for.
+func parseFlags(flags *flag.FlagSet, args []string, help string, stdout io.Writer) error {
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(stdout)
+		fmt.Fprint(stdout, help)
+		flags.PrintDefaults()
+	}
+	if err == nil && flags.NArg() > 0 {
+		return fmt.Errorf("%q: want flags only; the proxy goes behind --proxy or --peer", flags.Arg(0))
+	}
+	return err
+}
+
+// check refuses what does not go together, and adds what --self implies.
+func (o *runOptions) check() error {
+	if o.self != "" && !slices.Contains(o.peers, ownProxy) {
+		o.peers = append(nameList{ownProxy}, o.peers...)
+	}
+	switch {
+	case (o.proxy == "") == (len(o.peers) == 0):
+		return errors.New("want one of --proxy ADDR, --peer NAMES and --self FILE")
+	case o.sessions < 1 || o.sessions > maxSessions:
+		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxSessions)
+	case o.backendPort < 1 || o.backendPort > 65535:
+		return fmt.Errorf("--backend-port %d: want 1 to 65535", o.backendPort)
+	case strings.ContainsAny(o.user+o.password, "\r\n\x00"):
+		return errors.New("--user and --password: want no line end and no NUL")
+	}
+	for _, name := range o.peers {
+		if _, err := findPeer(name, o.self); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names are the proxies that are run, one after the other.
+func (o *runOptions) names() []string {
+	if o.proxy != "" {
+		return []string{o.proxy}
+	}
+	return o.peers
+}
+
+// startJava starts the backend: where the proxy expects it, or anywhere for a peer.
+func (o *runOptions) startJava(ctx context.Context, opts javaOptions) (*javaBackend, error) {
+	var err error
+	if opts.Source, err = findJavaSource(o.javaSource); err != nil {
+		return nil, err
+	}
+	if o.proxy != "" {
+		opts.Port = uint16(o.backendPort) // check has seen to its range
+	}
+	return startJava(ctx, opts)
+}
+
+// startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find it.
+func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*proxy, error) {
+	if o.proxy == "" {
+		p, err := findPeer(name, o.self)
+		if err != nil {
+			return nil, err
+		}
+		return p.start(ctx, backend, outside)
+	}
+	addr, err := resolve(ctx, o.proxy)
+	if err != nil {
+		return nil, fmt.Errorf("--proxy: %w", err)
+	}
+	p := &proxy{name: name, addr: addr, stop: func() error { return nil }}
+	if !outside.IsValid() {
+		return p, nil
+	}
+	other := netip.AddrPortFrom(outside, addr.Port())
+	there, err := listens(other)
+	if there {
+		p.outside = other
+	}
+	return p, err
+}
+
+// resolve finds the address of host:port.
+func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+}

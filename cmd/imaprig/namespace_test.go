@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func testNamespace(t *testing.T) *namespace {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
+	}
+	n, err := newNamespace(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestNamespaceVanish has clients that vanish step by step: deaf, then mute too. Then no FIN of theirs arrives.
+func TestNamespaceVanish(t *testing.T) {
+	n := testNamespace(t)
+	defer func() {
+		if err := n.Remove(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ln, err := net.Listen("tcp", netip.AddrPortFrom(n.Outside(), 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	pair := func() (inside, outside net.Conn, host netip.Addr) {
+		host, err := n.NewClient(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: host.AsSlice()}, Timeout: clientLimit, KeepAlive: -1}
+		if inside, err = n.Dial(dialer, ln.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		if outside, err = ln.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = outside.(*net.TCPConn).SetLinger(0); _ = outside.Close(); _ = inside.Close() })
+		return inside, outside, host
+	}
+	inside, outside, host := pair()
+	stays, staysOutside, _ := pair()
+	pass(t, inside, outside, "there")
+	pass(t, outside, inside, "and back")
+	if err := n.Deafen(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, inside, outside, "heard still")
+	if _, err := outside.Write([]byte("lost")); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, inside)
+	if err := n.Mute(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	if err := inside.Close(); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, outside)
+	pass(t, stays, staysOutside, "others stay")
+	pass(t, staysOutside, stays, "both ways")
+}
+
+func pass(t *testing.T, from, to net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(from, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.SetReadDeadline(time.Now().Add(clientLimit)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, len(text))
+	if _, err := io.ReadFull(to, buf); err != nil || string(buf) != text {
+		t.Fatalf("read %q: %v; want %q", buf, err, text)
+	}
+}
+
+// silent wants neither bytes nor an end of the connection for a while.
+func silent(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 8)); !isTimeout(err) {
+		t.Errorf("read %d bytes, %v; want nothing", n, err)
+	}
+}
+
+// TestNamespaceRemove leaves no device behind, in whatever state the namespace was.
+func TestNamespaceRemove(t *testing.T) {
+	n := testNamespace(t)
+	if _, err := net.InterfaceByName(n.veth); err != nil {
+		t.Errorf("no device %s: %v", n.veth, err)
+	}
+	if _, err := n.NewClient(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := n.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	noDevice(t, n.veth)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // as Ctrl-C does
+	if _, err := newNamespace(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want it to be cancelled", err)
+	}
+	noDevice(t, n.veth)
+}
+
+func noDevice(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, func() error {
+		if _, err := net.InterfaceByName(name); err == nil {
+			return fmt.Errorf("the device %s is there still", name)
+		}
+		return nil
+	})
+}
+
+// TestNoVanishing marks cells that can't be run, and says why.
+func TestNoVanishing(t *testing.T) {
+	tests := []struct {
+		run  exitsRun
+		want string
+	}{
+		{exitsRun{nsProblem: "root is needed", proxy: &proxy{}}, "root is needed"},
+		{exitsRun{ns: &namespace{}, proxy: &proxy{}}, "can't be reached from the rig's network namespace"},
+	}
+	for _, tt := range tests {
+		r := &cellResult{cell: cell{"good", "vanish"}}
+		if err := tt.run.drive(t.Context(), r); err != nil || !strings.Contains(r.NotRun, tt.want) {
+			t.Errorf("not run: %q, %v; want %q", r.NotRun, err, tt.want)
+		}
+		if r.Misses = judge(r); len(r.Misses) != 0 || r.Verdict() != "not run" {
+			t.Errorf("judged as %v, %q", r.Misses, r.Verdict())
+		}
+	}
+}
+
+func TestPickNetwork(t *testing.T) {
+	prefix := netip.MustParsePrefix
+	tests := []struct {
+		used []netip.Prefix
+		seed int
+		want string
+	}{
+		{nil, 0, "198.18.0.0/24"},
+		{nil, 300, "198.19.44.0/24"},
+		{[]netip.Prefix{prefix("198.18.7.1/24"), prefix("10.0.0.0/8")}, 7, "198.18.8.0/24"},
+		{[]netip.Prefix{prefix("198.19.255.0/25")}, 511, "198.18.0.0/24"},
+		{[]netip.Prefix{prefix("198.18.0.0/15")}, 1, ""},
+	}
+	for _, tt := range tests {
+		got, err := pickNetwork(tt.used, tt.seed)
+		if tt.want == "" {
+			checkError(t, err, "198.18.0.0/15 is in use")
+		} else if got.String() != tt.want || err != nil {
+			t.Errorf("%v from %d: %v, %v; want %s", tt.used, tt.seed, got, err, tt.want)
+		}
+	}
+}

@@ -1,3 +1,0 @@
-package imapproxy
-
-var panicPoints = map[string]string{}
