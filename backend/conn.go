@@ -31,6 +31,7 @@ type Conn struct {
 	broken atomic.Bool   // a write fell short
 	reset  atomic.Bool   // a write has taken the kernel's word of a reset: a read gives io.EOF then
 	ended  atomic.Bool
+	hurry  atomic.Bool // see Hurry
 
 	dialer *Dialer
 	owner  string // the session's id

@@ -19,6 +19,8 @@ type Origin struct {
 	Local     netip.AddrPort // the address the client connected to
 	SessionID string
 	TTL       int // proxies that may still follow; 0 ends a loop
+
+	Aside func(*Conn) // ends a connection that did not get as far as the login, beside; nil ends it at once
 }
 
 // Dialer opens backend connections. It is safe for concurrent use.
@@ -29,6 +31,7 @@ type Dialer struct {
 	// Observers, called from the owner's goroutine; nil for none.
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
 	Ended   func(t *Target, e Ending)
+	Skipped func(t *Target, failed *Error) // an address failed, and a later one answered
 
 	Registry Registry
 	health   health
@@ -46,6 +49,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	for _, addr := range t.Addresses {
 		c, err := d.dialOne(ctx, t, addr, o)
 		if err == nil {
+			if failed != nil && d.Skipped != nil {
+				d.Skipped(t, failed)
+			}
 			return c, nil
 		}
 		failed = then(failed, err)
@@ -70,7 +76,8 @@ func then(first *Error, next *Error) *Error {
 
 func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
 	begun := d.Clock.Now()
-	if err := d.health.mayTry(addr, begun); err != nil {
+	known := t.Name + " " + addr // targets with other limits judge for themselves
+	if err := d.health.mayTry(known, begun); err != nil {
 		return nil, wrap(ctx, addr, "connect", err)
 	}
 	var failed *Error
@@ -78,7 +85,7 @@ func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) 
 	if err != nil {
 		failed = wrap(ctx, addr, phase, err)
 	}
-	d.judge(t, addr, failed, d.Clock.Now().Sub(begun))
+	d.judge(t, known, failed, d.Clock.Now().Sub(begun))
 	return c, failed
 }
 
@@ -91,7 +98,11 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 	c := d.newConn(raw, t, addr, o.SessionID)
 	ready := false
 	defer func() {
-		if !ready { // it failed, or there was a panic
+		switch {
+		case ready:
+		case o.Aside != nil:
+			o.Aside(c) // it failed, or there was a panic
+		default:
 			c.End()
 		}
 	}()

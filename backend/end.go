@@ -55,9 +55,24 @@ func (c *Conn) Force() Ending {
 	return c.cut()
 }
 
+// HurryLimit is what is left for an ending once somebody is in a hurry: a
+// backend in order has answered LOGOUT by then.
+const HurryLimit = 250 * time.Millisecond
+
+// Hurry shortens the ending that runs, or that will. Any goroutine may call it.
+func (c *Conn) Hurry() {
+	c.hurry.Store(true)
+	if c.ended.Load() {
+		_ = c.raw.SetDeadline(time.Now().Add(HurryLimit))
+	}
+}
+
 func (c *Conn) end() Ending {
 	FaultPoint("end.begin")
 	_ = c.raw.SetDeadline(time.Now().Add(c.Target.Limits.Logout))
+	if c.hurry.Load() {
+		_ = c.raw.SetDeadline(time.Now().Add(min(HurryLimit, c.Target.Limits.Logout)))
+	}
 	asked := c.loggedOut() || c.open() && c.askLogout()
 	if (asked || c.saidBye() || !c.open()) && c.drain() {
 		return c.closedByPeer(asked)

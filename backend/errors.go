@@ -23,6 +23,7 @@ const (
 	KindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
 	KindConfig    Kind = "config"     // what is asked for is not allowed or not offered
 	KindLoop      Kind = "loop"       // too many proxies in a row
+	KindLocal     Kind = "local"      // this machine is out of descriptors, ports or memory
 	KindBackedOff Kind = "backed_off" // not tried: it failed just now
 	KindCancelled Kind = "cancelled"  // the session ended meanwhile
 )
@@ -81,6 +82,8 @@ func classify(err error) Kind {
 	switch {
 	case errors.Is(err, errBackedOff):
 		return KindBackedOff
+	case isLocal(err):
+		return KindLocal
 	case errors.Is(err, errLimit):
 		return KindTimeout
 	case errors.Is(err, errNoAddress), errors.As(err, &dns):
@@ -89,4 +92,15 @@ func classify(err error) Kind {
 		return KindTimeout
 	}
 	return KindClosed
+}
+
+// isLocal tells a shortage of our own from a fault of the backend's, which
+// must not be blamed for it.
+func isLocal(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

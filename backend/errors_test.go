@@ -32,6 +32,8 @@ func TestKinds(t *testing.T) {
 		{"connect", &net.DNSError{Err: "timeout", IsTimeout: true}, KindDNS},
 		{"connect", fmt.Errorf("%w: %w", errNoAddress, io.EOF), KindDNS},
 		{"connect", fmt.Errorf("%w: later", errBackedOff), KindBackedOff},
+		{"connect", network(syscall.EMFILE), KindLocal},
+		{"connect", network(syscall.EADDRNOTAVAIL), KindLocal},
 		{"tls", io.EOF, KindClosed},
 		{"tls", network(syscall.ECONNRESET), KindClosed},
 		{"tls", network(syscall.EPIPE), KindClosed},

@@ -85,6 +85,10 @@ type Route struct {
 // of the lookup, an answer.
 var ErrNoRoute = errors.New("no route")
 
+// ErrNotPermitted means that a rule or an answer names a backend that must not
+// be used: a fault of the configuration, not one that passes.
+var ErrNotPermitted = errors.New("not permitted")
+
 // Router says where a user belongs. An error that is not ErrNoRoute means that
 // the question could not be answered.
 type Router interface {

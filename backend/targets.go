@@ -97,10 +97,17 @@ func (t *Targets) Resolve(hostport string) (*Target, error) {
 		err = t.permit(e)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", quoteShort(hostport), err)
+		return nil, fmt.Errorf("backend %s: %w", quoteShort(hostport), &notPermitted{err})
 	}
 	return t.fromTemplate(e.String()), nil
 }
+
+// notPermitted marks an error as ErrNotPermitted without a word of its own.
+type notPermitted struct{ error }
+
+func (*notPermitted) Is(target error) bool { return target == ErrNotPermitted }
+
+func (e *notPermitted) Unwrap() error { return e.error }
 
 func (t *Targets) defaultPort() uint16 {
 	if t.template != nil && t.template.TLS == TLSImplicit {
@@ -134,6 +141,11 @@ func (t *Targets) notPermitted(e endpoint) error {
 	}
 	if t.template == nil {
 		return errors.New("there is no target of that name, and addresses without a name are not configured")
+	}
+	for _, a := range t.allow {
+		if a.coversHost(e) {
+			return fmt.Errorf("%s is not permitted: the allow-list holds this address with other ports", e)
+		}
 	}
 	if why := inRange(narrowOnly, e.ip); why != "" {
 		return fmt.Errorf("%s is not permitted: %s; the allow-list must hold it by a prefix inside that range", e, why)

@@ -124,9 +124,11 @@ func (a *Allow) setWhere(s string) (err error) {
 }
 
 func (a Allow) permits(e endpoint) bool {
-	if e.port < a.first || a.last < e.port {
-		return false
-	}
+	return a.first <= e.port && e.port <= a.last && a.coversHost(e)
+}
+
+// coversHost is permits without the port.
+func (a Allow) coversHost(e endpoint) bool {
 	if !e.ip.IsValid() {
 		return a.host != "" && a.host == e.host
 	}

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -426,4 +427,21 @@ func FuzzResolve(f *testing.F) {
 			t.Fatalf("%q: %s gives another target: %v", s, got.Addresses[0], err)
 		}
 	})
+}
+
+func TestTargetsTellTheRemedy(t *testing.T) {
+	targets, err := NewTargets(TargetsOptions{Template: &Target{}, Allow: mustAllow(t, "127.0.0.1:21143-21144")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, want := range map[string]string{
+		"127.0.0.1:22":    "the allow-list holds this address with other ports",
+		"127.0.0.2:21143": "the allow-list must hold it by a prefix inside that range",
+		"10.0.0.1:143":    "add it there if it is a backend of yours",
+	} {
+		_, err := targets.Resolve(where)
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrNotPermitted) {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
 }

@@ -83,7 +83,7 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 	}
 	line, err := s.client.in.line(maxSASLLine)
 	if errors.Is(err, errLineTooLong) {
-		return nil, reply{text: cmd.tag + " BAD The response is too long", bad: true, end: endClientProtocol}, nil
+		return nil, reply{text: cmd.tag + " BAD The response is too long", bad: true, why: "SASL response too long", end: endClientProtocol}, nil
 	}
 	if err != nil {
 		return nil, reply{}, s.hear(err)

@@ -23,9 +23,11 @@ const (
 // is watched meanwhile: one that leaves ends it at once. An empty refusal is
 // success; an error means that the session is over.
 func (s *session) attempt(a *attempted) (refusal string, err error) {
-	s.user, s.mechanism = a.request.User, a.request.Mechanism
-	s.view.set(func(v *SessionInfo) { v.User, v.TLS = s.user[:min(len(s.user), maxLogged)], s.client.tlsVersion() })
-	begun := s.server.clock.Now()
+	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
+	s.attemptedAt = s.server.clock.Now()
+	s.view.set(func(v *SessionInfo) {
+		v.User, v.AuthzID, v.TLS = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
+	})
 	stop := s.watch()
 	text, refusal := s.connect(s.ctx, a.request)
 	stop()
@@ -36,7 +38,7 @@ func (s *session) attempt(a *attempted) (refusal string, err error) {
 		s.enter(phaseLogin)
 		return refusal, nil
 	}
-	s.server.metrics.granted(s.server.clock.Now().Sub(begun))
+	s.server.metrics.granted(s.server.clock.Now().Sub(s.attemptedAt))
 	return "", s.say(a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
 }
 
@@ -68,9 +70,9 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 	backend.FaultPoint("connect.route")
 	route, err := s.settings.Router.Route(ctx, backend.Query{User: grant.User, Server: grant.Server})
 	if err != nil {
-		return "", s.refuseRoute(grant, err)
+		return "", s.refuseRoute(ctx, grant, err)
 	}
-	o := backend.Origin{Client: r.Client, Local: r.Local, SessionID: s.id, TTL: s.ttl - 1}
+	o := backend.Origin{Client: r.Client, Local: r.Local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endAside}
 	s.enter(phaseBackend)
 	backend.FaultPoint("connect.dial")
 	conn, err := s.server.dialer.Dial(ctx, route.Target, o)
@@ -111,6 +113,9 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 
 // pause waits, but not past the session's end.
 func (s *session) pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	over, free := backend.Within(ctx, s.server.clock, d, nil)
 	defer free()
 	<-over.Done()
@@ -129,6 +134,9 @@ func (s *session) refuse(err error) string {
 	var denied *auth.Denied
 	var refused *backend.Refused
 	var failed *backend.Error
+	if errors.As(err, &failed) {
+		s.backendAddr = failed.Addr
+	}
 	switch {
 	case s.ctx.Err() != nil:
 		return noBackend // nobody reads it
@@ -136,12 +144,12 @@ func (s *session) refuse(err error) string {
 		s.denied(err)
 		return denial(denied.Code, denied.Text)
 	case errors.As(err, &refused):
-		s.denied(err)
 		s.backendAddr = refused.Addr
+		s.denied(err)
+		s.server.judging.learn(s.server.clock.Now().Sub(s.attemptedAt))
 		return denial(clientCode(refused.Code), "")
-	case errors.As(err, &failed):
+	case failed != nil:
 		s.unavailable(err)
-		s.backendAddr = failed.Addr
 		if failed.Kind == backend.KindConfig || failed.Kind == backend.KindLoop {
 			return noServiceText
 		}
@@ -152,14 +160,19 @@ func (s *session) refuse(err error) string {
 }
 
 // refuseRoute answers for a user without a backend. Where the backend would
-// have judged the password, nobody has, and the answer must not tell who
-// exists.
-func (s *session) refuseRoute(g *auth.Grant, err error) string {
+// have judged the password, nobody has: neither the answer nor the time it
+// takes may tell who exists.
+func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) string {
+	if errors.Is(err, backend.ErrNotPermitted) {
+		s.unavailable(err)
+		return noServiceText
+	}
 	if !errors.Is(err, backend.ErrNoRoute) {
 		s.unavailable(err)
 		return noAnswer
 	}
 	if g.BackendJudges {
+		s.pause(ctx, s.server.judging.usual()-s.server.clock.Now().Sub(s.attemptedAt))
 		s.denied(err)
 		return noSuchLogin
 	}

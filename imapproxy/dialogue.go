@@ -13,15 +13,24 @@ import (
 type reply struct {
 	text  string       // whole lines without the last CRLF; "" for none
 	bad   bool         // counts as a bad command
+	why   string       // what is wrong with it, for the log; our words alone
 	end   endReason    // ends the session behind the text
 	then  func() error // runs behind the text
 	login *attempted   // a login to try
 }
 
+// detail is what the log says of it, nil for nothing.
+func (r *reply) detail() error {
+	if r.why == "" {
+		return nil
+	}
+	return errors.New(r.why)
+}
+
 func ok(cmd *command, text string) reply { return reply{text: cmd.tag + " OK " + text} }
 
 func bad(cmd *command, text string) reply {
-	return reply{text: cmd.tag + " BAD " + text, bad: true}
+	return reply{text: cmd.tag + " BAD " + text, bad: true, why: text}
 }
 
 // handler finds one of the commands that exist before login; ID and LOGIN may
@@ -63,9 +72,9 @@ func (s *session) dialogue() (*attempted, error) {
 		}
 		switch {
 		case r.end != "":
-			return nil, s.over(r.end, nil)
+			return nil, s.over(r.end, r.detail())
 		case s.bad >= s.settings.Limits.BadCommands:
-			return nil, s.over(endClientProtocol, nil)
+			return nil, s.over(endClientProtocol, r.detail())
 		case s.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
 			return nil, s.over(endTooManyFailures, nil)
 		case r.login != nil:
@@ -83,7 +92,7 @@ func (s *session) command() (reply, error) {
 	cmd, err := s.readCommand()
 	var refused *badCommand
 	if errors.As(err, &refused) {
-		r := reply{text: refused.tag + " BAD " + refused.text, bad: true}
+		r := reply{text: refused.tag + " BAD " + refused.text, bad: true, why: refused.text}
 		if refused.fatal {
 			r.end = endClientProtocol
 		}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"imapproxy/backend"
 )
 
 // door is how anybody but its owner reaches a session: through it a session
@@ -20,6 +22,7 @@ type door struct {
 	cancel  context.CancelFunc
 	sockets []*net.TCPConn
 	atShut  []func()
+	hurried bool
 }
 
 var longAgo = time.Unix(1, 0)
@@ -87,6 +90,30 @@ func (d *door) close() (endReason, error) {
 		f()
 	}
 	return d.reason, d.detail
+}
+
+// bound is the owner's: it limits what is left to do on a socket, the more so
+// when somebody is in a hurry.
+func (d *door) bound(c *net.TCPConn, limit time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hurried {
+		limit = min(limit, backend.HurryLimit)
+	}
+	_ = c.SetDeadline(time.Now().Add(limit))
+}
+
+// hurry shortens the farewell that runs, or that will. It is the one thing
+// that reaches a session behind its door.
+func (d *door) hurry() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hurried = true
+	if d.shut {
+		for _, c := range d.sockets[:1] { // the client's; backend connections have their own Hurry
+			_ = c.SetDeadline(time.Now().Add(backend.HurryLimit))
+		}
+	}
 }
 
 // why is the reason so far, "" while the session goes on.

@@ -133,7 +133,7 @@ func (s *session) farewell(reason endReason) {
 		_ = raw.SetLinger(0)
 		return
 	}
-	_ = raw.SetDeadline(time.Now().Add(s.settings.Limits.Farewell))
+	s.door.bound(raw, s.settings.Limits.Farewell)
 	if s.inMidLine(reason) {
 		_ = raw.SetLinger(0)
 		return

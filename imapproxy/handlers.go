@@ -112,7 +112,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 	case s.listener.TLS != StartTLS:
 		return bad(cmd, "STARTTLS is not offered here"), nil
 	case s.client.in.buffered() > 0:
-		return reply{end: endClientProtocol}, nil
+		return reply{end: endClientProtocol, why: "bytes behind STARTTLS"}, nil
 	}
 	return reply{text: cmd.tag + " OK Begin TLS", then: s.afterSTARTTLS}, nil
 }

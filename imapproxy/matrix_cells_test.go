@@ -109,7 +109,7 @@ var interpretations = []interpretation{
 	{phases: "half_closed_by_backend", reasons: "b_rst b_vanish", client: "BYE", end: endBackendClosed,
 		why: "the FIN came first and all that was said is in our hands: the client reads it, then BYE"},
 	{phases: "half_closed_by_backend", reasons: "c_fin", end: endClientAborted,
-		why: "a client that closes with bytes unread sends a reset in the FIN's place"},
+		why: "what is still on its way to a client that has closed is answered with a reset"},
 	{phases: "half_closed_by_client", reasons: "panic_client_side",
 		why: "the panic hits as the FIN is read; behind it nothing of this goroutine runs but the wait for a reset"},
 	{phases: "draining", reasons: "c_fin",

@@ -84,7 +84,7 @@ var specialInjections = map[string]func(*stage){
 	"compress_active/shutdown":         func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
 	"half_closed_by_client/b_protocol": func(s *stage) { s.b.write("* " + junk) },
 	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
-	"half_closed_by_backend/c_fin":     func(s *stage) { s.c.close() },
+	"half_closed_by_backend/c_fin":     func(s *stage) { s.hearAgain(); s.c.close() },
 	"half_closed_by_backend/shutdown":  func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
 	"draining/c_fin":                   func(s *stage) { s.c.halfClose(); s.await("the FIN", s.closedByClient); s.b.send("w OK at last") },
 	"draining/b_protocol":              func(s *stage) { s.b.write("* " + junk) },

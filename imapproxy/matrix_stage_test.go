@@ -94,6 +94,7 @@ type stage struct {
 	alert       error            // what the client's handshake has failed with
 	resume      func() endReason // takes the session on from where it stands, to its usual end
 	begun       time.Time        // when it happened
+	stalled     time.Duration    // what the meter showed then
 
 	goroutines, timers, descriptors int // before the session
 }
@@ -269,6 +270,9 @@ func (s *stage) sockets(own bool) []socktab.Entry {
 	}
 	var found []socktab.Entry
 	for _, e := range tableOf(s.t, wanted) {
+		if !e.Local.Addr().IsLoopback() || !e.Remote.Addr().IsLoopback() {
+			continue // somebody else's, with the same port
+		}
 		switch {
 		case e.State == "LISTEN", e.State == "TIME_WAIT":
 		case outer[e.Local.Port()], e.Remote.Port() == inner:

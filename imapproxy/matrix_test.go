@@ -12,6 +12,7 @@ import (
 // session's alone.
 func TestMatrix(t *testing.T) {
 	cells := chosen(t, func(c matrixCell) bool { return !isVanish(c) && !isPanic(c) })
+	stalled.run(t)
 	rounds(t, func(t *testing.T) {
 		for _, c := range cells {
 			t.Run(c.String(), func(t *testing.T) { runCell(t, c, false) })
@@ -24,6 +25,7 @@ func TestMatrix(t *testing.T) {
 // all of them.
 func TestMatrixVanish(t *testing.T) {
 	cells := chosen(t, isVanish)
+	stalled.run(t)
 	rounds(t, func(t *testing.T) {
 		warmUp(t)
 		goroutines, files := runtime.NumGoroutine(), openFiles(t)

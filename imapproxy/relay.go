@@ -174,7 +174,7 @@ func (r *relay) afterWrite(f *flow, err error) bool {
 	if err != nil {
 		f.partial = true
 		if !isWoken(err) {
-			r.stop(f.failed(err), err)
+			r.stop(r.lost(f.failed(err)), err)
 		}
 		return false
 	}

@@ -21,7 +21,7 @@ func (r *relay) settle() {
 	case l.LoggedOut() && l.Outstanding() == 0:
 		r.stop(endLogout, nil)
 	case r.clientEOF && (l.Idle() || r.cannotFinish()):
-		r.stop(r.clientGone(), nil)
+		r.stop(r.lost(endClientClosed), nil)
 	case r.draining != "" && l.Idle() && l.MayBye():
 		r.stop(r.draining, nil)
 	}
@@ -32,15 +32,6 @@ func (r *relay) settle() {
 func (r *relay) cannotFinish() bool {
 	ok, _ := r.ledger.MayLogout()
 	return !ok && !r.ledger.LoggedOut()
-}
-
-// clientGone is the reason for a client that has closed: after its LOGOUT
-// that was to be expected.
-func (r *relay) clientGone() endReason {
-	if r.ledger.LoggedOut() {
-		return endLogout
-	}
-	return endClientClosed
 }
 
 // clientRead takes the end of the client's side. A client that only
@@ -55,8 +46,17 @@ func (r *relay) clientRead(err error) {
 		r.limitHalfClose()
 		r.settle()
 	default:
-		r.stop(clientReason(err), err)
+		r.stop(r.lost(clientReason(err)), err)
 	}
+}
+
+// lost is the reason when a side goes away: behind the client's LOGOUT that
+// was to be expected, in whatever way it goes.
+func (r *relay) lost(reason endReason) endReason {
+	if r.ledger.LoggedOut() {
+		return endLogout
+	}
+	return reason
 }
 
 // limitHalfClose bounds the time in which the side that is still open may
@@ -82,10 +82,8 @@ func (r *relay) backendRead(err error) {
 	defer r.mu.Unlock()
 	switch {
 	case r.stopped:
-	case r.ledger.LoggedOut():
-		r.stop(endLogout, nil)
 	default:
-		r.stop(backendReason(err), err)
+		r.stop(r.lost(backendReason(err)), err)
 	}
 }
 

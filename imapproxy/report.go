@@ -53,10 +53,14 @@ func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()
 // bounded, never in the message.
 func (s *session) fields(e *zerolog.Event) *zerolog.Event {
 	e.Str("session", s.id).Stringer("client", s.client.addr)
-	optional(e, "user", s.user[:min(len(s.user), maxLogged)])
+	optional(e, "user", bounded(s.user))
+	optional(e, "authzid", bounded(s.authzID))
 	optional(e, "backend", s.backendAddr)
 	return e
 }
+
+// bounded cuts what a client chose.
+func bounded(s string) string { return s[:min(len(s), maxLogged)] }
 
 func optional(e *zerolog.Event, key, value string) {
 	if value != "" {

@@ -54,6 +54,12 @@ func (s *Server) observe(d *backend.Dialer) {
 	d.Dialled = func(t *backend.Target, result backend.Kind, took time.Duration) {
 		s.metrics.dialled(t.Name, result, took)
 	}
+	d.Skipped = func(t *backend.Target, failed *backend.Error) {
+		if failed.Kind != backend.KindBackedOff {
+			s.log.Warn().Err(failed).Str("target", t.Name).Str("backend", failed.Addr).
+				Msg("an address of this target failed; a later one answered")
+		}
+	}
 	d.Ended = func(t *backend.Target, e backend.Ending) {
 		s.metrics.backendEnded(t.Name, e)
 		if total, resets, warn := s.resets.note(t.Name, e, s.clock.Now()); warn {

@@ -78,6 +78,7 @@ type Server struct {
 	leaks    leakDetector
 	census   census
 	resets   resetWatch
+	judging  judging
 
 	mu        sync.Mutex // protects what follows; nothing blocks under it
 	listeners map[net.Listener]struct{}
@@ -268,10 +269,17 @@ type CutError struct {
 
 func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error() }
 
-// Close cuts every session and returns when none is left.
+// Close cuts every session, those that are ending already included, and
+// returns when none is left, well within a second.
 func (s *Server) Close() {
 	s.closeListeners()
-	s.sessions.each(func(ses *session) { ses.door.cut(endShutdown, nil) })
+	s.sessions.each(func(ses *session) {
+		ses.door.cut(endShutdown, nil)
+		ses.door.hurry()
+	})
+	for _, c := range s.dialer.Registry.All() {
+		c.Hurry()
+	}
 	<-s.sessions.empty()
 	s.stopWork()
 }

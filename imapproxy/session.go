@@ -31,7 +31,9 @@ type session struct {
 	helpers  sync.WaitGroup // goroutines that must be over before the session is
 
 	user        string // as the client gave it, for the log
+	authzID     string // whose mailbox, when that is not the user's: a master login
 	mechanism   string
+	attemptedAt time.Time // the last login
 	attempts    int
 	refusals    int // logins refused
 	bad         int // bad commands

@@ -29,6 +29,7 @@ type SessionInfo struct {
 	Listener string         `json:"listener"`
 	TLS      string         `json:"tls,omitempty"`
 	User     string         `json:"user,omitempty"`
+	AuthzID  string         `json:"authzid,omitempty"` // whose mailbox, in a master login
 	Backend  string         `json:"backend,omitempty"` // the address
 	Target   string         `json:"target,omitempty"`
 	Phase    string         `json:"phase"`

@@ -15,6 +15,13 @@ import (
 // writes. wait gives its exit code.
 func startProgram(t *testing.T, folder string, args ...string) (p *os.Process, out *logBook, wait func() int) {
 	t.Helper()
+	return startProgramLogging(t, nil, folder, args...)
+}
+
+// startProgramLogging is startProgram with a file of its own for standard
+// error; nil puts it to the rest.
+func startProgramLogging(t *testing.T, log *os.File, folder string, args ...string) (p *os.Process, out *logBook, wait func() int) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -22,6 +29,9 @@ func startProgram(t *testing.T, folder string, args ...string) (p *os.Process, o
 	out = &logBook{}
 	cmd := exec.Command(self, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, out, out
+	if log != nil {
+		cmd.Stderr = log
+	}
 	// The race detector would wait for a second before the exit.
 	cmd.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+folder, "GORACE=atexit_sleep_ms=0")
 	if _, err := cmd.StdinPipe(); err != nil { // ends with the test binary, or with Wait

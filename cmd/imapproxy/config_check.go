@@ -106,9 +106,17 @@ func sameAddress(a, b string) bool {
 	if errA != nil || errB != nil || portA != portB || portA == "0" {
 		return false
 	}
-	hostA, hostB = listenHost(hostA), listenHost(hostB)
-	return hostA == hostB || hostA == "" || hostB == ""
+	if hostA == "" || hostB == "" {
+		return true
+	}
+	familyA, familyB := listenNetwork(a), listenNetwork(b)
+	sameFamily := familyA == familyB || familyA == "tcp" || familyB == "tcp" // "tcp" is a name's: either
+	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
 }
+
+// overlap tells whether two hosts of one family are the same or one of them is
+// every interface.
+func overlap(a, b string) bool { return a == b || a == "" || b == "" }
 
 // listenHost writes a host in one way; every interface is "".
 func listenHost(host string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -66,9 +67,9 @@ func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (ma
 		if kept[l.Name] != nil {
 			continue
 		}
-		ln, err := net.Listen("tcp", l.Address)
+		ln, err := net.Listen(listenNetwork(l.Address), l.Address)
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w", l.Name, l.Address, err))
+			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", l.Name, l.Address, err, listenRemedy(err)))
 			continue
 		}
 		opened[l.Name] = ln
@@ -85,6 +86,52 @@ func closeAll(opened map[string]net.Listener) {
 		_ = ln.Close()
 	}
 }
+
+// listenNetwork keeps an IPv4 address to IPv4 and an IPv6 one to IPv6: only an
+// address without a host means both.
+func listenNetwork(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "tcp"
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp"
+	case addr.Unmap().Is4():
+		return "tcp4"
+	}
+	return "tcp6"
+}
+
+// listenRemedy says what to do about the usual reasons.
+func listenRemedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; another program has this port: end it, or give the listener another port"
+	case errors.Is(err, syscall.EACCES):
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "; this machine does not have the address"
+	}
+	return ""
+}
+
+// warnOfDescriptors compares what the configuration allows with what the
+// system does: each session takes two descriptors.
+func (d *daemon) warnOfDescriptors() {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return
+	}
+	if need := 2*uint64(d.current.Settings.Limits.Sessions) + spareDescriptors; limit.Cur < need {
+		d.log.Warn().Uint64("limit", limit.Cur).Uint64("needed", need).
+			Msg("the limit on descriptors is too low for limits.sessions: raise it (LimitNOFILE, ulimit -n) or lower that")
+	}
+}
+
+// spareDescriptors are for listeners, the log, and questions to an auth server.
+const spareDescriptors = 64
 
 // adopt serves listeners that have been opened.
 func (d *daemon) adopt(opened map[string]net.Listener) {
@@ -130,7 +177,7 @@ func (d *daemon) run(signals <-chan os.Signal) int {
 // drain ends the sessions at safe points; another signal cuts what is left.
 func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
 	d.log.Info().Stringer("signal", s).Int("sessions", d.server.Sessions()).
-		Dur("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
+		Stringer("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
 	d.admin.phase.Store(phaseDraining)
 	ctx, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)

@@ -91,6 +91,8 @@ key = "key.pem"
 
 [limits]
 drain_timeout = "1s"
+bye_timeout = "300ms"
+sessions = 1000
 {{if .Admin}}
 [admin]
 address = "unix:admin.sock"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -55,6 +56,9 @@ func fitsUserFile(user string) bool {
 // newPassword asks twice on a terminal.
 func (p *program) newPassword() (auth.Secret, error) {
 	first, err := p.readPassword("Password: ")
+	if err == nil && first == "" {
+		err = errors.New("the password is empty")
+	}
 	if err != nil || !p.onTerminal() {
 		return first, err
 	}

@@ -30,7 +30,11 @@ func (f finding) id() string { return fmt.Sprintf("%d %s", f.Line, f.Key) }
 
 // String gives the line that people read: FILE:LINE: error: KEY: TEXT; REMEDY.
 func (f finding) String() string {
-	line := fmt.Sprintf("%s:%d: %s: %s: %s", f.File, f.Line, f.Severity, f.Key, f.Text)
+	line := fmt.Sprintf("%s:%d: %s: ", f.File, f.Line, f.Severity)
+	if f.Key != "" {
+		line += f.Key + ": "
+	}
+	line += f.Text
 	if f.Remedy != "" {
 		line += "; " + f.Remedy
 	}

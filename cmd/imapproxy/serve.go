@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -36,21 +37,24 @@ func (p *program) serve(file string) int {
 
 // runDaemon runs a proxy until a signal ends it; started is called once it
 // listens.
-func (p *program) runDaemon(g *generation, load func() (*generation, *report), started func(*daemon)) (code int) {
+func (p *program) runDaemon(g *generation, load func() (*generation, *report), started func(*daemon)) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // the log's reader may end; the mail goes on
 	log, w := newLogger(g.Config.Log, p.stderr)
 	defer func() {
-		if err := w.Close(logFlushLimit); err != nil {
-			code = p.failure("%v", err)
-		}
+		_ = w.Close(logFlushLimit) // a reader that takes nothing can't be told of it either
 	}()
 	d := newDaemon(g, load, log, w)
 	if err := d.start(); err != nil {
 		g.close()
-		return p.failure("%v", err)
+		for line := range strings.Lines(err.Error()) {
+			p.complain(strings.TrimSpace(line))
+		}
+		return exitFailed
 	}
+	d.warnOfDescriptors()
 	defer func() { d.current.close() }()
 	defer d.admin.stop()
 	started(d)

@@ -41,13 +41,18 @@ func runExits(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
 		return exitUsage
 	}
-	err = opts.mayWrite()
-	var result *runResult
+	return opts.runAndReport(ctx, stdout, stderr)
+}
+
+// runAndReport reports also what was found before an error.
+func (o *exitsOptions) runAndReport(ctx context.Context, stdout, stderr io.Writer) int {
+	err := o.mayWrite()
+	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
 	if err == nil {
-		result, err = opts.run(ctx, stderr)
+		err = o.run(ctx, result, stderr)
 	}
-	if err == nil {
-		err = opts.report(result, stdout)
+	if len(result.Proxies) > 0 {
+		err = errors.Join(err, o.report(result, stdout))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)

@@ -65,8 +65,9 @@ type drive struct {
 	local  netip.Addr
 	dial   func(*net.Dialer, string) (net.Conn, error)
 
-	mu   sync.Mutex // protects open and the result
-	open []*client
+	mu      sync.Mutex // protects what follows, the result and the run's clients
+	open    []*client
+	aborted bool
 }
 
 func (d *drive) run(ctx context.Context, before javaStats) error {
@@ -129,6 +130,9 @@ func (d *drive) openOne(c *client) {
 	defer d.mu.Unlock()
 	if err != nil {
 		d.failed(err)
+		if c.conn != nil {
+			_ = c.conn.Close()
+		}
 		return
 	}
 	d.result.Opened++
@@ -139,13 +143,17 @@ func (d *drive) openOne(c *client) {
 func (d *drive) connected(c *client) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.exitsRun.clients = append(d.exitsRun.clients, c)
+	d.clients = append(d.clients, c)
+	if d.aborted {
+		_ = c.reset()
+	}
 }
 
 // abort makes every session that waits for something fail.
 func (d *drive) abort() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.aborted = true
 	d.release()
 }
 

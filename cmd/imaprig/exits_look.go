@@ -150,7 +150,7 @@ func (m *monitor) countDescriptors() error {
 
 // note keeps what was found, where a count or a point of the chart is due.
 func (w *watch) note(now time.Time) {
-	if w.ended.IsZero() || len(w.planned) == 0 {
+	if len(w.planned) == 0 {
 		return
 	}
 	w.found.Seconds = now.Sub(w.ended).Seconds()

@@ -8,31 +8,29 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"time"
 )
 
-// run goes through the proxies. Between two of them nothing is left running.
-func (o *exitsOptions) run(ctx context.Context, stderr io.Writer) (*runResult, error) {
+// run goes through the proxies and adds them to the result. Between two of them nothing is left running.
+func (o *exitsOptions) run(ctx context.Context, result *runResult, stderr io.Writer) error {
 	if err := raiseOpenFileLimit(); err != nil {
-		return nil, err
+		return err
 	}
 	if o.proxyPID != 0 {
 		if _, err := os.Stat(procDir(o.proxyPID)); err != nil {
-			return nil, fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)
+			return fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)
 		}
 	}
-	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
 	for _, d := range o.after {
 		result.After = append(result.After, d.Seconds())
 	}
 	for _, name := range o.names() {
 		p, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		result.Proxies = append(result.Proxies, *p)
 	}
-	return result, nil
+	return nil
 }
 
 // runProxy starts a backend, a namespace where that is possible, and the proxy; and ends all three.

@@ -171,31 +171,64 @@ type firstLine struct{ f func() }
 
 func (w firstLine) Write(p []byte) (int, error) { w.f(); return len(p), nil }
 
-// TestExitsInterrupted is Ctrl-C behind the first cell: the run ends at once and nothing is left running.
+// silentProxy takes connections, calls f for each, and says nothing.
+func silentProxy(t *testing.T, f func()) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	t.Cleanup(func() { _ = ln.Close(); accepting.Wait() })
+	accepting.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			f()
+		}
+	})
+	return ln.Addr().String()
+}
+
+// TestExitsInterrupted is Ctrl-C behind the first cell, and while sessions wait for an answer: the run ends at once and
+// nothing is left running.
 func TestExitsInterrupted(t *testing.T) {
 	program := ownProgram(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	dirs := len(tempDirs(t))
-	var stdout strings.Builder
-	var interrupted time.Time
-	stderr := firstLine{func() {
-		if interrupted.IsZero() {
-			interrupted = time.Now()
-			cancel()
-		}
-	}}
-	args := []string{"--self", program, "--sessions", "5", "--java-backend", javaTestSource, "--modes", "good"}
-	if code := runExits(ctx, args, &stdout, stderr); code != exitFailed || stdout.String() != "" {
-		t.Errorf("code %d, output %q; want 1 and none", code, stdout.String())
+	backend, err := freeAddr(addr("127.0.0.1:0").Addr())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if took := time.Since(interrupted); took > clientLimit/2 {
-		t.Errorf("it went on for %v", took)
+	for _, when := range []string{"behind the first cell", "while sessions wait"} {
+		t.Run(when, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			dirs := len(tempDirs(t))
+			var at time.Time
+			var once sync.Once
+			interrupt := func() { once.Do(func() { at = time.Now(); cancel() }) }
+			args := []string{"--sessions", "5", "--java-backend", javaTestSource, "--modes", "good"}
+			stderr := firstLine{interrupt}
+			if when == "while sessions wait" {
+				args = append(args, "--proxy", silentProxy(t, interrupt), "--backend-port", fmt.Sprint(backend.Port()))
+			} else {
+				args = append(args, "--self", program)
+			}
+			var stdout strings.Builder
+			if code := runExits(ctx, args, &stdout, stderr); code != exitFailed || stdout.String() != "" {
+				t.Errorf("code %d, output %q; want 1 and none", code, stdout.String())
+			}
+			if took := time.Since(at); took > answerLimit/2 {
+				t.Errorf("it went on for %v", took)
+			}
+			if n := len(tempDirs(t)); n > dirs {
+				t.Errorf("%d folders of peers are left", n-dirs)
+			}
+			noDevice(t, "imaprig"+fmt.Sprint(os.Getpid()))
+		})
 	}
-	if n := len(tempDirs(t)); n > dirs {
-		t.Errorf("%d folders of peers are left", n-dirs)
-	}
-	noDevice(t, "imaprig"+fmt.Sprint(os.Getpid()))
 }
 
 func TestExhaust(t *testing.T) {

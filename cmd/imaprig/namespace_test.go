@@ -107,9 +107,19 @@ func TestNamespaceRemove(t *testing.T) {
 	if _, err := net.InterfaceByName(n.veth); err != nil {
 		t.Errorf("no device %s: %v", n.veth, err)
 	}
+	ln, err := net.Listen("tcp", netip.AddrPortFrom(n.Outside(), 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
 	if _, err := n.NewClient(t.Context()); err != nil {
 		t.Error(err)
 	}
+	conn, err := n.Dial(&net.Dialer{Timeout: clientLimit}, ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() // a socket that is open keeps the namespace, but must not keep the device
 	if err := n.Remove(); err != nil {
 		t.Fatal(err)
 	}

@@ -218,7 +218,7 @@ public final class JavaBackend {
         static final Set<String> IN_MAILBOX = Set.of("CHECK", "CLOSE", "UNSELECT", "FETCH", "UID");
         static final Pattern LITERAL = Pattern.compile("\\{(\\d{1,18})(\\+?)\\}$");
         static final Pattern LOGOUT = Pattern.compile("[!-~] LOGOUT\\r?\\n$", Pattern.CASE_INSENSITIVE);
-        static final int LINE_LIMIT = 64 * 1024, TAIL = 512, POLL_MILLIS = 10;
+        static final int LINE_LIMIT = 64 * 1024, TAIL = 512, POLL_MILLIS = 100;
         static final byte[] LINES = IntStream.range(0, 128).mapToObj(i -> String.format("%062d\r\n", i))
                 .collect(Collectors.joining()).getBytes(StandardCharsets.ISO_8859_1);
         final SocketChannel channel;
