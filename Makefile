@@ -25,9 +25,10 @@ build: ## build bin/imapproxy, and bin/imaprig when there is one
 run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:1143 and :1993
 	@exec bin/imapproxy demo
 
+# -p=1: one package at a time, since some tests hold the program to times.
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
-	go test -race -shuffle=on -timeout=20m $(TESTFLAGS) ./...
+	go test -race -shuffle=on -p=1 -timeout=30m $(TESTFLAGS) ./...
 
 check: ## gofmt, go vet, staticcheck and the project's own rules
 	@scripts/check-format

@@ -121,6 +121,7 @@ func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn 
 	c.depth = runtime.Callers(2, c.pcs[:])
 	c.enter(PhaseHeader)
 	d.Registry.add(c)
+	_ = raw.SetReadBuffer(maxUnread)
 	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later
 	return c
 }

@@ -30,7 +30,13 @@ func (o TCPOptions) Apply(c *net.TCPConn) error {
 
 // maxUnsent bounds what the kernel keeps for a peer that does not read, beyond
 // what is on its way already.
-const maxUnsent = 64 << 10
+const maxUnsent = 32 << 10
+
+// maxUnread bounds what the kernel takes from a backend while the client does
+// not read; it doubles the number for its own needs. Left alone, the buffer of
+// a fast backend grows to megabytes. It is also what may be on its way at a
+// time: 64 MB/s from a backend a millisecond away.
+const maxUnread = 64 << 10
 
 // SocketState is a TCP socket's state by the kernel's own word.
 type SocketState string

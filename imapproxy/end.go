@@ -215,14 +215,14 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 	}()
 }
 
-// guarded runs one round of periodic work; a panic in it is counted and
-// logged, and the next round comes.
+// guarded runs one round of periodic work, or lets one client in; a panic in it
+// is counted and logged, and the next round comes.
 func (s *Server) guarded(name string, f func(now time.Time)) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.metrics.panicked(name)
 			s.log.Error().Str("work", name).Str("panic", fmt.Sprintf("%T", p)).Str("stack", callers()).
-				Msg("panic in periodic work")
+				Msg("panic: a fault of the proxy; the work goes on")
 		}
 	}()
 	f(s.clock.Now())

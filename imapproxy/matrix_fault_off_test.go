@@ -17,4 +17,7 @@ func arm(t testing.TB, _ ...string) *fuse {
 	return nil
 }
 
+// disarm has nothing to do.
+func disarm() {}
+
 func (*fuse) has(string) bool { return false }

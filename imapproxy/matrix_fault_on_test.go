@@ -18,20 +18,25 @@ type fuse struct {
 	mu    sync.Mutex // protects all
 	left  []string
 	blown []string
+	seen  map[string]int // every point that was passed
 }
 
 // arm sets the fuse; it is taken out at the test's end.
 func arm(t testing.TB, points ...string) *fuse {
 	t.Helper()
-	f := &fuse{left: slices.Clone(points)}
+	f := &fuse{left: slices.Clone(points), seen: map[string]int{}}
 	at := f.pass
 	backend.Fault.Store(&at)
-	t.Cleanup(func() { backend.Fault.Store(nil) })
+	t.Cleanup(disarm)
 	return f
 }
 
+// disarm takes any fuse out.
+func disarm() { backend.Fault.Store(nil) }
+
 func (f *fuse) pass(name string) {
 	f.mu.Lock()
+	f.seen[name]++
 	i := slices.Index(f.left, name)
 	if i >= 0 {
 		f.left = slices.Delete(f.left, i, i+1)
@@ -41,6 +46,24 @@ func (f *fuse) pass(name string) {
 	if i >= 0 {
 		panic("a fault at " + name)
 	}
+}
+
+// count is how many points were passed so far.
+func (f *fuse) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, times := range f.seen {
+		n += times
+	}
+	return n
+}
+
+// passed tells whether a point was passed.
+func (f *fuse) passed(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[name] > 0
 }
 
 // has tells whether it has panicked at a point.

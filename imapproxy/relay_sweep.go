@@ -29,6 +29,9 @@ func (r *relay) sweep(now time.Time) {
 	if r.down.busy && !r.backendEOF && now.Sub(r.down.moved) >= slowWrite {
 		r.lookBehind()
 	}
+	if r.up.busy && now.Sub(r.up.moved) >= slowWrite {
+		r.lookAtClient()
+	}
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
 		r.s.help("heartbeat", r.heartbeat)
 	}
@@ -40,6 +43,22 @@ func (r *relay) lookBehind() {
 	s, err := backend.AskSocket(r.s.backend.Raw())
 	if err == nil && (s.State == backend.StateCloseWait || s.State == backend.StateClosed) {
 		r.backendEOF = true
+		r.limitHalfClose()
+	}
+}
+
+// lookAtClient asks for the client's end: its reader is stuck behind a backend
+// that does not read. What the client has sent may still be taken, but for a
+// client that is gone altogether. The lock is held.
+func (r *relay) lookAtClient() {
+	s, err := backend.AskSocket(r.s.client.raw)
+	switch {
+	case err != nil:
+	case s.State == backend.StateClosed:
+		if cause, err := backend.WaitGone(r.s.client.raw); err == nil { // at once
+			r.stop(clientReason(cause), cause)
+		}
+	case s.State == backend.StateCloseWait:
 		r.limitHalfClose()
 	}
 }

@@ -146,7 +146,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			_ = conn.Close()
 			return fmt.Errorf("imapproxy: listener %s gives %T, not TCP", name, conn)
 		}
-		s.admit(tcp, name)
+		s.guarded("accept", func(time.Time) { s.admit(tcp, name) })
 	}
 }
 
@@ -159,16 +159,23 @@ const (
 
 // admit starts the session of a client, or turns the client away.
 func (s *Server) admit(conn *net.TCPConn, name string) {
+	started := false
+	defer func() {
+		if !started { // turned away, or a panic
+			_ = conn.Close()
+		}
+	}()
+	backend.FaultPoint("server.admit")
 	settings := s.Settings()
 	l := settings.Listeners[name]
 	if l == nil || s.isClosing() {
-		_ = conn.Close()
 		return
 	}
 	ses := s.newSession(conn, l, settings)
 	if s.sessions.count() >= settings.Limits.Sessions {
 		ses.door.cut(endOverload, nil)
 	}
+	started = true
 	s.sessions.start(ses)
 }
 

@@ -28,6 +28,12 @@ func appendKills() []appendKill {
 	}
 }
 
+// appendSizes are how many bytes of a letter are sent. One of them lacks just
+// as much as a LOGOUT by mistake would add: that letter would be stored.
+func appendSizes() []int {
+	return []int{0, 1000, halfLiteral / 2, halfLiteral - len("X9 LOGOUT"), halfLiteral - 1}
+}
+
 // gone reads whatever comes up to the end of the connection, and closes.
 func (g *guest) gone() error {
 	_, err := io.Copy(io.Discard, g.in)
@@ -63,6 +69,7 @@ func TestKillsMidAppend(t *testing.T) {
 	stored := r.killOneByOne(t, workers, one)
 	noSessions(t, r.One, r.Two)
 	r.nothingLeft(t, p, before)
+	r.onlyWhole(t, stored)
 	t.Logf("%d sessions were killed, and %d letters stored whole, within %v", one, stored, time.Since(began))
 
 	r.killWithProxy(t, p, crowded, func(p *process) { p.kill(t) })
@@ -83,7 +90,7 @@ func TestKillsMidAppend(t *testing.T) {
 // number of them is given.
 func (r *crowd) killOneByOne(t *testing.T, workers, number int) int {
 	t.Helper()
-	ways := appendKills()
+	ways, sizes := appendKills(), appendSizes()
 	var stored atomic.Int64
 	no(t, "kills", together(workers, func(worker int) error {
 		for i := worker; i < number; i += workers {
@@ -92,7 +99,7 @@ func (r *crowd) killOneByOne(t *testing.T, workers, number int) int {
 			if err != nil {
 				return err
 			}
-			if err := g.beginAppend(round/2, []int{0, 1, 1000, halfLiteral / 2, halfLiteral - 1}[i%5]); err != nil {
+			if err := g.beginAppend(round/2, sizes[i%len(sizes)]); err != nil {
 				return err
 			}
 			way := ways[(round+worker)%len(ways)]
@@ -129,14 +136,14 @@ func (r *crowd) storeWhole(m mode, n int) error {
 // killWithProxy ends the proxy under so many sessions.
 func (r *crowd) killWithProxy(t *testing.T, p *process, number int, end func(*process)) {
 	t.Helper()
-	guests := make([]*guest, number)
+	guests, sizes := make([]*guest, number), appendSizes()
 	no(t, "arrivals", together(number, func(i int) error {
 		g, err := r.arrive(modes()[i%3], i%5)
 		if err != nil {
 			return err
 		}
 		guests[i] = g
-		return g.beginAppend(i, []int{1, 1000, halfLiteral / 2, halfLiteral - 1}[i%4])
+		return g.beginAppend(i, sizes[i%len(sizes)])
 	}))
 	over := make(chan []error, 1)
 	go func() { over <- together(number, func(i int) error { return guests[i].gone() }) }()

@@ -18,7 +18,7 @@ func TestDrainCut(t *testing.T) {
 		signals          int
 	}{
 		{"limit", "3s", "the drain limit was reached", 3 * time.Second, 4 * time.Second, 1},
-		{"second SIGTERM", "1h", "a second signal: terminated", 0, 2 * time.Second, 2},
+		{"second SIGTERM", "1h", "a second signal: terminated", 0, 4 * time.Second, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newCrowd(t, len(states()), beyondBuffers, `drain_timeout = "`+tt.limit+`"`)

@@ -144,6 +144,9 @@ func (d *drive) connected(c *client) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clients = append(d.clients, c)
+	if d.way.vanishes {
+		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN nobody acknowledges, would keep the namespace
+	}
 	if d.aborted {
 		_ = c.reset()
 	}
