@@ -10,7 +10,7 @@ TESTFLAGS ?=
 GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fuzz
+.PHONY: help build run test matrix check fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=1 -timeout=30m $(TESTFLAGS) ./...
+
+matrix: ## run each cell of the fault matrix 20 times, each pair of reasons 50 times, with the fault points built in
+	go test -race -tags faultpoints -timeout=40m $(TESTFLAGS) -run 'Matrix|FaultPoints|ShortLeases' ./imapproxy \
+		-matrix.repeats=20 -matrix.pairs=50 -matrix.leases=10000
 
 check: ## gofmt, go vet, staticcheck and the project's own rules
 	@scripts/check-format

@@ -14,7 +14,7 @@ import (
 // cells; `make matrix` runs each one 20 times, and each pair of reasons 50
 // times, with the fault points built in.
 var (
-	matrixRepeats = flag.Int("matrix.repeats", 1, "how often each cell of the fault matrix runs")
+	matrixRepeats = flag.Int("matrix.repeats", 2, "how often each cell of the fault matrix runs")
 	pairRepeats   = flag.Int("matrix.pairs", 1, "how often each pair of reasons runs")
 )
 

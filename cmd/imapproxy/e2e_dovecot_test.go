@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -270,15 +271,19 @@ func greets(port int) bool {
 	return err == nil && strings.HasPrefix(line, "* OK")
 }
 
-// freePort is a port that nobody listens on at the moment.
+// freePort is a port that nobody listens on at the moment. It lies below those
+// that the kernel gives to clients, one of which could take it before it is used.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10000 + rand.N(20000)
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = ln.Close()
+			return port
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("a hundred ports are all taken")
+	return 0
 }
 
 // makeDir makes a folder that anybody may enter, whatever the umask is.

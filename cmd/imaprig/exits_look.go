@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"imapproxy/backend/socktab"
@@ -18,6 +19,9 @@ func (m *monitor) Look() error {
 	entries, err := socktab.Read("/proc/self/net")
 	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(entries, func(e socktab.Entry) bool { return e.State == socktab.Listen && e.Local.Port() == m.backend }) {
+		return errors.New("the socket table does not show the backend's listener, so what it shows can't be believed")
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {

@@ -144,6 +144,16 @@ func TestCountSockets(t *testing.T) {
 	}
 }
 
+// TestLookBlind is a table in which nothing can be seen: no count may come of it.
+func TestLookBlind(t *testing.T) {
+	free, err := freeAddr(addr("127.0.0.1:0").Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMonitor(free.Port(), 1, &proxy{})
+	checkError(t, m.Look(), "does not show the backend's listener")
+}
+
 // TestNote keeps a count for each planned time, and a point each second.
 func TestNote(t *testing.T) {
 	w := &watch{result: &cellResult{}}

@@ -58,10 +58,21 @@ func newNamespace(ctx context.Context) (*namespace, error) {
 	return n, nil
 }
 
-// live owns the thread. It is never unlocked, so the runtime ends it with this goroutine, and the namespace with it.
+// live looks for a thread that may leave. The process's first one may not: it shows in /proc/self, and can't end.
 func (n *namespace) live(started chan<- error) {
-	defer close(n.done)
 	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		n.own(started)
+		return
+	}
+	defer runtime.UnlockOSThread()
+	go n.live(started) // in another thread, since this one is taken until then
+	<-n.done
+}
+
+// own keeps the thread, which is never unlocked: so the runtime ends it with this goroutine, and the namespace with it.
+func (n *namespace) own(started chan<- error) {
+	defer close(n.done)
 	err := unix.Unshare(unix.CLONE_NEWNET)
 	started <- err
 	if err != nil {

@@ -8,9 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func testNamespace(t *testing.T) *namespace {
@@ -140,6 +144,61 @@ func noDevice(t *testing.T, name string) {
 		}
 		return nil
 	})
+}
+
+// TestNamespaceLeavesFirstThread makes a namespace from the process's first thread, which must stay where it is.
+func TestNamespaceLeavesFirstThread(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
+	}
+	before, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &namespace{calls: make(chan func()), done: make(chan struct{})}
+	started := make(chan error, 1)
+	over := onFirstThread(t, func() { n.live(started) })
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Readlink("/proc/self/ns/net"); now != before || err != nil {
+		t.Errorf("the process is in %s now, %v; it was in %s", now, err, before)
+	}
+	var inside string
+	if err := n.inside(func() (err error) { inside, err = os.Readlink("/proc/thread-self/ns/net"); return err }); err != nil || inside == before {
+		t.Errorf("inside is %s, %v; want another namespace", inside, err)
+	}
+	close(n.calls)
+	<-over
+}
+
+// onFirstThread runs f in the process's first thread: it takes threads until it has got that one.
+func onFirstThread(t *testing.T, f func()) <-chan struct{} {
+	t.Helper()
+	over, found := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	var all sync.WaitGroup
+	t.Cleanup(all.Wait)
+	for range 64 {
+		all.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			if unix.Gettid() == unix.Getpid() {
+				once.Do(func() { close(found); defer close(over); f() })
+				return
+			}
+			select {
+			case <-found:
+			case <-time.After(pollLimit):
+			}
+		})
+	}
+	select {
+	case <-found:
+	case <-time.After(pollLimit):
+		t.Fatal("the first thread was not found")
+	}
+	return over
 }
 
 // TestNoVanishing marks cells that can't be run, and says why.
