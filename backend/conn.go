@@ -17,7 +17,7 @@ type Conn struct {
 	Addr   string // the address that answered
 	Ledger Ledger // fed by the relay
 
-	raw    *net.TCPConn
+	raw    *Wire
 	conn   net.Conn // raw, or TLS over it
 	in     answers
 	caps   capabilities
@@ -43,7 +43,7 @@ type Conn struct {
 
 // Raw is the socket, for options and for the door that cuts it. Deadlines
 // belong to the owner.
-func (c *Conn) Raw() *net.TCPConn { return c.raw }
+func (c *Conn) Raw() *Wire { return c.raw }
 
 // TLS tells the state of the TLS layer, nil without one.
 func (c *Conn) TLS() *tls.ConnectionState {
@@ -143,3 +143,9 @@ func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) 
 	}
 	return err
 }
+
+// Ahead tells whether Read has something that came with the login's last answer.
+func (c *Conn) Ahead() bool { return c.in.buffered() > 0 }
+
+// Abandon tells the connection that bytes meant for the backend were lost.
+func (c *Conn) Abandon() { c.broken.Store(true) }

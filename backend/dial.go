@@ -115,8 +115,9 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 }
 
 func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, raw: raw, conn: raw, clock: d.Clock, dialer: d,
+	c := &Conn{Target: t, Addr: addr, raw: NewWire(raw), clock: d.Clock, dialer: d,
 		owner: owner, opened: d.Clock.Now()}
+	c.conn = c.raw
 	c.in.src = source{c}
 	c.depth = runtime.Callers(2, c.pcs[:])
 	c.enter(PhaseHeader)

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,7 @@ var socketStates = [...]SocketState{
 
 // AskSocket asks the kernel for a socket's state (TCP_INFO) and inode. A
 // socket that is closed already is an error.
-func AskSocket(c *net.TCPConn) (Socket, error) {
+func AskSocket(c syscall.Conn) (Socket, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return Socket{}, err
@@ -71,8 +72,9 @@ func stateOf(fd int) (SocketState, error) {
 
 // WaitGone blocks until a peer that has closed its side has reset the
 // connection too, or has vanished; cause is the kernel's word for it. An error
-// means that the read deadline woke it first.
-func WaitGone(c *net.TCPConn) (cause, err error) {
+// means that the read deadline woke it first, or, for a parked wire, that it has
+// not happened yet.
+func WaitGone(c syscall.Conn) (cause, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ package backend
 import (
 	"errors"
 	"net"
+	"syscall"
 )
 
 func applySystem(*net.TCPConn, TCPOptions) error { return nil }
@@ -12,7 +13,7 @@ func applySystem(*net.TCPConn, TCPOptions) error { return nil }
 var errNotHere = errors.New("only Linux tells")
 
 // AskSocket needs Linux.
-func AskSocket(*net.TCPConn) (Socket, error) { return Socket{State: StateUnknown}, errNotHere }
+func AskSocket(syscall.Conn) (Socket, error) { return Socket{State: StateUnknown}, errNotHere }
 
 // WaitGone needs Linux; elsewhere a later write finds out.
-func WaitGone(*net.TCPConn) (cause, err error) { return nil, errNotHere }
+func WaitGone(syscall.Conn) (cause, err error) { return nil, errNotHere }

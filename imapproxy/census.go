@@ -1,7 +1,6 @@
 package imapproxy
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -58,7 +57,7 @@ func (s *Server) takeCensus(now time.Time) {
 func (s *Server) countSockets() (counted, error) {
 	c := counted{known: map[uint64]SocketInfo{}}
 	states := map[[2]string]int{}
-	note := func(raw *net.TCPConn, i SocketInfo) {
+	note := func(raw *backend.Wire, i SocketInfo) {
 		k, err := backend.AskSocket(raw)
 		if err != nil {
 			return // closed meanwhile

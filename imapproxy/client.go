@@ -8,12 +8,14 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"imapproxy/backend"
 )
 
 // client is the client's socket: the raw connection, TLS over it once there
 // is some, and the bytes that were read but not yet used.
 type client struct {
-	raw   *net.TCPConn
+	raw   *backend.Wire
 	wire  wire
 	conn  net.Conn // &wire, or TLS over it
 	in    reader
@@ -23,8 +25,8 @@ type client struct {
 }
 
 func (c *client) init(raw *net.TCPConn) {
-	c.raw = raw
-	c.wire.TCPConn = raw
+	c.raw = backend.NewWire(raw)
+	c.wire.Wire = c.raw
 	c.conn = &c.wire
 	c.in.src = c
 	c.addr = addrPort(raw.RemoteAddr())
@@ -67,7 +69,7 @@ func (c *client) startTLS(cfg *tls.Config) error {
 // deadlines to the door, since crypto/tls would move them to 5 s for its own
 // last alert.
 type wire struct {
-	*net.TCPConn
+	*backend.Wire
 	eof atomic.Bool
 }
 
@@ -76,7 +78,7 @@ func (*wire) SetReadDeadline(time.Time) error  { return nil }
 func (*wire) SetWriteDeadline(time.Time) error { return nil }
 
 func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.TCPConn.Read(p)
+	n, err := w.Wire.Read(p)
 	if errors.Is(err, io.EOF) {
 		w.eof.Store(true)
 	}

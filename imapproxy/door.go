@@ -2,7 +2,6 @@ package imapproxy
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 
@@ -20,9 +19,10 @@ type door struct {
 	detail  error
 	shut    bool
 	cancel  context.CancelFunc
-	sockets []*net.TCPConn
+	sockets []*backend.Wire
 	atShut  []func()
 	hurried bool
+	nudge   func() // how the relay's loop is told while the sockets are parked
 }
 
 var longAgo = time.Unix(1, 0)
@@ -41,11 +41,23 @@ func (d *door) cut(reason endReason, detail error) {
 	for _, c := range d.sockets {
 		_ = c.SetDeadline(longAgo)
 	}
+	if d.nudge != nil {
+		d.nudge()
+	}
+}
+
+// park is the owner's: the sockets are about to be parked, and a cut calls
+// nudge, which must not block. False when the session has been cut already.
+func (d *door) park(nudge func()) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.nudge = nudge
+	return d.reason == ""
 }
 
 // adopt puts a socket behind the door; a session that has been cut meanwhile
 // finds it woken already.
-func (d *door) adopt(c *net.TCPConn) {
+func (d *door) adopt(c *backend.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sockets = append(d.sockets, c)
@@ -55,14 +67,14 @@ func (d *door) adopt(c *net.TCPConn) {
 }
 
 // wake ends the read that a helper of the owner blocks in, without a cut.
-func (d *door) wake(c *net.TCPConn) {
+func (d *door) wake(c *backend.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_ = c.SetReadDeadline(longAgo)
 }
 
 // calm takes the effect of wake back, unless the session has been cut.
-func (d *door) calm(c *net.TCPConn) {
+func (d *door) calm(c *backend.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.reason == "" {
@@ -94,7 +106,7 @@ func (d *door) close() (endReason, error) {
 
 // bound is the owner's: it limits what is left to do on a socket, the more so
 // when somebody is in a hurry.
-func (d *door) bound(c *net.TCPConn, limit time.Duration) {
+func (d *door) bound(c *backend.Wire, limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hurried {

@@ -22,15 +22,24 @@ func (r *registry) start(s *session) {
 	go r.run(s)
 }
 
-// run is the only frame above the acts.
+// run is the frame above the acts. The relay may take the session over, and
+// calls finish then.
 func (r *registry) run(s *session) {
-	defer r.remove(s)
+	taken := false
 	s.protected("session", func() {
 		if err := s.login(); err == nil {
 			s.enter(phaseRelay)
-			s.relay.run(s)
+			taken = s.relay.run(s)
 		}
 	})
+	if !taken {
+		r.finish(s)
+	}
+}
+
+// finish is the last frame of every session.
+func (r *registry) finish(s *session) {
+	defer r.remove(s)
 	s.end()
 }
 

@@ -2,7 +2,6 @@ package imapproxy
 
 import (
 	"io"
-	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -129,16 +128,19 @@ func (r *rig) awaitStuck(want int) []int {
 }
 
 // queues gives the bytes in a socket's queues, both ways, by the kernel's table.
-func queues(t testing.TB, c *net.TCPConn) int {
+func queues(t testing.TB, w *backend.Wire) int {
 	t.Helper()
-	local, remote := addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())
+	socket, err := backend.AskSocket(w)
+	if err != nil {
+		t.Fatal(err)
+	}
 	table, err := socktab.Read("/proc/net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(table, func(e socktab.Entry) bool { return e.Local == local && e.Remote == remote })
+	i := slices.IndexFunc(table, func(e socktab.Entry) bool { return e.Inode == socket.Inode })
 	if i < 0 {
-		t.Fatalf("no socket %v to %v", local, remote)
+		t.Fatalf("no socket of inode %d", socket.Inode)
 	}
 	return int(table[i].SendQ + table[i].RecvQ)
 }

@@ -115,6 +115,9 @@ func newStage(t testing.TB, c matrixCell, more ...option) *stage {
 	s.cell, s.end = interpreted(c)
 	options := append([]option{withClock(s.clock), withAuth(gatedAuth{s.askAuth}), withScript((*backendConn).untilLogout),
 		withLimits(func(l *Limits) { l.Idle, l.Kick = stageIdle, stageKick }), s.gates}, more...)
+	if isPanic(c) { // a relay that may have to say something soon is looked at by every sweep
+		options = append(options, withLimits(func(l *Limits) { l.Heartbeat = sweepEvery }))
+	}
 	if s.phase.options != nil {
 		options = append(options, s.phase.options(s)...)
 	}

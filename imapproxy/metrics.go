@@ -17,7 +17,8 @@ type metrics struct {
 	ends          *prometheus.CounterVec
 	logins        *prometheus.CounterVec
 	loginTime     prometheus.Histogram
-	bytes         *prometheus.CounterVec
+	bytesIn       prometheus.Counter
+	bytesOut      prometheus.Counter
 	panics        *prometheus.CounterVec
 	acceptFailed  prometheus.Counter
 	dials         *prometheus.CounterVec
@@ -36,7 +37,8 @@ func newMetrics(s *Server) *metrics {
 	m.sessions = m.counter("session_starts_total", "Sessions begun.", "listener")
 	m.ends = m.counter("session_ends_total", "Sessions ended, by reason.", "reason")
 	m.logins = m.counter("logins_total", "Logins tried, by result: granted, denied, unavailable.", "result")
-	m.bytes = m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
+	bytes := m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
+	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
 	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target", "result")
 	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.", "target", "ending")
@@ -63,9 +65,6 @@ func newMetrics(s *Server) *metrics {
 func (m *metrics) begin() {
 	for _, result := range []string{"granted", "denied", "unavailable"} {
 		m.logins.WithLabelValues(result)
-	}
-	for _, direction := range []string{"in", "out"} {
-		m.bytes.WithLabelValues(direction)
 	}
 	for _, kind := range []string{leakOrphan, leakOverdue, leakSilent} {
 		for _, c := range []*prometheus.CounterVec{m.leakReported, m.leakResolved, m.leakReclaimed} {
@@ -101,15 +100,6 @@ func (m *metrics) granted(took time.Duration) {
 
 func (m *metrics) ended(s *session, reason endReason) {
 	m.ends.WithLabelValues(string(reason)).Inc()
-	m.moved(&s.relay)
-}
-
-// moved adds what a relay has moved since it was last asked.
-func (m *metrics) moved(r *relay) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m.bytes.WithLabelValues("in").Add(r.up.uncounted())
-	m.bytes.WithLabelValues("out").Add(r.down.uncounted())
 }
 
 func (m *metrics) dialled(target string, result backend.Kind, took time.Duration) {

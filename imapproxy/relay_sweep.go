@@ -33,7 +33,7 @@ func (r *relay) sweep(now time.Time) {
 		r.lookAtClient()
 	}
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
-		r.s.help("heartbeat", r.heartbeat)
+		r.beat()
 	}
 }
 
@@ -83,24 +83,14 @@ func (r *relay) waiting() (since time.Time, command string, waits bool) {
 	return r.lastMoved(), r.ledger.LastCommand(), true
 }
 
-// heartbeat says a harmless line in IDLE, where a line may stand: it keeps the
-// way through NAT open, and finds out a client that has vanished.
-func (r *relay) heartbeat() {
-	if !r.toClient.TryLock() {
-		return // the client is being written to anyway
-	}
-	defer r.toClient.Unlock()
-	if !r.beginHeartbeat() {
-		return
-	}
-	_, err := r.down.dst.Write([]byte("* OK Still here\r\n"))
-	r.afterWrite(&r.down, err)
-}
+// stillHere is a harmless line that is said in IDLE, where a line may stand: it
+// keeps the way through NAT open, and finds out a client that has vanished.
+const stillHere = "* OK Still here\r\n"
 
 func (r *relay) beginHeartbeat() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.stopped || !r.ledger.InIdle() || !r.ledger.MayBye() {
+	if r.stopped || r.down.busy || !r.ledger.InIdle() || !r.ledger.MayBye() {
 		return false
 	}
 	backend.FaultPoint("relay.heartbeat")

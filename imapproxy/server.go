@@ -89,6 +89,8 @@ type Server struct {
 	endLife      context.CancelFunc
 	work         sync.WaitGroup // periodic work
 	started      sync.Once
+	unstartable  error // why the loops could not be started
+	movers       movers
 }
 
 // ErrClosed is what Serve returns after Drain or Close.
@@ -124,7 +126,9 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 		return ErrClosed
 	}
 	defer s.untrack(ln)
-	s.started.Do(s.startWork)
+	if s.started.Do(s.startWork); s.unstartable != nil {
+		return s.unstartable
+	}
 	pause := firstPause
 	for {
 		conn, err := ln.Accept()
@@ -200,13 +204,11 @@ const (
 
 // startWork starts what the server does beside its sessions.
 func (s *Server) startWork() {
+	if s.unstartable = s.startMovers(); s.unstartable != nil {
+		return
+	}
 	s.periodic("sweep", sweepEvery, func(now time.Time) {
-		s.sessions.each(func(ses *session) {
-			if ses.relaying.Load() { // a panic ends that session, and the others get their turn
-				ses.protected("sweep", func() { ses.relay.sweep(now) })
-				s.metrics.moved(&ses.relay)
-			}
-		})
+		s.sweepRelays(now)
 		s.findLeaks(now)
 	})
 	s.periodic("census", censusEvery, s.takeCensus)
@@ -215,7 +217,8 @@ func (s *Server) startWork() {
 // stopWork ends it; no session is left.
 func (s *Server) stopWork() {
 	s.endLife()
-	s.work.Wait()
+	s.work.Wait() // the sweep wakes the loops
+	s.stopMovers()
 }
 
 func (s *Server) track(ln net.Listener) bool {

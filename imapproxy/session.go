@@ -61,7 +61,7 @@ func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) 
 		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
 	ses.client.init(conn)
 	ses.ctx, ses.door.cancel = context.WithCancel(context.Background())
-	ses.door.adopt(conn)
+	ses.door.adopt(ses.client.raw)
 	ses.view.set(func(v *SessionInfo) {
 		v.ID, v.Client, v.Listener, v.Started, v.Phase = ses.id, ses.client.addr, l.Name, ses.started, phaseAccepted
 	})

@@ -1,0 +1,276 @@
+//go:build linux && !goroutines
+
+package imapproxy
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"imapproxy/backend"
+)
+
+// loop relays many sessions in one thread: it waits for all their sockets at
+// once, and in it a session that is silent costs two descriptors and what the
+// session remembers, no goroutine, no buffer and no timer.
+//
+// The loop owns what it has taken. Logins put sessions in (see adopt); others
+// reach them by nudge alone.
+type loop struct {
+	server *Server
+	epfd   int
+	wakeFD int // an eventfd
+	events [maxEvents]unix.EpollEvent
+	buf    [loopBuffer]byte
+	ready  []*relay // to be read from although the kernel may have nothing: see mover.more
+	pipes  *pipes
+
+	mu      sync.Mutex // protects what follows; nothing blocks under it
+	places  []place
+	free    []int32 // places without a relay
+	nudged  []*relay
+	wheel   wheel
+	sweeps  bool // a sweep is due, at
+	sweepAt time.Time
+	ending  bool
+}
+
+// place is where a relay stands in the loop. The kernel gives its number back
+// with each event, and its round, since events of a former one may still come.
+type place struct {
+	relay *relay
+	round int32
+}
+
+const (
+	maxEvents  = 256
+	loopBuffer = 64 << 10  // what is read at a time
+	turnBound  = 256 << 10 // what one session may move before it is the next one's turn
+)
+
+// movers are the loops of a server.
+type movers struct {
+	loops []*loop
+	next  sync.Mutex // protects turn
+	turn  int
+	pipes pipes
+	over  sync.WaitGroup
+}
+
+// startMovers starts a loop for each processor.
+func (s *Server) startMovers() error {
+	s.movers.pipes.init(maxPipes)
+	for range runtime.GOMAXPROCS(0) {
+		l, err := newLoop(s)
+		if err != nil {
+			s.stopMovers()
+			return err
+		}
+		s.movers.loops = append(s.movers.loops, l)
+		s.movers.over.Add(1)
+		go l.run()
+	}
+	return nil
+}
+
+// nextLoop gives the loops in turn.
+func (m *movers) nextLoop() *loop {
+	m.next.Lock()
+	defer m.next.Unlock()
+	m.turn = (m.turn + 1) % len(m.loops)
+	return m.loops[m.turn]
+}
+
+func newLoop(s *Server) (*loop, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("imapproxy: starting a relay loop: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakePlace})
+	}
+	if err != nil {
+		_ = unix.Close(epfd)
+		return nil, fmt.Errorf("imapproxy: starting a relay loop: %w", err)
+	}
+	l := &loop{server: s, epfd: epfd, wakeFD: wake, pipes: &s.movers.pipes}
+	l.wheel.init(s.clock.Now())
+	return l, nil
+}
+
+// wakePlace stands for the eventfd; places are from 0 on.
+const wakePlace = -1
+
+// run is the loop's goroutine, in a thread of its own. It ends with the server's
+// life, when no session is left.
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer l.server.movers.over.Done()
+	defer l.close()
+	round := l.round
+	for !l.isEnding() {
+		l.server.guarded("loop", round)
+	}
+}
+
+func (l *loop) close() {
+	_ = unix.Close(l.wakeFD)
+	_ = unix.Close(l.epfd)
+}
+
+func (l *loop) isEnding() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ending
+}
+
+// round waits for events and takes each.
+func (l *loop) round(time.Time) {
+	n := l.wait()
+	backend.FaultPoint("loop.round")
+	for _, e := range l.events[:n] {
+		if e.Fd == wakePlace {
+			l.woken()
+			continue
+		}
+		if r := l.at(e.Fd>>1, e.Pad); r != nil {
+			l.event(r, e.Fd&1 == clientSide, e.Events)
+		}
+	}
+	l.takeReady()
+}
+
+// wait looks for events, and blocks when there are none and nothing is ready:
+// most often there are some, and a call that may block costs more.
+func (l *loop) wait() int {
+	n, err := unix.EpollWait(l.epfd, l.events[:], 0)
+	if n == 0 && err == nil && len(l.ready) == 0 {
+		n, err = unix.EpollWait(l.epfd, l.events[:], -1)
+	}
+	if err != nil && err != unix.EINTR {
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // no descriptor of ours: a fault of the proxy
+	}
+	return max(n, 0)
+}
+
+// wake makes the loop look at what is noted under its lock, which is held.
+func (l *loop) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(l.wakeFD, one[:]) // full is awake
+}
+
+// woken takes what others have left.
+func (l *loop) woken() {
+	var count [8]byte
+	_, _ = unix.Read(l.wakeFD, count[:])
+	nudged, at, sweeps := l.left()
+	for _, r := range nudged {
+		l.after(r)
+	}
+	if sweeps {
+		l.sweep(at)
+	}
+}
+
+func (l *loop) left() (nudged []*relay, at time.Time, sweeps bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	nudged, at, sweeps = l.nudged, l.sweepAt, l.sweeps
+	l.nudged, l.sweeps = nil, false
+	return nudged, at, sweeps
+}
+
+// takeReady gives each relay that has more to read another turn.
+func (l *loop) takeReady() {
+	ready := l.ready
+	l.ready = nil
+	for _, r := range ready {
+		r.queued = false
+		if r.loop.Load() == l {
+			l.protected(r, func() { l.readOn(r) })
+			l.after(r)
+		}
+	}
+}
+
+// at finds the relay that an event is for, nil when it has left.
+func (l *loop) at(number, round int32) *relay {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.places[number]; p.round == round {
+		return p.relay
+	}
+	return nil
+}
+
+// protected runs a step of a relay; a panic in it ends that session alone.
+func (l *loop) protected(r *relay, f func()) {
+	r.handling.Store(true)
+	defer r.handling.Store(false)
+	r.s.protected("loop", f)
+}
+
+// sweepRelays has each loop look at the relays whose time has come.
+func (s *Server) sweepRelays(now time.Time) {
+	for _, l := range s.movers.loops {
+		l.askSweep(now)
+	}
+}
+
+func (l *loop) askSweep(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweeps, l.sweepAt = true, now
+	l.wake()
+}
+
+func (l *loop) sweep(now time.Time) {
+	for _, r := range l.due(now) {
+		if r.loop.Load() != l {
+			continue
+		}
+		l.protected(r, func() {
+			r.sweep(now)
+			if r.beating {
+				r.beating = false
+				r.heartbeat()
+			}
+		})
+		l.plan(r, now)
+		l.after(r)
+	}
+}
+
+func (l *loop) due(now time.Time) []*relay {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wheel.advance(now)
+}
+
+func (l *loop) plan(r *relay, now time.Time) {
+	at := r.nextSweep(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wheel.set(r, at)
+}
+
+// stopMovers ends the loops; no session is left.
+func (s *Server) stopMovers() {
+	for _, l := range s.movers.loops {
+		l.end()
+	}
+	s.movers.over.Wait()
+	s.movers.pipes.close()
+}
+
+func (l *loop) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending = true
+	l.wake()
+}
