@@ -171,7 +171,7 @@ func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr strin
 	if err != nil {
 		return nil, err
 	}
-	nd := net.Dialer{Timeout: limit / time.Duration(len(addrs))}
+	nd := net.Dialer{Timeout: limit / time.Duration(len(addrs)), KeepAlive: -1} // TCPOptions has it
 	for _, a := range addrs {
 		var conn net.Conn
 		if conn, err = nd.DialContext(ctx, "tcp", a); err == nil {

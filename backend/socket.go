@@ -38,6 +38,9 @@ const maxUnsent = 32 << 10
 // time: 64 MB/s from a backend a millisecond away.
 const maxUnread = 64 << 10
 
+// maxUnreadWide is that bound while the client keeps up with a large message.
+const maxUnreadWide = 256 << 10
+
 // SocketState is a TCP socket's state by the kernel's own word.
 type SocketState string
 

@@ -11,23 +11,14 @@ import (
 // applySystem sets what only Linux has: TCP_USER_TIMEOUT, and a bound on
 // unsent bytes so that a peer that does not read costs little.
 func applySystem(c *net.TCPConn, o TCPOptions) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
+	return control(c, func(fd int) error {
 		if o.UserTimeout > 0 {
-			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond))
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond)); err != nil {
+				return err
+			}
 		}
-		if failed == nil {
-			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
-		}
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 	})
-	if err != nil {
-		return err
-	}
-	return failed
 }
 
 // socketStates are the kernel's numbers (include/net/tcp_states.h).
@@ -90,4 +81,25 @@ func WaitGone(c syscall.Conn) (cause, err error) {
 		return true
 	})
 	return cause, err
+}
+
+// Widen lets the kernel take more from a backend whose client has shown that it
+// keeps up: fewer and larger steps cost half.
+func Widen(w *Wire) {
+	_ = control(w, func(fd int) error { // a narrow one does, too
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, maxUnreadWide)
+	})
+}
+
+// control runs f with the descriptor of c.
+func control(c syscall.Conn, f func(fd int) error) error {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := rc.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
 }

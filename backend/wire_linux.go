@@ -68,25 +68,26 @@ func (w *Wire) Park() (fd int, err error) {
 	return fd, nil
 }
 
-// Unpark gives the socket back to Go's poller. What was unsent is lost. When it
-// fails the socket has been reset: there is no way left to end it in order.
-func (w *Wire) Unpark() error {
+// Unpark gives the socket back to Go's poller. What was unsent is lost.
+func (w *Wire) Unpark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dropUnsent()
-	if w.conn != nil || w.closed {
-		return nil
+	if w.conn == nil && !w.closed {
+		w.conn = os.NewFile(uintptr(w.fd), "socket")
 	}
-	f := os.NewFile(uintptr(w.fd), "")
-	conn, err := net.FileConn(f)
-	if err != nil {
-		_ = unix.SetsockoptLinger(w.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		w.closed = true
-		return errors.Join(fmt.Errorf("taking a socket back: %w", err), f.Close())
+}
+
+func setLinger(c pollable, seconds int) error {
+	l := unix.Linger{Onoff: 1, Linger: int32(max(seconds, 0))}
+	if seconds < 0 {
+		l.Onoff = 0
 	}
-	_ = f.Close()
-	w.conn = conn.(*net.TCPConn) // a socket that was one
-	return nil
+	return control(c, func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l) })
+}
+
+func shutdownWrite(c pollable) error {
+	return control(c, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 }
 
 // Read is that of net.Conn.

@@ -16,4 +16,8 @@ func (w *Wire) Write(p []byte) (int, error) { return w.conn.Write(p) }
 // Close is that of net.Conn.
 func (w *Wire) Close() error { return w.conn.Close() }
 
+// Nothing but a *net.TCPConn is in a wire here.
+func setLinger(pollable, int) error { return errNotHere }
+func shutdownWrite(pollable) error  { return errNotHere }
+
 func (w *Wire) bare() (syscall.RawConn, error) { return nil, errNotHere }

@@ -22,6 +22,8 @@ type mover struct {
 	ends     [2]end
 	pipe     *pipe // holds bytes of the flow that filled it, nil most of the time
 	piping   *flow
+	fast     int64 // bytes that were spliced since one had to wait
+	wide     bool  // the backend's socket may hold more
 	timed    timed
 }
 
@@ -399,11 +401,8 @@ func (r *relay) leave() {
 		r.pipe = nil
 	}
 	for _, e := range r.ends {
-		if e.wire == nil {
-			continue // it was not parked
-		}
-		if err := e.wire.Unpark(); err != nil {
-			r.s.warning().Err(err).Msg("a socket was reset without a farewell")
+		if e.wire != nil { // it was parked
+			e.wire.Unpark()
 		}
 	}
 }

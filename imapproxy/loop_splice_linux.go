@@ -15,10 +15,12 @@ import (
 // the kernel (splice), by way of a pipe; the ledger says how many bytes that are.
 
 const (
-	spliceLeast = 64 << 10 // what is left of a literal for splice to be worth it
-	pipeSize    = 64 << 10 // what a pipe holds unless it is told otherwise (pipe(7))
-	maxPipes    = 64       // at once, for all sessions; without one, bytes are copied
-	maxIdle     = 8        // kept while nobody needs them
+	spliceLeast = 64 << 10  // what is left of a literal for splice to be worth it
+	spliceFirst = 64 << 10  // what is moved at a time until the far end has shown that it keeps up
+	pipeSize    = 256 << 10 // and then; a pipe holds that much
+	keepsUp     = 1 << 20   // bytes that have to go without waiting for that
+	maxPipes    = 64        // at once, for all sessions; without one, bytes are copied
+	maxIdle     = 8         // kept while nobody needs them
 )
 
 // pipe holds bytes on their way.
@@ -51,6 +53,7 @@ func (p *pipes) get() *pipe {
 		return nil
 	}
 	p.open++
+	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize) // a smaller one does, too
 	return &pipe{r: fds[0], w: fds[1]}
 }
 
@@ -101,7 +104,7 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 		if x == nil {
 			return moved, true
 		}
-		n, err := move(int(near.fd), x.w, int(min(left, pipeSize)))
+		n, err := move(int(near.fd), x.w, int(min(left, r.spliceSize(f, near))))
 		if n <= 0 {
 			l.pipes.put(x)
 			return moved, err != unix.EAGAIN // the ordinary read finds out what it is
@@ -109,11 +112,27 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 		x.held = n
 		r.pipe, r.piping = x, f
 		moved += n
+		r.fast += int64(n)
 		if !r.beforeSplice(f, n) || !r.afterWrite(f, n, r.holds(f), r.empty(far)) || r.holds(f) {
+			r.fast = 0
 			return moved, false
 		}
 	}
 	return moved, false
+}
+
+// spliceSize is how much may be on its way at a time. A client that does not read
+// costs no more than spliceFirst; for one that keeps up with a large message, the
+// kernel may also take more from the backend.
+func (r *relay) spliceSize(f *flow, near *end) int64 {
+	if r.fast < keepsUp {
+		return spliceFirst
+	}
+	if f == &r.down && !r.wide {
+		r.wide = true
+		backend.Widen(near.wire)
+	}
+	return pipeSize
 }
 
 // literal is what is left of the literal on its way in a flow.

@@ -76,7 +76,7 @@ func isVanished(err error) bool {
 
 // isWoken tells a read or write that somebody else's cut has ended.
 func isWoken(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed)
 }
 
 // byeText is what a client that is still there reads, "" for no BYE.
