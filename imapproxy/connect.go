@@ -25,6 +25,7 @@ const (
 func (s *session) attempt(a *attempted) (refusal string, err error) {
 	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
 	s.attemptedAt = s.server.clock.Now()
+	s.forgetBackend()
 	s.view.set(func(v *SessionInfo) {
 		v.User, v.AuthzID, v.TLS = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
 	})

@@ -127,7 +127,8 @@ func (s *session) end() {
 // endAside ends a backend connection beside the session's goroutine: at the
 // end, and where a login was refused and the session goes on.
 func (s *session) endAside(conn *backend.Conn) {
-	s.help("ending", func() { s.asideEnding(conn.End()) })
+	turn := s.nextEnding()
+	s.help("ending", func() { s.asideEnding(turn, conn.End()) })
 }
 
 // farewell says BYE where a line may stand, closes, and makes sure that the

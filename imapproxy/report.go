@@ -68,9 +68,28 @@ func optional(e *zerolog.Event, key, value string) {
 	}
 }
 
-// asideEnding keeps how a refused login's connection ended.
-func (s *session) asideEnding(e backend.Ending) {
+// nextEnding makes the backend connection that begins to end the one that the
+// end line tells of. An earlier one, of a login that was refused, may take
+// longer to end.
+func (s *session) nextEnding() (turn int) {
 	s.endMu.Lock()
 	defer s.endMu.Unlock()
-	s.ending = e
+	s.endings++
+	s.ending = ""
+	return s.endings
+}
+
+func (s *session) asideEnding(turn int, e backend.Ending) {
+	s.endMu.Lock()
+	defer s.endMu.Unlock()
+	if turn == s.endings {
+		s.ending = e
+	}
+}
+
+// forgetBackend lets what an earlier login has left of its backend out of the
+// lines about the next, which may reach none.
+func (s *session) forgetBackend() {
+	s.backendAddr = ""
+	s.nextEnding()
 }

@@ -52,8 +52,9 @@ type session struct {
 	failure   error  // why the last login failed
 	lastWords string // a tagged answer that is still owed when the session ends
 
-	endMu  sync.Mutex     // protects ending
-	ending backend.Ending // how the last backend connection ended
+	endMu   sync.Mutex     // protects what follows
+	ending  backend.Ending // how the last login's backend connection ended
+	endings int            // backend connections that have begun to end, and logins
 }
 
 func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) *session {

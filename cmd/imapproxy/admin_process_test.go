@@ -100,6 +100,11 @@ func TestDemoWithAdmin(t *testing.T) {
 		args = strings.Fields(m[1])
 		return true, ""
 	})
+	_, welcome, _ := strings.Cut(out.String(), "imapproxy demo: ")
+	welcome, _, _ = strings.Cut(welcome, "Who is logged in")
+	if strings.Contains(welcome, `"level"`) {
+		t.Errorf("the log stands in the middle of what the demo tells:\n%s", welcome)
+	}
 	if code, stdout, stderr := runIn(t, folder, "", append([]string{"sessions"}, args...)...); code != exitOK || !strings.HasSuffix(stdout, "\n0 sessions\n") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}

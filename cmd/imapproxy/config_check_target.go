@@ -140,5 +140,6 @@ func targetNames(all []targetConfig) string {
 	for i := range all {
 		names[i] = all[i].Name
 	}
-	return quoteAll(names)
+	slices.Sort(names)
+	return quoteAll(slices.Compact(names))
 }

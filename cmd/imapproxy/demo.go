@@ -4,9 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 
 	"imapproxy/auth"
@@ -140,11 +142,12 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 	return config, err
 }
 
-// demoWelcome tells who can log in, and three ways to.
+// demoWelcome tells who can log in, and three ways to. It is one write: the log
+// goes to the same terminal meanwhile.
 func (p *program) demoWelcome(dir string, d *daemon) {
 	plain, tls := d.sockets["imap"].Addr(), d.sockets["imaps"].Addr()
 	ca := filepath.Join(dir, "cert.pem")
-	w := p.stdout
+	w := &strings.Builder{}
 	_, _ = fmt.Fprintf(w, "imapproxy demo: STARTTLS on %s, TLS on %s\n\nWho can log in:\n", plain, tls)
 	for _, u := range demoUsers() {
 		_, _ = fmt.Fprintf(w, "  user %-6s password %-11s whose mail is on backend %s\n", u.name, u.password, u.backend)
@@ -160,4 +163,5 @@ The configuration is %[4]s. Ctrl-C ends the demo.
 	if d.admin.current != nil {
 		_, _ = fmt.Fprintf(w, "Who is logged in: imapproxy sessions --admin %s\n", d.current.Admin.name())
 	}
+	_, _ = io.WriteString(p.stdout, w.String())
 }
