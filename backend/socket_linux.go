@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -103,3 +104,50 @@ func control(c syscall.Conn, f func(fd int) error) error {
 	}
 	return failed
 }
+
+// values are the options as the kernel has them; 0 is left alone.
+func (o TCPOptions) values() [][3]int {
+	return [][3]int{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(o.KeepAliveIdle)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(o.KeepAliveInterval)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout / time.Millisecond)},
+		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
+	}
+}
+
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// ApplyListener sets the options on a listening socket, whose clients begin with
+// them unless Go sets its own (net.ListenConfig.KeepAlive).
+func (o TCPOptions) ApplyListener(ln *net.TCPListener) error {
+	if o == (TCPOptions{}) {
+		return nil
+	}
+	return control(ln, func(fd int) error {
+		for _, v := range o.values() {
+			if v[2] == 0 {
+				continue
+			}
+			if err := unix.SetsockoptInt(fd, v[0], v[1], v[2]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// InForce tells whether a socket has the options.
+func (o TCPOptions) InForce(c *net.TCPConn) bool {
+	return o == (TCPOptions{}) || control(c, func(fd int) error {
+		for _, v := range o.values() {
+			if n, err := unix.GetsockoptInt(fd, v[0], v[1]); err != nil || v[2] != 0 && n != v[2] {
+				return errNotInForce
+			}
+		}
+		return nil
+	}) == nil
+}
+
+var errNotInForce = errors.New("the socket has other options")

@@ -17,3 +17,9 @@ func AskSocket(syscall.Conn) (Socket, error) { return Socket{State: StateUnknown
 
 // WaitGone needs Linux; elsewhere a later write finds out.
 func WaitGone(syscall.Conn) (cause, err error) { return nil, errNotHere }
+
+// ApplyListener needs Linux.
+func (TCPOptions) ApplyListener(*net.TCPListener) error { return errNotHere }
+
+// InForce needs Linux.
+func (TCPOptions) InForce(*net.TCPConn) bool { return false }

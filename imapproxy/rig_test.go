@@ -131,11 +131,13 @@ func (r *rig) serve(ln net.Listener, name string) {
 
 // serveFar starts sessions as Server.admit does, but for their addresses.
 func (r *rig) serveFar(ln net.Listener, l *Listener) {
+	r.server.started.Do(r.server.startWork)
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
 			return
 		}
+		_ = r.settings.TCP.Apply(conn.(*net.TCPConn))
 		s := r.server.newSession(conn.(*net.TCPConn), l, r.settings)
 		s.client.addr = netip.AddrPortFrom(farClient, s.client.addr.Port())
 		r.server.sessions.start(s)

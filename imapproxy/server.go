@@ -130,6 +130,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 		return s.unstartable
 	}
 	pause := firstPause
+	from := listening{Listener: ln}
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
@@ -150,7 +151,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			_ = conn.Close()
 			return fmt.Errorf("imapproxy: listener %s gives %T, not TCP", name, conn)
 		}
-		s.guarded("accept", func(time.Time) { s.admit(tcp, name) })
+		s.guarded("accept", func(time.Time) { s.admit(tcp, name, &from) })
 	}
 }
 
@@ -162,7 +163,7 @@ const (
 )
 
 // admit starts the session of a client, or turns the client away.
-func (s *Server) admit(conn *net.TCPConn, name string) {
+func (s *Server) admit(conn *net.TCPConn, name string, from *listening) {
 	started := false
 	defer func() {
 		if !started { // turned away, or a panic
@@ -175,6 +176,7 @@ func (s *Server) admit(conn *net.TCPConn, name string) {
 	if l == nil || s.isClosing() {
 		return
 	}
+	from.apply(settings.TCP, conn)
 	ses := s.newSession(conn, l, settings)
 	if s.sessions.count() >= settings.Limits.Sessions {
 		ses.door.cut(endOverload, nil)

@@ -66,7 +66,6 @@ func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) 
 	ses.view.set(func(v *SessionInfo) {
 		v.ID, v.Client, v.Listener, v.Started, v.Phase = ses.id, ses.client.addr, l.Name, ses.started, phaseAccepted
 	})
-	_ = settings.TCP.Apply(conn) // a socket without them still works; a vanished client is found later
 	return ses
 }
 

@@ -67,7 +67,9 @@ func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (ma
 		if kept[l.Name] != nil {
 			continue
 		}
-		ln, err := net.Listen(listenNetwork(l.Address), l.Address)
+		lc := net.ListenConfig{KeepAlive: -1} // the server sets it
+		lc.SetMultipathTCP(false)             // its sockets can't take TCP_USER_TIMEOUT
+		ln, err := lc.Listen(context.Background(), listenNetwork(l.Address), l.Address)
 		if err != nil {
 			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", l.Name, l.Address, err, listenRemedy(err)))
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"os"
 	"os/signal"
@@ -57,6 +58,9 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *report), s
 	d.warnOfDescriptors()
 	defer func() { d.current.close() }()
 	defer d.admin.stop()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go tend(ctx)
 	started(d)
 	return d.run(signals)
 }
