@@ -30,7 +30,7 @@ type Dialer struct {
 
 	// Observers, called from the owner's goroutine; nil for none.
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
-	Ended   func(t *Target, e Ending)
+	Ended   func(c *Conn, e Ending)
 	Skipped func(t *Target, failed *Error) // an address failed, and a later one answered
 
 	Registry Registry

@@ -44,7 +44,7 @@ func testTarget(addrs ...string) *Target {
 func testDialer() (*Dialer, *[]Ending) {
 	var endings []Ending
 	d := &Dialer{Clock: SystemClock{}}
-	d.Ended = func(_ *Target, e Ending) { endings = append(endings, e) }
+	d.Ended = func(_ *Conn, e Ending) { endings = append(endings, e) }
 	return d, &endings
 }
 

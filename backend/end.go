@@ -40,7 +40,7 @@ func (c *Conn) End() Ending {
 	defer func() { _ = c.raw.Close() }() // closed already, but after a panic
 	e := c.end()
 	if c.dialer.Ended != nil {
-		c.dialer.Ended(c.Target, e)
+		c.dialer.Ended(c, e)
 	}
 	return e
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // scriptLimit bounds whatever a scripted backend waits for.
@@ -210,10 +212,29 @@ func (v *visit) read() error {
 	return err
 }
 
+// cork holds the last words back until the close, so that they come with the
+// FIN: who reads them can't answer a backend that is still open.
+func (v *visit) cork() error {
+	rc, err := v.raw.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = rc.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
+	return errors.Join(err, failed)
+}
+
 // perform plays, then behaves.
 func (s *scripted) perform(v *visit) {
-	for _, l := range s.play.lines {
-		goOn, err := s.step(v, l)
+	for i, l := range s.play.lines {
+		var err error
+		if i+1 < len(s.play.lines) && s.play.lines[i+1] == "! close" {
+			err = v.cork()
+		}
+		goOn := false
+		if err == nil {
+			goOn, err = s.step(v, l)
+		}
 		if err != nil {
 			v.note("[at %q: %v]", l, err)
 			break

@@ -12,8 +12,24 @@ import (
 
 // census compares what the proxy believes to hold with what the kernel says.
 type census struct {
-	mu        sync.Mutex // protects closeWait; nothing blocks under it
-	closeWait map[uint64]time.Time
+	mu         sync.Mutex // protects all; nothing blocks under it
+	closeWait  map[uint64]halfClosed
+	halfClosed map[string]time.Time // by session: since when one of its sockets is in CLOSE_WAIT, past the limit
+}
+
+// halfClosed is a socket of ours in CLOSE_WAIT.
+type halfClosed struct {
+	since time.Time // of the census that saw it first
+	told  bool      // the log has a line about it
+}
+
+// overdue tells since when a peer of this session has closed its side, where
+// that is past the limit.
+func (c *census) overdue(session string) (since time.Time, over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since, over = c.halfClosed[session]
+	return since, over
 }
 
 // censusRecount is how long a difference has to last: sockets come and go
@@ -114,24 +130,28 @@ func (s *Server) watchCloseWait(known map[uint64]SocketInfo, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	limit := s.Settings().Limits.HalfClose + leakSlack
-	first := map[uint64]time.Time{}
+	before := d.closeWait
+	d.closeWait, d.halfClosed = map[uint64]halfClosed{}, map[string]time.Time{}
 	over := 0
 	for inode, i := range known {
 		if i.State != backend.StateCloseWait {
 			continue
 		}
-		since, before := d.closeWait[inode]
-		if !before {
-			since = now
+		h, seen := before[inode]
+		if !seen {
+			h.since = now
 		}
-		first[inode] = since
-		if now.Sub(since) > limit {
+		if now.Sub(h.since) > limit {
 			over++
-			s.log.Error().Str("side", i.Side).Str("session", i.Session).Str("peer", i.Peer).Str("phase", i.Phase).
-				Dur("for", now.Sub(since)).Msg("a socket of ours is in CLOSE_WAIT past its limit")
+			d.halfClosed[i.Session] = h.since
+			if !h.told {
+				h.told = true
+				s.log.Error().Str("side", i.Side).Str("session", i.Session).Str("peer", i.Peer).Str("phase", i.Phase).
+					Dur("for", now.Sub(h.since)).Msg("a socket of ours is in CLOSE_WAIT past its limit")
+			}
 		}
+		d.closeWait[inode] = h
 	}
-	d.closeWait = first
 	s.metrics.closeWait.Set(float64(over))
 }
 

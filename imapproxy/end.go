@@ -225,6 +225,14 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 	}()
 }
 
+// Guard runs f as a round of periodic work is run: a panic in it is counted
+// and logged under name, and the proxy goes on. It tells whether f came to its
+// end.
+func (s *Server) Guard(name string, f func()) (whole bool) {
+	s.guarded(name, func(time.Time) { f(); whole = true })
+	return whole
+}
+
 // guarded runs one round of periodic work, or lets one client in; a panic in it
 // is counted and logged, and the next round comes.
 func (s *Server) guarded(name string, f func(now time.Time)) {

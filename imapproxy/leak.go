@@ -34,6 +34,8 @@ const (
 	leakOrphan  = "orphan"    // its session is gone
 	leakOverdue = "overdue"   // a phase is over its bound
 	leakSilent  = "no_answer" // a command has no answer
+
+	leakHalfClosed = "half_closed" // a peer has closed its side, and the limit for the other side is over
 )
 
 // findLeaks looks at every backend connection once: it reports a suspicion
@@ -91,6 +93,10 @@ func (s *Server) suspect(c *backend.Conn, now time.Time) (suspicion, bool) {
 		return x, x.over > i.Bound+leakSlack
 	case i.Phase != backend.PhaseLease || !x.owner.relaying.Load():
 		return x, false
+	}
+	if since, over := s.census.overdue(i.Owner); over {
+		x.kind, x.since, x.over = leakHalfClosed, since, now.Sub(since)
+		return x, true
 	}
 	since, command, waits := x.owner.relay.waiting()
 	limit := x.owner.settings.Limits.LeakReport

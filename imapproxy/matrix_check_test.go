@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -321,49 +320,22 @@ func (s *stage) bound() time.Duration {
 func (s *stage) within(bound time.Duration) {
 	s.t.Helper()
 	took := time.Since(s.begun)
-	if late := stalled.total() - s.stalled; took-late > bound {
-		s.t.Errorf("gone after %v, of which the process stood still for %v; want %v", took, late, bound)
+	if late := stalled.total(s.t) - s.stalled; took-late > bound {
+		s.t.Errorf("gone after %v, of which this process waited %v for a processor; want %v\n%s", took, late, bound, s.log.text())
 	}
 }
 
 // begin notes that it happens now.
-func (s *stage) begin() { s.begun, s.stalled = time.Now(), stalled.total() }
-
-// stallMeter adds up how late a goroutine is that wants to wake every few
-// milliseconds: on a busy machine nothing else is on time either.
-type stallMeter struct{ late atomic.Int64 }
-
-var stalled = &stallMeter{}
-
-func (m *stallMeter) total() time.Duration { return time.Duration(m.late.Load()) }
-
-// run measures until the test is over.
-func (m *stallMeter) run(t testing.TB) {
-	const step = 2 * time.Millisecond
-	stop, over := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(stop); <-over })
-	go func() {
-		defer close(over)
-		for last := time.Now(); ; {
-			select {
-			case <-stop:
-				return
-			case <-time.After(step):
-			}
-			now := time.Now()
-			m.late.Add(int64(max(0, now.Sub(last)-2*step)))
-			last = now
-		}
-	}()
-}
+func (s *stage) begin() { s.begun, s.stalled = time.Now(), stalled.total(s.t) }
 
 // checkGone is rule 1: no socket of the session is left on either side.
 func (s *stage) checkGone() {
 	s.t.Helper()
 	s.await("the session to be gone", func() bool { return s.server.Sessions() == 0 && s.server.dialer.Registry.Count() == 0 })
 	own := isVanish(s.cell) // the vanished peer's socket is still there
-	s.await("the sockets to be gone", func() bool { return len(s.sockets(own)) == 0 })
-	for _, e := range s.sockets(own) {
+	var left []socktab.Entry
+	s.await("the sockets to be gone", func() bool { left = s.sockets(own); return len(left) == 0 })
+	for _, e := range left {
 		s.t.Errorf("left: %+v", e)
 	}
 	s.within(s.bound())

@@ -155,6 +155,59 @@ func TestLeakNoAnswer(t *testing.T) {
 	}
 }
 
+// TestLeakHalfClosed keeps a session whose client has closed its side for longer
+// than the limit, which does not come since the clock stands still. The socket
+// in CLOSE_WAIT is explained once, and counted as long as it is there.
+func TestLeakHalfClosed(t *testing.T) {
+	for _, reclaim := range []bool{false, true} {
+		s := newStage(t, matrixCell{Phase: "half_closed_by_client", Reason: "leak"}, withLeakLimits())
+		s.halfClosedByClient()
+		now, limit := s.clock.Now(), s.settings.Limits.HalfClose+leakSlack
+		s.closeWaitAt(now, 0)
+		s.closeWaitAt(now.Add(limit), 0)
+		s.server.findLeaks(now.Add(limit))
+		s.expectLeaks(leakHalfClosed, 0, 0, 0)
+		for range 3 {
+			s.closeWaitAt(now.Add(limit+time.Second), 1)
+			s.server.findLeaks(now.Add(limit + time.Second))
+		}
+		s.expectLeaks(leakHalfClosed, 1, 0, 0)
+		s.expectReport(leakHalfClosed, s.ses.id, backend.PhaseLease)
+		lines := s.log.lines(t, "a socket of ours is in CLOSE_WAIT past its limit")
+		if len(lines) != 1 || lines[0].str("side") != "client" || lines[0].str("session") != s.ses.id {
+			t.Errorf("the log explains the socket with %v, want one line", lines)
+		}
+		if reclaim {
+			s.server.findLeaks(now.Add(leakReclaimAfter))
+			s.c.expectBye(`\[UNAVAILABLE\] The mail server does not answer; connect again`)
+			s.endsWith(s.c, endLeak)
+			s.restful()
+		} else {
+			s.endsWith(s.c, s.resume())
+		}
+		s.await("the connection to be gone", func() bool { return s.server.dialer.Registry.Count() == 0 })
+		s.server.findLeaks(now.Add(limit + time.Second))
+		s.expectLeaks(leakHalfClosed, 1, 1, len(s.reclaimed()))
+		if reclaim != (len(s.reclaimed()) == 1) {
+			t.Errorf("%d reclaimed", len(s.reclaimed()))
+		}
+		s.closeWaitAt(now.Add(limit+time.Second), 0)
+	}
+}
+
+// closeWaitAt looks for sockets in CLOSE_WAIT past their limit.
+func (s *stage) closeWaitAt(now time.Time, want float64) {
+	s.t.Helper()
+	c, err := s.server.countSockets()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.server.watchCloseWait(c.known, now)
+	if got := gauge(s.t, s.server, "imapproxy_close_wait_overdue_sockets"); got != want {
+		s.t.Errorf("%v sockets are in CLOSE_WAIT past their limit, want %v", got, want)
+	}
+}
+
 // TestLeakFalseAlarms looks at sessions that may rightly last for long: none
 // is reported.
 func TestLeakFalseAlarms(t *testing.T) {

@@ -42,7 +42,7 @@ func newMetrics(s *Server) *metrics {
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
 	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target", "result")
 	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.", "target", "ending")
-	m.leakReported = m.counter("leaks_reported_total", "Backend connections that looked leaked, by kind: orphan, overdue, no_answer.", "kind")
+	m.leakReported = m.counter("leaks_reported_total", "Backend connections that looked leaked, by kind: orphan, overdue, no_answer, half_closed.", "kind")
 	m.leakResolved = m.counter("leaks_resolved_total", "Of those, the ones that resolved by themselves or were reclaimed.", "kind")
 	m.leakReclaimed = m.counter("leaks_reclaimed_total", "Backend connections that the leak detector ended.", "kind")
 	m.acceptFailed = prometheus.NewCounter(opts("accept_errors_total", "Accepts that failed; clients waited in the backlog."))
@@ -66,7 +66,7 @@ func (m *metrics) begin() {
 	for _, result := range []string{"granted", "denied", "unavailable"} {
 		m.logins.WithLabelValues(result)
 	}
-	for _, kind := range []string{leakOrphan, leakOverdue, leakSilent} {
+	for _, kind := range []string{leakOrphan, leakOverdue, leakSilent, leakHalfClosed} {
 		for _, c := range []*prometheus.CounterVec{m.leakReported, m.leakResolved, m.leakReclaimed} {
 			c.WithLabelValues(kind)
 		}

@@ -15,10 +15,20 @@ const (
 	resetShare   = 10 // percent
 )
 
-// resetWatch counts, per target, how connections ended in the current window.
+// doesNotClose says what many resets mean.
+const doesNotClose = "this backend does not close its connections: they had to be reset. Its workers are stuck or poll, " +
+	"or it forgets close() after the end of its input; each reset may have left a descriptor open there. See docs/close-wait.md"
+
+// maxWatched bounds the backends that are watched: an auth server may name any.
+const maxWatched = 1000
+
+// watched is a backend: a target may have several, of which one leaks.
+type watched struct{ target, addr string }
+
+// resetWatch counts, per backend, how connections ended in the current window.
 type resetWatch struct {
-	mu      sync.Mutex // protects targets; nothing blocks under it
-	targets map[string]*endings
+	mu       sync.Mutex // protects backends; nothing blocks under it
+	backends map[watched]*endings
 }
 
 type endings struct {
@@ -29,16 +39,16 @@ type endings struct {
 }
 
 // note counts an ending and tells whether it is time to warn, with the counts.
-func (w *resetWatch) note(target string, e backend.Ending, now time.Time) (total, resets int, warn bool) {
+func (w *resetWatch) note(who watched, e backend.Ending, now time.Time) (total, resets int, warn bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.targets == nil {
-		w.targets = map[string]*endings{}
-	}
-	t := w.targets[target]
+	t := w.backends[who]
 	if t == nil || now.Sub(t.begun) >= resetWindow {
+		if w.backends == nil || len(w.backends) >= maxWatched {
+			w.backends = map[watched]*endings{}
+		}
 		t = &endings{begun: now}
-		w.targets[target] = t
+		w.backends[who] = t
 	}
 	t.total++
 	if e == backend.EndReset {
@@ -60,13 +70,10 @@ func (s *Server) observe(d *backend.Dialer) {
 				Msg("an address of this target failed; a later one answered")
 		}
 	}
-	d.Ended = func(t *backend.Target, e backend.Ending) {
-		s.metrics.backendEnded(t.Name, e)
-		if total, resets, warn := s.resets.note(t.Name, e, s.clock.Now()); warn {
-			s.log.Warn().Str("target", t.Name).Int("endings", total).Int("resets", resets).
-				Msg("this backend does not close its connections: they had to be reset. Its workers are stuck or " +
-					"poll, or it forgets close() after the end of its input; each reset may have left a descriptor " +
-					"open there. See docs/close-wait.md")
+	d.Ended = func(c *backend.Conn, e backend.Ending) {
+		s.metrics.backendEnded(c.Target.Name, e)
+		if total, resets, warn := s.resets.note(watched{c.Target.Name, c.Addr}, e, s.clock.Now()); warn {
+			s.log.Warn().Str("target", c.Target.Name).Str("backend", c.Addr).Int("endings", total).Int("resets", resets).Msg(doesNotClose)
 		}
 	}
 }

@@ -211,9 +211,14 @@ func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
 }
 
 // reload puts a new generation in force for new clients. A bad one changes
-// nothing. Running sessions keep theirs.
+// nothing. Running sessions keep theirs, whatever happens in a reload.
 func (d *daemon) reload() {
-	err := d.tryReload()
+	var err error
+	if !d.server.Guard("reload", func() { err = d.tryReload() }) {
+		d.admin.reloads.note(false)
+		d.log.Error().Msg("not reloaded: a fault of the proxy came in between; sessions go on, restart it when it is convenient")
+		return
+	}
 	d.admin.reloads.note(err == nil)
 	if err != nil {
 		d.log.Error().Err(err).Msg("not reloaded: nothing has changed")
@@ -225,6 +230,7 @@ func (d *daemon) reload() {
 var errBadConfig = errors.New("the configuration has errors")
 
 func (d *daemon) tryReload() error {
+	backend.FaultPoint("reload.load")
 	g, r := d.load()
 	for _, f := range r.sorted() {
 		e := d.log.Warn()
@@ -259,6 +265,7 @@ func (d *daemon) swapListeners(g *generation) error {
 			kept[l.Name] = d.sockets[l.Name]
 		}
 	}
+	backend.FaultPoint("reload.swap")
 	opened, err := openListeners(g.Config.Listeners, kept)
 	if err != nil {
 		return err

@@ -83,7 +83,11 @@ func TestPanicAmong200(t *testing.T) {
 			triggered(t, filepath.Join(folder, point))
 		})
 	}
-	if n := strings.Count(p.text(t), `panic: a fault of the proxy`) + strings.Count(p.text(t), `panic in periodic work`); n != number {
+	for _, point := range []string{"reload.load", "reload.swap"} {
+		number++
+		t.Run(point, func(t *testing.T) { r.panicsInReload(t, p, filepath.Join(folder, point)) })
+	}
+	if n := strings.Count(p.text(t), `panic: a fault of the proxy`); n != number {
 		t.Errorf("the log tells of %d panics, want %d", n, number)
 	}
 	no(t, "sessions that run", together(len(guests), func(i int) error { return guests[i].lives() }))
@@ -116,6 +120,19 @@ func (r *crowd) panics(t *testing.T, p *process, file string, f fault) {
 		ended := p.endings(t, from)
 		return len(ended) == 1 && ended[0].Reason == f.reason, fmt.Sprintf("%+v, want one of %s", ended, f.reason)
 	})
+}
+
+// panicsInReload has a reload panic; clients that come then are served, and the
+// next reload is a good one.
+func (r *crowd) panicsInReload(t *testing.T, p *process, file string) {
+	again := &reloadRig{r, p}
+	write(t, file, 0o600, "")
+	again.reload(t, "not reloaded: a fault of the proxy")
+	triggered(t, file)
+	g, err := r.arrive(plain, 0)
+	try(t, "login", err)
+	try(t, "logout", g.leave())
+	again.reload(t, "reloaded; running sessions keep")
 }
 
 // triggered waits until a fault point has taken its file.

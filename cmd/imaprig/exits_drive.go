@@ -220,10 +220,19 @@ func (d *drive) countReached(ctx context.Context, before javaStats) error {
 		return err
 	}
 	d.result.Reached = max(int(now.Accepted-before.Accepted), d.monitor.Reached(d.watch))
-	if d.way.name != "before-login" {
-		d.result.Expected = d.result.Opened
-	}
+	d.result.Expected = d.way.expected(d.result.Opened)
 	return nil
+}
+
+// expected is how many of the opened sessions the backend must have seen.
+func (w way) expected(opened int) int {
+	switch {
+	case w.name == "before-login":
+		return 0
+	case w.backsOff:
+		return min(1, opened)
+	}
+	return opened
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

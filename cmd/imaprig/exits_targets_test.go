@@ -189,3 +189,18 @@ func TestParseExhaust(t *testing.T) {
 		})
 	}
 }
+
+// TestExpected wants every session at the backend, but where a proxy need not
+// go there.
+func TestExpected(t *testing.T) {
+	want := map[string]int{"before-login": 0, "backend-never-greets": 1}
+	for _, w := range ways() {
+		n, special := want[w.name]
+		if !special {
+			n = 5
+		}
+		if got := w.expected(5); got != n || w.expected(0) != 0 {
+			t.Errorf("%s: %d of 5 sessions expected, want %d; %d of none", w.name, got, n, w.expected(0))
+		}
+	}
+}

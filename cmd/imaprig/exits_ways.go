@@ -34,6 +34,7 @@ type way struct {
 	deaf     bool          // it vanishes, and what it does in end arrives still
 	byServer bool          // the backend is the one that closes, and is waited for
 	password string        // instead of the right one
+	backsOff bool          // a proxy may stop asking this backend; one session that reaches it shows the fault
 }
 
 func ways() []way {
@@ -52,7 +53,7 @@ func ways() []way {
 		{name: "backend-closes-unread", text: "the backend closes while the client does not read", open: openLoggedIn,
 			end: endFlood, slow: true, byServer: true},
 		{name: "backend-resets", text: "the backend resets; the client closes when it sees that", open: openLoggedIn, end: endWithServer, byServer: true},
-		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered, end: closeClient, wait: givesUpAfter},
+		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered, end: closeClient, wait: givesUpAfter, backsOff: true},
 		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s", open: openUnanswered, end: closeClient, wait: givesUpAfter},
 		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused, end: closeClient, password: "wrong"},
 	}

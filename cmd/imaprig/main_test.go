@@ -11,6 +11,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asFirstThread) != "" {
+		os.Exit(leaveFirstThread())
+	}
 	goleak.VerifyTestMain(m)
 }
 
