@@ -17,7 +17,7 @@ type Conn struct {
 	Addr   string // the address that answered
 	Ledger Ledger // fed by the relay
 
-	raw    *Wire
+	raw    Wire
 	conn   net.Conn // raw, or TLS over it
 	in     answers
 	caps   capabilities
@@ -43,7 +43,7 @@ type Conn struct {
 
 // Raw is the socket, for options and for the door that cuts it. Deadlines
 // belong to the owner.
-func (c *Conn) Raw() *Wire { return c.raw }
+func (c *Conn) Raw() *Wire { return &c.raw }
 
 // TLS tells the state of the TLS layer, nil without one.
 func (c *Conn) TLS() *tls.ConnectionState {

@@ -115,9 +115,10 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 }
 
 func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, raw: NewWire(raw), clock: d.Clock, dialer: d,
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d,
 		owner: owner, opened: d.Clock.Now()}
-	c.conn = c.raw
+	c.raw.Init(raw)
+	c.conn = &c.raw
 	c.in.src = source{c}
 	c.depth = runtime.Callers(2, c.pcs[:])
 	c.enter(PhaseHeader)
@@ -281,7 +282,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		}
 		cfg.ServerName = host
 	}
-	tc := tls.Client(ownDeadlines{c.raw}, cfg)
+	tc := tls.Client(ownDeadlines{&c.raw}, cfg)
 	if err := c.during(ctx, c.Target.Limits.TLS, tc.Handshake); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package backend
 import (
 	"crypto/tls"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -86,7 +87,7 @@ func (c *Conn) open() bool {
 	if c.peer != nil {
 		return false
 	}
-	s, err := AskSocket(c.raw)
+	s, err := AskSocket(&c.raw)
 	return err != nil || s.State != StateCloseWait && s.State != StateClosed
 }
 
@@ -145,18 +146,24 @@ func (c *Conn) drain() bool {
 	if !ok || isReset(c.peer) {
 		return true
 	}
-	if s, err := AskSocket(c.raw); err == nil && s.State == StateEstablished {
+	if s, err := AskSocket(&c.raw); err == nil && s.State == StateEstablished {
 		_ = t.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
 	}
-	return discard(c.raw, &left)
+	return discard(&c.raw, &left)
 }
+
+// drainBuffer is what is read and thrown away at a time.
+const drainBuffer = 16 << 10
+
+var drainBuffers = sync.Pool{New: func() any { return new([drainBuffer]byte) }}
 
 // discard reads to the end of r, and tells whether it has come.
 func discard(r io.Reader, left *int) bool {
 	FaultPoint("end.drain")
-	buf := make([]byte, 16<<10)
+	buf := drainBuffers.Get().(*[drainBuffer]byte)
+	defer drainBuffers.Put(buf)
 	for *left > 0 {
-		n, err := r.Read(buf)
+		n, err := r.Read(buf[:])
 		*left -= n
 		if err != nil {
 			return isClosing(err)

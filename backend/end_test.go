@@ -58,7 +58,7 @@ func stuff(tb testing.TB, c *Conn) {
 func untilState(tb testing.TB, c *Conn, want SocketState) {
 	tb.Helper()
 	eventually(tb, func() error {
-		if s, err := AskSocket(c.raw); err != nil || s.State != want {
+		if s, err := AskSocket(&c.raw); err != nil || s.State != want {
 			return fmt.Errorf("the socket is %v, %v", s.State, err)
 		}
 		return nil

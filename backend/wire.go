@@ -31,8 +31,8 @@ type pollable interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// NewWire makes a wire of a connection, which is the wire's from now on.
-func NewWire(conn *net.TCPConn) *Wire { return &Wire{conn: conn} }
+// Init makes a wire of a connection, which is the wire's from now on.
+func (w *Wire) Init(conn *net.TCPConn) { w.conn = conn }
 
 // set applies f to the connection, unless it is parked.
 func (w *Wire) set(f func(pollable) error) error {

@@ -15,7 +15,7 @@ import (
 // client is the client's socket: the raw connection, TLS over it once there
 // is some, and the bytes that were read but not yet used.
 type client struct {
-	raw   *backend.Wire
+	raw   backend.Wire
 	wire  wire
 	conn  net.Conn // &wire, or TLS over it
 	in    reader
@@ -25,8 +25,8 @@ type client struct {
 }
 
 func (c *client) init(raw *net.TCPConn) {
-	c.raw = backend.NewWire(raw)
-	c.wire.Wire = c.raw
+	c.raw.Init(raw)
+	c.wire.Wire = &c.raw
 	c.conn = &c.wire
 	c.in.src = c
 	c.addr = addrPort(raw.RemoteAddr())

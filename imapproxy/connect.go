@@ -26,9 +26,7 @@ func (s *session) attempt(a *attempted) (refusal string, err error) {
 	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
 	s.attemptedAt = s.server.clock.Now()
 	s.forgetBackend()
-	s.view.set(func(v *SessionInfo) {
-		v.User, v.AuthzID, v.TLS = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
-	})
+	s.view.set(func(v *seen) { v.user, v.authzID, v.tls = bounded(s.user), bounded(s.authzID), s.client.tlsVersion() })
 	stop := s.watch()
 	text, refusal := s.connect(s.ctx, a.request)
 	stop()
@@ -127,7 +125,7 @@ func (s *session) take(conn *backend.Conn) {
 	s.backend, s.failure = conn, nil
 	s.backendAddr = conn.Addr
 	s.door.adopt(conn.Raw())
-	s.view.set(func(v *SessionInfo) { v.Backend, v.Target = conn.Addr, conn.Target.Name })
+	s.view.set(func(v *seen) { v.backend, v.target = conn.Addr, conn.Target.Name })
 }
 
 // refuse finds the answer to a failed login, and logs the whole truth.

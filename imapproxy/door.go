@@ -18,11 +18,11 @@ type door struct {
 	reason  endReason
 	detail  error
 	shut    bool
-	cancel  context.CancelFunc
-	sockets []*backend.Wire
+	cancel  context.CancelFunc // of the login; nil behind it
+	sockets [2]*backend.Wire   // the client's, the backend's once there is one
 	atShut  []func()
 	hurried bool
-	nudge   func() // how the relay's loop is told while the sockets are parked
+	relay   interface{ nudge() } // tells the loop, while the sockets are parked
 }
 
 var longAgo = time.Unix(1, 0)
@@ -37,22 +37,35 @@ func (d *door) cut(reason endReason, detail error) {
 	if d.shut {
 		return
 	}
-	d.cancel()
+	d.cancelLogin()
 	for _, c := range d.sockets {
-		_ = c.SetDeadline(longAgo)
+		if c != nil {
+			_ = c.SetDeadline(longAgo)
+		}
 	}
-	if d.nudge != nil {
-		d.nudge()
+	if d.relay != nil {
+		d.relay.nudge()
 	}
 }
 
 // park is the owner's: the sockets are about to be parked, and a cut calls
-// nudge, which must not block. False when the session has been cut already.
-func (d *door) park(nudge func()) bool {
+// the relay's nudge, which must not block. False when the session has been cut
+// already. The login's context is over: sessions are silent for long, and it
+// would be kept for nothing.
+func (d *door) park(r interface{ nudge() }) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.nudge = nudge
+	d.relay = r
+	d.cancelLogin()
 	return d.reason == ""
+}
+
+// cancelLogin ends the login's context; the lock is held.
+func (d *door) cancelLogin() {
+	if d.cancel != nil {
+		d.cancel()
+		d.cancel = nil
+	}
 }
 
 // adopt puts a socket behind the door; a session that has been cut meanwhile
@@ -60,7 +73,11 @@ func (d *door) park(nudge func()) bool {
 func (d *door) adopt(c *backend.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sockets = append(d.sockets, c)
+	if d.sockets[0] == nil {
+		d.sockets[0] = c
+	} else {
+		d.sockets[1] = c
+	}
 	if d.reason != "" {
 		_ = c.SetDeadline(longAgo)
 	}
@@ -98,6 +115,7 @@ func (d *door) close() (endReason, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shut = true
+	d.cancelLogin()
 	for _, f := range d.atShut {
 		f()
 	}
@@ -121,10 +139,8 @@ func (d *door) hurry() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hurried = true
-	if d.shut {
-		for _, c := range d.sockets[:1] { // the client's; backend connections have their own Hurry
-			_ = c.SetDeadline(time.Now().Add(backend.HurryLimit))
-		}
+	if d.shut { // the client's; backend connections have their own Hurry
+		_ = d.sockets[0].SetDeadline(time.Now().Add(backend.HurryLimit))
 	}
 }
 

@@ -112,8 +112,7 @@ func callers() string {
 // keep the others from being done.
 func (s *session) end() {
 	reason, detail := s.door.close()
-	s.door.cancel()
-	s.endedIn = s.view.get().Phase
+	s.endedIn = s.view.get().phase
 	s.enter(phaseEnding)
 	if s.backend != nil {
 		s.endAside(s.backend)
@@ -135,7 +134,7 @@ func (s *session) endAside(conn *backend.Conn) {
 // socket is gone: an answer in flight survives (no reset while the client
 // still reads), a client that does not close is reset.
 func (s *session) farewell(reason endReason) {
-	raw := s.client.raw
+	raw := &s.client.raw
 	defer func() { _ = raw.Close() }()
 	backend.FaultPoint("session.farewell")
 	switch reason {
@@ -207,9 +206,9 @@ func (s *session) watch() (stop func()) {
 		}
 	})
 	return func() {
-		s.door.wake(s.client.raw)
+		s.door.wake(&s.client.raw)
 		<-over
-		s.door.calm(s.client.raw)
+		s.door.calm(&s.client.raw)
 	}
 }
 
@@ -220,7 +219,7 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 	go func() {
 		defer s.work.Done()
 		for s.sleep(s.life, every) {
-			s.guarded(name, f)
+			s.guarded(name, func() { f(s.clock.Now()) })
 		}
 	}()
 }
@@ -229,13 +228,13 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 // and logged under name, and the proxy goes on. It tells whether f came to its
 // end.
 func (s *Server) Guard(name string, f func()) (whole bool) {
-	s.guarded(name, func(time.Time) { f(); whole = true })
+	s.guarded(name, func() { f(); whole = true })
 	return whole
 }
 
 // guarded runs one round of periodic work, or lets one client in; a panic in it
 // is counted and logged, and the next round comes.
-func (s *Server) guarded(name string, f func(now time.Time)) {
+func (s *Server) guarded(name string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.metrics.panicked(name)
@@ -243,5 +242,5 @@ func (s *Server) guarded(name string, f func(now time.Time)) {
 				Msg("panic: a fault of the proxy; the work goes on")
 		}
 	}()
-	f(s.clock.Now())
+	f()
 }

@@ -130,7 +130,7 @@ func (l *loop) isEnding() bool {
 }
 
 // round waits for events and takes each.
-func (l *loop) round(time.Time) {
+func (l *loop) round() {
 	n := l.wait()
 	backend.FaultPoint("loop.round")
 	for _, e := range l.events[:n] {

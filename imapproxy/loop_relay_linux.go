@@ -57,7 +57,8 @@ func (r *relay) out(side int) *flow { return r.in(1 - side) }
 // tells whether the loop has taken it.
 func (r *relay) run(s *session) (taken bool) {
 	r.begin(s)
-	if !s.door.park(r.nudge) {
+	s.ctx = nil
+	if !s.door.park(r) {
 		r.finish()
 		return false
 	}
@@ -79,7 +80,7 @@ func (r *relay) run(s *session) (taken bool) {
 
 // park takes both sockets out of Go's poller.
 func (r *relay) park() error {
-	wires := [2]*backend.Wire{backendSide: r.s.backend.Raw(), clientSide: r.s.client.raw}
+	wires := [2]*backend.Wire{backendSide: r.s.backend.Raw(), clientSide: &r.s.client.raw}
 	for i, w := range wires {
 		fd, err := w.Park()
 		if err != nil {
@@ -256,7 +257,7 @@ func (l *loop) read(r *relay, side int) {
 		} else {
 			backend.FaultPoint("relay.down.read")
 		}
-		n, err := l.fill(f, e.secure)
+		n, err := l.fill(r, f, e.secure)
 		if n > 0 && !r.forward(f, l.buf[:n]) {
 			return
 		}
@@ -284,9 +285,9 @@ func (l *loop) read(r *relay, side int) {
 
 // fill reads once, or, of a TLS connection, whose records are small, until the
 // buffer is full.
-func (l *loop) fill(f *flow, secure bool) (n int, err error) {
+func (l *loop) fill(r *relay, f *flow, secure bool) (n int, err error) {
 	for {
-		m, err := f.src.Read(l.buf[n:])
+		m, err := r.read(f, l.buf[n:])
 		n += m
 		if err != nil || !secure || n == len(l.buf) {
 			return n, err
@@ -306,7 +307,7 @@ func (r *relay) forward(f *flow, p []byte) bool {
 	if far.secure {
 		far.wire.Cork()
 	}
-	n, err := f.dst.Write(p)
+	n, err := r.write(f, p)
 	if err == nil && far.secure {
 		err = far.wire.Flush()
 	}
@@ -415,7 +416,7 @@ func (r *relay) heartbeat() {
 		return
 	}
 	far := &r.ends[clientSide]
-	n, err := r.down.dst.Write([]byte(stillHere))
+	n, err := r.write(&r.down, []byte(stillHere))
 	r.afterWrite(&r.down, n, far.wire.Unsent(), err)
 }
 

@@ -18,7 +18,7 @@ const (
 	spliceLeast = 64 << 10  // what is left of a literal for splice to be worth it
 	spliceFirst = 64 << 10  // what is moved at a time until the far end has shown that it keeps up
 	pipeSize    = 256 << 10 // and then; a pipe holds that much
-	keepsUp     = 1 << 20   // bytes that have to go without waiting for that
+	keepsUp     = 8 << 20   // bytes that have to go without waiting for that
 	maxPipes    = 64        // at once, for all sessions; without one, bytes are copied
 	maxIdle     = 8         // kept while nobody needs them
 )

@@ -116,7 +116,7 @@ func (r *rig) awaitStuck(want int) []int {
 				return
 			}
 			moved = append(moved, s.relay.down.bytes.Load()+s.relay.up.bytes.Load())
-			held = append(held, queues(r.t, s.client.raw)+queues(r.t, s.backend.Raw()))
+			held = append(held, queues(r.t, &s.client.raw)+queues(r.t, s.backend.Raw()))
 		})
 		slices.Sort(moved)
 		if !slices.Equal(moved, last) {

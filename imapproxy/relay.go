@@ -1,10 +1,11 @@
 package imapproxy
 
 import (
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imapproxy/backend"
 )
@@ -32,14 +33,10 @@ type relay struct {
 
 // flow is one direction.
 type flow struct {
-	src io.Reader
-	dst io.Writer
-
 	busy    bool      // a write is under way, or has left something over
 	partial bool      // a write fell short: the other side is in the middle of something
 	moved   time.Time // when bytes last went this way, or began to
 	bytes   atomic.Int64
-	count   func(float64) // the metric of the direction
 }
 
 func (r *relay) begin(s *session) {
@@ -49,8 +46,7 @@ func (r *relay) begin(s *session) {
 	r.s, r.ledger = s, &s.backend.Ledger
 	s.backend.StartRelay()
 	now := s.server.clock.Now()
-	r.up = flow{src: &s.client, dst: s.backend, moved: now, count: s.server.metrics.bytesIn.Add}
-	r.down = flow{src: s.backend, dst: s.client.conn, moved: now, count: s.server.metrics.bytesOut.Add}
+	r.up.moved, r.down.moved = now, now
 	s.relaying.Store(true)
 	if s.server.isClosing() {
 		r.draining = endShutdown // a drain that came between login and relay
@@ -83,7 +79,7 @@ func (r *relay) beforeWrite(f *flow, p []byte) bool {
 // still have to go. It tells whether the relay goes on.
 func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	f.bytes.Add(int64(n))
-	f.count(float64(n))
+	r.metric(f).Add(float64(n))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f == &r.up {
@@ -102,6 +98,30 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	}
 	r.settle()
 	return !r.stopped
+}
+
+// metric counts a flow's bytes.
+func (r *relay) metric(f *flow) prometheus.Counter {
+	if f == &r.up {
+		return r.s.server.metrics.bytesIn
+	}
+	return r.s.server.metrics.bytesOut
+}
+
+// read reads what a flow moves.
+func (r *relay) read(f *flow, p []byte) (int, error) {
+	if f == &r.up {
+		return r.s.client.Read(p)
+	}
+	return r.s.backend.Read(p)
+}
+
+// write writes it to the far end.
+func (r *relay) write(f *flow, p []byte) (int, error) {
+	if f == &r.up {
+		return r.s.backend.Write(p)
+	}
+	return r.s.client.conn.Write(p)
 }
 
 // failed is the reason behind a failed write.

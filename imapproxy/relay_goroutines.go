@@ -59,7 +59,7 @@ func (r *relay) runUp() {
 	if !r.closedByClient() {
 		return
 	}
-	if cause, err := backend.WaitGone(r.s.client.raw); err == nil {
+	if cause, err := backend.WaitGone(&r.s.client.raw); err == nil {
 		r.cut(clientReason(cause), cause) // it half-closed, and is gone altogether now
 	}
 }
@@ -74,7 +74,7 @@ func (r *relay) pump(f *flow) {
 		} else {
 			backend.FaultPoint("relay.down.read")
 		}
-		n, err := f.src.Read(buf[:])
+		n, err := r.read(f, buf[:])
 		if n > 0 && !r.forward(f, buf[:n]) {
 			return
 		}
@@ -93,7 +93,7 @@ func (r *relay) forward(f *flow, p []byte) bool {
 	if !r.beforeWrite(f, p) {
 		return false
 	}
-	n, err := f.dst.Write(p)
+	n, err := r.write(f, p)
 	return r.afterWrite(f, n, false, err)
 }
 
@@ -108,6 +108,6 @@ func (r *relay) heartbeat() {
 	if !r.beginHeartbeat() {
 		return
 	}
-	n, err := r.down.dst.Write([]byte(stillHere))
+	n, err := r.write(&r.down, []byte(stillHere))
 	r.afterWrite(&r.down, n, false, err)
 }

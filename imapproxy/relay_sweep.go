@@ -51,11 +51,11 @@ func (r *relay) lookBehind() {
 // that does not read. What the client has sent may still be taken, but for a
 // client that is gone altogether. The lock is held.
 func (r *relay) lookAtClient() {
-	s, err := backend.AskSocket(r.s.client.raw)
+	s, err := backend.AskSocket(&r.s.client.raw)
 	switch {
 	case err != nil:
 	case s.State == backend.StateClosed:
-		if cause, err := backend.WaitGone(r.s.client.raw); err == nil { // at once
+		if cause, err := backend.WaitGone(&r.s.client.raw); err == nil { // at once
 			r.stop(clientReason(cause), cause)
 		}
 	case s.State == backend.StateCloseWait:

@@ -88,6 +88,7 @@ func TestRetryAfterSlowEnding(t *testing.T) {
 	if l := r.endsWith(c, endLogout); l.str("backend_end") != string(backend.EndLogout) {
 		t.Errorf("the log says backend_end %q for a connection that ended in order", l.str("backend_end"))
 	}
+	r.await("the first backend connection to end", func() bool { return r.backend.conn(0).ended() != "" })
 	if e := r.backend.conn(0).ended(); e != "RST" {
 		t.Errorf("the first backend connection ended by %s: nothing was slow", e)
 	}

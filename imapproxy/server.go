@@ -151,7 +151,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			_ = conn.Close()
 			return fmt.Errorf("imapproxy: listener %s gives %T, not TCP", name, conn)
 		}
-		s.guarded("accept", func(time.Time) { s.admit(tcp, name, &from) })
+		s.guarded("accept", func() { s.admit(tcp, name, &from) })
 	}
 }
 

@@ -26,7 +26,7 @@ type session struct {
 	listener *Listener
 	client   client
 	door     door
-	ctx      context.Context // done when the session is cut
+	ctx      context.Context // of the login: done when the session is cut, nil behind it
 	started  time.Time
 	helpers  sync.WaitGroup // goroutines that must be over before the session is
 
@@ -62,10 +62,8 @@ func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) 
 		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
 	ses.client.init(conn)
 	ses.ctx, ses.door.cancel = context.WithCancel(context.Background())
-	ses.door.adopt(ses.client.raw)
-	ses.view.set(func(v *SessionInfo) {
-		v.ID, v.Client, v.Listener, v.Started, v.Phase = ses.id, ses.client.addr, l.Name, ses.started, phaseAccepted
-	})
+	ses.door.adopt(&ses.client.raw)
+	ses.view.seen = seen{phase: phaseAccepted, since: ses.started}
 	return ses
 }
 

@@ -42,32 +42,43 @@ type SessionInfo struct {
 	Idle     bool           `json:"idle"`              // in IDLE
 }
 
+// seen is what changes of it.
+type seen struct {
+	phase           string
+	since           time.Time // of the phase
+	tls             string
+	user, authzID   string
+	backend, target string
+}
+
 // viewBox holds what others may see of a session; its owner writes it.
 type viewBox struct {
-	mu   sync.Mutex // protects info
-	info SessionInfo
+	mu sync.Mutex // protects seen
+	seen
 }
 
-func (b *viewBox) set(f func(*SessionInfo)) {
+func (b *viewBox) set(f func(*seen)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f(&b.info)
+	f(&b.seen)
 }
 
-func (b *viewBox) get() SessionInfo {
+func (b *viewBox) get() seen {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.info
+	return b.seen
 }
 
 // enter notes the session's phase.
 func (s *session) enter(phase string) {
-	s.view.set(func(v *SessionInfo) { v.Phase, v.Since = phase, s.server.clock.Now() })
+	s.view.set(func(v *seen) { v.phase, v.since = phase, s.server.clock.Now() })
 }
 
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
-	v := s.view.get()
+	w := s.view.get()
+	v := SessionInfo{ID: s.id, Client: s.client.addr, Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
+		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
 		r := &s.relay
 		r.mu.Lock()
@@ -119,8 +130,8 @@ func (s *Server) Sockets() []SocketInfo {
 	var all []SocketInfo
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
-		if k, err := backend.AskSocket(ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", v.ID, "", v.Client.String(), v.Phase, v.Since, k.State})
+		if k, err := backend.AskSocket(&ses.client.raw); err == nil {
+			all = append(all, SocketInfo{"client", ses.id, "", ses.client.addr.String(), v.phase, v.since, k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {
