@@ -121,6 +121,3 @@ func (b *fastBackend) serve(conn *net.TCPConn) {
 	}
 	s.run()
 }
-
-// addr is where it listens in clear.
-func (b *fastBackend) addr() string { return b.listeners[0].Addr().String() }

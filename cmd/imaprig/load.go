@@ -63,7 +63,7 @@ func runLoad(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err = mayWrite(o.json, o.html); err == nil {
 		var result *loadResult
-		if result, err = o.run(ctx, stderr); result != nil {
+		if result, err = o.run(ctx, stderr, o.mode.name); result != nil {
 			err = errors.Join(err, result.report(stdout, o.json, o.html))
 			if err == nil && len(result.Errors)+len(result.missed()) > 0 {
 				return exitFailed
@@ -77,15 +77,15 @@ func runLoad(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// run carries the load out. The result holds what was found before an error, too.
-func (o *loadOptions) run(ctx context.Context, stderr io.Writer) (*loadResult, error) {
+// run carries the load out; name is what its progress is called. The result holds what was found before an error, too.
+func (o *loadOptions) run(ctx context.Context, stderr io.Writer, name string) (*loadResult, error) {
 	if err := raiseOpenFileLimit(); err != nil {
 		return nil, err
 	}
 	if limit := openFileLimit(); o.sessions+spareFiles > limit {
 		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n", o.sessions, limit)
 	}
-	r := &loadRun{opts: *o, target: o.newTarget(), meter: newMeter(o.mode.operations...), progress: newLoadProgress(stderr, o.mode.name)}
+	r := &loadRun{opts: *o, target: o.newTarget(), meter: newMeter(o.mode.operations...), progress: newLoadProgress(stderr, name)}
 	r.result = &loadResult{Mode: o.mode.name, Proxy: o.proxy, TLS: o.tls, Sessions: o.sessions, Began: time.Now().Truncate(time.Second)}
 	defer r.progress.over()
 	if o.mode.name == "append" {

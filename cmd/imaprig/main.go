@@ -3,6 +3,7 @@
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
 //	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
 //	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
+//	imaprig bench               our proxy beside nginx and HAProxy, held against the targets
 //	imaprig backend             an IMAP server that costs next to nothing, for load
 //	imaprig authserver          an auth_http service that costs next to nothing, for load
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
@@ -39,6 +40,7 @@ func commands() []command {
 		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", runExits},
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", runExhaust},
 		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", runLoad},
+		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", runBench},
 		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", runBackend},
 		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", runAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},

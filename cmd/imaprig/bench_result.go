@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// benchResult is what a run of the benchmark has found.
+type benchResult struct {
+	Began    time.Time         `json:"began"`
+	Seconds  float64           `json:"seconds"`
+	Rounds   int               `json:"rounds"`
+	Duration float64           `json:"duration"` // of one measurement, in seconds
+	Machine  string            `json:"machine"`
+	Proxies  []benchProxy      `json:"proxies"`
+	Rows     []benchMeasured   `json:"rows"`
+	Scale    []scaleFigure     `json:"scale"`
+	Missing  map[string]string `json:"missing"` // proxies that could not be started, and why
+	NotRun   []string          `json:"not_run"`
+	Errors   []string          `json:"errors"` // of the loads
+}
+
+// benchProxy is who was measured.
+type benchProxy struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Settings string `json:"settings"`
+}
+
+// benchMeasured is a row with the rounds' figures.
+type benchMeasured struct {
+	row     benchRow
+	Name    string                 `json:"name"`
+	Figures []string               `json:"figures"`
+	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round, in the order of Figures
+}
+
+func newBenchResult(o benchOptions) *benchResult {
+	r := &benchResult{
+		Began: time.Now().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.Seconds(), Machine: machine(),
+		Missing: map[string]string{}, NotRun: []string{}, Errors: []string{},
+	}
+	for _, row := range benchRows(o.idle) {
+		if !o.wants(row.name) {
+			continue
+		}
+		m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
+		for _, f := range row.figures {
+			m.Figures = append(m.Figures, f.name)
+		}
+		r.Rows = append(r.Rows, m)
+	}
+	return r
+}
+
+// machine says in a few words where this runs.
+func machine() string {
+	var u unix.Utsname
+	kernel := "unknown kernel"
+	if unix.Uname(&u) == nil {
+		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+	}
+	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d", runtime.NumCPU(), kernel, runtime.GOARCH, openFileLimit())
+}
+
+// take adds a round of a proxy.
+func (m *benchMeasured) take(name string, r *loadResult) {
+	var values []float64
+	for _, f := range m.row.figures {
+		values = append(values, f.value(r))
+	}
+	m.Rounds[name] = append(m.Rounds[name], values)
+}
+
+// words are a result's figures in one line.
+func (m *benchMeasured) words(r *loadResult) string {
+	var parts []string
+	for _, f := range m.row.figures {
+		if v := f.value(r); v > 0 { // the CPU time of no proxy is not known
+			parts = append(parts, f.text(v)+" "+f.name)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (f benchFigure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
+
+// median of a figure over the rounds of a proxy; false when there is none.
+func (m *benchMeasured) median(name string, figure int) (float64, bool) {
+	var values []float64
+	for _, round := range m.Rounds[name] {
+		values = append(values, round[figure])
+	}
+	return median(values)
+}
+
+func median(values []float64) (float64, bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[middle-1] + values[middle]) / 2, true
+	}
+	return values[middle], true
+}
+
+// verdict is a line of the table.
+type verdict struct{ row, target, ours, peer, ratio, met string }
+
+// verdicts holds the medians against the targets.
+func (m *benchMeasured) verdicts() (all []verdict) {
+	for _, t := range m.row.targets {
+		f := m.row.figures[t.figure]
+		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
+		ours, have := m.median(benchOwn, t.figure)
+		if have {
+			v.ours = f.text(ours)
+		}
+		theirs, haveTheirs := m.median(t.peer, t.figure)
+		if haveTheirs {
+			v.peer = f.text(theirs)
+		}
+		switch {
+		case have && t.peer == "":
+			v.met = metWord(t.holds(ours))
+		case have && haveTheirs && theirs > 0:
+			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metWord(t.holds(ours/theirs))
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func metWord(met bool) string {
+	if met {
+		return "met"
+	}
+	return "NOT MET"
+}
+
+func (t benchTarget) holds(v float64) bool {
+	if t.atMost {
+		return v <= t.factor
+	}
+	return v >= t.factor
+}
+
+func (t benchTarget) text(f benchFigure) string {
+	sign := "≥"
+	if t.atMost {
+		sign = "≤"
+	}
+	if t.peer == "" {
+		return fmt.Sprintf("%s %s %g", f.name, sign, t.factor)
+	}
+	return fmt.Sprintf("%s %s %.2f × %s", f.name, sign, t.factor, t.peer)
+}
+
+// spread is the least and the greatest ratio of the rounds.
+func (m *benchMeasured) spread(t benchTarget) string {
+	ours, theirs := m.Rounds[benchOwn], m.Rounds[t.peer]
+	n := min(len(ours), len(theirs))
+	if n < 2 {
+		return ""
+	}
+	var ratios []float64
+	for i := range n {
+		ratios = append(ratios, ours[i][t.figure]/max(theirs[i][t.figure], 1e-9))
+	}
+	return fmt.Sprintf(" (%.2f to %.2f)", slices.Min(ratios), slices.Max(ratios))
+}
