@@ -121,6 +121,7 @@ func (m *benchMeasured) verdicts() (all []verdict) {
 		f := m.row.figures[t.figure]
 		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
 		ours, have := m.median(benchOwn, t.figure)
+		have = have && ours != 0 // a cost that could not be looked at is 0
 		if have {
 			v.ours = f.text(ours)
 		}

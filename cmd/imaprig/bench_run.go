@@ -26,25 +26,35 @@ func (b *bench) run(ctx context.Context) (err error) {
 	b.running = map[string]*proxy{}
 	defer func() { err = errors.Join(err, b.stopAll()) }()
 	b.startAll(ctx)
-	for round := range b.opts.rounds {
-		for i := range b.result.Rows {
-			row := &b.result.Rows[i]
-			for _, name := range rotated(row.row.proxies, round) {
-				b.one(ctx, row, name, round)
-			}
-		}
-	}
-	if b.opts.wants(scaleRow) {
+	b.rounds(ctx)
+	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil && ctx.Err() == nil {
 		b.scale(ctx)
+	}
+	if ctx.Err() != nil {
+		b.note("the rest", fmt.Errorf("no time left of %v", b.opts.limit))
 	}
 	b.result.Seconds = time.Since(b.result.Began).Seconds()
 	if outer.Err() != nil {
 		return errors.New("interrupted")
 	}
 	if len(b.result.NotRun) > 0 {
-		return fmt.Errorf("%d measurements were not made", len(b.result.NotRun))
+		return fmt.Errorf("not everything was measured: %s", b.result.NotRun[0])
 	}
 	return nil
+}
+
+// rounds goes through them until ctx ends.
+func (b *bench) rounds(ctx context.Context) {
+	for round := range b.opts.rounds {
+		for i := range b.result.Rows {
+			row := &b.result.Rows[i]
+			for _, name := range rotated(row.row.proxies, round) {
+				if ctx.Err() == nil && b.running[name] != nil { // that a proxy can't be had is noted already
+					b.one(ctx, row, name, round)
+				}
+			}
+		}
+	}
 }
 
 // rotated begins with another one in each round, so that nobody is always the first.
@@ -91,13 +101,6 @@ func (b *bench) note(what string, err error) {
 func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round int) {
 	what := fmt.Sprintf("round %d, %s, %s", round+1, row.Name, name)
 	p := b.running[name]
-	if p == nil {
-		return // it was noted that the proxy can't be had
-	}
-	if err := ctx.Err(); err != nil {
-		b.note(what, fmt.Errorf("no time left: %w", err))
-		return
-	}
 	if row.row.fresh {
 		var err error
 		if p, err = b.start(ctx, name); err != nil {
@@ -116,7 +119,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 		return
 	}
 	result, err := b.load(ctx, &o, what)
-	if err == nil && result.first().Count == 0 {
+	if err == nil && result.first().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
 		err = errors.New("nothing was done")
 	}
 	b.countErrors(what, result)
@@ -149,13 +152,6 @@ func (b *bench) countErrors(what string, r *loadResult) {
 // scale runs the mode of that name on our proxy, in a process that has served nobody before.
 func (b *bench) scale(ctx context.Context) {
 	const what = "scale, " + benchOwn
-	if b.running[benchOwn] == nil {
-		return
-	}
-	if err := ctx.Err(); err != nil {
-		b.note(what, fmt.Errorf("no time left: %w", err))
-		return
-	}
 	p, err := b.start(ctx, benchOwn)
 	if err != nil {
 		b.note(what, err)

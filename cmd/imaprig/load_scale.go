@@ -134,7 +134,11 @@ func (s *scaleRun) limit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := most - 2*s.present() + scaleKnocks
+	used, err := usageOf(s.opts.pids)
+	if err != nil {
+		return err
+	}
+	wanted := most - used.descriptors + scaleKnocks
 	if room := openFileLimit() - s.present() - spareFiles; wanted > room {
 		s.find(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here", most), float64(room), "", fmt.Sprint(wanted), false)
 		return nil
