@@ -98,7 +98,7 @@ func histogramChart(r *loadResult) template.HTML {
 func rateChart(r *loadResult, bytes bool) template.HTML {
 	value, unit := func(s sample) float64 { return float64(s.Operations) }, func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 	if bytes {
-		value, unit = func(s sample) float64 { return float64(s.Bytes) / 1e9 }, func(v float64) string { return fmt.Sprintf("%.2f GB/s", v) }
+		value, unit = func(s sample) float64 { return float64(s.Bytes) }, func(v float64) string { return amountText(v) + "/s" }
 	}
 	if len(r.Series) < 2 {
 		return ""

@@ -48,9 +48,9 @@ func (p *loadProgress) say(format string, args ...any) {
 // measuring shows the rate between two samples.
 func (p *loadProgress) measuring(r *loadRun, a, b sample) {
 	seconds := max(b.Seconds-a.Seconds, 1e-3)
-	text := fmt.Sprintf("%.0f of %.0f s, %.0f %s/s", b.Seconds, r.opts.duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
 	if b.Bytes > 0 {
-		text += fmt.Sprintf(", %.2f GB/s", float64(b.Bytes-a.Bytes)/seconds/1e9)
+		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
 	}
 	p.say("%s, p99 %s%s", text, microsText(microseconds(r.meter.times[0].quantile(0.99))), r.errorsSoFar())
 }

@@ -132,7 +132,7 @@ func TestLoadProgress(t *testing.T) {
 	p.measuring(r, sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9})
 	p.last = time.Time{}
 	p.measuring(r, sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9})
-	if want := "fetch: 2 of 10 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 errors\n"; out.String() != want {
+	if want := "fetch: 2.0 of 10.0 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 errors\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

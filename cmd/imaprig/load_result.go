@@ -129,7 +129,7 @@ func textTable(w io.Writer, print func(w io.Writer)) {
 func (r *loadResult) summary() []string {
 	var lines []string
 	if r.Bytes > 0 {
-		lines = append(lines, fmt.Sprintf("messages: %.2f GB, %.2f GB/s", r.gigabytes(), r.gbPerSecond()))
+		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)), amountText(r.gbPerSecond()*1e9)))
 	}
 	if r.NewMail > 0 {
 		lines = append(lines, fmt.Sprintf("new mail told of in IDLE: %d", r.NewMail))
