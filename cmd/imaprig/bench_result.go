@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -38,7 +40,7 @@ type benchMeasured struct {
 	row     benchRow
 	Name    string                 `json:"name"`
 	Figures []string               `json:"figures"`
-	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round, in the order of Figures
+	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round (null when it was not measured), in the order of Figures
 }
 
 func newBenchResult(o benchOptions) *benchResult {
@@ -66,16 +68,52 @@ func machine() string {
 	if unix.Uname(&u) == nil {
 		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
-	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d", runtime.NumCPU(), kernel, runtime.GOARCH, openFileLimit())
+	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel, runtime.GOARCH,
+		openFileLimit(), loadAverage())
+}
+
+// loadAverage is that of the last minute (proc(5)): who shares the machine shows in it.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	average, _, _ := strings.Cut(string(text), " ")
+	return average
+}
+
+// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should be.
+func middle(runs [][]scaleFigure) (figures []scaleFigure) {
+	if len(runs) == 0 {
+		return nil
+	}
+	for i := range runs[0] {
+		var all []scaleFigure
+		for _, run := range runs {
+			if i < len(run) {
+				all = append(all, run[i])
+			}
+		}
+		slices.SortStableFunc(all, func(a, b scaleFigure) int { return cmp.Compare(a.Value, b.Value) })
+		chosen := all[len(all)/2]
+		if bad := slices.IndexFunc(all, func(f scaleFigure) bool { return f.Unit == "" && !f.Met }); bad >= 0 {
+			chosen = all[bad]
+		}
+		figures = append(figures, chosen)
+	}
+	return figures
 }
 
 // take adds a round of a proxy.
-func (m *benchMeasured) take(name string, r *loadResult) {
+func (m *benchMeasured) take(name string, round int, r *loadResult) {
 	var values []float64
 	for _, f := range m.row.figures {
 		values = append(values, f.value(r))
 	}
-	m.Rounds[name] = append(m.Rounds[name], values)
+	for len(m.Rounds[name]) <= round {
+		m.Rounds[name] = append(m.Rounds[name], nil)
+	}
+	m.Rounds[name][round] = values
 }
 
 // words are a result's figures in one line.
@@ -95,7 +133,9 @@ func (f benchFigure) text(v float64) string { return strconv.FormatFloat(v, 'f',
 func (m *benchMeasured) median(name string, figure int) (float64, bool) {
 	var values []float64
 	for _, round := range m.Rounds[name] {
-		values = append(values, round[figure])
+		if round != nil {
+			values = append(values, round[figure])
+		}
 	}
 	return median(values)
 }
@@ -168,13 +208,14 @@ func (t benchTarget) text(f benchFigure) string {
 // spread is the least and the greatest ratio of the rounds.
 func (m *benchMeasured) spread(t benchTarget) string {
 	ours, theirs := m.Rounds[benchOwn], m.Rounds[t.peer]
-	n := min(len(ours), len(theirs))
-	if n < 2 {
-		return ""
-	}
 	var ratios []float64
-	for i := range n {
-		ratios = append(ratios, ours[i][t.figure]/max(theirs[i][t.figure], 1e-9))
+	for i := range min(len(ours), len(theirs)) {
+		if ours[i] != nil && theirs[i] != nil {
+			ratios = append(ratios, ours[i][t.figure]/max(theirs[i][t.figure], 1e-9))
+		}
+	}
+	if len(ratios) < 2 {
+		return ""
 	}
 	return fmt.Sprintf(" (%.2f to %.2f)", slices.Min(ratios), slices.Max(ratios))
 }

@@ -27,8 +27,14 @@ func (b *bench) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, b.stopAll()) }()
 	b.startAll(ctx)
 	b.rounds(ctx)
-	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil && ctx.Err() == nil {
-		b.scale(ctx)
+	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil {
+		var runs [][]scaleFigure
+		for round := range b.opts.rounds {
+			if found := b.scale(ctx, round); found != nil {
+				runs = append(runs, found)
+			}
+		}
+		b.result.Scale = middle(runs)
 	}
 	if ctx.Err() != nil {
 		b.note("the rest", fmt.Errorf("no time left of %v", b.opts.limit))
@@ -127,7 +133,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 		b.note(what, err)
 		return
 	}
-	row.take(name, result)
+	row.take(name, round, result)
 	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.words(result))
 }
 
@@ -149,24 +155,31 @@ func (b *bench) countErrors(what string, r *loadResult) {
 	}
 }
 
-// scale runs the mode of that name on our proxy, in a process that has served nobody before.
-func (b *bench) scale(ctx context.Context) {
-	const what = "scale, " + benchOwn
+// scale runs the mode of that name on our proxy, in a process that has served nobody before. nil when it could not be run.
+func (b *bench) scale(ctx context.Context, round int) (found []scaleFigure) {
+	if ctx.Err() != nil {
+		return nil
+	}
+	what := fmt.Sprintf("round %d, scale, %s", round+1, benchOwn)
 	p, err := b.start(ctx, benchOwn)
 	if err != nil {
 		b.note(what, err)
-		return
+		return nil
 	}
 	row := benchRow{mode: "scale", tls: "off", sessions: b.opts.scale}
 	o, err := row.options(p, b.opts.duration)
 	if err == nil {
 		var result *loadResult
 		if result, err = b.load(ctx, &o, what); result != nil {
-			b.result.Scale = result.Scale
 			b.countErrors(what, result)
+			found = result.Scale
 		}
 	}
 	if err := errors.Join(err, p.stop()); err != nil {
 		b.note(what, err)
 	}
+	for _, f := range found {
+		fmt.Fprintf(b.stderr, "%s: %s: %s %s\n", what, f.Name, f.Text(), f.Verdict())
+	}
+	return found
 }
