@@ -65,7 +65,7 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	flags.IntVar(&o.idle, "idle-sessions", 9000, "sessions that the memory of one is measured with")
 	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
 	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
-	flags.DurationVar(&o.limit, "limit", 20*time.Minute, "of everything: what does not fit in is not run, and the table says so")
+	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the table says so")
 	if err := parseFlags(flags, args, benchHelp, stdout); err != nil {
 		return o, err
 	}

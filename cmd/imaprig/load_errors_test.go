@@ -73,6 +73,20 @@ func TestErrorsRefused(t *testing.T) {
 	checkError(t, err, "no session could be opened")
 }
 
+// TestOpenGivesUp wants the rest of many sessions not to be tried when none comes about.
+func TestOpenGivesUp(t *testing.T) {
+	to := dialogue(t, "", "* BYE full\r\n")
+	r, err := loadOf(t, "idle", "--proxy", to, "--sessions", "5000")
+	checkError(t, err, "no session could be opened")
+	kinds := map[string]int{}
+	for _, e := range r.Errors {
+		kinds[e.Kind] = e.Count
+	}
+	if n := kinds["greeting: BYE"]; n < openFailures || n > openFailures+openers || kinds["open: most sessions failed, the rest was not tried"] != 1 {
+		t.Errorf("errors %v", kinds)
+	}
+}
+
 func TestErrorsTLS(t *testing.T) {
 	rig := newFastRig(t, backendOptions{})
 	r, _ := loadOf(t, "login", "--proxy", rig.clear, "--tls", "implicit", "--sessions", "1", "--duration", "100ms")

@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	openFailures = 100                    // sessions that fail, and no more that do not, before the rest is not tried
 	openers      = 64                     // sessions that are opened or ended at once
 	samplePeriod = 250 * time.Millisecond // between two points of the rates over time
 	errorPause   = 20 * time.Millisecond  // of a worker, after an error: a proxy that refuses must not make us spin
@@ -107,10 +108,13 @@ func inParallel(ctx context.Context, n int, f func(i int)) {
 	all.Wait()
 }
 
-// open opens n sessions, each with prepare behind the login. Those that fail are counted and missing.
+// open opens n sessions, each with prepare behind the login. Those that fail are counted and missing; when most do, the rest
+// is not tried.
 func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) error) []*loadConn {
 	conns := make([]*loadConn, n)
-	var opened atomic.Int64
+	var opened, failed atomic.Int64
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	inParallel(ctx, n, func(i int) {
 		c, err := r.session()
 		if err == nil {
@@ -119,11 +123,17 @@ func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) err
 			}
 		}
 		if r.meter.failed(err) {
+			if k := failed.Add(1); k >= openFailures && k > opened.Load() {
+				giveUp(errGivenUp)
+			}
 			return
 		}
 		conns[i] = c
 		r.progress.say("%d of %d sessions are open%s", opened.Add(1), n, r.errorsSoFar())
 	})
+	if context.Cause(ctx) == errGivenUp {
+		r.meter.failed(&loadError{"open", "open: most sessions failed, the rest was not tried", errGivenUp})
+	}
 	var good []*loadConn
 	for _, c := range conns {
 		if c != nil {
@@ -132,6 +142,9 @@ func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) err
 	}
 	return good
 }
+
+// errGivenUp ends the opening of sessions.
+var errGivenUp = errors.New("most sessions failed")
 
 // session connects and logs in.
 func (r *loadRun) session() (*loadConn, error) {
