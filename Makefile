@@ -10,7 +10,7 @@ TESTFLAGS ?=
 GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test matrix check fuzz
+.PHONY: help build run test matrix check fuzz bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,3 +49,7 @@ check: ## gofmt, go vet, staticcheck and the project's own rules
 
 fuzz: ## run each fuzz target for FUZZTIME (30s), one after the other
 	@scripts/fuzz $(FUZZTIME)
+
+bench: build ## install nginx and haproxy (as root, with apt-get), measure us beside them, write docs/performance.md
+	@scripts/install-bench-programs
+	bin/imaprig bench --out docs/performance.md

@@ -2,6 +2,10 @@
 //
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
 //	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
+//	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
+//	imaprig bench               our proxy beside nginx and HAProxy, held against the targets
+//	imaprig backend             an IMAP server that costs next to nothing, for load
+//	imaprig authserver          an auth_http service that costs next to nothing, for load
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
 //
 // Exit codes: 0 fine, 1 failed or a target missed, 2 wrong usage. With --once, watch ends with the level of a
@@ -35,6 +39,10 @@ func commands() []command {
 	return []command{
 		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", runExits},
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", runExhaust},
+		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", runLoad},
+		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", runBench},
+		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", runBackend},
+		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", runAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 	}
 }
@@ -69,7 +77,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: imaprig SUBCOMMAND [flags] [arguments]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nimaprig SUBCOMMAND --help shows its flags\n")
 }

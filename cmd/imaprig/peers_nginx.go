@@ -27,10 +27,6 @@ func prepareNginx(s *peerSetup) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root;\n" // else its worker could not write into the folder
-	}
 	conf := fmt.Sprintf(`%sload_module %s;
 daemon off;
 pid %s;
@@ -45,8 +41,16 @@ mail {
 		protocol imap;
 %s	}
 }
-`, user, nginxModule, s.path("pid"), s.path("log"), openFileLimit(), openFileLimit(), auth, s.each("\t\tlisten %s;\n"))
+`, nginxUser(), nginxModule, s.path("pid"), s.path("log"), openFileLimit(), openFileLimit(), auth, s.each("\t\tlisten %s;\n"))
 	return []string{"-p", s.dir, "-e", s.path("log"), "-c", s.path("nginx.conf")}, s.write("nginx.conf", conf)
+}
+
+// nginxUser is the line for who runs as root: else its worker could not write into the folder.
+func nginxUser() string {
+	if os.Geteuid() == 0 {
+		return "user root;\n"
+	}
+	return ""
 }
 
 // serveAuthHTTP is the service that nginx asks: everybody may log in, and belongs to the backend.

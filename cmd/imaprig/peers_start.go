@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -111,14 +112,25 @@ func listens(addr netip.AddrPort) (bool, error) {
 	}), err
 }
 
+// Ports for servers are below those that clients' connections take (net.ipv4.ip_local_port_range): one of them could take
+// the port before the server does.
+const (
+	firstServerPort = 20000
+	serverPorts     = 10000
+	portTries       = 100
+)
+
 // freeAddr finds a port that nobody listens on at the moment.
 func freeAddr(host netip.Addr) (netip.AddrPort, error) {
-	ln, err := net.Listen("tcp", netip.AddrPortFrom(host, 0).String())
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
+	var err error
+	for range portTries {
+		addr := netip.AddrPortFrom(host, uint16(firstServerPort+rand.IntN(serverPorts)))
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr.String()); err == nil {
+			return addr, ln.Close()
+		}
 	}
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), ln.Close()
+	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
 }
 
 // programVersion is the first line that has a digit in it, or "".

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"imapproxy/backend/socktab"
@@ -46,19 +44,17 @@ func parentsOf(dir string) (map[int]int, error) {
 		if err != nil {
 			continue
 		}
-		stat, err := os.ReadFile(filepath.Join(dir, e.Name(), "stat"))
+		fields, err := procStat(dir, pid)
 		if isGone(err) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("list the processes: %w", err)
 		}
-		// The name, in parentheses, may hold anything; the state and the parent follow it.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 2 {
+		if len(fields) <= statParent {
 			continue
 		}
-		if parents[pid], err = strconv.Atoi(fields[1]); err != nil {
+		if parents[pid], err = strconv.Atoi(fields[statParent]); err != nil {
 			return nil, fmt.Errorf("parent of process %d: %w", pid, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
 	err := writeTables(stdout, r)
 	if o.json != "" {
-		err = errors.Join(err, toFile(o.json, r, writeJSON))
+		err = errors.Join(err, toFile(o.json, r, writeJSON[runResult]))
 	}
 	if o.html != "" {
 		err = errors.Join(err, toFile(o.html, r, writeHTML))
@@ -21,8 +21,11 @@ func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
 }
 
 // mayWrite finds out before the run that a file can't be written behind it.
-func (o *exitsOptions) mayWrite() error {
-	for _, path := range []string{o.json, o.html} {
+func (o *exitsOptions) mayWrite() error { return mayWrite(o.json, o.html) }
+
+// mayWrite does so for files; "" is none.
+func mayWrite(paths ...string) error {
+	for _, path := range paths {
 		if path == "" {
 			continue
 		}
@@ -37,13 +40,14 @@ func (o *exitsOptions) mayWrite() error {
 	return nil
 }
 
-func writeJSON(w io.Writer, r *runResult) error {
+// writeJSON writes a result of any kind.
+func writeJSON[T any](w io.Writer, r *T) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", " ")
 	return out.Encode(r)
 }
 
-func toFile(path string, r *runResult, write func(io.Writer, *runResult) error) error {
+func toFile[T any](path string, r *T, write func(io.Writer, *T) error) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// benchOptions are the flags of imaprig bench.
+type benchOptions struct {
+	self     string
+	out      string // the page that holds the table, "" for none
+	json     string
+	rows     []string // parts of names, for some of the rows
+	rounds   int
+	idle     int // sessions
+	scale    int // sessions, 0 = leave it out
+	duration time.Duration
+	limit    time.Duration // for everything
+}
+
+const benchHelp = `usage: imaprig bench [flags]
+
+Measures our proxy beside nginx and HAProxy on this machine, and holds the medians against the project's targets. Starts
+the proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
+each round every proxy is put under each load, one after the other, so that all meet the machine in the same mood. The
+table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and "<!-- bench: end -->".
+A proxy that is not installed is left out, and the table says so.
+
+Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, or not all of it; 2 wrong usage.
+
+`
+
+// runBench is the subcommand.
+func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseBench(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
+		return exitUsage
+	}
+	if err := o.run(ctx, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
+	var o benchOptions
+	var rows string
+	flags := newFlags("bench")
+	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: beside this one, or bin/imapproxy)")
+	flags.StringVar(&o.out, "out", "", "write the table into this page, a `FILE` such as docs/performance.md")
+	flags.StringVar(&o.json, "json", "", "write every measurement to this `FILE`")
+	flags.StringVar(&rows, "rows", "", "only the rows whose names hold one of these `WORDS`, separated by commas, such as FETCH,scale")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each load is run on each proxy")
+	flags.IntVar(&o.idle, "idle-sessions", 9000, "sessions that the memory of one is measured with")
+	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
+	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
+	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the table says so")
+	if err := parseFlags(flags, args, benchHelp, stdout); err != nil {
+		return o, err
+	}
+	o.rows = strings.FieldsFunc(rows, func(r rune) bool { return r == ',' })
+	switch {
+	case o.rounds < 1 || o.rounds > 100:
+		return o, fmt.Errorf("--rounds %d: want 1 to 100", o.rounds)
+	case o.idle < 1 || o.idle > maxLoadSessions || o.scale < 2*scaleBusy || o.scale > maxLoadSessions:
+		return o, fmt.Errorf("--idle-sessions %d, --scale-sessions %d: want up to %d, and at least 1 and %d", o.idle, o.scale, maxLoadSessions, 2*scaleBusy)
+	case o.duration < 100*time.Millisecond || o.limit < o.duration:
+		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first", o.duration, o.limit)
+	}
+	return o, nil
+}
+
+const scaleRow = "scale"
+
+// wants tells whether a row was asked for.
+func (o *benchOptions) wants(name string) bool {
+	return len(o.rows) == 0 || slices.ContainsFunc(o.rows, func(word string) bool {
+		return strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(word)))
+	})
+}
+
+// run measures, prints and writes. What was found before an error is printed too.
+func (o *benchOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := errors.Join(mayWrite(o.json), mayUpdatePage(o.out), raiseOpenFileLimit()); err != nil {
+		return err
+	}
+	site, err := newBenchSite(o.self)
+	if err != nil {
+		return err
+	}
+	b := &bench{opts: *o, start: site.start, stderr: stderr, result: newBenchResult(*o)}
+	err = b.run(ctx)
+	err = errors.Join(err, site.close())
+	_, printErr := io.WriteString(stdout, b.result.text())
+	err = errors.Join(err, printErr)
+	if o.json != "" {
+		err = errors.Join(err, toFile(o.json, b.result, writeJSON[benchResult]))
+	}
+	if o.out != "" {
+		err = errors.Join(err, updatePage(o.out, b.result.markdown()))
+	}
+	return err
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// benchResult is what a run of the benchmark has found.
+type benchResult struct {
+	Began    time.Time         `json:"began"`
+	Seconds  float64           `json:"seconds"`
+	Rounds   int               `json:"rounds"`
+	Duration float64           `json:"duration"` // of one measurement, in seconds
+	Machine  string            `json:"machine"`
+	Proxies  []benchProxy      `json:"proxies"`
+	Rows     []benchMeasured   `json:"rows"`
+	Scale    []scaleFigure     `json:"scale"`
+	Missing  map[string]string `json:"missing"` // proxies that could not be started, and why
+	NotRun   []string          `json:"not_run"`
+	Errors   []string          `json:"errors"` // of the loads
+}
+
+// benchProxy is who was measured.
+type benchProxy struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Settings string `json:"settings"`
+}
+
+// benchMeasured is a row with the rounds' figures.
+type benchMeasured struct {
+	row     benchRow
+	Name    string                 `json:"name"`
+	Figures []string               `json:"figures"`
+	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round (null when it was not measured), in the order of Figures
+}
+
+func newBenchResult(o benchOptions) *benchResult {
+	r := &benchResult{
+		Began: time.Now().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.Seconds(), Machine: machine(),
+		Missing: map[string]string{}, NotRun: []string{}, Errors: []string{},
+	}
+	for _, row := range benchRows(o.idle) {
+		if !o.wants(row.name) {
+			continue
+		}
+		m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
+		for _, f := range row.figures {
+			m.Figures = append(m.Figures, f.name)
+		}
+		r.Rows = append(r.Rows, m)
+	}
+	return r
+}
+
+// machine says in a few words where this runs.
+func machine() string {
+	var u unix.Utsname
+	kernel := "unknown kernel"
+	if unix.Uname(&u) == nil {
+		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+	}
+	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel, runtime.GOARCH,
+		openFileLimit(), loadAverage())
+}
+
+// loadAverage is that of the last minute (proc(5)): who shares the machine shows in it.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	average, _, _ := strings.Cut(string(text), " ")
+	return average
+}
+
+// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should be.
+func middle(runs [][]scaleFigure) (figures []scaleFigure) {
+	if len(runs) == 0 {
+		return nil
+	}
+	for i := range runs[0] {
+		var all []scaleFigure
+		for _, run := range runs {
+			if i < len(run) {
+				all = append(all, run[i])
+			}
+		}
+		slices.SortStableFunc(all, func(a, b scaleFigure) int { return cmp.Compare(a.Value, b.Value) })
+		chosen := all[len(all)/2]
+		if bad := slices.IndexFunc(all, func(f scaleFigure) bool { return f.Unit == "" && !f.Met }); bad >= 0 {
+			chosen = all[bad]
+		}
+		figures = append(figures, chosen)
+	}
+	return figures
+}
+
+// take adds a round of a proxy.
+func (m *benchMeasured) take(name string, round int, r *loadResult) {
+	var values []float64
+	for _, f := range m.row.figures {
+		values = append(values, f.value(r))
+	}
+	for len(m.Rounds[name]) <= round {
+		m.Rounds[name] = append(m.Rounds[name], nil)
+	}
+	m.Rounds[name][round] = values
+}
+
+// words are a result's figures in one line.
+func (m *benchMeasured) words(r *loadResult) string {
+	var parts []string
+	for _, f := range m.row.figures {
+		if v := f.value(r); v > 0 { // the CPU time of no proxy is not known
+			parts = append(parts, f.text(v)+" "+f.name)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (f benchFigure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
+
+// median of a figure over the rounds of a proxy; false when there is none.
+func (m *benchMeasured) median(name string, figure int) (float64, bool) {
+	var values []float64
+	for _, round := range m.Rounds[name] {
+		if round != nil {
+			values = append(values, round[figure])
+		}
+	}
+	return median(values)
+}
+
+func median(values []float64) (float64, bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[middle-1] + values[middle]) / 2, true
+	}
+	return values[middle], true
+}
+
+// verdict is a line of the table.
+type verdict struct{ row, target, ours, peer, ratio, met string }
+
+// verdicts holds the medians against the targets.
+func (m *benchMeasured) verdicts() (all []verdict) {
+	for _, t := range m.row.targets {
+		f := m.row.figures[t.figure]
+		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
+		ours, have := m.median(benchOwn, t.figure)
+		have = have && ours != 0 // a cost that could not be looked at is 0
+		if have {
+			v.ours = f.text(ours)
+		}
+		theirs, haveTheirs := m.median(t.peer, t.figure)
+		if haveTheirs {
+			v.peer = f.text(theirs)
+		}
+		switch {
+		case have && t.peer == "":
+			v.met = metWord(t.holds(ours))
+		case have && haveTheirs && theirs > 0:
+			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metWord(t.holds(ours/theirs))
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func metWord(met bool) string {
+	if met {
+		return "met"
+	}
+	return "NOT MET"
+}
+
+func (t benchTarget) holds(v float64) bool {
+	if t.atMost {
+		return v <= t.factor
+	}
+	return v >= t.factor
+}
+
+func (t benchTarget) text(f benchFigure) string {
+	sign := "≥"
+	if t.atMost {
+		sign = "≤"
+	}
+	if t.peer == "" {
+		return fmt.Sprintf("%s %s %g", f.name, sign, t.factor)
+	}
+	return fmt.Sprintf("%s %s %.2f × %s", f.name, sign, t.factor, t.peer)
+}
+
+// spread is the least and the greatest ratio of the rounds.
+func (m *benchMeasured) spread(t benchTarget) string {
+	ours, theirs := m.Rounds[benchOwn], m.Rounds[t.peer]
+	var ratios []float64
+	for i := range min(len(ours), len(theirs)) {
+		if ours[i] != nil && theirs[i] != nil {
+			ratios = append(ratios, ours[i][t.figure]/max(theirs[i][t.figure], 1e-9))
+		}
+	}
+	if len(ratios) < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.2f to %.2f)", slices.Min(ratios), slices.Max(ratios))
+}

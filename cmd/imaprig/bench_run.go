@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// bench is a run of the benchmark.
+type bench struct {
+	opts    benchOptions
+	start   func(ctx context.Context, name string) (*proxy, error)
+	stderr  io.Writer
+	result  *benchResult
+	running map[string]*proxy
+}
+
+// run goes through the rounds. A load that fails is noted, and the next one run.
+func (b *bench) run(ctx context.Context) (err error) {
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, b.opts.limit)
+	defer cancel()
+	b.running = map[string]*proxy{}
+	defer func() { err = errors.Join(err, b.stopAll()) }()
+	b.startAll(ctx)
+	b.rounds(ctx)
+	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil {
+		var runs [][]scaleFigure
+		for round := range b.opts.rounds {
+			if found := b.scale(ctx, round); found != nil {
+				runs = append(runs, found)
+			}
+		}
+		b.result.Scale = middle(runs)
+	}
+	if ctx.Err() != nil {
+		b.note("the rest", fmt.Errorf("no time left of %v", b.opts.limit))
+	}
+	b.result.Seconds = time.Since(b.result.Began).Seconds()
+	if outer.Err() != nil {
+		return errors.New("interrupted")
+	}
+	if len(b.result.NotRun) > 0 {
+		return fmt.Errorf("not everything was measured: %s", b.result.NotRun[0])
+	}
+	return nil
+}
+
+// rounds goes through them until ctx ends.
+func (b *bench) rounds(ctx context.Context) {
+	for round := range b.opts.rounds {
+		for i := range b.result.Rows {
+			row := &b.result.Rows[i]
+			for _, name := range rotated(row.row.proxies, round) {
+				if ctx.Err() == nil && b.running[name] != nil { // that a proxy can't be had is noted already
+					b.one(ctx, row, name, round)
+				}
+			}
+		}
+	}
+}
+
+// rotated begins with another one in each round, so that nobody is always the first.
+func rotated(names []string, round int) []string {
+	k := round % len(names)
+	return slices.Concat(names[k:], names[:k])
+}
+
+// startAll starts every proxy that a row needs. One that can't be had is missing in all of them.
+func (b *bench) startAll(ctx context.Context) {
+	names := []string{benchOwn}
+	for _, row := range b.result.Rows {
+		names = append(names, row.row.proxies...)
+	}
+	for _, name := range names {
+		if b.running[name] != nil || b.result.Missing[name] != "" {
+			continue
+		}
+		p, err := b.start(ctx, name)
+		if err != nil {
+			b.result.Missing[name] = err.Error()
+			b.note(name, err)
+			continue
+		}
+		b.running[name] = p
+		b.result.Proxies = append(b.result.Proxies, benchProxy{name, p.version, p.settings})
+	}
+}
+
+func (b *bench) stopAll() error {
+	var errs []error
+	for _, p := range b.running {
+		errs = append(errs, p.stop())
+	}
+	return errors.Join(errs...)
+}
+
+func (b *bench) note(what string, err error) {
+	b.result.NotRun = append(b.result.NotRun, fmt.Sprintf("%s: %v", what, err))
+	fmt.Fprintf(b.stderr, "%s: not measured: %v\n", what, err)
+}
+
+// one runs a row's load on a proxy.
+func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round int) {
+	what := fmt.Sprintf("round %d, %s, %s", round+1, row.Name, name)
+	p := b.running[name]
+	if row.row.fresh {
+		var err error
+		if p, err = b.start(ctx, name); err != nil {
+			b.note(what, err)
+			return
+		}
+		defer func() {
+			if err := p.stop(); err != nil {
+				b.note(what, err)
+			}
+		}()
+	}
+	o, err := row.row.options(p, b.opts.duration)
+	if err != nil {
+		b.note(what, err)
+		return
+	}
+	result, err := b.load(ctx, &o, what)
+	if err == nil && result.first().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
+		err = errors.New("nothing was done")
+	}
+	b.countErrors(what, result)
+	if err != nil {
+		b.note(what, err)
+		return
+	}
+	row.take(name, round, result)
+	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.words(result))
+}
+
+// load runs one with a line of progress on a terminal.
+func (b *bench) load(ctx context.Context, o *loadOptions, what string) (*loadResult, error) {
+	stderr := b.stderr
+	if newScreen(stderr).terminal == nil {
+		stderr = io.Discard // the line at its end tells enough
+	}
+	return o.run(ctx, stderr, what)
+}
+
+func (b *bench) countErrors(what string, r *loadResult) {
+	if r == nil {
+		return
+	}
+	for _, e := range r.Errors {
+		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, printable(e.Kind), printable(e.First)))
+	}
+}
+
+// scale runs the mode of that name on our proxy, in a process that has served nobody before. nil when it could not be run.
+func (b *bench) scale(ctx context.Context, round int) (found []scaleFigure) {
+	if ctx.Err() != nil {
+		return nil
+	}
+	what := fmt.Sprintf("round %d, scale, %s", round+1, benchOwn)
+	p, err := b.start(ctx, benchOwn)
+	if err != nil {
+		b.note(what, err)
+		return nil
+	}
+	row := benchRow{mode: "scale", tls: "off", sessions: b.opts.scale}
+	o, err := row.options(p, b.opts.duration)
+	if err == nil {
+		var result *loadResult
+		if result, err = b.load(ctx, &o, what); result != nil {
+			b.countErrors(what, result)
+			found = result.Scale
+		}
+	}
+	if err := errors.Join(err, p.stop()); err != nil {
+		b.note(what, err)
+	}
+	for _, f := range found {
+		fmt.Fprintf(b.stderr, "%s: %s: %s %s\n", what, f.Name, f.Text(), f.Verdict())
+	}
+	return found
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// smallBench has a target of each kind: met, not met, not measured.
+func smallBench() *benchResult {
+	row := benchRow{name: "FETCH", figures: []benchFigure{figureCPUPerGB(), figureGB()},
+		targets: []benchTarget{atMost(0, "", 1), atMost(0, benchNginx, 0.5), atLeast(1, benchNginx, 2), atLeast(1, benchHAProxy, 1.5)}}
+	m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{
+		benchOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
+		benchNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
+	}}
+	return &benchResult{
+		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []benchMeasured{m},
+		Proxies: []benchProxy{{"nginx", "nginx/1", "defaults"}, {"imapproxy", "1", ""}},
+		Scale:   []scaleFigure{{"ratio", 1.7, "times", "at most 1.5", false}},
+		NotRun:  []string{"haproxy: not | installed"}, Errors: []string{"round 1, FETCH, nginx: 1 × FETCH: closed (EOF)"},
+	}
+}
+
+const smallBenchPage = `### Targets
+
+| load | target | our median | the peer's | ratio (of the rounds) |  |
+|---|---|---|---|---|---|
+| FETCH | CPU s/GB ≤ 1 | 0.200 | - | - | met |
+| FETCH | CPU s/GB ≤ 0.50 × nginx | 0.200 | 0.500 | 0.40 (0.20 to 0.60) | met |
+| FETCH | GB/s ≥ 2.00 × nginx | 3.00 | 2.00 | 1.50 (1.50 to 2.00) | NOT MET |
+| FETCH | GB/s ≥ 1.50 × haproxy | 3.00 | - | - | not measured |
+
+### All medians
+
+| load | figure | imapproxy | nginx | nginx-64k | haproxy | direct |
+|---|---|---|---|---|---|---|
+| FETCH | CPU s/GB | 0.200 | 0.500 | - | - | - |
+| FETCH | GB/s | 3.00 | 2.00 | - | - | - |
+
+### Many sessions on one machine
+
+| finding | value | target |  |
+|---|---|---|---|
+| ratio | 1.70 times | at most 1.5 | NOT MET |
+
+- 1970-01-01 00:00 UTC: 2 cores; 3 rounds, 4 s a measurement, 60 s in all.
+- nginx: nginx/1; defaults.
+- imapproxy: 1.
+- Not measured: haproxy: not / installed
+- Errors in round 1, FETCH, nginx: 1 × FETCH: closed (EOF)
+`
+
+func TestBenchPage(t *testing.T) {
+	if got := smallBench().markdown(); got != smallBenchPage {
+		t.Errorf("got\n%s\nwant\n%s", got, smallBenchPage)
+	}
+	path := filepath.Join(t.TempDir(), "page.md")
+	writeFile(t, path, "before\n"+pageBegin+"\nold\n"+pageEnd+"\nbehind\n")
+	for range 2 { // the second time replaces the first
+		if err := errors.Join(mayUpdatePage(path), updatePage(path, "new\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := readFile(t, path); got != "before\n"+pageBegin+"\n\nnew\n\n"+pageEnd+"\nbehind\n" {
+		t.Errorf("the page is %q", got)
+	}
+	writeFile(t, path, pageEnd+pageBegin)
+	checkError(t, mayUpdatePage(path), "no lines")
+}
+
+func TestMedian(t *testing.T) {
+	for _, tt := range []struct {
+		values []float64
+		want   float64
+		have   bool
+	}{{nil, 0, false}, {[]float64{3}, 3, true}, {[]float64{9, 1, 2}, 2, true}, {[]float64{4, 1, 2, 9}, 3, true}} {
+		if got, have := median(tt.values); got != tt.want || have != tt.have {
+			t.Errorf("%v: %v, %v", tt.values, got, have)
+		}
+	}
+}
+
+func TestMiddle(t *testing.T) {
+	run := func(ratio, sessions float64) []scaleFigure {
+		return []scaleFigure{{"ratio", ratio, "times", "at most 2", ratio <= 2}, {"sessions", sessions, "", "9", sessions >= 9}}
+	}
+	got := middle([][]scaleFigure{run(5, 9), run(1, 8), run(1.5, 9), nil})
+	if len(got) != 2 || got[0].Value != 1.5 || got[1].Value != 8 || got[1].Met {
+		t.Errorf("got %+v, want the middle ratio and the worst count", got)
+	}
+	if middle(nil) != nil {
+		t.Error("nothing has a middle")
+	}
+}
+
+// TestRounds wants a round that was not measured to be left out, and the others to meet their like.
+func TestRounds(t *testing.T) {
+	m := smallBench().Rows[0]
+	m.Rounds[benchOwn][1] = nil
+	if v, have := m.median(benchOwn, 0); v != 0.2 || !have { // of 0.3 and 0.1
+		t.Errorf("median %v, %v", v, have)
+	}
+	if got := m.spread(m.row.targets[1]); got != " (0.20 to 0.60)" {
+		t.Errorf("spread %q", got)
+	}
+	m.take(benchHAProxy, 2, &loadResult{Operations: []operation{{Count: 1}}, Bytes: 2e9, Seconds: 1})
+	if rounds := m.Rounds[benchHAProxy]; len(rounds) != 3 || rounds[0] != nil || rounds[2][1] != 2 {
+		t.Errorf("rounds %v", rounds)
+	}
+}
+
+// TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
+func TestBenchRuns(t *testing.T) {
+	rig := newFastRig(t, backendOptions{})
+	o, err := parseBench([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, stopped := 0, 0
+	start := func(_ context.Context, name string) (*proxy, error) {
+		if name == benchHAProxy {
+			return nil, errors.New("not installed")
+		}
+		started++
+		return &proxy{name: name, version: "1", addr: addr(rig.clear), outside: addr(rig.secure), stop: func() error { stopped++; return nil }}, nil
+	}
+	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
+	checkError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
+	if started == 0 || started != stopped {
+		t.Errorf("%d proxies were started, %d stopped", started, stopped)
+	}
+	if len(b.result.Errors) > 0 || len(b.result.Scale) == 0 || b.result.Missing[benchHAProxy] != "not installed" {
+		t.Errorf("found %+v", *b.result)
+	}
+	for _, row := range b.result.Rows {
+		for _, name := range row.row.proxies {
+			if n := len(row.Rounds[name]); n != 1 && name != benchHAProxy {
+				t.Errorf("%s, %s: %d rounds", row.Name, name, n)
+			}
+		}
+	}
+	text := b.result.text()
+	for _, want := range []string{"NOOP, 1 session", "Not measured: haproxy: not installed", "not measured\n", "sessions open at once"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+}
+
+// TestBenchLimit wants what does not fit into the time to be named.
+func TestBenchLimit(t *testing.T) {
+	rig := newFastRig(t, backendOptions{})
+	o, err := parseBench([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(_ context.Context, name string) (*proxy, error) {
+		return &proxy{name: name, addr: addr(rig.clear), outside: addr(rig.secure), stop: func() error { return nil }}, nil
+	}
+	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
+	checkError(t, b.run(t.Context()), "the rest: no time left of 200ms")
+	if len(b.result.Rows) != 1 || !strings.Contains(b.result.text(), "Not measured: the rest: no time left") {
+		t.Errorf("found %s", b.result.text())
+	}
+}
+
+// TestBenchSite starts every proxy of the benchmark as the benchmark does, and puts load through both of its listeners.
+func TestBenchSite(t *testing.T) {
+	needServers(t, "nginx", "haproxy")
+	if err := raiseOpenFileLimit(); err != nil {
+		t.Fatal(err)
+	}
+	site, err := newBenchSite(ownProgram(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := site.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, name := range []string{benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect} {
+		t.Run(name, func(t *testing.T) {
+			p, err := site.start(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := p.stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			cpu := 0.0
+			for _, row := range []benchRow{
+				{mode: "login", tls: "off", sessions: 2}, {mode: "login", tls: "implicit", sessions: 2},
+				{mode: "fetch", tls: "off", sessions: 2, message: 2}, {mode: "idle", tls: "implicit", sessions: 5},
+			} {
+				o, err := row.options(p, 300*time.Millisecond)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := o.run(t.Context(), io.Discard, name)
+				if err != nil || len(r.Errors) > 0 || r.first().Count == 0 {
+					t.Errorf("%s %s: %v, %+v", row.mode, row.tls, err, r)
+				}
+				cpu += r.CPUSeconds
+			}
+			if (p.pid != 0) != (cpu > 0) {
+				t.Errorf("pid %d, CPU of %v s", p.pid, cpu)
+			}
+		})
+	}
+}
+
+func TestReadListening(t *testing.T) {
+	addrs, err := readListening(strings.NewReader("listening on 127.0.0.1:1\nlistening on http://127.0.0.1:2\n"), 2)
+	if err != nil || len(addrs) != 2 || addrs[1] != addr("127.0.0.1:2") {
+		t.Errorf("%v, %v", addrs, err)
+	}
+	_, err = readListening(strings.NewReader("listening on 127.0.0.1:1\n"), 2)
+	checkError(t, err, "does not say where")
+	_, err = readListening(strings.NewReader("panic: no\n"), 1)
+	checkError(t, err, "panic: no")
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	loadLine      = 4 << 10 // bytes of a line, at most
+	loadLines     = 10000   // untagged lines of an answer, at most
+	deadlineSlack = time.Second
+)
+
+// loadTarget is whom the clients of a load connect to, and as whom.
+type loadTarget struct {
+	addr           string
+	tls            string      // "off", "starttls" or "implicit"
+	config         *tls.Config // nil with "off"
+	sources        []netip.Addr
+	user, password string
+	users          int64          // numbers go from 1 to this and begin again, 0 = they go on
+	limit          time.Duration  // for one answer
+	keep           func(net.Conn) // takes a connection that got no session, which is closed otherwise; may be nil
+	next           atomic.Int64   // number of the session dialled last
+}
+
+// loadConn is one session. It is used by one goroutine at a time.
+type loadConn struct {
+	target   *loadTarget
+	number   int64     // of the session, for its user
+	began    time.Time // before it was connected
+	conn     net.Conn
+	in       *bufio.Reader
+	trash    *discarder // made when the first large literal comes
+	tags     int
+	tag      []byte // of the last command, with a space behind it
+	out      []byte
+	deadline time.Time
+	got      func(int) // is told of the bytes of literals; may be nil
+	literals int       // read
+	exists   int       // EXISTS lines read
+	bye      error     // what the server said before it closed
+}
+
+// dial connects, reads the greeting and starts TLS.
+func (t *loadTarget) dial() (*loadConn, error) {
+	began, number := time.Now(), t.next.Add(1)
+	if t.users > 0 {
+		number = 1 + number%t.users
+	}
+	dialer := net.Dialer{Timeout: t.limit, KeepAlive: -1}
+	if len(t.sources) > 0 {
+		source := t.sources[int(number)%len(t.sources)]
+		dialer.LocalAddr, dialer.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), latePort
+	}
+	conn, err := dialer.Dial("tcp", t.addr)
+	if err != nil {
+		return nil, failure("connect", err)
+	}
+	c := &loadConn{target: t, number: number, began: began, conn: conn, in: bufio.NewReaderSize(conn, loadLine)}
+	if err := c.begin(); err != nil {
+		if t.keep != nil {
+			t.keep(conn)
+			return nil, err
+		}
+		_ = conn.Close() // the first error is the one that tells
+		return nil, err
+	}
+	return c, nil
+}
+
+// latePort lets the kernel choose the port when it knows the destination: else each source address has but 28,000.
+func latePort(_, _ string, raw syscall.RawConn) error {
+	var err error
+	if controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}); controlErr != nil {
+		return controlErr
+	}
+	return err
+}
+
+func (c *loadConn) begin() error {
+	if err := c.extend(); err != nil {
+		return failure("connect", err)
+	}
+	if c.target.tls == "implicit" {
+		if err := c.startTLS(); err != nil {
+			return err
+		}
+	}
+	if err := c.greeting(); err != nil {
+		return failure("greeting", err)
+	}
+	if c.target.tls == "starttls" {
+		if err := c.ok("STARTTLS"); err != nil {
+			return err
+		}
+		return c.startTLS()
+	}
+	return nil
+}
+
+func (c *loadConn) startTLS() error {
+	secure := tls.Client(c.conn, c.target.config)
+	if err := secure.Handshake(); err != nil {
+		return failure("TLS", err)
+	}
+	c.conn, c.trash = secure, nil
+	c.in.Reset(secure)
+	return nil
+}
+
+// greeting takes * OK alone: a BYE is how a server says that it is full.
+func (c *loadConn) greeting() error {
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(line, []byte("* OK")) {
+		return answerOf(line)
+	}
+	return nil
+}
+
+// extend gives the next answer its limit. The deadline is renewed once a second, since that costs.
+func (c *loadConn) extend() error {
+	now := time.Now()
+	if wanted := now.Add(c.target.limit); wanted.Sub(c.deadline) > deadlineSlack {
+		c.deadline = wanted.Add(deadlineSlack)
+		return c.conn.SetDeadline(c.deadline)
+	}
+	return nil
+}
+
+// ok sends a command and wants OK.
+func (c *loadConn) ok(command string) error {
+	during, _, _ := strings.Cut(command, " ")
+	if err := c.send(command); err != nil {
+		return failure(during, err)
+	}
+	return failure(during, c.answer())
+}
+
+// send sends a command under the next tag.
+func (c *loadConn) send(command string) error {
+	if err := c.extend(); err != nil {
+		return err
+	}
+	c.tags++
+	c.tag = append(strconv.AppendInt(append(c.tag[:0], 'a'), int64(c.tags), 10), ' ')
+	c.out = append(append(append(c.out[:0], c.tag...), command...), '\r', '\n')
+	_, err := c.conn.Write(c.out)
+	return err
+}
+
+// answer reads to the tagged line of the last command and wants OK.
+func (c *loadConn) answer() error {
+	for range loadLines {
+		line, err := c.line()
+		if err != nil {
+			return cmp.Or(c.bye, err)
+		}
+		switch {
+		case bytes.HasPrefix(line, c.tag):
+			if rest := line[len(c.tag):]; !bytes.HasPrefix(rest, []byte("OK")) {
+				return answerOf(rest)
+			}
+			return nil
+		case bytes.HasPrefix(line, []byte("* ")):
+			if err := c.untagged(line); err != nil {
+				return err
+			}
+		default:
+			return &answerError{"unexpected answer", string(line)}
+		}
+	}
+	return &answerError{"endless answer", "no tagged line"}
+}
+
+// untagged takes note of a line, and throws the literals in it away.
+func (c *loadConn) untagged(line []byte) error {
+	switch {
+	case bytes.HasSuffix(line, []byte(" EXISTS")):
+		c.exists++
+	case bytes.HasPrefix(line, []byte("* BYE")):
+		c.bye = answerOf(line)
+	}
+	for {
+		n, _ := literalOf(line)
+		if n < 0 {
+			return nil
+		}
+		c.literals++
+		if err := c.skip(n); err != nil {
+			return err
+		}
+		var err error
+		if line, err = c.line(); err != nil {
+			return err
+		}
+	}
+}
+
+// skip throws n bytes away.
+func (c *loadConn) skip(n int) error {
+	k, err := c.in.Discard(min(n, c.in.Buffered()))
+	c.moved(k)
+	if err != nil || k == n {
+		return err
+	}
+	if c.trash == nil {
+		if c.trash, err = newDiscarder(c.conn); err != nil {
+			return err
+		}
+	}
+	return c.trash.discard(n-k, c.moved)
+}
+
+// line is the next one, without its end. It lasts until the next read.
+func (c *loadConn) line() ([]byte, error) {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		if len(line) > 0 && err != bufio.ErrBufferFull {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return bytes.TrimRight(line, "\r\n"), nil
+}
+
+// answerOf is the error that an answer tells of: its kind is its word, with its response code (RFC 9051 7.1).
+func answerOf(line []byte) error {
+	words := strings.Fields(strings.TrimPrefix(string(line), "* "))
+	kind := "unexpected answer"
+	if len(words) > 0 {
+		switch word := strings.ToUpper(words[0]); word {
+		case "NO", "BAD", "BYE":
+			kind = word
+			if len(words) > 1 && strings.HasPrefix(words[1], "[") && strings.HasSuffix(words[1], "]") {
+				kind += " " + words[1]
+			}
+		}
+	}
+	return &answerError{kind, string(line)}
+}
+
+// login logs in as the user of the session's number.
+func (c *loadConn) login() error {
+	number := fmt.Sprint(c.number)
+	name := strings.ReplaceAll(c.target.user, "%d", number)
+	return c.ok("LOGIN " + quoted(name) + " " + quoted(strings.ReplaceAll(c.target.password, "%d", number)))
+}

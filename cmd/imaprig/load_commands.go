@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+	"time"
+)
+
+// logout ends the session as IMAP wants it, up to the server's end of the connection.
+func (c *loadConn) logout() error {
+	err := c.ok("LOGOUT")
+	if err == nil {
+		err = failure("end of the connection", c.end())
+	}
+	c.close()
+	return err
+}
+
+// end waits for the server's end of the connection.
+func (c *loadConn) end() error {
+	_, err := c.in.ReadByte()
+	if err == nil {
+		return &answerError{"unexpected answer", "bytes behind the answer to LOGOUT"}
+	}
+	if cause := causeOf(err); cause == "closed" || cause == "reset" {
+		return nil
+	}
+	return err
+}
+
+// close leaves without a word.
+func (c *loadConn) close() {
+	_ = c.conn.Close() // nothing is to be said any more
+}
+
+// idle begins IDLE (RFC 2177).
+func (c *loadConn) idle() error {
+	if err := c.send("IDLE"); err != nil {
+		return failure("IDLE", err)
+	}
+	return failure("IDLE", c.continuation())
+}
+
+// continuation waits for the line that lets a client go on.
+func (c *loadConn) continuation() error {
+	for range loadLines {
+		line, err := c.line()
+		switch {
+		case err != nil:
+			return cmp.Or(c.bye, err)
+		case bytes.HasPrefix(line, []byte("+")):
+			return nil
+		case !bytes.HasPrefix(line, []byte("* ")):
+			return answerOf(bytes.TrimPrefix(line, c.tag))
+		}
+		if err := c.untagged(line); err != nil {
+			return err
+		}
+	}
+	return &answerError{"endless answer", "no continuation"}
+}
+
+// fetch reads a message and throws it away.
+func (c *loadConn) fetch(number int) error {
+	before := c.literals
+	err := c.ok("FETCH " + strconv.Itoa(number) + " BODY.PEEK[]")
+	if err == nil && c.literals == before {
+		err = failure("FETCH", &answerError{"no message", "the mailbox has no message " + strconv.Itoa(number)})
+	}
+	return err
+}
+
+// appendMessage stores a message of n bytes.
+func (c *loadConn) appendMessage(mailbox string, b *body, n int) error {
+	if err := c.send("APPEND " + quoted(mailbox) + " {" + strconv.Itoa(n) + "}"); err != nil {
+		return failure("APPEND", err)
+	}
+	if err := c.continuation(); err != nil {
+		return failure("APPEND", err)
+	}
+	if err := b.send(c.conn, n, c.moved); err != nil {
+		return failure("APPEND", err)
+	}
+	if _, err := c.conn.Write([]byte("\r\n")); err != nil {
+		return failure("APPEND", err)
+	}
+	return failure("APPEND", c.answer())
+}
+
+// moved tells of bytes of a message. The limit is for each part, so that a large message may take its time.
+func (c *loadConn) moved(n int) {
+	if c.got != nil {
+		c.got(n)
+	}
+	_ = c.extend() // a deadline that can't be set shows in the next read or write
+}
+
+// done ends IDLE.
+func (c *loadConn) done() error {
+	if err := c.extend(); err != nil {
+		return failure("DONE", err)
+	}
+	if _, err := c.conn.Write([]byte("DONE\r\n")); err != nil {
+		return failure("DONE", err)
+	}
+	return failure("DONE", c.answer())
+}
+
+// waitIdle reads the lines of IDLE until then.
+func (c *loadConn) waitIdle(until time.Time) error {
+	c.deadline = time.Time{} // the next command sets its own
+	if err := c.conn.SetReadDeadline(until); err != nil {
+		return failure("IDLE", err)
+	}
+	for {
+		if _, err := c.in.Peek(1); err != nil {
+			if causeOf(err) == "no answer in time" {
+				return nil
+			}
+			return failure("IDLE", err)
+		}
+		line, err := c.line()
+		if err != nil {
+			return failure("IDLE", err)
+		}
+		if bytes.HasPrefix(line, []byte("* BYE")) {
+			return failure("IDLE", answerOf(line))
+		}
+		if bytes.HasSuffix(line, []byte(" EXISTS")) {
+			c.exists++
+		}
+	}
+}

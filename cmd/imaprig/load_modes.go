@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// loadLogin is whole sessions, with nothing between LOGIN and LOGOUT.
+func loadLogin(ctx context.Context, r *loadRun) error {
+	return r.measure(ctx, r.opts.sessions, func(context.Context, int) error {
+		began := time.Now()
+		c, err := r.target.dial()
+		if err != nil {
+			return err
+		}
+		login := time.Now()
+		if err := c.login(); err != nil {
+			c.close()
+			return err
+		}
+		r.meter.did(1, login)
+		if err := c.logout(); err != nil {
+			return err
+		}
+		r.meter.did(0, began)
+		return nil
+	})
+}
+
+func loadRTT(ctx context.Context, r *loadRun) error {
+	return r.repeat(ctx, func(*loadConn) error { return nil }, func(c *loadConn) error { return c.ok("NOOP") })
+}
+
+func loadFetch(ctx context.Context, r *loadRun) error {
+	return r.repeat(ctx, r.selectMailbox, func(c *loadConn) error { return c.fetch(r.opts.message) })
+}
+
+func loadAppend(ctx context.Context, r *loadRun) error {
+	return r.repeat(ctx, func(*loadConn) error { return nil },
+		func(c *loadConn) error { return c.appendMessage(r.opts.mailbox, r.body, r.opts.size) })
+}
+
+func (r *loadRun) selectMailbox(c *loadConn) error { return c.ok("SELECT " + quoted(r.opts.mailbox)) }
+
+// repeat opens the sessions, measures one operation on each of them again and again, and logs out.
+func (r *loadRun) repeat(ctx context.Context, prepare, operation func(c *loadConn) error) error {
+	conns := r.open(ctx, r.opts.sessions, prepare)
+	if err := enough(conns); err != nil {
+		return err
+	}
+	err := r.again(ctx, conns, prepare, operation)
+	r.end(conns, (*loadConn).logout)
+	return err
+}
+
+// again is the measurement of repeat. A session that fails is counted, and another takes its place.
+func (r *loadRun) again(ctx context.Context, conns []*loadConn, prepare, operation func(c *loadConn) error) error {
+	return r.measure(ctx, len(conns), func(_ context.Context, i int) error {
+		if conns[i] == nil {
+			c, err := r.session()
+			if err != nil {
+				return err
+			}
+			if err := prepare(c); err != nil {
+				c.close()
+				return err
+			}
+			conns[i] = c
+		}
+		began := time.Now()
+		if err := operation(conns[i]); err != nil {
+			conns[i].close()
+			conns[i] = nil
+			return err
+		}
+		r.meter.did(0, began)
+		return nil
+	})
+}
+
+// loadIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
+// opening; the wait has its own.
+func loadIdle(ctx context.Context, r *loadRun) error {
+	before, err := usageOf(r.opts.pids)
+	if err != nil {
+		return err
+	}
+	r.meter.on.Store(true)
+	began := time.Now()
+	conns := r.openIdle(ctx, r.opts.sessions)
+	opening := time.Since(began)
+	if err := enough(conns); err != nil {
+		return err
+	}
+	opened, err := cpuOf(r.opts.pids)
+	if err == nil {
+		err = r.measure(ctx, len(conns), r.idling(conns))
+	}
+	after, afterErr := usageOf(r.opts.pids)
+	r.result.Idle = &idleResult{Sessions: len(conns), HeldSeconds: r.result.Seconds}
+	if len(r.opts.pids) > 0 && err == nil && afterErr == nil {
+		r.result.Idle.cost(before, after, r.result.CPUSeconds)
+	}
+	r.result.Seconds, r.result.CPUSeconds = opening.Seconds(), (opened - before.cpu).Seconds()
+	r.end(conns, leaveIdle)
+	return errors.Join(err, afterErr)
+}
+
+// openIdle opens n sessions in IDLE.
+func (r *loadRun) openIdle(ctx context.Context, n int) []*loadConn {
+	return r.open(ctx, n, func(c *loadConn) error {
+		if err := r.selectMailbox(c); err != nil {
+			return err
+		}
+		if err := c.idle(); err != nil {
+			return err
+		}
+		r.meter.did(0, c.began)
+		return nil
+	})
+}
+
+// idling is the work of sessions that wait. Those that are lost become nil.
+func (r *loadRun) idling(conns []*loadConn) func(ctx context.Context, i int) error {
+	return func(ctx context.Context, i int) error {
+		c := conns[i]
+		until, _ := ctx.Deadline()
+		before := c.exists
+		err := c.waitIdle(until)
+		r.meter.mail.Add(uint64(c.exists - before))
+		if r.meter.failed(err) {
+			c.close()
+			conns[i] = nil
+		}
+		return errDone
+	}
+}
+
+func leaveIdle(c *loadConn) error {
+	if err := c.done(); err != nil {
+		c.close()
+		return err
+	}
+	return c.logout()
+}
+
+// The life of a client in mixed.
+const (
+	mixedFetches = 4                      // at most, one at least
+	mixedIdle    = 500 * time.Millisecond // in IDLE, at most
+	mixedAbrupt  = 0.3                    // of the clients leave without LOGOUT
+)
+
+// loadMixed is whole sessions as mail clients have them.
+func loadMixed(ctx context.Context, r *loadRun) error {
+	return r.measure(ctx, r.opts.sessions, func(context.Context, int) error {
+		began := time.Now()
+		c, err := r.target.dial()
+		if err != nil {
+			return err
+		}
+		c.got = r.meter.moved
+		err = r.life(c)
+		if err == nil && rand.Float64() >= mixedAbrupt {
+			err = r.timed("LOGOUT", c.logout)
+		}
+		c.close()
+		if err == nil {
+			r.meter.did(0, began)
+		}
+		return err
+	})
+}
+
+// life is a session from LOGIN to the end of IDLE.
+func (r *loadRun) life(c *loadConn) error {
+	if err := r.timed("LOGIN", c.login); err != nil {
+		return err
+	}
+	if err := r.timed("SELECT", func() error { return r.selectMailbox(c) }); err != nil {
+		return err
+	}
+	for range 1 + rand.IntN(mixedFetches) {
+		if err := r.timed("FETCH", func() error { return c.fetch(r.opts.message) }); err != nil {
+			return err
+		}
+	}
+	if err := r.timed("NOOP", func() error { return c.ok("NOOP") }); err != nil {
+		return err
+	}
+	if err := r.timed("IDLE", c.idle); err != nil {
+		return err
+	}
+	before := c.exists
+	if err := c.waitIdle(time.Now().Add(rand.N(mixedIdle))); err != nil {
+		return err
+	}
+	r.meter.mail.Add(uint64(c.exists - before))
+	return c.done()
+}
+
+// timed measures an operation of the mode by its name.
+func (r *loadRun) timed(name string, operation func() error) error {
+	began := time.Now()
+	if err := operation(); err != nil {
+		return err
+	}
+	for i, known := range r.meter.names {
+		if known == name {
+			r.meter.did(i, began)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	progressPeriod = 200 * time.Millisecond // between two drawings of the line on a terminal
+	progressLines  = 10 * time.Second       // between two lines elsewhere
+)
+
+// loadProgress tells what a load is doing: on a terminal in one line that is drawn again and again.
+type loadProgress struct {
+	screen screen
+	name   string
+
+	mu   sync.Mutex // protects last
+	last time.Time
+}
+
+func newLoadProgress(w io.Writer, name string) *loadProgress {
+	return &loadProgress{screen: newScreen(w), name: name, last: time.Now()}
+}
+
+// say shows a text, unless the last one is too young.
+func (p *loadProgress) say(format string, args ...any) {
+	period := progressLines
+	if p.screen.terminal != nil {
+		period = progressPeriod
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.last) < period {
+		return
+	}
+	p.last = time.Now()
+	text := p.name + ": " + fmt.Sprintf(format, args...)
+	if p.screen.terminal != nil {
+		fmt.Fprintf(p.screen.w, "\r\x1b[K%s", text)
+		return
+	}
+	fmt.Fprintln(p.screen.w, text)
+}
+
+// measuring shows the rate between two samples.
+func (p *loadProgress) measuring(r *loadRun, a, b sample) {
+	seconds := max(b.Seconds-a.Seconds, 1e-3)
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	if b.Bytes > 0 {
+		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
+	}
+	p.say("%s, p99 %s%s", text, microsText(microseconds(r.meter.times[0].quantile(0.99))), r.errorsSoFar())
+}
+
+// over ends the line.
+func (p *loadProgress) over() {
+	if p.screen.terminal != nil {
+		fmt.Fprint(p.screen.w, "\r\x1b[K")
+	}
+}

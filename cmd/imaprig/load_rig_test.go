@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fastRig runs the fast backend in this process. clear and secure are its addresses.
+type fastRig struct{ clear, secure string }
+
+func newFastRig(t *testing.T, o backendOptions) fastRig {
+	t.Helper()
+	o.listen, o.tlsListen = "127.0.0.1:0", "127.0.0.1:0"
+	b, err := newFastBackend(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveInTest(t, b.run)
+	return fastRig{b.listeners[0].Addr().String(), b.listeners[1].Addr().String()}
+}
+
+// serveInTest runs a server until the test ends, and wants it to end well.
+func serveInTest(t *testing.T, run func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	go func() { over <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-over; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// childBackend runs the fast backend as a process of its own, with so many descriptors.
+func childBackend(t *testing.T, descriptors uint64) (addr string, pid int) {
+	t.Helper()
+	s := &benchSite{}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	own, err := s.startOwn("backend", 1, "--listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := unix.Rlimit{Cur: descriptors, Max: descriptors}
+	if err := unix.Prlimit(own.child.PID(), unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	return own.addrs[0].String(), own.child.PID()
+}
+
+// loadOf runs a load of the mode.
+func loadOf(t *testing.T, args ...string) (*loadResult, error) {
+	t.Helper()
+	o, err := parseLoad(args, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.run(t.Context(), io.Discard, "test")
+}
+
+// dialogue is a server that says its lines, one after each line that it reads, and then does what end says.
+func dialogue(t *testing.T, end string, lines ...string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &fastServer{serve: func(conn *net.TCPConn) {
+		in := bufio.NewReader(conn)
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		for i, line := range lines {
+			if i > 0 {
+				text, err := in.ReadString('\n')
+				if err != nil {
+					return
+				}
+				tag, _, _ := strings.Cut(text, " ")
+				line = strings.ReplaceAll(line, "TAG", tag)
+			}
+			if _, err := io.WriteString(conn, line); err != nil {
+				return
+			}
+		}
+		switch end {
+		case "silent":
+			_, _ = io.Copy(io.Discard, in)
+		case "reset":
+			_, _ = in.ReadString('\n')
+			_ = conn.SetLinger(0)
+		case "close":
+			_, _ = in.ReadString('\n')
+		}
+	}}
+	serveInTest(t, func(ctx context.Context) error { return s.accept(ctx, ln) })
+	return ln.Addr().String()
+}
+
+// needServers are those that make bench compares with.
+func needServers(t *testing.T, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		if _, err := exec.LookPath("/usr/sbin/" + n); err != nil {
+			t.Skipf("SKIPPED: no /usr/sbin/%s: run scripts/install-bench-programs", n)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// What scale runs, and what it wants to see.
+const (
+	scaleFew       = 100 // sessions present at the first measurement of logins
+	scaleBusy      = 200
+	scaleMost      = 9000 // a login must cost the same with this many
+	scaleLogins    = 16   // at once
+	scaleBusyRatio = 1.5
+	scaleLoginRise = 15.0 // %
+	scaleKnocks    = 40   // clients that come when no descriptor is left
+	scaleSilence   = 3 * time.Second
+	scaleCPU       = 10.0 // % of a core, at the limit with nothing to do
+)
+
+// scaleRun is what the mode scale has opened.
+type scaleRun struct {
+	*loadRun
+	busy, idle []*loadConn
+}
+
+// loadScale holds few and then many sessions, most of them in IDLE, and measures what busy ones and logins notice of it.
+// With a --proxy-pid it goes on to the proxy's descriptor limit.
+func loadScale(ctx context.Context, r *loadRun) error {
+	if r.opts.sessions < 2*scaleBusy {
+		return fmt.Errorf("--sessions %d: scale wants %d or more", r.opts.sessions, 2*scaleBusy)
+	}
+	s := &scaleRun{loadRun: r}
+	defer func() {
+		r.end(s.busy, (*loadConn).logout)
+		r.end(s.idle, leaveIdle)
+	}()
+	nothing := func(*loadConn) error { return nil }
+	s.busy = r.open(ctx, scaleFew, nothing)
+	cheap, err := s.logins(ctx)
+	if err != nil {
+		return err
+	}
+	s.busy = append(s.busy, r.open(ctx, scaleBusy-len(s.busy), nothing)...)
+	alone, err := s.noops(ctx)
+	if err != nil {
+		return err
+	}
+	s.idle = r.openIdle(ctx, r.opts.sessions-len(s.busy))
+	crowd, err := s.noops(ctx)
+	if err != nil {
+		return err
+	}
+	dear, err := s.logins(ctx)
+	if err != nil {
+		return err
+	}
+	s.compare(cheap, dear, alone, crowd)
+	if len(r.opts.pids) == 0 {
+		return nil
+	}
+	return s.limit(ctx)
+}
+
+// phase is a measurement of its own within the run. Its errors are the run's.
+func (s *scaleRun) phase(mode string) *loadRun {
+	part := *s.loadRun
+	m, _ := findMode([]string{mode}) // one of ours
+	part.opts.sessions = scaleLogins
+	part.result = &loadResult{}
+	part.meter = newMeter(m.operations...)
+	part.meter.errors = s.meter.errors
+	return &part
+}
+
+func (s *scaleRun) logins(ctx context.Context) (*loadResult, error) {
+	part := s.phase("login")
+	err := loadLogin(ctx, part)
+	part.result.take(part.meter, len(s.opts.pids) > 0)
+	return part.result, errors.Join(err, ctx.Err())
+}
+
+func (s *scaleRun) noops(ctx context.Context) (*loadResult, error) {
+	if err := enough(s.busy); err != nil {
+		return nil, err
+	}
+	part := s.phase("rtt")
+	err := part.again(ctx, s.busy, func(*loadConn) error { return nil }, func(c *loadConn) error { return c.ok("NOOP") })
+	part.result.take(part.meter, len(s.opts.pids) > 0)
+	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series // the last one is the run's
+	return part.result, errors.Join(err, ctx.Err())
+}
+
+func (s *scaleRun) find(name string, value float64, unit, limit string, met bool) {
+	s.result.Scale = append(s.result.Scale, scaleFigure{name, value, unit, limit, met})
+}
+
+// present counts the sessions that are open.
+func (s *scaleRun) present() (n int) {
+	for _, conns := range [][]*loadConn{s.busy, s.idle} {
+		for _, c := range conns {
+			if c != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (s *scaleRun) compare(cheap, dear, alone, crowd *loadResult) {
+	n := s.present()
+	s.find("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.sessions), n >= s.opts.sessions)
+	s.find(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", scaleBusy), alone.first().P99, "µs", "", true)
+	s.find("the same with all sessions present", crowd.first().P99, "µs", "", true)
+	ratio := crowd.first().P99 / max(alone.first().P99, 1e-3)
+	s.find("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 && ratio <= scaleBusyRatio)
+	if !cheap.Costed {
+		return
+	}
+	s.find(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), cheap.cpuMicros(), "µs", "", true)
+	s.find("the same with all sessions present", dear.cpuMicros(), "µs", "", true)
+	rise := 100 * (dear.cpuMicros()/max(cheap.cpuMicros(), 1e-3) - 1)
+	s.find("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), dear.first().Count > 0 && rise <= scaleLoginRise)
+}
+
+// limit opens sessions until the proxy has no descriptor left, lets more clients knock, and looks at the old sessions and
+// at what the proxy does meanwhile.
+func (s *scaleRun) limit(ctx context.Context) error {
+	most, err := descriptorLimit(filepath.Join(procDir(s.opts.pids[0]), "limits"))
+	if err != nil {
+		return err
+	}
+	used, err := usageOf(s.opts.pids)
+	if err != nil {
+		return err
+	}
+	wanted := most - used.descriptors + scaleKnocks
+	if room := openFileLimit() - s.present() - spareFiles; wanted > room {
+		s.find(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here", most), float64(room), "", fmt.Sprint(wanted), false)
+		return nil
+	}
+	k := s.fill(ctx, wanted)
+	defer k.close()
+	k.knock()
+	before, err := cpuOf(s.opts.pids)
+	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, scaleSilence); err != nil {
+		return err
+	}
+	after, err := cpuOf(s.opts.pids)
+	if err != nil {
+		return err
+	}
+	cpu := 100 * (after - before).Seconds() / scaleSilence.Seconds()
+	s.find(fmt.Sprintf("clients before login that got in too, of %d descriptors", most), float64(k.served), "", "", true)
+	s.find(fmt.Sprintf("clients then that got BYE (%d), wait (%d), were refused (%d)", k.bye, k.waiting, k.refused), float64(k.bye+k.waiting), "",
+		fmt.Sprint(scaleKnocks), k.bye+k.waiting == scaleKnocks)
+	s.find("CPU at the limit, nothing to do", cpu, "% of a core", fmt.Sprintf("at most %g", scaleCPU), cpu <= scaleCPU)
+	answered := s.oldAnswer()
+	s.find("old sessions that answer at the limit", float64(answered), "", fmt.Sprintf("%d", s.present()), answered == s.present())
+	return ctx.Err()
+}
+
+// oldAnswer asks every old session, those in IDLE by DONE and IDLE anew. Those that fail are counted as errors.
+func (s *scaleRun) oldAnswer() (answered int) {
+	var mu sync.Mutex
+	ask := func(conns []*loadConn, f func(c *loadConn) error) {
+		inParallel(context.Background(), len(conns), func(i int) { // each is bounded by the limit of an answer
+			if conns[i] != nil && !s.meter.failed(f(conns[i])) {
+				mu.Lock()
+				defer mu.Unlock()
+				answered++
+			}
+		})
+	}
+	ask(s.busy, func(c *loadConn) error { return c.ok("NOOP") })
+	ask(s.idle, func(c *loadConn) error { return errors.Join(c.done(), c.idle()) })
+	return answered
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// TestCPUOf wants our own time to be counted, and that of a child that has ended.
+func TestCPUOf(t *testing.T) {
+	self := []int{os.Getpid()}
+	before, err := cpuOf(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const loops = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+	cmd := exec.Command("sh", "-c", loops)
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	child := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	after, err := cpuOf(self)
+	if err != nil || child < 5*clockTick || after-before < child-4*clockTick {
+		t.Errorf("%v: %v more for us and a child that took %v", err, after-before, child)
+	}
+}
+
+func TestUsageOf(t *testing.T) {
+	u, err := usageOf([]int{os.Getpid()})
+	if err != nil || u.pss < 1<<20 || u.pss > 10<<30 || u.descriptors < 3 || u.cpu <= 0 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if u, err := usageOf(nil); err != nil || u != (treeUsage{}) {
+		t.Errorf("of no process: %+v, %v", u, err)
+	}
+	_, err = usageOf([]int{99999999})
+	checkError(t, err, "there is no process 99999999")
+}
+
+// TestUsageOfChildren wants a descendant's descriptors to count.
+func TestUsageOfChildren(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	alone, err := usageOf([]int{cmd.Process.Pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	together, err := usageOf([]int{os.Getpid()})
+	if err != nil || together.descriptors < alone.descriptors+3 || together.pss <= alone.pss {
+		t.Errorf("%v: with the child %+v, the child %+v", err, together, alone)
+	}
+}
