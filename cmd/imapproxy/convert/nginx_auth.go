@@ -1,0 +1,125 @@
+package convert
+
+import (
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// authService converts auth_http and what belongs to it.
+func (c *nginxConverter) authService(s *draft) {
+	from := s.one("auth_http")
+	if from == nil {
+		c.refuse(s.block, `no "auth_http" is defined for the server`)
+		return
+	}
+	for _, earlier := range s.of("auth_http") {
+		if earlier != from {
+			c.note(earlier, NotNeeded, "%s comes after it and replaces it", from.place())
+		}
+	}
+	url, remote, why := authURL(from.args[0])
+	if why != "" {
+		c.refuse(from, "%s", why)
+		return
+	}
+	s.auth = append(s.auth, setting{"url", text(url), from.from()})
+	c.note(from, Converted, "url = %s", text(url))
+	if remote {
+		s.auth = append(s.auth, setting{"insecure", "true", "passwords go to another machine in clear, as with nginx; better an https url"})
+		c.note(from, Converted, "insecure = true: passwords go to another machine in clear, as with nginx; imapproxy also takes an https url")
+	}
+	c.authTimeout(s)
+	c.authHeaders(s)
+	if from := s.one("auth_http_pass_client_cert"); from != nil {
+		if on, good := c.flag(from); good && on {
+			s.auth = append(s.auth, setting{"pass_client_certificate", "true", from.from()})
+			c.note(from, Converted, "pass_client_certificate = true")
+		} else if good {
+			c.note(from, Converted, "it is the default")
+		}
+	}
+}
+
+func (c *nginxConverter) authTimeout(s *draft) {
+	timeout := setting{"timeout", text("60s"), "nginx's default of auth_http_timeout"}
+	if from := s.one("auth_http_timeout"); from != nil {
+		d, good := c.span(from, leastAuth, mostAuth)
+		if !good {
+			return
+		}
+		timeout = setting{"timeout", span(d), from.from()}
+		c.note(from, Converted, "timeout of auth.http, for the whole question")
+	}
+	s.auth = append(s.auth, timeout)
+}
+
+// headerName is what a header may be called (RFC 9110 5.6.2).
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+func (c *nginxConverter) authHeaders(s *draft) {
+	all := s.of("auth_http_header")
+	var pairs, names []string
+	for _, from := range all {
+		name, value := from.args[0], from.args[1]
+		switch {
+		case !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00"):
+			c.refuse(from, "%q is no header that could be sent", name)
+			return
+		case slices.Contains(names, strings.ToLower(name)):
+			c.refuse(from, "a second value for the header %q: imapproxy sends each header once", name)
+			return
+		}
+		names = append(names, strings.ToLower(name))
+		pairs = append(pairs, text(name)+" = "+text(value))
+		c.note(from, Converted, "headers of auth.http")
+		if strings.Contains(value, "$") {
+			c.note(from, Differs, `nginx has no variables in mail{}: "$" is sent as it stands, by both`)
+		}
+	}
+	if len(pairs) > 0 {
+		s.auth = append(s.auth, setting{"headers", "{ " + strings.Join(pairs, ", ") + " }", all[0].from()})
+	}
+}
+
+// authURL turns [http://]host[:port][/uri] or unix:path[:/uri] into the URL
+// that imapproxy takes. remote says that it leaves the machine.
+func authURL(value string) (url string, remote bool, why string) {
+	value = strings.TrimPrefix(value, "http://")
+	if path, ok := strings.CutPrefix(value, "unix:"); ok {
+		socket, uri, _ := strings.Cut(path, ":")
+		if !strings.HasPrefix(socket, "/") {
+			return "", false, "the path of the unix socket is not absolute"
+		}
+		if uri == "" {
+			uri = "/"
+		}
+		return "unix:" + socket + ":" + uri, false, ""
+	}
+	if strings.HasPrefix(strings.ToLower(value), "https:") {
+		return "", false, "nginx has no https here and refuses it as well: write http:// in nginx.conf, and https in the result"
+	}
+	address, uri, found := strings.Cut(value, "/")
+	if !found {
+		var query string
+		if address, query, found = strings.Cut(value, "?"); found {
+			uri = "?" + query
+		}
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = strings.Trim(address, "[]"), "80"
+	}
+	if host == "" || strings.ContainsAny(host, " @") {
+		return "", false, "invalid host in it"
+	}
+	where := net.JoinHostPort(host, port)
+	if port == "80" {
+		where = strings.TrimSuffix(where, ":80")
+	}
+	addr, err := netip.ParseAddr(host)
+	remote = !strings.EqualFold(host, "localhost") && (err != nil || !addr.IsLoopback())
+	return "http://" + where + "/" + uri, remote, ""
+}

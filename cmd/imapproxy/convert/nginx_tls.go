@@ -1,0 +1,286 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+)
+
+// hasTLS says whether a listener of the server speaks TLS, at once or later.
+func (s *draft) hasTLS() bool {
+	starttls := s.one("starttls")
+	return s.implicit() || starttls != nil && !strings.EqualFold(starttls.args[0], "off")
+}
+
+// implicit says whether a listener speaks TLS from the first byte.
+func (s *draft) implicit() bool {
+	return slices.ContainsFunc(s.listens, func(l listen) bool { return l.implicit })
+}
+
+// certificates converts starttls, the certificates and their passphrases.
+func (c *nginxConverter) certificates(s *draft) {
+	c.starttls(s)
+	certs, keys := s.of("ssl_certificate"), s.of("ssl_certificate_key")
+	if !s.hasTLS() {
+		for _, unused := range slices.Concat(certs, keys) {
+			c.note(unused, NotNeeded, "no listener of the server speaks TLS")
+		}
+		return
+	}
+	if len(certs) == 0 || len(certs) != len(keys) {
+		c.refuse(s.block, `there are %d "ssl_certificate" and %d "ssl_certificate_key" for its TLS`, len(certs), len(keys))
+		return
+	}
+	var more []string
+	for i := range certs {
+		if !c.plainKey(certs[i]) || !c.plainKey(keys[i]) {
+			return
+		}
+		cert, key := c.file(certs[i], certs[i].args[0]), c.file(keys[i], keys[i].args[0])
+		c.note(certs[i], Converted, "a certificate of its listeners")
+		c.note(keys[i], Converted, "the key of a certificate")
+		if i == 0 {
+			s.add("certificate", text(cert), certs[i])
+			s.add("key", text(key), keys[i])
+			continue
+		}
+		more = append(more, "{ certificate = "+text(cert)+", key = "+text(key)+" }")
+	}
+	if len(more) > 0 {
+		s.add("certificates", "["+strings.Join(more, ", ")+"]", certs[1])
+	}
+	if password := s.one("ssl_password_file"); password != nil {
+		s.add("key_password_file", text(c.file(password, password.args[0])), password)
+		c.note(password, Converted, "key_password_file")
+	}
+}
+
+// plainKey refuses keys that are not files.
+func (c *nginxConverter) plainKey(s *statement) bool {
+	for _, scheme := range []string{"engine:", "store:", "data:"} {
+		if strings.HasPrefix(s.args[0], scheme) {
+			c.refuse(s, "imapproxy reads certificates and keys from files alone, not from %q: write them to a file", strings.TrimSuffix(scheme, ":"))
+			return false
+		}
+	}
+	return true
+}
+
+// starttls sets tls of the listeners that do not begin with TLS.
+func (c *nginxConverter) starttls(s *draft) {
+	mode, from := "off", s.one("starttls")
+	if from != nil {
+		word, good := c.oneOf(from, from.args[0], "off", "on", "only")
+		if !good {
+			return
+		}
+		mode = word
+	}
+	for i := range s.listens {
+		l := &s.listens[i]
+		switch {
+		case l.implicit:
+			l.keys = append([]setting{{"tls", text("implicit"), l.from.from()}}, l.keys...)
+			continue
+		case mode == "off":
+			l.keys = append([]setting{{"tls", text("off"), ""}, {"insecure", "true", "passwords go in clear here, as with nginx"}}, l.keys...)
+			c.note(l.from, Converted, "without TLS: passwords go in clear there, as with nginx")
+		case mode == "on":
+			l.keys = append([]setting{{"tls", text("starttls"), from.from()}, {"insecure", "true", "nginx takes passwords before STARTTLS too; better without this line"}}, l.keys...)
+		case mode == "only":
+			l.keys = append([]setting{{"tls", text("starttls"), from.from()}, {"starttls_only", "true", from.from()}}, l.keys...)
+		}
+	}
+	switch {
+	case from == nil:
+	case mode == "on":
+		c.note(from, Converted, `tls = "starttls"; insecure = true keeps passwords before STARTTLS possible, as with nginx: remove it when no client needs that`)
+	case mode == "only":
+		c.note(from, Converted, `tls = "starttls", starttls_only = true`)
+	default:
+		c.note(from, Converted, "it is the default")
+	}
+}
+
+// nginxTLSVersions maps the words of ssl_protocols; "" is what Go does not speak.
+var nginxTLSVersions = map[string]string{"sslv2": "", "sslv3": "", "tlsv1": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2", "tlsv1.3": "1.3"}
+
+// tlsVersions converts ssl_protocols.
+func (c *nginxConverter) tlsVersions(s *draft) {
+	from := s.one("ssl_protocols")
+	if from == nil || !s.hasTLS() {
+		return
+	}
+	var versions, old []string
+	for _, word := range from.args {
+		version, known := nginxTLSVersions[strings.ToLower(word)]
+		switch {
+		case !known:
+			c.refuse(from, "invalid value %q", word)
+			return
+		case version == "":
+			old = append(old, word)
+		default:
+			versions = append(versions, version)
+		}
+	}
+	if len(versions) == 0 {
+		c.refuse(from, "imapproxy does not speak SSL")
+		return
+	}
+	least, most := slices.Min(versions), slices.Max(versions)
+	if least != "1.2" {
+		s.add("tls_min", text(least), from)
+	}
+	if most != "1.3" {
+		s.add("tls_max", text(most), from)
+	}
+	c.note(from, Converted, "TLS %s to %s", least, most)
+	if least < "1.2" {
+		c.note(from, Converted, "1.0 and 1.1 are broken (RFC 8996): raise tls_min when the last old client is gone")
+	}
+	if len(old) > 0 {
+		c.note(from, Differs, "%s is left out: imapproxy does not speak SSL", strings.Join(old, " "))
+	}
+}
+
+// nginxCurves maps OpenSSL's names to Go's.
+var nginxCurves = map[string]string{
+	"x25519": "X25519", "prime256v1": "P-256", "secp256r1": "P-256", "p-256": "P-256", "secp384r1": "P-384", "p-384": "P-384",
+	"secp521r1": "P-521", "p-521": "P-521", "x25519mlkem768": "X25519MLKEM768",
+}
+
+// tlsCurves converts ssl_ecdh_curve.
+func (c *nginxConverter) tlsCurves(s *draft) {
+	from := s.one("ssl_ecdh_curve")
+	if from == nil || !s.hasTLS() {
+		return
+	}
+	if strings.EqualFold(from.args[0], "auto") {
+		c.note(from, Converted, "it is the default")
+		return
+	}
+	var curves, unknown []string
+	for name := range strings.SplitSeq(from.args[0], ":") {
+		if curve, ok := nginxCurves[strings.ToLower(name)]; ok {
+			curves = append(curves, curve)
+		} else {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(curves) == 0 {
+		c.refuse(from, "imapproxy has none of these curves: it has X25519MLKEM768, X25519, prime256v1, secp384r1, secp521r1")
+		return
+	}
+	s.add("tls_curves", list(curves), from)
+	c.note(from, Converted, "tls_curves")
+	if len(unknown) > 0 {
+		c.note(from, Differs, "%s is left out: imapproxy does not have it", strings.Join(unknown, ", "))
+	}
+}
+
+// tlsTickets converts the resumption of TLS sessions.
+func (c *nginxConverter) tlsTickets(s *draft) {
+	if !s.hasTLS() {
+		return
+	}
+	if from := s.one("ssl_session_tickets"); from != nil {
+		if on, good := c.flag(from); good && !on {
+			s.add("tls_session_tickets", "false", from)
+			c.note(from, Converted, "tls_session_tickets = false")
+		} else if good {
+			c.note(from, Converted, "it is the default")
+		}
+	}
+	var files []string
+	keys := s.of("ssl_session_ticket_key")
+	for _, from := range keys {
+		files = append(files, c.file(from, from.args[0]))
+		c.note(from, Converted, "tls_ticket_keys; the first one encrypts")
+	}
+	if len(files) > 0 {
+		s.add("tls_ticket_keys", list(files), keys[0])
+	}
+	if from := s.one("ssl_session_timeout"); from != nil {
+		if _, err := parseNginxTime(from.args[0]); err != nil {
+			c.refuse(from, "%v", err)
+			return
+		}
+		c.note(from, Differs, "left out: the client is told a lifetime of its tickets that can't be set")
+	}
+	if from := s.one("ssl_session_cache"); from != nil {
+		for _, word := range from.args {
+			name, _, _ := strings.Cut(word, ":")
+			if _, good := c.oneOf(from, name, "off", "none", "builtin", "shared"); !good {
+				return
+			}
+		}
+		c.note(from, NotNeeded, "sessions are resumed by tickets, which need no cache")
+	}
+}
+
+// tlsRest names what has no place in imapproxy.
+func (c *nginxConverter) tlsRest(s *draft) {
+	for _, from := range s.of("ssl_conf_command") {
+		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: remove it, or say it with ssl_protocols, ssl_ciphers, ssl_ecdh_curve")
+	}
+	if from := s.one("ssl_dhparam"); from != nil {
+		c.note(from, NotNeeded, "imapproxy has ECDHE alone, no finite-field DH")
+	}
+	if from := s.one("ssl_prefer_server_ciphers"); from != nil {
+		if _, good := c.flag(from); good {
+			c.note(from, NotNeeded, "the order is chosen by what both machines do fast")
+		}
+	}
+}
+
+// clientCertificates converts ssl_verify_client and what belongs to it.
+func (c *nginxConverter) clientCertificates(s *draft) {
+	files := []struct{ directive, key string }{
+		{"ssl_client_certificate", "client_ca"}, {"ssl_trusted_certificate", "trusted_certificates"}, {"ssl_crl", "client_crl"},
+	}
+	mode, from := "off", s.one("ssl_verify_client")
+	if from != nil {
+		word, good := c.oneOf(from, from.args[0], "off", "on", "optional", "optional_no_ca")
+		if !good {
+			return
+		}
+		mode = word
+	}
+	depth := s.one("ssl_verify_depth")
+	if mode == "off" || !s.hasTLS() {
+		for _, unused := range []*statement{from, depth, s.one("ssl_client_certificate"), s.one("ssl_trusted_certificate"), s.one("ssl_crl")} {
+			if unused != nil {
+				c.note(unused, NotNeeded, "client certificates are not asked for")
+			}
+		}
+		return
+	}
+	if mode != "optional_no_ca" && s.one("ssl_client_certificate") == nil && s.one("ssl_trusted_certificate") == nil {
+		c.refuse(from, `no ssl_client_certificate for ssl_verify_client`)
+		return
+	}
+	s.add("client_certificates", text(mode), from)
+	c.note(from, Converted, "client_certificates = %s", text(mode))
+	for _, f := range files {
+		if named := s.one(f.directive); named != nil {
+			s.add(f.key, text(c.file(named, named.args[0])), named)
+			c.note(named, Converted, "%s", f.key)
+		}
+	}
+	if depth != nil {
+		n, err := parseNginxNumber(depth.args[0])
+		if err != nil {
+			c.refuse(depth, "%v", err)
+			return
+		}
+		if n > mostDepth {
+			n = mostDepth
+			c.note(depth, Differs, "lowered to %d, the most imapproxy takes", mostDepth)
+		}
+		s.add("client_ca_depth", number(n), depth)
+		c.note(depth, Converted, "client_ca_depth")
+	}
+}
+
+// mostDepth is the most that client_ca_depth takes.
+const mostDepth = 10

@@ -1,0 +1,234 @@
+package convert
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// privateBackends is what the auth service may name when nobody says more: the
+// private networks (RFC 1918, RFC 4193) and this machine.
+var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143", "[fc00::/7]:143"}
+
+// finish brings together what holds for all servers.
+func (c *nginxConverter) finish() {
+	if len(c.servers) == 0 {
+		for _, s := range c.top {
+			c.note(s, NotNeeded, "there is no IMAP server")
+		}
+		return
+	}
+	first := c.servers[0]
+	for _, s := range c.servers[1:] {
+		if s.login.value != first.login.value {
+			s.keys = append(s.keys, s.login)
+		}
+		if s.errors.value != first.errors.value {
+			s.keys = append(s.keys, s.errors)
+		}
+		if s.header.value != first.header.value {
+			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target for what the auth service names; convert the servers apart",
+				s.header.value, first.header.value)
+		}
+		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
+			c.note(name, Differs, "left out: hostname is one for all listeners, the first IMAP server's")
+		}
+	}
+	for _, s := range c.top {
+		switch s.name {
+		case "worker_shutdown_timeout":
+			if d, good := c.span(s, leastDrain, mostDrain); good {
+				c.note(s, Converted, "drain_timeout = %s", span(d))
+			}
+		case "error_log":
+			if _, noted := c.findings[s]; !noted {
+				c.note(s, NotNeeded, "mail{} has its own")
+			}
+		}
+	}
+	c.note(first.block, Converted, "%s", c.allowNote())
+}
+
+// allowNote says which backends the auth service may name.
+func (c *nginxConverter) allowNote() string {
+	if len(c.options.Backends) > 0 {
+		return "route.allow holds the backends of --backend"
+	}
+	return "route.allow holds port 143 of the private networks: name your backends with --backend, since imapproxy goes nowhere else"
+}
+
+// write writes the configuration.
+func (c *nginxConverter) write() string {
+	var d document
+	d.comment(fmt.Sprintf("imapproxy's configuration, converted from %s by \"imapproxy convert nginx\".", c.name))
+	d.comment("The names in brackets say which line each setting came from.")
+	if len(c.stays) > 0 {
+		d.comment("Still with nginx: " + strings.Join(c.stays, "; ") + ".")
+	}
+	first := c.servers[0]
+	if first.name.is() {
+		d.section("", []setting{first.name})
+	}
+	d.section("[log]", first.log)
+	names := map[string]bool{}
+	for i, s := range c.servers {
+		for _, l := range s.listens {
+			d.section("[[listener]]", append([]setting{{"name", text(listenerName(&l, names)), ""}, {"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
+			if i > 0 && !sameKeys(s.auth, first.auth) {
+				d.section("[listener.auth]", s.auth)
+			}
+		}
+	}
+	d.section("[limits]", c.limits(first))
+	d.section("[auth]", []setting{{"type", text("http"), ""}})
+	d.section("[auth.http]", first.auth)
+	c.writeRoute(&d, first)
+	return d.b.String()
+}
+
+// comment names the listen directives of a listener.
+func (l *listen) comment() string {
+	if l.also != nil {
+		return fmt.Sprintf("listen (%s and %d)", l.from.place(), l.also.line)
+	}
+	return l.from.from()
+}
+
+// isTLSKey tells the keys that a listener without TLS does not have.
+func isTLSKey(key string) bool {
+	return strings.HasPrefix(key, "tls_") || strings.HasPrefix(key, "certificate") || strings.HasPrefix(key, "client_c") ||
+		key == "key" || key == "key_password_file" || key == "trusted_certificates"
+}
+
+// listenerKeys joins the keys of an address with those of its server.
+func (s *draft) listenerKeys(l *listen) []setting {
+	off, proxied := false, false
+	for _, k := range l.keys {
+		off = off || k.key == "tls" && k.value == text("off")
+		proxied = proxied || k.key == "proxy_protocol"
+	}
+	keys := append([]setting(nil), l.keys...)
+	for _, k := range s.keys {
+		if off && isTLSKey(k.key) || !proxied && strings.HasPrefix(k.key, "proxy_") {
+			continue
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// listenerName names a listener after what it does, and makes it different
+// from those before.
+func listenerName(l *listen, taken map[string]bool) string {
+	base := "imap"
+	if l.implicit {
+		base = "imaps"
+	}
+	name := base
+	if taken[name] && l.ports != "" {
+		name = base + "-" + l.ports
+	}
+	for n := 2; taken[name]; n++ {
+		name = base + "-" + strconv.Itoa(n)
+	}
+	taken[name] = true
+	return name
+}
+
+// limits writes what is not imapproxy's default anyway.
+func (c *nginxConverter) limits(first *draft) []setting {
+	var limits []setting
+	if first.login.from != "" {
+		limits = append(limits, first.login)
+	}
+	limits = append(limits, first.errors)
+	for _, s := range c.top {
+		if s.name != "worker_shutdown_timeout" {
+			continue
+		}
+		if d, err := parseNginxTime(s.args[0]); err == nil {
+			d, _ = clampSpan(d, leastDrain, mostDrain)
+			limits = append(limits, setting{"drain_timeout", span(d), s.from()})
+		}
+	}
+	if n, from := c.sessions(); n > defaultSessions {
+		limits = append(limits, setting{"sessions", number(n), from.from()})
+	}
+	return limits
+}
+
+// defaultSessions and mostSessions are those of limits.sessions.
+const (
+	defaultSessions = 10_000
+	mostSessions    = 1_000_000
+)
+
+// sessions is how many sessions nginx had room for: each takes two of a
+// worker's connections. "auto" workers count as one.
+func (c *nginxConverter) sessions() (int, *statement) {
+	workers, connections := 1, 0
+	var from *statement
+	for _, s := range c.top {
+		if len(s.args) != 1 {
+			continue
+		}
+		n, err := strconv.Atoi(s.args[0])
+		switch {
+		case err != nil || n < 1 || n > mostSessions:
+		case s.name == "worker_processes":
+			workers = n
+		case s.name == "worker_connections":
+			connections, from = n, s
+		}
+	}
+	return min(workers*connections/2, mostSessions), from
+}
+
+// writeRoute writes where users belong: the auth service says it.
+func (c *nginxConverter) writeRoute(d *document, first *draft) {
+	allow, why := c.options.Backends, "the backends that Auth-Server may name"
+	if len(allow) == 0 {
+		allow, why = privateBackends, "nginx went wherever Auth-Server said; name your backends here"
+	}
+	d.section("[route]", []setting{
+		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}, {"template", text("backend"), ""},
+	})
+	target := []setting{
+		{"name", text("backend"), ""},
+		{"addresses", list([]string{someBackend(allow[0])}), "a placeholder: Auth-Server names the backend"},
+		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
+		{"plain_login", "true", ""},
+	}
+	if first.login.from != "" {
+		target = append(target, setting{"login_timeout", span(max(min(first.loginSpan(), 5*time.Minute), 100*time.Millisecond)), "timeout holds for the backend's login too"})
+	}
+	if first.header.from != "" {
+		target = append(target, first.header)
+	}
+	d.section("[[target]]", target)
+}
+
+// loginSpan is login_timeout as a duration.
+func (s *draft) loginSpan() time.Duration {
+	d, err := time.ParseDuration(strings.Trim(s.login.value, `"`))
+	if err != nil {
+		return time.Minute
+	}
+	return d
+}
+
+// someBackend makes an address of an entry of route.allow: the first host of a
+// network.
+func someBackend(entry string) string {
+	i := strings.LastIndexByte(entry, ':')
+	where, port := entry[:i], entry[i+1:]
+	port, _, _ = strings.Cut(port, "-")
+	prefix, err := netip.ParsePrefix(strings.Trim(where, "[]"))
+	if err != nil {
+		return where + ":" + port
+	}
+	return net.JoinHostPort(prefix.Addr().Next().String(), port)
+}

@@ -1,0 +1,128 @@
+package convert
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// setting is one line of the configuration: a key, its value as TOML, and the
+// comment that says where it came from.
+type setting struct {
+	key   string
+	value string
+	from  string
+}
+
+// is says whether the setting is there.
+func (s setting) is() bool { return s.key != "" }
+
+// document builds a configuration file.
+type document struct{ b strings.Builder }
+
+// commentWidth is where the head comment is wrapped.
+const commentWidth = 96
+
+// comment adds comment lines.
+func (d *document) comment(text string) {
+	line := "#"
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+1+len(word) > commentWidth && line != "#" {
+			d.b.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	d.b.WriteString(line + "\n")
+}
+
+// section adds a section with its settings, its comments in one column. A
+// section without settings is left out. Without a header the settings stand at
+// the top.
+func (d *document) section(header string, settings []setting) {
+	if len(settings) == 0 {
+		return
+	}
+	d.b.WriteString("\n")
+	if header != "" {
+		d.b.WriteString(header + "\n")
+	}
+	width := 0
+	for _, s := range settings {
+		if n := utf8.RuneCountInString(s.key + " = " + s.value); s.from != "" && n <= commentWidth/2 {
+			width = max(width, n)
+		}
+	}
+	for _, s := range settings {
+		line := s.key + " = " + s.value
+		if s.from != "" {
+			line += strings.Repeat(" ", max(width-utf8.RuneCountInString(line), 0)) + "  # " + oneLine(s.from)
+		}
+		d.b.WriteString(line + "\n")
+	}
+}
+
+// oneLine keeps a comment to its line: TOML forbids control characters there.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7F {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// text writes a TOML string.
+func text(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r < 0x20 || r == 0x7F:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// list writes a TOML list of strings.
+func list(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = text(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// span writes a duration as a person does: 24h, 1h30m, 90s.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return text(s)
+}
+
+// number writes a whole number.
+func number(n int) string { return strconv.Itoa(n) }
+
+// clampSpan brings a duration between bounds, and says so when it had to.
+func clampSpan(d, least, most time.Duration) (time.Duration, string) {
+	switch {
+	case d < least:
+		return least, fmt.Sprintf("raised from %s to %s, the least imapproxy takes", d, least)
+	case d > most:
+		return most, fmt.Sprintf("lowered from %s to %s, the most imapproxy takes", d, most)
+	}
+	return d, ""
+}
