@@ -56,7 +56,8 @@ flags: name it with --defaults, or give the command lines with --line. A map of
 gdbm, bdb or cdb is read from the text it was made of, or from a dump of it
 (makegdbm -u, makebdb -u, cdb -d): name that with --map when it does not lie
 beside the database. --users compares, for each user of a list, where perdition
-sends the user by its rules and where imapproxy will by the result.`,
+sends the user by its rules and where imapproxy will by the result; without -o
+that is all it prints.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			o := &convertOptions{}
 			fs.StringVar(&o.out, "o", "", "write the result into this `FILE`, and its maps beside it")
@@ -127,7 +128,7 @@ func convertFrom(from, conf string, o *convertOptions) (*convert.Result, error) 
 // so that only their owner can read them.
 func (p *program) writeConverted(result *convert.Result, o *convertOptions) int {
 	switch {
-	case o.check:
+	case o.check, o.out == "" && o.users != "":
 		return exitOK
 	case o.out == "":
 		if _, err := p.stdout.Write([]byte(result.Config)); err != nil {

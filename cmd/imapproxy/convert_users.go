@@ -23,7 +23,7 @@ func (p *program) compareUsers(result *convert.Result, file string) int {
 	if err != nil {
 		return p.failure("the result can't be compared: %v", err)
 	}
-	table := newTable(p.stdout, "USER", "PERDITION", "IMAPPROXY", "")
+	table := newTable(p.stdout, "USER", "PERDITION", "IMAPPROXY", "RESULT")
 	users, differences := 0, 0
 	for line := range strings.Lines(text) {
 		user := strings.TrimRight(line, "\r\n")

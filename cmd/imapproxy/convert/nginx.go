@@ -25,8 +25,13 @@ func Nginx(file string, o NginxOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	return nginxAt(file, folder, o)
+}
+
+// nginxAt is Nginx with the folder that relative names are meant from.
+func nginxAt(file, folder string, o NginxOptions) (*Result, error) {
 	c := &nginxConverter{name: filepath.Base(file), folder: folder, options: o, notes: newNotes()}
-	statements, err := readNginx(filepath.Join(folder, c.name))
+	statements, err := readNginx(file)
 	bad, isBad := errors.AsType[*badConf](err)
 	switch {
 	case isBad:
@@ -60,6 +65,8 @@ func (c *nginxConverter) main(statements []*statement) {
 	c.keepOrder(statements)
 	for _, s := range statements {
 		switch {
+		case s.name == "include":
+			c.included(s)
 		case s.name == "mail" && s.opens && len(s.args) == 0:
 			if c.mail != nil {
 				c.refuse(s, `"mail" directive is duplicate: the first is at %s`, c.mail.place())
@@ -120,6 +127,10 @@ func (c *nginxConverter) mailBlock() {
 func (c *nginxConverter) collect(statements []*statement, where context) level {
 	l := level{}
 	for _, s := range statements {
+		if s.name == "include" {
+			c.included(s)
+			continue
+		}
 		d, known := nginxDirectives[s.name]
 		if why := misplaced(s, d, known, where); why != "" {
 			c.refuse(s, "%s", why)
@@ -139,6 +150,11 @@ func (c *nginxConverter) collect(statements []*statement, where context) level {
 		l[s.name] = append(l[s.name], s)
 	}
 	return l
+}
+
+// included notes an include, whose files have taken their place behind it.
+func (c *nginxConverter) included(s *statement) {
+	c.note(s, Converted, "what it includes is read in its place")
 }
 
 // server converts one server{}, when it is for IMAP.

@@ -27,6 +27,9 @@ func (c *nginxConverter) authService(s *draft) {
 	}
 	s.auth = append(s.auth, setting{"url", text(url), from.from()})
 	c.note(from, Converted, "url = %s", text(url))
+	if len(c.options.Backends) == 0 {
+		c.note(from, Differs, "url = %s; nginx goes wherever Auth-Server says, imapproxy to the addresses of route.allow alone: name your backends with --backend, or it holds port 143 of the private networks", text(url))
+	}
 	if remote {
 		s.auth = append(s.auth, setting{"insecure", "true", "passwords go to another machine in clear, as with nginx; better an https url"})
 		c.note(from, Converted, "insecure = true: passwords go to another machine in clear, as with nginx; imapproxy also takes an https url")
@@ -73,7 +76,7 @@ func (c *nginxConverter) authHeaders(s *draft) {
 			return
 		}
 		names = append(names, strings.ToLower(name))
-		pairs = append(pairs, text(name)+" = "+text(value))
+		pairs = append(pairs, bareKey(name)+" = "+text(value))
 		c.note(from, Converted, "headers of auth.http")
 		if strings.Contains(value, "$") {
 			c.note(from, Differs, `nginx has no variables in mail{}: "$" is sent as it stands, by both`)

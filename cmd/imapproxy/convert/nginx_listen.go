@@ -95,7 +95,7 @@ func splitListen(address string) (unix, host, ports string, err error) {
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
-		if err != nil || !addr.Is6() {
+		if err != nil || !addr.Is6() || !strings.HasSuffix(inner, "]") {
 			return "", "", "", fmt.Errorf("invalid IPv6 address in %q", address)
 		}
 		host = addr.String()
@@ -257,6 +257,15 @@ func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 		}
 	}
 	return true
+}
+
+// local says whether only this machine can reach the listener.
+func (l *listen) local() bool {
+	if slices.ContainsFunc(l.keys, func(k setting) bool { return k.key == "proxy_protocol" }) {
+		return false // its clients are somewhere else
+	}
+	addr, err := netip.ParseAddr(l.host)
+	return l.unix != "" || l.host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // family is 6 for an IPv6 address, 4 for everything else.

@@ -117,7 +117,7 @@ func (r *nginxReader) include(in []*statement, depth int) ([]*statement, error) 
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, more...)
+		out = append(append(out, s), more...) // the include itself stays, for its finding
 	}
 	return out, nil
 }

@@ -118,7 +118,7 @@ var serverSteps = []func(*nginxConverter, *draft){
 // "" for nothing.
 func misplaced(s *statement, d nginxDirective, known bool, where context) string {
 	if !known {
-		return unknownDirective(s.name)
+		return unknownDirective(s.name, map[context]uint{inMail: maskMail, inServer: maskMailS}[where])
 	}
 	switch {
 	case d.in&where == 0:
@@ -131,14 +131,15 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 	return ""
 }
 
-// unknownDirective says why a directive that is in no table here is refused.
-func unknownDirective(name string) string {
+// unknownDirective says why a directive that is in no table here is refused;
+// where is crossplane's mask of its context.
+func unknownDirective(name string, where uint) string {
 	masks, known := crossplane.DefaultDirectivesMatchFunc(name)
 	if !known {
 		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for", name)
 	}
 	for _, mask := range masks {
-		if mask&(maskMail|maskMailS) != 0 {
+		if mask&where != 0 {
 			return fmt.Sprintf("imapproxy has nothing for %q", name)
 		}
 	}
@@ -178,7 +179,7 @@ func (c *nginxConverter) mainDirective(s *statement) {
 			return
 		}
 	}
-	c.refuse(s, "%s", unknownDirective(s.name))
+	c.refuse(s, "%s", unknownDirective(s.name, 0))
 }
 
 // mainBlock takes a block of the main level that is not mail{}.
@@ -202,7 +203,7 @@ func (c *nginxConverter) mainBlock(s *statement) {
 				return
 			}
 		}
-		c.refuse(s, "%s", unknownDirective(s.name))
+		c.refuse(s, "%s", unknownDirective(s.name, 0))
 	}
 }
 

@@ -35,9 +35,9 @@ func (c *nginxConverter) certificates(s *draft) {
 		if !c.plainKey(certs[i]) || !c.plainKey(keys[i]) {
 			return
 		}
-		cert, key := c.file(certs[i], certs[i].args[0]), c.file(keys[i], keys[i].args[0])
 		c.note(certs[i], Converted, "a certificate of its listeners")
 		c.note(keys[i], Converted, "the key of a certificate")
+		cert, key := c.file(certs[i], certs[i].args[0]), c.file(keys[i], keys[i].args[0])
 		if i == 0 {
 			s.add("certificate", text(cert), certs[i])
 			s.add("key", text(key), keys[i])
@@ -49,8 +49,8 @@ func (c *nginxConverter) certificates(s *draft) {
 		s.add("certificates", "["+strings.Join(more, ", ")+"]", certs[1])
 	}
 	if password := s.one("ssl_password_file"); password != nil {
-		s.add("key_password_file", text(c.file(password, password.args[0])), password)
 		c.note(password, Converted, "key_password_file")
+		s.add("key_password_file", text(c.file(password, password.args[0])), password)
 	}
 }
 
@@ -77,23 +77,25 @@ func (c *nginxConverter) starttls(s *draft) {
 	}
 	for i := range s.listens {
 		l := &s.listens[i]
+		keys := []setting{{"tls", text("off"), ""}}
 		switch {
 		case l.implicit:
-			l.keys = append([]setting{{"tls", text("implicit"), l.from.from()}}, l.keys...)
-			continue
-		case mode == "off":
-			l.keys = append([]setting{{"tls", text("off"), ""}, {"insecure", "true", "passwords go in clear here, as with nginx"}}, l.keys...)
-			c.note(l.from, Converted, "without TLS: passwords go in clear there, as with nginx")
+			keys = []setting{{"tls", text("implicit"), l.from.from()}}
 		case mode == "on":
-			l.keys = append([]setting{{"tls", text("starttls"), from.from()}, {"insecure", "true", "nginx takes passwords before STARTTLS too; better without this line"}}, l.keys...)
+			keys = []setting{{"tls", text("starttls"), from.from()}}
 		case mode == "only":
-			l.keys = append([]setting{{"tls", text("starttls"), from.from()}, {"starttls_only", "true", from.from()}}, l.keys...)
+			keys = []setting{{"tls", text("starttls"), from.from()}, {"starttls_only", "true", from.from()}}
 		}
+		if !l.implicit && mode != "only" && !l.local() {
+			keys = append(keys, setting{"insecure", "true", "nginx takes passwords without TLS; better without this line"})
+			c.note(l.from, Converted, "insecure = true: passwords may go in clear, as with nginx")
+		}
+		l.keys = append(keys, l.keys...)
 	}
 	switch {
 	case from == nil:
 	case mode == "on":
-		c.note(from, Converted, `tls = "starttls"; insecure = true keeps passwords before STARTTLS possible, as with nginx: remove it when no client needs that`)
+		c.note(from, Converted, `tls = "starttls"; insecure = true, where it stands, keeps passwords before STARTTLS possible, as with nginx: remove it when no client needs that`)
 	case mode == "only":
 		c.note(from, Converted, `tls = "starttls", starttls_only = true`)
 	default:
@@ -194,8 +196,8 @@ func (c *nginxConverter) tlsTickets(s *draft) {
 	var files []string
 	keys := s.of("ssl_session_ticket_key")
 	for _, from := range keys {
-		files = append(files, c.file(from, from.args[0]))
 		c.note(from, Converted, "tls_ticket_keys; the first one encrypts")
+		files = append(files, c.file(from, from.args[0]))
 	}
 	if len(files) > 0 {
 		s.add("tls_ticket_keys", list(files), keys[0])
@@ -263,8 +265,8 @@ func (c *nginxConverter) clientCertificates(s *draft) {
 	c.note(from, Converted, "client_certificates = %s", text(mode))
 	for _, f := range files {
 		if named := s.one(f.directive); named != nil {
-			s.add(f.key, text(c.file(named, named.args[0])), named)
 			c.note(named, Converted, "%s", f.key)
+			s.add(f.key, text(c.file(named, named.args[0])), named)
 		}
 	}
 	if depth != nil {

@@ -49,15 +49,6 @@ func (c *nginxConverter) finish() {
 			}
 		}
 	}
-	c.note(first.block, Converted, "%s", c.allowNote())
-}
-
-// allowNote says which backends the auth service may name.
-func (c *nginxConverter) allowNote() string {
-	if len(c.options.Backends) > 0 {
-		return "route.allow holds the backends of --backend"
-	}
-	return "route.allow holds port 143 of the private networks: name your backends with --backend, since imapproxy goes nowhere else"
 }
 
 // write writes the configuration.

@@ -24,7 +24,13 @@ func Perdition(file string, o PerditionOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &perditionConverter{name: filepath.Base(file), folder: folder, options: o, notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
+	return perditionAt(file, folder, o)
+}
+
+// perditionAt is Perdition with the folder that the result's names are meant
+// from.
+func perditionAt(file, folder string, o PerditionOptions) (*Result, error) {
+	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o, notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
 	if _, err := readText(filepath.Join(folder, c.name)); err != nil {
 		return nil, err
 	}
@@ -40,12 +46,14 @@ func Perdition(file string, o PerditionOptions) (*Result, error) {
 // perditionConverter is one conversion.
 type perditionConverter struct {
 	name    string // of the main file
-	folder  string // absolute
+	folder  string // where files are read
+	home    string // where the result's names are meant from, absolute
 	options PerditionOptions
 	notes
 	confs     map[string][]*use // by file, each read once
 	instances []*instance
 	stays     []string
+	others    []*use // of instances that stay
 
 	delimiter  string
 	lookup     mangle
@@ -157,9 +165,7 @@ func (c *perditionConverter) addInstance(protocol string, line []*use, at *state
 		}
 		c.note(at, Stays, "the instance %s stays with perdition", i.name)
 		c.stays = append(c.stays, i.name)
-		for _, u := range line {
-			c.note(u.at, Stays, "for the instance %s", i.name)
-		}
+		c.others = append(c.others, line...)
 	}
 }
 
@@ -216,6 +222,45 @@ func (c *perditionConverter) readDefaults() error {
 		return err
 	}
 	shown := c.options.Defaults
+	values := c.assignments(shown, text)
+	if run := values["RUN_PERDITION"]; run.value != "yes" {
+		c.note(&statement{file: shown}, Differs, "RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
+	}
+	flags := func(key string) []*use {
+		f, ok := values[key]
+		if !ok {
+			return nil
+		}
+		c.note(f.at, Converted, "its options are reported one by one")
+		return c.lineUses(strings.Fields(f.value), shown, f.at.line)
+	}
+	all := flags("FLAGS")
+	for _, d := range defaultsKeys {
+		enabled, named := values[d.key]
+		if named && enabled.value != "" && enabled.value != "yes" {
+			c.note(enabled.at, NotNeeded, "it does not run")
+			continue
+		}
+		at := enabled.at
+		if at == nil {
+			at = &statement{file: shown, name: d.key}
+			c.order = append(c.order, at)
+		}
+		if strings.HasPrefix(d.instance, "imap") {
+			c.note(at, Converted, "the instance %s", d.instance)
+		}
+		c.addInstance(d.instance, slices.Concat(all, flags(d.key+"_FLAGS")), at)
+	}
+	for _, v := range values {
+		if !c.noted(v.at) {
+			c.note(v.at, NotNeeded, "no instance that runs looks at it")
+		}
+	}
+	return nil
+}
+
+// assignments reads KEY=value lines.
+func (c *perditionConverter) assignments(shown, text string) map[string]assignment {
 	values := map[string]assignment{}
 	line := 0
 	for raw := range strings.Lines(text) {
@@ -231,39 +276,16 @@ func (c *perditionConverter) readDefaults() error {
 		switch {
 		case !found || strings.ContainsAny(key, " \t"):
 			c.refuse(at, "not KEY=value: what a shell would do there is not known")
-			continue
 		case err != nil:
 			c.refuse(at, "%v", err)
-			continue
+		default:
+			values[key] = assignment{strings.Join(words, " "), at}
 		}
-		values[key] = assignment{strings.Join(words, " "), at}
-		c.note(at, NotNeeded, "it is read")
 	}
-	if run := values["RUN_PERDITION"]; run.value != "yes" {
-		c.note(&statement{file: shown}, Differs, "RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
+	if run, ok := values["RUN_PERDITION"]; ok {
+		c.note(run.at, NotNeeded, "systemd starts imapproxy")
 	}
-	for _, d := range defaultsKeys {
-		enabled, named := values[d.key]
-		if named && enabled.value != "" && enabled.value != "yes" {
-			continue
-		}
-		at := enabled.at
-		if at == nil {
-			at = &statement{file: shown}
-			c.order = append(c.order, at)
-		}
-		var uses []*use
-		for _, key := range []string{"FLAGS", d.key + "_FLAGS"} {
-			if f, ok := values[key]; ok {
-				uses = append(uses, c.lineUses(strings.Fields(f.value), shown, f.at.line)...)
-			}
-		}
-		if strings.HasPrefix(d.instance, "imap") {
-			c.note(at, Converted, "the instance %s", d.instance)
-		}
-		c.addInstance(d.instance, uses, at)
-	}
-	return nil
+	return values
 }
 
 // sharedOptions must be the same in all IMAP instances: imapproxy has one way
@@ -307,6 +329,7 @@ func (c *perditionConverter) convert() *Result {
 	for _, i := range c.instances {
 		c.listener(i)
 	}
+	c.addressesDiffer()
 	c.way()
 	c.targetKeys = c.target()
 	r := &Result{}
@@ -317,6 +340,24 @@ func (c *perditionConverter) convert() *Result {
 	}
 	r.Findings = c.all()
 	return r
+}
+
+// addressesDiffer refuses an address that two listeners want.
+func (c *perditionConverter) addressesDiffer() {
+	taken := map[string]bool{}
+	for _, i := range c.instances {
+		for _, address := range i.listens {
+			if !taken[address] {
+				taken[address] = true
+				continue
+			}
+			at := i.at
+			if u := i.one("bind_address"); u != nil {
+				at = u.at
+			}
+			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone with --line", address)
+		}
+	}
 }
 
 // leftOver notes each option that no step took: those that need nothing, and
@@ -330,6 +371,11 @@ func (c *perditionConverter) leftOver() {
 	for _, uses := range c.confs {
 		for _, u := range uses {
 			c.left(u)
+		}
+	}
+	for _, u := range c.others {
+		if !c.noted(u.at) {
+			c.note(u.at, Stays, "for an instance that stays with perdition")
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (c *perditionConverter) names(i *instance) {
 			m.lower = true
 			m.from = append(m.from, setting{"lower_case", "true", u.from()})
 		}
-		if delimiter != nil && len(m.from) > 0 {
+		if c.delimiter != "@" && len(m.from) > 0 {
 			m.from = append(m.from, setting{"delimiter", text(c.delimiter), delimiter.from()})
 		}
 	}
@@ -110,7 +110,7 @@ func (c *perditionConverter) nameNotes(i *instance, domain *use, add map[string]
 				c.note(u.at, NotNeeded, "perdition authenticates nobody itself here")
 				continue
 			}
-			c.done(u, "%s of [rewrite.lookup] and [rewrite.backend], as the states say", long)
+			c.done(u, "%s of [rewrite]: servername_lookup is its lookup, remote_login its backend", long)
 		}
 	}
 	if domain == nil {

@@ -127,17 +127,17 @@ func (c *perditionConverter) listenerCertificate(i *instance) {
 		{"ssl_cert_file", "certificate", "perdition.crt.pem"}, {"ssl_key_file", "key", "perdition.key.pem"},
 	} {
 		if u := i.one(f.long); u != nil {
-			i.keys = append(i.keys, setting{f.key, text(within(c.folder, u.value)), u.from()})
+			i.keys = append(i.keys, setting{f.key, text(within(c.home, u.value)), u.from()})
 			c.done(u, "%s of the listeners with TLS", f.key)
 		} else {
-			i.keys = append(i.keys, setting{f.key, text(within(c.folder, f.standard)), "perdition's default"})
+			i.keys = append(i.keys, setting{f.key, text(within(c.home, f.standard)), "perdition's default"})
 		}
 	}
 	if u := i.one("ssl_ca_chain_file"); u != nil {
 		c.note(u.at, Differs, "put the certificates of %s behind the one in ssl_cert_file: imapproxy reads the chain from there", u.value)
 	}
 	if u := i.one("ssl_passphrase_file"); u != nil {
-		i.keys = append(i.keys, setting{"key_password_file", text(within(c.folder, u.value)), u.from()})
+		i.keys = append(i.keys, setting{"key_password_file", text(within(c.home, u.value)), u.from()})
 		c.done(u, "key_password_file")
 	}
 	if u := i.one("ssl_passphrase_fd"); u != nil {
@@ -215,7 +215,7 @@ func (c *perditionConverter) target() []setting {
 		return append(keys, setting{"verify", "false", u.from()})
 	}
 	if u := from.one("ssl_ca_file"); u != nil {
-		keys = append(keys, setting{"ca", text(within(c.folder, u.value)), u.from()})
+		keys = append(keys, setting{"ca", text(within(c.home, u.value)), u.from()})
 		c.done(u, "ca of the target")
 	}
 	if u := from.one("ssl_ca_path"); u != nil {

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -51,18 +52,27 @@ func (d *document) section(header string, settings []setting) {
 	}
 	width := 0
 	for _, s := range settings {
-		if n := utf8.RuneCountInString(s.key + " = " + s.value); s.from != "" && n <= commentWidth/2 {
+		if n := s.width(); s.from != "" && n <= longSetting {
 			width = max(width, n)
 		}
 	}
 	for _, s := range settings {
 		line := s.key + " = " + s.value
-		if s.from != "" {
-			line += strings.Repeat(" ", max(width-utf8.RuneCountInString(line), 0)) + "  # " + oneLine(s.from)
+		switch {
+		case s.from != "" && s.width() > longSetting:
+			d.b.WriteString("# " + oneLine(s.from) + "\n")
+		case s.from != "":
+			line += strings.Repeat(" ", width-s.width()) + "  # " + oneLine(s.from)
 		}
 		d.b.WriteString(line + "\n")
 	}
 }
+
+// longSetting is where a setting's comment goes above it.
+const longSetting = 56
+
+// width is how many characters the setting has.
+func (s setting) width() int { return utf8.RuneCountInString(s.key + " = " + s.value) }
 
 // oneLine keeps a comment to its line: TOML forbids control characters there.
 func oneLine(text string) string {
@@ -90,6 +100,17 @@ func text(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// bareWord is a TOML key that needs no quotes.
+var bareWord = regexp.MustCompile("^[A-Za-z0-9_-]+$")
+
+// bareKey writes a TOML key.
+func bareKey(s string) string {
+	if bareWord.MatchString(s) {
+		return s
+	}
+	return text(s)
 }
 
 // list writes a TOML list of strings.
