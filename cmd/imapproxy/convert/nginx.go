@@ -45,9 +45,9 @@ func nginxAt(file, folder string, o NginxOptions) (*Result, error) {
 
 // nginxConverter is one conversion.
 type nginxConverter struct {
-	name     string // of the main file
-	folder   string // absolute
-	options  NginxOptions
+	name    string // of the main file
+	folder  string // absolute
+	options NginxOptions
 	notes
 
 	top     []*statement // what main says that matters to mail{}: error_log, worker_*

@@ -31,7 +31,7 @@ func Perdition(file string, o PerditionOptions) (*Result, error) {
 // from.
 func perditionAt(file, folder string, o PerditionOptions) (*Result, error) {
 	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o, notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
-	if _, err := readText(filepath.Join(folder, c.name)); err != nil {
+	if _, err := readText(file); err != nil {
 		return nil, err
 	}
 	if err := c.findInstances(); err != nil {
@@ -120,13 +120,14 @@ func (c *perditionConverter) findInstances() error {
 	}
 	for _, line := range c.options.Lines {
 		words, err := shellWords(line)
-		at := &statement{name: line, file: "--line"}
+		at := &statement{name: "perdition", file: "--line"}
 		c.order = append(c.order, at)
 		if err != nil || len(words) == 0 {
 			c.refuse(at, "it can't be read: %v", err)
 			continue
 		}
 		base := filepath.Base(words[0])
+		at.name = shorten(words[0])
 		protocol, named := perditionProtocols[strings.TrimPrefix(base, "perdition.")]
 		if base != "perdition" && !named {
 			c.refuse(at, "it does not begin with perdition")
@@ -221,7 +222,7 @@ func (c *perditionConverter) readDefaults() error {
 	if err != nil {
 		return err
 	}
-	shown := c.options.Defaults
+	shown := c.shownMap(c.options.Defaults)
 	values := c.assignments(shown, text)
 	if run := values["RUN_PERDITION"]; run.value != "yes" {
 		c.note(&statement{file: shown}, Differs, "RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
@@ -270,7 +271,7 @@ func (c *perditionConverter) assignments(shown, text string) map[string]assignme
 			continue
 		}
 		key, value, found := strings.Cut(strings.TrimPrefix(raw, "export "), "=")
-		at := &statement{name: shorten(raw), file: shown, line: line}
+		at := &statement{name: shorten(key), file: shown, line: line} // the value may hold a password
 		c.order = append(c.order, at)
 		words, err := shellWords(value)
 		switch {
@@ -363,7 +364,18 @@ func (c *perditionConverter) addressesDiffer() {
 // leftOver notes each option that no step took: those that need nothing, and
 // those that another place overrides.
 func (c *perditionConverter) leftOver() {
-	for _, i := range c.instances {
+	for n, i := range c.instances {
+		why := "not looked at, because of what is refused"
+		if n > 0 {
+			why = fmt.Sprintf("the instance %s says the same", c.instances[0].name)
+		}
+		for _, counts := range i.settings {
+			for _, u := range counts {
+				if u.option.why == "" && !c.noted(u.at) {
+					c.note(u.at, NotNeeded, "%s", why)
+				}
+			}
+		}
 		for _, u := range i.line {
 			c.left(u)
 		}

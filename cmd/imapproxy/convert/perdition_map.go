@@ -42,10 +42,7 @@ func (c *perditionConverter) theMap(i *instance) {
 		if databases[library] == "" {
 			c.done(u, "the map")
 		} else {
-			at.args = nil
 			c.note(u.at, NotNeeded, "see map_library")
-			u.at.args = []string{"(not shown)"} // it may hold a password
-			c.findings[u.at].Source = u.at.show()
 		}
 	}
 	if c.options.Map != "" {
@@ -98,7 +95,10 @@ func (c *perditionConverter) exactMap(i *instance, at *statement, library, name 
 		c.noMap(i, at)
 		return
 	case err != nil:
-		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it (makegdbm -u, makebdb -u, cdb -d), with --map", path)
+		if u := i.one("map_library_opt"); u != nil {
+			at = u.at
+		}
+		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it (makegdbm -u, makebdb -u, cdb -d), with --map", c.shownMap(path))
 		return
 	}
 	c.hasMap = true
@@ -127,6 +127,7 @@ func mapSource(path string) string {
 	return path
 }
 
+// shownMap shortens the name of a file that lies beside CONF.
 func (c *perditionConverter) shownMap(path string) string {
 	if rel, err := filepath.Rel(c.folder, path); err == nil && !strings.HasPrefix(rel, "..") {
 		return rel

@@ -120,7 +120,7 @@ func (c *perditionConverter) confUses(shown, text string) []*use {
 		at := &statement{name: l.words[0], file: shown, line: l.line}
 		option, known := findPerditionOption(l.words[0])
 		if len(l.words) > 1 {
-			at.args = []string{l.rest}
+			at.args = []string{shownValue(option, l.rest)}
 		}
 		switch {
 		case !known:
@@ -172,11 +172,23 @@ func (c *perditionConverter) lineUses(words []string, file string, line int) []*
 			}
 			i++
 			value = words[i]
-			at.args = []string{value}
+			at.args = []string{shownValue(option, value)}
+		case option.arg:
+			at.name = strings.TrimSuffix(word, value)
+			at.args = []string{shownValue(option, value)}
 		}
 		uses = append(uses, &use{option, value, at})
 	}
 	return uses
+}
+
+// shownValue is a value as a report shows it: a database's parameters hold its
+// password.
+func shownValue(option perditionOption, value string) string {
+	if option.long == "map_library_opt" && strings.ContainsAny(value, ":?,") {
+		return "(not shown)"
+	}
+	return value
 }
 
 // fileFirst are options that perdition takes from the file even when the

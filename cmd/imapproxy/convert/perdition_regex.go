@@ -25,7 +25,7 @@ func (c *perditionConverter) regexMap(i *instance, at *statement, name string) {
 	}
 	content, err := readText(path)
 	if err != nil {
-		c.refuse(at, "the map %s can't be read: name it with --map", path)
+		c.refuse(at, "the map %s can't be read: name it with --map", c.shownMap(path))
 		return
 	}
 	shown := c.shownMap(path)

@@ -39,7 +39,7 @@ func (c *perditionConverter) sessionLimits(i *instance) {
 		d := time.Duration(n) * time.Second
 		if n == 0 { // perdition waits for ever
 			d = t.most
-			c.note(u.at, Differs, "there is always a limit: %s", d)
+			c.note(u.at, Differs, "there is always a limit: %s", short(d))
 		}
 		d, note := clampSpan(d, t.least, t.most)
 		if note != "" {

@@ -123,7 +123,10 @@ func list(items []string) string {
 }
 
 // span writes a duration as a person does: 24h, 1h30m, 90s.
-func span(d time.Duration) string {
+func span(d time.Duration) string { return text(short(d)) }
+
+// short is a duration without the units that are zero.
+func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -131,7 +134,7 @@ func span(d time.Duration) string {
 	if strings.HasSuffix(s, "h0m") {
 		s = strings.TrimSuffix(s, "0m")
 	}
-	return text(s)
+	return s
 }
 
 // number writes a whole number.
@@ -141,9 +144,9 @@ func number(n int) string { return strconv.Itoa(n) }
 func clampSpan(d, least, most time.Duration) (time.Duration, string) {
 	switch {
 	case d < least:
-		return least, fmt.Sprintf("raised from %s to %s, the least imapproxy takes", d, least)
+		return least, fmt.Sprintf("raised from %s to %s, the least imapproxy takes", short(d), short(least))
 	case d > most:
-		return most, fmt.Sprintf("lowered from %s to %s, the most imapproxy takes", d, most)
+		return most, fmt.Sprintf("lowered from %s to %s, the most imapproxy takes", short(d), short(most))
 	}
 	return d, ""
 }
