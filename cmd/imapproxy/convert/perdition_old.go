@@ -44,8 +44,8 @@ func (c *perditionConverter) oldLookup(user string) (string, bool) {
 	for _, format := range c.keys {
 		key := c.key(format, user)
 		for _, r := range c.mapRules {
-			if result, ok := r.old(key); ok {
-				return result, true
+			if m := r.posix.FindStringSubmatchIndex(key); m != nil {
+				return r.old(key, m)
 			}
 		}
 		if at, ok := c.byKey[key]; ok {
@@ -71,10 +71,11 @@ func (e *mapEntry) value(delimiter string) string {
 }
 
 // old replaces as perditiondb_posix_regex.c does: the text before the match
-// stays, the text behind it goes, $0 to $9 are groups that took part.
-func (r *regexRule) old(key string) (string, bool) {
-	m := r.posix.FindStringSubmatchIndex(key)
-	if m == nil {
+// stays, the text behind it goes, $0 to $9 are groups that took part. Behind a
+// match of nothing the next character comes along, and at the end of the name
+// such a match finds no server at all.
+func (r *regexRule) old(key string, m []int) (string, bool) {
+	if m[0] == m[1] && m[0] == len(key) {
 		return "", false
 	}
 	var b strings.Builder
@@ -90,6 +91,9 @@ func (r *regexRule) old(key string) (string, bool) {
 			}
 		}
 		b.WriteByte(c)
+	}
+	if m[0] == m[1] {
+		b.WriteByte(key[m[0]])
 	}
 	return b.String(), true
 }

@@ -123,13 +123,16 @@ func (c *perditionConverter) confUses(shown, text string) []*use {
 			at.args = []string{shownValue(option, l.rest)}
 		}
 		switch {
+		case l.indented:
+			c.note(at, NotNeeded, "perdition takes nothing from a line that begins with a space")
 		case !known:
 			c.refuse(at, "unknown option: perdition 2.2 does not have it")
 		case option.arg && len(l.words) == 1:
 			c.refuse(at, "it has no value")
-		case !option.arg && len(l.words) > 1:
-			c.refuse(at, "it takes no value: leave %q out", l.rest)
 		default:
+			if !option.arg && len(l.words) > 1 {
+				c.note(at, Differs, "the value %q changes nothing, with perdition as well: the option counts", l.rest)
+			}
 			uses = append(uses, &use{option, l.rest, at})
 		}
 		c.order = append(c.order, at)
@@ -174,7 +177,7 @@ func (c *perditionConverter) lineUses(words []string, file string, line int) []*
 			value = words[i]
 			at.args = []string{shownValue(option, value)}
 		case option.arg:
-			at.name = strings.TrimSuffix(word, value)
+			at.name = strings.TrimSuffix(strings.TrimSuffix(word, value), "=")
 			at.args = []string{shownValue(option, value)}
 		}
 		uses = append(uses, &use{option, value, at})

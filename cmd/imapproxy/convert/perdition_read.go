@@ -12,21 +12,27 @@ import (
 // vanessa_adt): its words, and where it began. The rest is all behind the first
 // word as one value, as perdition.conf takes it.
 type wordLine struct {
-	line  int
-	words []string
-	rest  string
+	line     int
+	indented bool // perdition.conf: the line counts for nothing
+	words    []string
+	rest     string
 }
 
 // readVanessa cuts a text into lines and words. A backslash makes the next
 // character an ordinary one, and joins lines in front of a newline; '...' and
-// "..." quote, the latter with backslashes; "#" outside begins a comment.
-// Single spaces or more between the words of a value stay in the rest.
+// "..." quote, the latter with backslashes, and leave newlines out; "#" outside
+// begins a comment. Spaces between the words of a value stay in the rest. The
+// library loses the last word of a file whose last line has no end; here that
+// is an error.
 func readVanessa(text string) ([]wordLine, error) {
 	r := &vanessaReader{text: text, line: 1}
 	for r.at < len(r.text) {
 		if err := r.next(); err != nil {
 			return nil, err
 		}
+	}
+	if r.inWord {
+		return nil, &badConf{line: r.line, text: "the file's last line has no end, so that perdition loses its last word: end the line"}
 	}
 	r.endLine()
 	return r.lines, nil
@@ -90,11 +96,14 @@ func (r *vanessaReader) quoted(quote byte) error {
 		case c == '\\' && quote == '"' && r.at < len(r.text):
 			if r.text[r.at] != '\n' {
 				r.put(r.text[r.at])
+			} else {
+				r.line++
 			}
 			r.at++
 		default:
 			if c == '\n' {
 				r.line++
+				continue
 			}
 			r.put(c)
 		}
@@ -110,7 +119,7 @@ func (r *vanessaReader) begin() {
 	r.inWord = true
 	switch len(r.current.words) {
 	case 0:
-		r.current.line = r.line
+		r.current.line, r.current.indented = r.line, r.spaces != ""
 	case 1:
 	default:
 		r.current.rest += r.spaces

@@ -187,8 +187,11 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 		}
 		where = user + "@" + where
 	}
+	if r.posix.MatchString("") {
+		c.note(r.at, Differs, "where it matches no character, perdition puts the next one behind the server, which then is none: left out")
+	}
 	c.note(r.at, Converted, "a rule of the map")
-	return "/" + strings.ReplaceAll(pattern, "/", `\/`) + "/  " + where, true
+	return "/" + strings.ReplaceAll(pattern, "/", `\/`) + "/  " + mapField(where), true
 }
 
 // ruleAddress converts the server of a rule's result.

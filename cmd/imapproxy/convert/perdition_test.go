@@ -9,8 +9,7 @@ import (
 )
 
 // TestPerditionCases converts each archive's perdition.conf, which must be
-// good, and its bad.conf, which must be refused. "users" in an archive are
-// names whose answers by perdition's rules stand in "answers".
+// good, and its bad.conf, or the command line in bad.line, which must be refused.
 func TestPerditionCases(t *testing.T) {
 	for _, c := range openCases(t, "testdata/perdition/*.txtar") {
 		t.Run(c.short(), func(t *testing.T) {
@@ -23,13 +22,22 @@ func TestPerditionCases(t *testing.T) {
 				c.golden(t, "converted-"+m.Name, m.Text)
 			}
 			c.golden(t, "report", report(t, r))
-			if c.has("bad.conf") {
-				bad := convertPerdition(t, c, "bad.conf")
-				if !bad.Failed() {
-					t.Error("bad.conf is taken")
-				}
-				c.golden(t, "bad.report", report(t, bad))
+			if !c.has("bad.conf") && !c.has("bad.line") {
+				return
 			}
+			name := "bad.conf"
+			if c.has("bad.line") { // a command line instead
+				c.archive.Comment = []byte("line " + c.text("bad.line"))
+				name = "perdition.conf"
+			}
+			bad := convertPerdition(t, c, name)
+			if !bad.Failed() {
+				t.Error("the bad case is taken")
+			}
+			if c.has("bad.line") {
+				c.archive.Comment = nil
+			}
+			c.golden(t, "bad.report", report(t, bad))
 		})
 	}
 }
@@ -77,7 +85,8 @@ func TestPerditionOptionsCovered(t *testing.T) {
 			return slices.ContainsFunc(strings.Split(report, "\n"), func(line string) bool {
 				_, source, found := strings.Cut(line, ": "+status+": ")
 				return found && slices.ContainsFunc([]string{option.long, option.short}, func(name string) bool {
-					return name != "" && (strings.HasPrefix(source, name+" ") || strings.HasPrefix(source, name+":"))
+					source = strings.TrimLeft(source, "-")
+					return name != "" && (strings.HasPrefix(source, name+" ") || strings.HasPrefix(source, name+":") || strings.HasPrefix(source, name+"="))
 				})
 			})
 		}
