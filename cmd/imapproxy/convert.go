@@ -154,4 +154,3 @@ func (p *program) writeConverted(result *convert.Result, o *convertOptions) int 
 	}
 	return exitOK
 }
-

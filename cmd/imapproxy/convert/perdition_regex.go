@@ -179,7 +179,7 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 		return "", false
 	}
 	if strings.ContainsAny(r.pattern, "|?") && strings.Contains(r.result, "$") {
-		c.note(r.at, Differs, "perdition takes the longest of several matches, imapproxy the first alternative: compare with --users")
+		c.note(r.at, Differs, "of several matches perdition takes the longest, imapproxy the first; for a group that takes no part perdition writes its number with the $, imapproxy nothing: compare with --users")
 	}
 	if named && c.dbUser {
 		if c.login.strip || c.login.add != "" || c.login.lower {

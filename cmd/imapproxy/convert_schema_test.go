@@ -1,0 +1,215 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// keysToCome are keys that conversions write and the schema does not have yet.
+// One that exists has to go from the list.
+var keysToCome = []string{
+	"auth.http.pass_client_certificate",
+	"listener.auth",
+	"listener.backlog",
+	"listener.bad_commands",
+	"listener.capabilities",
+	"listener.certificates",
+	"listener.client_ca",
+	"listener.client_ca_depth",
+	"listener.client_certificates",
+	"listener.client_crl",
+	"listener.client_idle_timeout",
+	"listener.keepalive_count",
+	"listener.keepalive_idle",
+	"listener.key_password_file",
+	"listener.login_timeout",
+	"listener.mechanisms",
+	"listener.nginx_compat",
+	"listener.pass_backend_errors",
+	"listener.proxy_protocol",
+	"listener.proxy_trusted",
+	"listener.proxy_untrusted",
+	"listener.starttls_only",
+	"listener.tls_ciphers",
+	"listener.tls_curves",
+	"listener.tls_max",
+	"listener.tls_min",
+	"listener.tls_session_tickets",
+	"listener.tls_ticket_keys",
+	"listener.trusted_certificates",
+	"log.file",
+	"log.syslog",
+	"target.tls_min",
+}
+
+// valuesToCome are errors about values that conversions write and that are not
+// taken yet.
+var valuesToCome = []string{
+	`"unix:/run/imap.sock": the port is not a number from 1 to 65535`,
+	`":3143-3145": the port is not a number from 1 to 65535`,
+}
+
+// TestConversionsPassCheck holds every expected result of a conversion against
+// the schema.
+func TestConversionsPassCheck(t *testing.T) {
+	unseen := map[string]bool{}
+	for _, expected := range slices.Concat(keysToCome, valuesToCome) {
+		unseen[expected] = true
+	}
+	results := 0
+	for _, name := range conversions(t) {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			if f.Name != "imapproxy.toml" {
+				continue
+			}
+			results++
+			file := filepath.Join(t.TempDir(), "imapproxy.toml")
+			mustWrite(t, file, string(f.Data))
+			_, r := loadConfig(file)
+			for _, problem := range r.of(isError) {
+				expected := problem.Text
+				if expected == "unknown key" {
+					expected = problem.Key
+				}
+				if _, listed := unseen[expected]; !listed {
+					t.Errorf("%s: %s", filepath.Base(name), problem)
+					continue
+				}
+				unseen[expected] = false
+			}
+		}
+	}
+	if results < 100 {
+		t.Errorf("only %d results", results)
+	}
+	for expected, still := range unseen {
+		if still {
+			t.Errorf("%s is no error any more: remove it from the list", expected)
+		}
+	}
+}
+
+func conversions(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("convert/testdata/*/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d archives, error %v", len(names), err)
+	}
+	return names
+}
+
+// comparedUsers are asked of every conversion of perdition.
+var comparedUsers = strings.Fields(`alice bob carol Alice alice@example.org alice@example.net x@example.net x@example.com x@Example.COM else where nobody
+	user12@foo.net user12@foo.org u1@x u2 wraps wrab was x/y^ z zoë@example.org bob@nowhere@example.net alice#domain alice@bob odd@else`)
+
+// expectedDifferences are the names that imapproxy sends elsewhere than
+// perdition, by archive; the report of each says why.
+var expectedDifferences = map[string]string{
+	"posix_regex": "odd@else user12@foo.org was where wraps",
+}
+
+// TestComparison asks each conversion of perdition where users go, by
+// perdition's rules and by the result.
+func TestComparison(t *testing.T) {
+	for _, name := range conversions(t) {
+		short := strings.TrimSuffix(filepath.Base(name), ".txtar")
+		if !strings.Contains(name, "/perdition/") || short == "defaults" || short == "line" || short == "posix_regex_hosts" {
+			continue // these need flags
+		}
+		t.Run(short, func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			folder := t.TempDir()
+			for _, f := range archive.Files {
+				mustWrite(t, filepath.Join(folder, f.Name), string(f.Data))
+			}
+			mustWrite(t, filepath.Join(folder, "users"), strings.Join(comparedUsers, "\n")+"\n")
+			code, stdout, stderr := runIn(t, folder, "", "convert", "perdition", "perdition.conf", "--users", "users")
+			var different []string
+			for _, m := range regexp.MustCompile(`(?m)^(\S+) .*DIFFERS$`).FindAllStringSubmatch(stdout, -1) {
+				different = append(different, m[1])
+			}
+			slices.Sort(different)
+			if got := strings.Join(different, " "); got != expectedDifferences[short] || (code == exitOK) != (got == "") {
+				t.Errorf("code %d, different: %q, want %q\n%s%s", code, got, expectedDifferences[short], stdout, stderr)
+			}
+			if lines := strings.Count(stdout, "\n"); lines != len(comparedUsers)+2 {
+				t.Errorf("%d lines", lines)
+			}
+		})
+	}
+}
+
+const plainNginx = `mail {
+	auth_http 127.0.0.1:9000/auth;
+	auth_http_header X-Key secretword;
+	server { listen 143; }
+}
+`
+
+// TestConvertWrites says what is written where, and what is not overwritten.
+func TestConvertWrites(t *testing.T) {
+	folder := t.TempDir()
+	mustWrite(t, filepath.Join(folder, "nginx.conf"), plainNginx)
+	convertTo := func(args ...string) (int, string, string) {
+		return runIn(t, folder, "", append([]string{"convert", "nginx", "nginx.conf", "--backend", "10.0.0.0/8:143"}, args...)...)
+	}
+	code, stdout, stderr := convertTo()
+	if code != exitOK || !strings.Contains(stdout, "secretword") || strings.Contains(stderr, "secretword") || !strings.Contains(stderr, "nginx.conf:4: converted: listen 143") {
+		t.Errorf("to standard output: %d\n%s\n%s", code, stdout, stderr)
+	}
+	if code, stdout, _ := convertTo("--check"); code != exitOK || strings.Contains(stdout, "[[listener]]") || !strings.Contains(stdout, "0 refused") {
+		t.Errorf("--check: %d\n%s", code, stdout)
+	}
+	if code, stdout, stderr := convertTo("-o", "out.toml"); code != exitOK || stdout != "" || !strings.Contains(stderr, "out.toml is written") {
+		t.Errorf("-o: %d\n%s\n%s", code, stdout, stderr)
+	}
+	info, err := os.Stat(filepath.Join(folder, "out.toml"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("out.toml: %v, %v", info, err)
+	}
+	if code, _, stderr := convertTo("-o", "out.toml"); code != exitFailed || !strings.Contains(stderr, "is there already") {
+		t.Errorf("again: %d\n%s", code, stderr)
+	}
+	if code, _, stderr := convertTo("-o", "out.toml", "--force"); code != exitOK {
+		t.Errorf("--force: %d\n%s", code, stderr)
+	}
+}
+
+// TestConvertRefuses says that nothing is written when a line is refused.
+func TestConvertRefuses(t *testing.T) {
+	folder := t.TempDir()
+	mustWrite(t, filepath.Join(folder, "nginx.conf"), strings.Replace(plainNginx, "listen 143;", "listen 143; frobnicate on;", 1))
+	code, stdout, stderr := runIn(t, folder, "", "convert", "nginx", "nginx.conf", "-o", "out.toml")
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, `nginx.conf:4: refused: frobnicate on: unknown directive`) || fileExists(filepath.Join(folder, "out.toml")) {
+		t.Errorf("%d\n%s\n%s", code, stdout, stderr)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"convert", "dovecot", "x.conf"}, exitUsage, "takes nginx or perdition"},
+		{[]string{"convert", "nginx"}, exitUsage, "takes 2 argument(s)"},
+		{[]string{"convert", "nginx", "nginx.conf", "--users", "x"}, exitUsage, "are for perdition"},
+		{[]string{"convert", "nginx", "nginx.conf", "--backend", "everywhere"}, exitUsage, "no port"},
+		{[]string{"convert", "nginx", "missing.conf"}, exitFailed, "missing.conf can't be read: no such file"},
+		{[]string{"convert", "perdition", "missing.conf"}, exitFailed, "missing.conf can't be read: no such file"},
+	} {
+		if code, _, stderr := runIn(t, folder, "", c.args...); code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: %d %s", c.args, code, stderr)
+		}
+	}
+}
