@@ -213,3 +213,41 @@ func TestConvertRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonDocument says that docs/from-perdition.md shows what --users
+// prints; -update writes it.
+func TestComparisonDocument(t *testing.T) {
+	const file = "../../docs/from-perdition.md"
+	text, folder := mustRead(t, file), t.TempDir()
+	block := func(kind string) (before, inside, behind string) {
+		before, rest, found := strings.Cut(text, "```"+kind+"\n")
+		inside, behind, closed := strings.Cut(rest, "```")
+		if !found || !closed {
+			t.Fatalf("there is no block %s", kind)
+		}
+		return before + "```" + kind + "\n", inside, "```" + behind
+	}
+	for _, kind := range []string{"perdition.conf", "popmap", "default"} {
+		_, inside, _ := block(kind)
+		mustWrite(t, filepath.Join(folder, kind), inside)
+	}
+	mustWrite(t, filepath.Join(folder, "users.txt"), "alice@example.org\nBob\ncarol@example.net\ndave\n")
+	home, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := runIn(t, folder, "", "convert", "perdition", "perdition.conf", "--defaults", "default", "--map", "popmap", "--users", "users.txt")
+	if code != exitOK {
+		t.Fatalf("%d\n%s\n%s", code, stdout, stderr)
+	}
+	before, inside, behind := block("users")
+	if *update {
+		if err := os.WriteFile(filepath.Join(home, file), []byte(before+stdout+behind), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if inside != stdout {
+		t.Errorf("the document shows\n%s\nwant\n%s", inside, stdout)
+	}
+}
