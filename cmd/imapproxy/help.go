@@ -12,9 +12,9 @@ func (p *program) overview(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("imapproxy is an IMAP proxy that closes what it opens.\n\nusage: imapproxy COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-14s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+		fmt.Fprintf(&b, "  %-17s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
 	}
-	b.WriteString("  help COMMAND   says more about a command, as COMMAND --help does\n\n")
+	b.WriteString("  help COMMAND      says more about a command, as COMMAND --help does\n\n")
 	b.WriteString("Exit codes: 0 fine, 1 failed, 2 wrong usage.\n")
 	_, _ = io.WriteString(w, b.String())
 }
@@ -69,7 +69,11 @@ func (c command) usage(w io.Writer) {
 			b.WriteString("\nFlags:\n")
 		}
 		value, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(&b, "  %-22s %s", strings.TrimSpace("--"+f.Name+" "+value), text)
+		dashes := "--"
+		if len(f.Name) == 1 {
+			dashes = "-"
+		}
+		fmt.Fprintf(&b, "  %-22s %s", strings.TrimSpace(dashes+f.Name+" "+value), text)
 		if f.DefValue != "" && f.DefValue != "false" {
 			fmt.Fprintf(&b, " (without it: %s)", f.DefValue)
 		}
