@@ -21,7 +21,7 @@ type wordLine struct {
 // readVanessa cuts a text into lines and words. A backslash makes the next
 // character an ordinary one, and joins lines in front of a newline; '...' and
 // "..." quote, the latter with backslashes, and leave newlines out; "#" outside
-// begins a comment. Spaces between the words of a value stay in the rest. The
+// begins a comment, which a backslash at its end continues. Spaces between the words of a value stay in the rest. The
 // library loses the last word of a file whose last line has no end; here that
 // is an error.
 func readVanessa(text string) ([]wordLine, error) {
@@ -59,9 +59,7 @@ func (r *vanessaReader) next() error {
 		r.endLine()
 		r.line++
 	case c == '#':
-		for r.at < len(r.text) && r.text[r.at] != '\n' {
-			r.at++
-		}
+		r.comment()
 	case c == ' ' || c == '\t' || c == '\r':
 		r.endWord()
 		r.spaces += string(c)
@@ -81,6 +79,19 @@ func (r *vanessaReader) next() error {
 		r.put(c)
 	}
 	return nil
+}
+
+// comment skips to the line's end. A backslash in front of it makes the next
+// line part of the comment too.
+func (r *vanessaReader) comment() {
+	for r.at < len(r.text) && r.text[r.at] != '\n' {
+		if r.text[r.at] == '\\' && r.at+1 < len(r.text) {
+			if r.at++; r.text[r.at] == '\n' {
+				r.line++
+			}
+		}
+		r.at++
+	}
 }
 
 // quoted takes a quoted text behind its opening quote.

@@ -55,6 +55,7 @@ var vanessaTexts = []string{
 	"a b#c\n#x y\nlast line\n",
 	"a \"\"\nb '' c\n",
 	"one \"over\ntwo\" lines\nthree x\na 'x\ny' z\nc 'w\\\nv'\nd \"w\\\nv\"\n",
+	"a b\n#com \\\n\"x \\\" y\" z\nc d # e \\\nf g\nh i\n# it's \\# \"\nj k\n",
 	"back \\\\slash\ntab\tseparated\tvalue\n",
 }
 
