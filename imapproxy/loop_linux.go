@@ -220,6 +220,7 @@ func (s *Server) sweepRelays(now time.Time) {
 	for _, l := range s.movers.loops {
 		l.askSweep(now)
 	}
+	s.movers.pipes.trim()
 }
 
 func (l *loop) askSweep(now time.Time) {

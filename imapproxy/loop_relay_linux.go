@@ -16,6 +16,7 @@ import (
 type mover struct {
 	loop     atomic.Pointer[loop] // nil before and after
 	number   int32                // of the place in the loop
+	round    int32                // the place's
 	handling atomic.Bool          // the loop looks at the door behind this step, so it need not be nudged
 	queued   bool                 // in loop.ready
 	beating  bool                 // the sweep wants a heartbeat
@@ -111,7 +112,7 @@ func (l *loop) adopt(r *relay) bool {
 	at := r.nextSweep(l.server.clock.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.number = l.seat(r)
+	l.seat(r)
 	r.loop.Store(l)
 	for side := range r.ends {
 		e := &r.ends[side]
@@ -131,15 +132,16 @@ func (l *loop) adopt(r *relay) bool {
 }
 
 // seat finds a place; the lock is held.
-func (l *loop) seat(r *relay) int32 {
+func (l *loop) seat(r *relay) {
 	if n := len(l.free); n > 0 {
-		number := l.free[n-1]
+		r.number = l.free[n-1]
 		l.free = l.free[:n-1]
-		l.places[number].relay = r
-		return number
+	} else {
+		r.number = int32(len(l.places))
+		l.places = append(l.places, place{})
 	}
-	l.places = append(l.places, place{relay: r})
-	return int32(len(l.places) - 1)
+	p := &l.places[r.number]
+	p.relay, r.round = r, p.round
 }
 
 // unseat gives the place up; the lock is held.
@@ -154,7 +156,7 @@ func (l *loop) unseat(r *relay) {
 
 // watched is what epoll is told of an end.
 func (l *loop) watched(r *relay, side int) *unix.EpollEvent {
-	return &unix.EpollEvent{Events: r.ends[side].mask, Fd: r.number<<1 | int32(side), Pad: l.places[r.number].round}
+	return &unix.EpollEvent{Events: r.ends[side].mask, Fd: r.number<<1 | int32(side), Pad: r.round}
 }
 
 // wanted is what an end is watched for: nothing is read as long as the other

@@ -35,6 +35,7 @@ type pipes struct {
 	idle []*pipe
 	open int
 	most int
+	used bool // since the last trim
 }
 
 func (p *pipes) init(most int) { p.most = most }
@@ -43,6 +44,7 @@ func (p *pipes) init(most int) { p.most = most }
 func (p *pipes) get() *pipe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.used = true
 	if n := len(p.idle); n > 0 {
 		x := p.idle[n-1]
 		p.idle = p.idle[:n-1]
@@ -81,6 +83,18 @@ func (p *pipes) shut(x *pipe) {
 	p.open--
 }
 
+// trim closes what nobody has needed since the last call.
+func (p *pipes) trim() {
+	p.mu.Lock()
+	used := p.used
+	p.used = false
+	p.mu.Unlock()
+	if !used {
+		p.close()
+	}
+}
+
+// close closes the idle ones.
 func (p *pipes) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

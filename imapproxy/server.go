@@ -218,6 +218,7 @@ func (s *Server) startWork() {
 
 // stopWork ends it; no session is left.
 func (s *Server) stopWork() {
+	s.started.Do(func() {}) // what is being started has started, and nothing will
 	s.endLife()
 	s.work.Wait() // the sweep wakes the loops
 	s.stopMovers()
