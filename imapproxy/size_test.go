@@ -1,0 +1,97 @@
+//go:build linux && !goroutines
+
+package imapproxy
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"imapproxy/backend"
+)
+
+// What an idle session holds: these two, their entries in two maps and in a
+// loop, and strings that name the user and the backend. Their sizes are those of
+// Go's allocator, so a byte more can cost 128.
+const (
+	sessionSize = 1152
+	connSize    = 768
+)
+
+// TestIdleSessionSize states what an idle session is made of. It has no
+// goroutine, no buffer and no timer: see TestIdleSessionHoldsNothing.
+func TestIdleSessionSize(t *testing.T) {
+	if n := unsafe.Sizeof(session{}); n > sessionSize {
+		t.Errorf("a session takes %d bytes, %d at most", n, sessionSize)
+	}
+	if n := unsafe.Sizeof(backend.Conn{}); n > connSize {
+		t.Errorf("a backend connection takes %d bytes, %d at most", n, connSize)
+	}
+}
+
+// TestIdleSessionHoldsNothing looks at sessions in IDLE: no goroutine is theirs,
+// no timer, and no buffer.
+func TestIdleSessionHoldsNothing(t *testing.T) {
+	clock := newFakeClock()
+	r := newRig(t, withClock(clock))
+	r.address("plain")
+	r.address("tls")
+	r.await("the server's periodic work", func() bool {
+		return clock.pending(sweepEvery) == 1 && clock.pending(censusEvery) == 1
+	})
+	timers := clock.count()
+	for i := range 20 {
+		c := r.login([]string{"plain", "tls"}[i%2], "joe")
+		c.send("i IDLE")
+		c.expect(`\+ .*`)
+	}
+	r.await("the logins' goroutines to be over", func() bool {
+		all := allStacks()
+		return !strings.Contains(all, "(*registry).run") && !strings.Contains(all, "(*session)")
+	})
+	if n := clock.count(); n != timers {
+		t.Errorf("there are %d timers, %d before", n, timers)
+	}
+	r.server.sessions.each(func(s *session) {
+		if s.client.in.buf != nil || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() || s.relay.pipe != nil {
+			t.Errorf("session %s holds a buffer", s.id)
+		}
+		if s.ctx != nil {
+			t.Errorf("session %s keeps its login's context", s.id)
+		}
+	})
+}
+
+func allStacks() string {
+	buf := make([]byte, 4<<20)
+	return string(buf[:runtime.Stack(buf, true)])
+}
+
+// TestBusySessionsLeaveTurns has sessions whose backends send without end and
+// whose clients read all of it: another one, in the same loops, gets its turn.
+func TestBusySessionsLeaveTurns(t *testing.T) {
+	for _, listener := range []string{"plain", "tls"} {
+		t.Run(listener, func(t *testing.T) {
+			r := newRig(t, withScript(streaming))
+			var readers sync.WaitGroup
+			for range 2 * runtime.GOMAXPROCS(0) {
+				c := r.login(listener, "stream")
+				c.send("a FETCH 1 BODY[]")
+				c.deadline()
+				readers.Go(func() { _, _ = io.Copy(io.Discard, c.in) })
+			}
+			for range runtime.GOMAXPROCS(0) {
+				quick := r.login(listener, "quick")
+				for range 20 {
+					quick.send("q NOOP")
+					quick.expect("q OK .*")
+				}
+			}
+			r.server.Close()
+			readers.Wait()
+		})
+	}
+}
