@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"imapproxy/backend"
@@ -70,12 +72,34 @@ func allStacks() string {
 	return string(buf[:runtime.Stack(buf, true)])
 }
 
-// TestBusySessionsLeaveTurns has sessions whose backends send without end and
-// whose clients read all of it: another one, in the same loops, gets its turn.
+// slowClock makes each step of a relay take a while, in which a fast backend has
+// more to read ready.
+type slowClock struct {
+	backend.SystemClock
+	slow atomic.Bool
+}
+
+// Now implements backend.Clock.
+func (c *slowClock) Now() time.Time {
+	if c.slow.Load() {
+		time.Sleep(300 * time.Microsecond)
+	}
+	return c.SystemClock.Now()
+}
+
+// TestBusySessionsLeaveTurns has sessions whose backends always have more to
+// read, and whose clients take all of it: another one, in the same loops, gets
+// its turn.
 func TestBusySessionsLeaveTurns(t *testing.T) {
 	for _, listener := range []string{"plain", "tls"} {
 		t.Run(listener, func(t *testing.T) {
-			r := newRig(t, withScript(streaming))
+			clock := &slowClock{}
+			r := newRig(t, withScript(streaming), withClock(clock))
+			var quick []*testClient
+			for range runtime.GOMAXPROCS(0) {
+				quick = append(quick, r.login(listener, "quick"))
+			}
+			clock.slow.Store(true)
 			var readers sync.WaitGroup
 			for range 2 * runtime.GOMAXPROCS(0) {
 				c := r.login(listener, "stream")
@@ -83,11 +107,10 @@ func TestBusySessionsLeaveTurns(t *testing.T) {
 				c.deadline()
 				readers.Go(func() { _, _ = io.Copy(io.Discard, c.in) })
 			}
-			for range runtime.GOMAXPROCS(0) {
-				quick := r.login(listener, "quick")
-				for range 20 {
-					quick.send("q NOOP")
-					quick.expect("q OK .*")
+			for _, c := range quick {
+				for range 10 {
+					c.send("q NOOP")
+					c.expect("q OK .*")
 				}
 			}
 			r.server.Close()
