@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // scriptLimit bounds whatever a scripted backend waits for.
@@ -210,18 +208,6 @@ func (v *visit) read() error {
 		return nil
 	}
 	return err
-}
-
-// cork holds the last words back until the close, so that they come with the
-// FIN: who reads them can't answer a backend that is still open.
-func (v *visit) cork() error {
-	rc, err := v.raw.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = rc.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
-	return errors.Join(err, failed)
 }
 
 // perform plays, then behaves.

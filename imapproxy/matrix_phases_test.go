@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"imapproxy/backend"
 	"imapproxy/backend/socktab"
 )
@@ -339,18 +337,6 @@ func (s *stage) halfClosedByClient() {
 		s.c.expect("w OK at last")
 		s.c.expectEOF()
 		return endClientClosed
-	}
-}
-
-// hearAgain ends the silence of the client's kernel.
-func (s *stage) hearAgain() {
-	s.t.Helper()
-	rc, err := s.c.raw.SyscallConn()
-	if err == nil {
-		err = rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
-	}
-	if err != nil {
-		s.t.Fatal(err)
 	}
 }
 

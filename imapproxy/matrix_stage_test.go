@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -15,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"imapproxy/auth"
 	"imapproxy/backend"
@@ -220,43 +217,6 @@ func (s *stage) logIn(listener, user string) {
 	s.b.mu.Unlock()
 	ses := s.session()
 	s.await("the relay", ses.relaying.Load)
-}
-
-// drop makes a socket deaf: the kernel throws away what comes for it before
-// TCP sees it. Nothing is acknowledged and nothing answered, as if the peer
-// had vanished, and it needs neither a namespace nor a right.
-func drop(t testing.TB, c syscall.Conn) {
-	t.Helper()
-	rc, err := c.SyscallConn()
-	if err == nil {
-		filter := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-		var failed error
-		err = rc.Control(func(fd uintptr) {
-			failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &filter[0]})
-		})
-		if err == nil {
-			err = failed
-		}
-	}
-	if err != nil {
-		t.Fatalf("the peer can't be made to vanish: %v", err)
-	}
-}
-
-// vanish makes a peer deaf that has nothing in flight: its own kernel would
-// repeat what is not acknowledged, and be heard.
-func vanish(t testing.TB, c *net.TCPConn) {
-	t.Helper()
-	rc, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, "all that the peer has sent to be acknowledged", func() bool {
-		left := -1
-		_ = rc.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		return left == 0
-	})
-	drop(t, c)
 }
 
 // sockets gives the lines of the kernel's table that touch the stage's ports,

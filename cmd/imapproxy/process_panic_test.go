@@ -39,7 +39,7 @@ func (r *crowd) faultProgram(t *testing.T, folder string) *exec.Cmd {
 	output(t, nil, "go", "build", "-race", "-buildvcs=false", "-tags", "faultpoints", "-o", program, ".")
 	cmd := exec.Command(program, "serve", "--config", r.Config)
 	cmd.Env = append(os.Environ(), "IMAPPROXY_FAULTS="+folder)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not look after the test binary itself
+	endsWithTest(cmd)
 	return cmd
 }
 

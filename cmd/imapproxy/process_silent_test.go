@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -46,7 +45,7 @@ func (r *rig) plainProgram(t *testing.T) *exec.Cmd {
 	program := filepath.Join(t.TempDir(), "imapproxy")
 	output(t, nil, "go", "build", "-buildvcs=false", "-o", program, ".")
 	cmd := exec.Command(program, "serve", "--config", r.Config)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not look after the test binary itself
+	endsWithTest(cmd)
 	return cmd
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command imaprig drives an IMAP proxy or server and reports what it does with its sockets.
 //
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
