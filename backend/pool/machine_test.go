@@ -179,7 +179,7 @@ func (x *machine) Renew(t *rapid.T) {
 // Drop drops a user.
 func (x *machine) Drop(t *rapid.T) {
 	name := userOf(rapid.SampledFrom(keys).Draw(t, "user"))
-	x.p.DropUser(name, "dropped")
+	x.p.Drop(func(key string) bool { return userOf(key) == name }, "dropped")
 	x.m.drop(name, "dropped")
 }
 

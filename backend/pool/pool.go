@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // Options say what a pool of keys K and resources R does. Durations of 0 stand
 // for never, where nothing else is said; every count but Spare is at least 1.
 type Options[K comparable, R any] struct {
-	User func(K) string // whose a key is: MaxPerUser and DropUser go by it
+	User func(K) string // whose a key is: MaxPerUser goes by it
 
 	MaxIdle     int           // idle resources of all users together; past it the least recently used one goes
 	MaxPerUser  int           // resources of one user, lent or idle
@@ -169,21 +170,24 @@ func (p *Pool[K, R]) Hurry() {
 	p.hurried = true
 }
 
-// DropUser gives up what is idle of a user, and what is lent once it comes
-// back. It returns how many were idle.
-func (p *Pool[K, R]) DropUser(name, why string) int {
+// Drop gives up what is idle of the keys that match, and what is lent of them
+// once it comes back. It returns how many were idle.
+func (p *Pool[K, R]) Drop(match func(K) bool, why string) int {
 	p.mu.Lock()
 	defer p.unlock()
-	u := p.users[name]
-	if u == nil {
-		return 0
-	}
-	for it := range u.lent {
-		it.stale = why
-	}
-	n := len(u.idle)
-	for len(u.idle) > 0 {
-		p.giveUp(u.idle[0], why)
+	n := 0
+	for _, u := range p.users {
+		for it := range u.lent {
+			if match(it.key) {
+				it.stale = why
+			}
+		}
+		for _, it := range slices.Clone(u.idle) {
+			if match(it.key) {
+				p.giveUp(it, why)
+				n++
+			}
+		}
 	}
 	return n
 }

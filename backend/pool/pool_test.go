@@ -205,7 +205,7 @@ func TestDropDuringCheck(t *testing.T) {
 		y.slow = 5 * time.Second
 		time.Sleep(time.Second)
 		y.Upkeep(context.Background())
-		if n := y.DropUser("a", "refused"); n != 1 {
+		if n := y.Drop(func(key string) bool { return key == "a1" }, "refused"); n != 1 {
 			t.Errorf("%d dropped, want 1", n)
 		}
 		y.expectEnded(t)
@@ -462,7 +462,7 @@ func TestRace(t *testing.T) {
 					ended.Store(r, true)
 					l.Discard("test")
 				case 1:
-					y.DropUser(userOf(keys[j%len(keys)]), "dropped")
+					y.Drop(func(key string) bool { return key == keys[j%len(keys)] }, "dropped")
 					l.Return()
 				default:
 					l.Resetting()
