@@ -45,11 +45,11 @@ func (n *PoolCounts) Stats(generations []*Pools) []PoolStats {
 	for _, p := range generations {
 		for _, cp := range p.all() {
 			if s := byTarget[cp.target.Name]; s != nil {
-				s.add(cp)
+				s.Add(cp.now())
 			}
 		}
 	}
-	var all []PoolStats
+	all := []PoolStats{} // never null
 	for _, s := range byTarget {
 		all = append(all, *s)
 	}
@@ -57,16 +57,26 @@ func (n *PoolCounts) Stats(generations []*Pools) []PoolStats {
 	return all
 }
 
-func (s *PoolStats) add(cp *connPool) {
+// now says where a pool's connections are, without what has become of them.
+func (cp *connPool) now() PoolStats {
 	n := cp.Stats()
-	s.Leased += n.Leased
-	s.Waiting += n.Waiting
-	s.Idle += n.Idle
-	s.Checking += n.Checking
-	s.Resetting += n.Resetting
-	s.Dialling += n.Opening
-	s.Spare += n.Spare
-	s.Ending += n.Ending
-	s.Users += n.Users
-	s.MaxWait = max(s.MaxWait, n.MaxWait)
+	return PoolStats{Leased: n.Leased, Waiting: n.Waiting, Idle: n.Idle, Checking: n.Checking, Resetting: n.Resetting,
+		Dialling: n.Opening, Spare: n.Spare, Ending: n.Ending, Users: n.Users, MaxWait: n.MaxWait}
+}
+
+// Add adds another target's figures, or another generation's.
+func (s *PoolStats) Add(o PoolStats) {
+	for to, n := range map[*int]int{&s.Leased: o.Leased, &s.Waiting: o.Waiting, &s.Idle: o.Idle, &s.Checking: o.Checking,
+		&s.Resetting: o.Resetting, &s.Dialling: o.Dialling, &s.Spare: o.Spare, &s.Ending: o.Ending, &s.Users: o.Users} {
+		*to += n
+	}
+	for to, n := range map[*uint64]uint64{&s.Hits: o.Hits, &s.Misses: o.Misses, &s.Returned: o.Returned,
+		&s.Waits: o.Waits, &s.WaitTimeouts: o.WaitTimeouts, &s.Refused: o.Refused} {
+		*to += n
+	}
+	s.MaxWait = max(s.MaxWait, o.MaxWait)
+	s.WaitTime += o.WaitTime
+	for why, n := range o.NotReused {
+		s.NotReused[why] += n
+	}
 }

@@ -147,7 +147,13 @@ func (c *Conn) bound(phase string) time.Duration {
 	return 0
 }
 
-func (c *Conn) enter(name string) { c.hand(c.phase.Load().owner, name) }
+func (c *Conn) enter(name string) {
+	owner := ""
+	if p := c.phase.Load(); p != nil {
+		owner = p.owner
+	}
+	c.hand(owner, name)
+}
 
 // hand gives the connection to another owner.
 func (c *Conn) hand(owner, name string) { c.phase.Store(&phase{name, owner, c.clock.Now()}) }
