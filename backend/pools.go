@@ -169,6 +169,7 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		Aside:     p.aside,
 		End:       func(c *Conn, _ string) { c.End() },
 		Check:     p.check,
+		Stirs:     func(c *Conn) bool { return unread(c.raw) },
 		Open:      func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
 		Counters:  p.counts.of(t.Name),
 	}
@@ -179,6 +180,7 @@ func (p *Pools) check(c *Conn) error {
 	if err := c.stillGood(p.ctx, "NOOP", true); err != nil {
 		return err
 	}
+	FaultPoint("pool.checked")
 	c.hand(PoolOwner, PhasePooled)
 	return nil
 }

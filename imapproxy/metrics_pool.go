@@ -47,31 +47,31 @@ func (p *poolCollector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range p.server.Pools() {
 		for state, n := range map[string]int{"leased": s.Leased, "idle": s.Idle, "checking": s.Checking,
 			"resetting": s.Resetting, "dialling": s.Dialling, "spare": s.Spare, "ending": s.Ending} {
-			out <- gauge(p.connections, float64(n), s.Target, state)
+			out <- poolGauge(p.connections, float64(n), s.Target, state)
 		}
-		out <- gauge(p.waiting, float64(s.Waiting), s.Target)
-		out <- gauge(p.maxWait, s.MaxWait.Seconds(), s.Target)
+		out <- poolGauge(p.waiting, float64(s.Waiting), s.Target)
+		out <- poolGauge(p.maxWait, s.MaxWait.Seconds(), s.Target)
 		p.collectCounters(out, s)
 	}
 }
 
 func (p *poolCollector) collectCounters(out chan<- prometheus.Metric, s backend.PoolStats) {
-	out <- counted64(p.leases, s.Hits, s.Target, "hit")
-	out <- counted64(p.leases, s.Misses, s.Target, "miss")
-	out <- counted64(p.returned, s.Returned, s.Target)
-	out <- counted64(p.waits, s.Waits, s.Target)
-	out <- counted64(p.timeouts, s.WaitTimeouts, s.Target)
-	out <- counted64(p.refused, s.Refused, s.Target)
+	out <- poolCount(p.leases, s.Hits, s.Target, "hit")
+	out <- poolCount(p.leases, s.Misses, s.Target, "miss")
+	out <- poolCount(p.returned, s.Returned, s.Target)
+	out <- poolCount(p.waits, s.Waits, s.Target)
+	out <- poolCount(p.timeouts, s.WaitTimeouts, s.Target)
+	out <- poolCount(p.refused, s.Refused, s.Target)
 	out <- prometheus.MustNewConstMetric(p.waitTime, prometheus.CounterValue, s.WaitTime.Seconds(), s.Target)
 	for why, n := range s.NotReused {
-		out <- counted64(p.notReused, n, s.Target, why)
+		out <- poolCount(p.notReused, n, s.Target, why)
 	}
 }
 
-func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+func poolGauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
-func counted64(d *prometheus.Desc, n uint64, labels ...string) prometheus.Metric {
+func poolCount(d *prometheus.Desc, n uint64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }

@@ -42,6 +42,7 @@ type Options[K comparable, R any] struct {
 	Aside func(f func())                       // runs f in a goroutine of the owner's; f is run in any case
 	End   func(r R, why string)                // ends a resource that the pool gives up
 	Check func(r R) error                      // looks after an idle resource; an error ends it
+	Stirs func(r R) bool                       // tells at once whether an idle resource needs a check; nil for never
 	Open  func(ctx context.Context) (R, error) // makes a spare resource; nil when Spare is 0
 
 	Counters *Counters // counts what happens, also across pools; nil for counters of its own

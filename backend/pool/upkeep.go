@@ -9,6 +9,7 @@ import (
 // that is due, and fills up the spare ones. The owner calls it now and then:
 // that is how exact the clocks are. ctx is for the spare ones that it opens.
 func (p *Pool[K, R]) Upkeep(ctx context.Context) {
+	stirring := p.stirring()
 	p.mu.Lock()
 	defer p.unlock()
 	now := p.o.Now()
@@ -16,8 +17,47 @@ func (p *Pool[K, R]) Upkeep(ctx context.Context) {
 		if it.state == stateIdle {
 			p.upkeep(it, now)
 		}
+		if it.state == stateIdle && stirring[it] {
+			p.startCheck(it)
+		}
 	}
 	p.openSpare(ctx)
+}
+
+// stirring asks of each idle item whether it needs a check. It may be lent or
+// gone by the time of the answer.
+func (p *Pool[K, R]) stirring() map[*item[K, R]]bool {
+	if p.o.Stirs == nil {
+		return nil
+	}
+	found := map[*item[K, R]]bool{}
+	for it, r := range p.lying() {
+		if p.o.Stirs(r) {
+			found[it] = true
+		}
+	}
+	return found
+}
+
+// lying gives what is idle now.
+func (p *Pool[K, R]) lying() map[*item[K, R]]R {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle := map[*item[K, R]]R{}
+	for _, it := range p.idle.Keys() {
+		if it.state == stateIdle {
+			idle[it] = it.r
+		}
+	}
+	return idle
+}
+
+// startCheck has an item checked, unless enough are.
+func (p *Pool[K, R]) startCheck(it *item[K, R]) {
+	if p.counts[stateChecking] < p.o.MaxChecks {
+		p.enter(it, stateChecking)
+		p.checking = append(p.checking, it)
+	}
 }
 
 func (p *Pool[K, R]) upkeep(it *item[K, R], now time.Time) {
@@ -30,9 +70,8 @@ func (p *Pool[K, R]) upkeep(it *item[K, R], now time.Time) {
 		p.giveUp(it, WhyLifetime)
 	case limit > 0 && lain >= limit:
 		p.giveUp(it, WhyIdleTimeout)
-	case check > 0 && now.Sub(it.used) >= check && p.counts[stateChecking] < p.o.MaxChecks:
-		p.enter(it, stateChecking)
-		p.checking = append(p.checking, it)
+	case check > 0 && now.Sub(it.used) >= check:
+		p.startCheck(it)
 	}
 }
 
