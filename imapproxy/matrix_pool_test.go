@@ -134,7 +134,9 @@ func (s *poolStage) timeout() {
 
 func (s *poolStage) kick() {
 	s.server.Kick(func(i SessionInfo) bool { return i.User == "jane" })
-	s.await("the kick to have come through", func() bool { return s.notReused("kicked")+s.notReused("reset_failed") > 0 || s.cell.Phase == "pool_health_check" })
+	s.await("the kick to have come through", func() bool {
+		return s.notReused("kicked")+s.notReused("reset_failed") > 0 || s.cell.Phase == "pool_health_check"
+	})
 	if s.cell.Phase == "pool_health_check" { // one owner at a time: it ends behind the question
 		s.free()
 	}
