@@ -96,7 +96,7 @@ func parseID(cmd *command) (map[string]string, bool) {
 		if !ok {
 			return nil, false
 		}
-		if key = strings.ToLower(key); key == "x-proxy-ttl" {
+		if key = strings.ToLower(key); key == "name" || key == "x-proxy-ttl" {
 			known[key] = value
 		}
 	}

@@ -185,7 +185,7 @@ func TestPoolLogoutInOrder(t *testing.T) {
 		}
 		c.expectEOF()
 		r.awaitIdle(1)
-		if got := r.backend.conn(0).relayed(); strings.Contains(got, "LOGOUT") || strings.Contains(got, "4 NOOP") {
+		if got := r.backend.conn(0).relayed(); strings.Contains(got, "LOGOUT") || strings.Contains(got, "\r\n4 NOOP") {
 			t.Errorf("cut at %d: the backend gets %q", cut, got)
 		}
 		r.finish()
