@@ -7,3 +7,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestOptions(t *testing.T) {
+	if _, err := New(Options[string, int]{}); err == nil {
+		t.Error("a pool without limits")
+	}
+}

@@ -422,12 +422,6 @@ func TestLeastRecentlyUsed(t *testing.T) {
 	})
 }
 
-func TestOptions(t *testing.T) {
-	if _, err := New(Options[string, int]{}); err == nil {
-		t.Error("a pool without limits")
-	}
-}
-
 // TestRace has goroutines borrow, return, drop and close at once; a resource
 // that two of them hold is a failure, and so is one that never ends.
 func TestRace(t *testing.T) {
