@@ -169,7 +169,7 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		Aside:     p.aside,
 		End:       func(c *Conn, _ string) { c.End() },
 		Check:     p.check,
-		Stirs:     func(c *Conn) bool { return unread(c.raw) },
+		Stirs:     func(c *Conn) bool { return unread(&c.raw) },
 		Open:      func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
 		Counters:  p.counts.of(t.Name),
 	}
