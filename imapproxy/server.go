@@ -271,8 +271,8 @@ func (s *Server) Drain(ctx context.Context) error {
 	s.closeListeners()
 	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
-	s.closePools()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
+	s.closePools() // behind it, so that a login that waits ends, and does not dial
 	select {
 	case <-s.sessions.empty():
 		if s.awaitPools(ctx) {
