@@ -34,11 +34,13 @@ type Conn struct {
 	hurry  atomic.Bool // see Hurry
 
 	dialer *Dialer
-	owner  string // the session's id
+	remote string // the other side's address, which a parked wire forgets
 	opened time.Time
 	phase  atomic.Pointer[phase]
 	pcs    [12]uintptr // who opened it
 	depth  int
+
+	pooled pooled
 }
 
 // Raw is the socket, for options and for the door that cuts it. Deadlines

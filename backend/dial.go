@@ -115,13 +115,12 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 }
 
 func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d,
-		owner: owner, opened: d.Clock.Now()}
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: raw.RemoteAddr().String()}
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.src = source{c}
 	c.depth = runtime.Callers(2, c.pcs[:])
-	c.enter(PhaseHeader)
+	c.hand(owner, PhaseHeader)
 	d.Registry.add(c)
 	_ = raw.SetReadBuffer(maxUnread)
 	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later

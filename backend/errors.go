@@ -23,6 +23,7 @@ const (
 	KindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
 	KindConfig    Kind = "config"     // what is asked for is not allowed or not offered
 	KindLoop      Kind = "loop"       // too many proxies in a row
+	KindPool      Kind = "pool"       // no connection became free within the limit
 	KindLocal     Kind = "local"      // this machine is out of descriptors, ports or memory
 	KindBackedOff Kind = "backed_off" // not tried: it failed just now
 	KindCancelled Kind = "cancelled"  // the session ended meanwhile
@@ -32,7 +33,7 @@ const (
 type Error struct {
 	Kind  Kind
 	Addr  string // host:port that was tried
-	Phase string // connect, header, tls, greeting, capability, starttls, id, login
+	Phase string // connect, header, tls, greeting, capability, starttls, id, login, pool
 	Err   error
 }
 

@@ -35,6 +35,8 @@ type Ledger struct {
 	selected   bool
 	byeSeen    bool
 	loggedOut  bool
+
+	hold *hold // nil where LOGOUT goes to the backend
 }
 
 // wait is what has to come before the client may go on.
@@ -103,6 +105,15 @@ func (l *Ledger) Reusable() (ok bool, why string) {
 		return false, "outstanding"
 	}
 	return true, ""
+}
+
+// OnlyTainted tells whether nothing stands against Reusable but what RFC 8437
+// undoes: it resets every extension, but COMPRESS blinds the ledger.
+func (l *Ledger) OnlyTainted() bool {
+	clean := *l
+	clean.taints &^= taintEnable | taintNotify | taintLanguage | taintComparator | taintCondstore | taintContext
+	ok, _ := clean.Reusable()
+	return ok
 }
 
 // Selected tells whether a mailbox is or may be selected, so that UNSELECT has

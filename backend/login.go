@@ -24,7 +24,7 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret = m.AuthID, m.Secret
 	}
-	if err := errors.Join(c.Target.mayTell(c.raw.RemoteAddr().String()), cred.unfit()); err != nil {
+	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
 	}
 	c.enter(PhaseLogin)

@@ -20,13 +20,20 @@ const (
 	PhaseCapability = "capability"
 	PhaseReady      = "ready" // greeted, not yet logged in
 	PhaseLogin      = "login"
-	PhaseLease      = "lease" // in a session's hands
+	PhaseLease      = "lease"  // in a session's hands
+	PhaseReset      = "reset"  // on the way back to the pool
+	PhasePooled     = "pooled" // idle in the pool
+	PhaseCheck      = "check"  // idle, and asked whether it still answers
 	PhaseEnding     = "ending"
 )
 
-// phase is where a connection is, and since when.
+// PoolOwner owns what lies in a pool. No session has such an id.
+const PoolOwner = "pool"
+
+// phase is where a connection is, whose, and since when.
 type phase struct {
 	name  string
+	owner string // a session's id, or PoolOwner
 	since time.Time
 }
 
@@ -104,17 +111,17 @@ func (r *Registry) All() []*Conn {
 type Info struct {
 	Target string
 	Addr   string
-	Owner  string // the session's id
+	Owner  string // the session's id, or PoolOwner
 	Phase  string
 	Since  time.Time // when the phase began
 	Opened time.Time
-	Bound  time.Duration // the limit of the phase, 0 for a lease
+	Bound  time.Duration // the limit of the phase, 0 for none
 }
 
 // Info says where the connection stands.
 func (c *Conn) Info() Info {
 	p := c.phase.Load()
-	return Info{Target: c.Target.Name, Addr: c.Addr, Owner: c.owner, Phase: p.name, Since: p.since,
+	return Info{Target: c.Target.Name, Addr: c.Addr, Owner: p.owner, Phase: p.name, Since: p.since,
 		Opened: c.opened, Bound: c.bound(p.name)}
 }
 
@@ -130,11 +137,26 @@ func (c *Conn) bound(phase string) time.Duration {
 		return l.Login
 	case PhaseEnding:
 		return l.Logout
+	case PhaseReset:
+		return 2 * resetLimit // DONE has a limit of its own
+	case PhaseCheck:
+		return checkLimit
+	case PhasePooled:
+		return c.Target.Pool.idleBound()
 	}
 	return 0
 }
 
-func (c *Conn) enter(name string) { c.phase.Store(&phase{name, c.clock.Now()}) }
+func (c *Conn) enter(name string) {
+	owner := ""
+	if p := c.phase.Load(); p != nil {
+		owner = p.owner
+	}
+	c.hand(owner, name)
+}
+
+// hand gives the connection to another owner.
+func (c *Conn) hand(owner, name string) { c.phase.Store(&phase{name, owner, c.clock.Now()}) }
 
 // Stack says where the connection was opened: functions and lines, made
 // readable only when somebody asks.

@@ -151,3 +151,13 @@ func (o TCPOptions) InForce(c *net.TCPConn) bool {
 }
 
 var errNotInForce = errors.New("the socket has other options")
+
+// unread tells whether anything has come on an idle socket: bytes, the end, or
+// an error. Nothing is taken out. In doubt something has.
+func unread(c syscall.Conn) bool {
+	return !errors.Is(control(c, func(fd int) error {
+		var b [1]byte
+		_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err
+	}), unix.EAGAIN)
+}

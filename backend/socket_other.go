@@ -23,3 +23,6 @@ func (TCPOptions) ApplyListener(*net.TCPListener) error { return errNotHere }
 
 // InForce needs Linux.
 func (TCPOptions) InForce(*net.TCPConn) bool { return false }
+
+// unread needs Linux; elsewhere the backend is asked.
+func unread(syscall.Conn) bool { return true }

@@ -54,6 +54,8 @@ type Target struct {
 	Limits     Limits      //
 	TCP        TCPOptions  //
 	PlainLogin bool        // send the password to a non-loopback backend without TLS (the configuration warned)
+
+	Pool *PoolOptions // how connections are used again; nil when they are not
 }
 
 // Credentials log a connection in. They print without the secret.

@@ -38,7 +38,7 @@ func (s *session) attempt(a *attempted) (refusal string, err error) {
 		return refusal, nil
 	}
 	s.server.metrics.granted(s.server.clock.Now().Sub(s.attemptedAt))
-	return "", s.say(a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
+	return "", s.say(s.alerts() + a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
 }
 
 // interrupted answers a login that the session's end has overtaken, where the
@@ -71,24 +71,14 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 	if err != nil {
 		return "", s.refuseRoute(ctx, grant, err)
 	}
-	o := backend.Origin{Client: r.Client, Local: r.Local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endAside}
 	s.enter(phaseBackend)
-	backend.FaultPoint("connect.dial")
-	conn, err := s.server.dialer.Dial(ctx, route.Target, o)
-	if err != nil {
-		return "", s.refuse(err)
-	}
-	defer func() {
-		if s.backend != conn { // refused, failed, or a panic
-			s.endAside(conn)
-		}
-	}()
+	s.backendUser = route.User
 	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret)}
-	text, err = conn.Login(ctx, cred, o)
+	text, err = s.obtain(ctx, route.Target, cred,
+		backend.PoolRequest{Front: s.front, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
 	if err != nil {
 		return "", s.refuse(err)
 	}
-	s.take(conn)
 	return text, ""
 }
 
@@ -101,6 +91,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	if r.AuthzID != "" {
 		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
 	}
+	s.front, s.backendUser = r.User, ""
 	backend.FaultPoint("connect.authenticate")
 	grant, err := s.settings.Auth.Authenticate(ctx, r)
 	var denied *auth.Denied
@@ -213,6 +204,7 @@ var denialTexts = map[string]string{
 
 func (s *session) denied(err error) {
 	s.refusals++
+	s.dropIdle()
 	s.server.metrics.logins.WithLabelValues("denied").Inc()
 	s.failure = err
 	s.event().Err(err).Msg("login refused")

@@ -115,7 +115,7 @@ func (s *session) end() {
 	s.endedIn = s.view.get().phase
 	s.enter(phaseEnding)
 	if s.backend != nil {
-		s.endAside(s.backend)
+		s.release(reason)
 	}
 	s.protected("farewell", func() { s.farewell(reason) })
 	s.helpers.Wait()
@@ -230,6 +230,15 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 func (s *Server) Guard(name string, f func()) (whole bool) {
 	s.guarded(name, func() { f(); whole = true })
 	return whole
+}
+
+// beside runs f in a goroutine of the server's.
+func (s *Server) beside(f func()) {
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		s.guarded("pool", f)
+	}()
 }
 
 // guarded runs one round of periodic work, or lets one client in; a panic in it

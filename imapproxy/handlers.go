@@ -51,13 +51,15 @@ func (s *session) handleLogout(cmd *command) (reply, error) {
 }
 
 // handleID answers RFC 2971. Of what the client says only x-proxy-ttl is
-// kept: it can but shorten the way of a loop. The other x- fields would be
+// kept, since it can but shorten the way of a loop, and the name, which may
+// choose the pool. The other x- fields would be
 // claims about an address that nobody vouches for.
 func (s *session) handleID(cmd *command) (reply, error) {
 	fields, valid := parseID(cmd)
 	if !valid {
 		return bad(cmd, "ID takes NIL or a list of strings"), nil
 	}
+	s.clientName = fields["name"]
 	if v, found := fields["x-proxy-ttl"]; found {
 		if n, err := strconv.Atoi(v); err == nil && n >= 0 {
 			s.ttl = min(s.ttl, n)
@@ -94,7 +96,7 @@ func parseID(cmd *command) (map[string]string, bool) {
 		if !ok {
 			return nil, false
 		}
-		if key = strings.ToLower(key); key == "x-proxy-ttl" {
+		if key = strings.ToLower(key); key == "name" || key == "x-proxy-ttl" {
 			known[key] = value
 		}
 	}
@@ -120,6 +122,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 func (s *session) afterSTARTTLS() error {
 	backend.FaultPoint("starttls.handshake")
 	s.speaking = false
+	s.clientName = ""
 	s.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
 	if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 		return s.over(handshakeReason(err), err)

@@ -85,6 +85,9 @@ func (s *Server) suspect(c *backend.Conn, now time.Time) (suspicion, bool) {
 	i := c.Info()
 	x := suspicion{since: i.Since, over: now.Sub(i.Since), owner: s.sessions.byID(i.Owner)}
 	switch {
+	case i.Owner == backend.PoolOwner: // a pool's, in phases that have bounds
+		x.kind = leakOverdue
+		return x, i.Bound > 0 && x.over > i.Bound+leakSlack
 	case x.owner == nil:
 		x.kind = leakOrphan
 		return x, s.dialer.Registry.Has(c) // else both have ended since

@@ -299,7 +299,8 @@ func (l *loop) fill(r *relay, f *flow, secure bool) (n int, err error) {
 
 // forward writes to the far end what was read from the near one.
 func (r *relay) forward(f *flow, p []byte) bool {
-	if !r.beforeWrite(f, p) {
+	p, goesOn := r.beforeWrite(f, p)
+	if !goesOn {
 		return false
 	}
 	far := &r.ends[backendSide]

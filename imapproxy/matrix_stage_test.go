@@ -140,7 +140,7 @@ func (s *stage) ready(listener string) {
 	s.t.Helper()
 	s.address(listener)
 	s.await("the server's periodic work", func() bool {
-		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1
+		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1 && s.clock.pending(poolsEvery) == 1
 	})
 	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
 }

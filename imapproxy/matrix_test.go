@@ -44,7 +44,7 @@ func chosen(t *testing.T, want func(matrixCell) bool) []matrixCell {
 	t.Helper()
 	var cells []matrixCell
 	for _, c := range readMatrix(t) {
-		if want(c) && !isNotYet(c) {
+		if want(c) && !isOfPool(c) {
 			cells = append(cells, c)
 		}
 	}

@@ -51,7 +51,7 @@ func newMetrics(s *Server) *metrics {
 	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets", "Sockets that the process holds and nobody accounts for, or the reverse. Must be 0.")))
 	m.closeWait = prometheus.NewGauge(prometheus.GaugeOpts(opts("close_wait_overdue_sockets", "Sockets of the proxy in CLOSE_WAIT past their limit. Must be 0.")))
 	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets", "Sockets of sessions, by side (client, backend) and the kernel's state, at the last census.")), []string{"side", "state"})
-	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets,
+	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets, newPoolCollector(s),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions", "Sessions that have not ended.")),
 			func() float64 { return float64(s.Sessions()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("backend_connections", "Backend sockets that are open.")),

@@ -55,24 +55,25 @@ func (r *relay) begin(s *session) {
 }
 
 // beforeWrite tells the ledger what is about to be written; it is told first,
-// since the answer to these bytes can arrive before the write returns. False
-// when the relay has ended.
-func (r *relay) beforeWrite(f *flow, p []byte) bool {
+// since the answer to these bytes can arrive before the write returns. It gives
+// what is to be written, which can be nothing (see Ledger.Forward); false when
+// the relay has ended.
+func (r *relay) beforeWrite(f *flow, p []byte) ([]byte, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {
-		return false
+		return nil, false
 	}
 	if f == &r.up {
 		backend.FaultPoint("relay.up.write")
-		r.ledger.Client(p)
+		p = r.ledger.Forward(p)
 	} else {
 		backend.FaultPoint("relay.down.write")
 		r.ledger.Backend(p)
 	}
 	f.busy = true
 	f.moved = r.s.server.clock.Now()
-	return true
+	return p, true
 }
 
 // afterWrite takes what came of a write of n bytes; unsent is that some of them
@@ -118,6 +119,9 @@ func (r *relay) read(f *flow, p []byte) (int, error) {
 
 // write writes it to the far end.
 func (r *relay) write(f *flow, p []byte) (int, error) {
+	if len(p) == 0 { // all of it is held: see Ledger.Forward
+		return 0, nil
+	}
 	if f == &r.up {
 		return r.s.backend.Write(p)
 	}

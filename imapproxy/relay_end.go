@@ -18,7 +18,7 @@ func (r *relay) settle() {
 	backend.FaultPoint("relay.settle")
 	l := r.ledger
 	switch {
-	case l.LoggedOut() && l.Outstanding() == 0:
+	case l.LoggedOut() && l.Outstanding() == 0, r.heldLogout():
 		r.stop(endLogout, nil)
 	case r.clientEOF && (l.Idle() || r.cannotFinish()):
 		r.stop(r.lost(endClientClosed), nil)
@@ -31,7 +31,7 @@ func (r *relay) settle() {
 // in the middle of a command; no answer will ever come.
 func (r *relay) cannotFinish() bool {
 	ok, _ := r.ledger.MayLogout()
-	return !ok && !r.ledger.LoggedOut()
+	return !ok && !r.loggedOut()
 }
 
 // clientRead takes the end of the client's side. A client that only
@@ -53,7 +53,7 @@ func (r *relay) clientRead(err error) {
 // lost is the reason when a side goes away: behind the client's LOGOUT that
 // was to be expected, in whatever way it goes.
 func (r *relay) lost(reason endReason) endReason {
-	if r.ledger.LoggedOut() {
+	if r.loggedOut() {
 		return endLogout
 	}
 	return reason

@@ -90,7 +90,8 @@ func (r *relay) forward(f *flow, p []byte) bool {
 		r.toClient.Lock()
 		defer r.toClient.Unlock()
 	}
-	if !r.beforeWrite(f, p) {
+	p, goesOn := r.beforeWrite(f, p)
+	if !goesOn {
 		return false
 	}
 	n, err := r.write(f, p)

@@ -21,7 +21,7 @@ func (s *session) report(reason endReason, detail error) {
 	}
 	last := s.lastCommand
 	if s.relaying.Load() {
-		if c := s.backend.Ledger.LastCommand(); c != "" {
+		if c := s.relay.ledger.LastCommand(); c != "" {
 			last = c
 		}
 	}

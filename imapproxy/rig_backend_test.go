@@ -34,8 +34,10 @@ type scriptedBackend struct {
 // backendConn is one connection at the backend.
 type backendConn struct {
 	number int // 0 for the first
-	raw    *net.TCPConn
-	in     *bufio.Reader
+
+	afterLogin string // what it offers then, "" for the usual
+	raw        *net.TCPConn
+	in         *bufio.Reader
 
 	mu       sync.Mutex // protects what follows
 	received bytes.Buffer
@@ -233,8 +235,21 @@ func (c *backendConn) greet(capabilities string) bool {
 	if !c.judge(tag, mailbox) {
 		return false
 	}
-	c.send("%s OK [CAPABILITY %s] Logged in", tag, backendCapabilities)
+	c.send("%s OK [CAPABILITY %s] Logged in", tag, c.offers())
 	return true
+}
+
+// greetWith greets, and offers something else after the login.
+func (c *backendConn) greetWith(afterLogin string) bool {
+	c.afterLogin = afterLogin
+	return c.greet("IMAP4rev1 AUTH=PLAIN SASL-IR")
+}
+
+func (c *backendConn) offers() string {
+	if c.afterLogin != "" {
+		return c.afterLogin
+	}
+	return backendCapabilities
 }
 
 func (c *backendConn) judge(tag, user string) bool {

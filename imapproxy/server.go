@@ -65,6 +65,8 @@ type Settings struct {
 	Listeners map[string]*Listener
 	Limits    Limits
 	TCP       backend.TCPOptions // of clients' sockets
+
+	pools *backend.Pools // of this generation
 }
 
 // Server accepts clients and runs their sessions.
@@ -80,8 +82,11 @@ type Server struct {
 	resets   resetWatch
 	judging  judging
 
-	mu        sync.Mutex // protects what follows; nothing blocks under it
-	listeners map[net.Listener]struct{}
+	poolCounts backend.PoolCounts
+
+	mu          sync.Mutex // protects what follows; nothing blocks under it
+	listeners   map[net.Listener]struct{}
+	generations []*backend.Pools // those that have not ended; the one in force is the last
 
 	accepting    context.Context // until no more clients are wanted
 	endAccepting context.CancelFunc
@@ -101,6 +106,7 @@ func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server
 	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
 		listeners: map[net.Listener]struct{}{}}
 	s.sessions.init()
+	s.addPools(settings)
 	s.settings.Store(settings)
 	s.accepting, s.endAccepting = context.WithCancel(context.Background())
 	s.life, s.endLife = context.WithCancel(context.Background())
@@ -110,7 +116,11 @@ func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server
 }
 
 // Reload puts a new generation in force for clients that connect from now on.
-func (s *Server) Reload(settings *Settings) { s.settings.Store(settings) }
+// The idle backend connections of the old one end.
+func (s *Server) Reload(settings *Settings) {
+	s.addPools(settings)
+	s.settings.Store(settings)
+}
 
 // Settings is the generation in force.
 func (s *Server) Settings() *Settings { return s.settings.Load() }
@@ -213,6 +223,7 @@ func (s *Server) startWork() {
 		s.sweepRelays(now)
 		s.findLeaks(now)
 	})
+	s.periodic("pools", poolsEvery, s.keepPools)
 	s.periodic("census", censusEvery, s.takeCensus)
 }
 
@@ -261,10 +272,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
+	s.closePools() // behind it, so that a login that waits ends, and does not dial
 	select {
 	case <-s.sessions.empty():
-		s.stopWork()
-		return nil
+		if s.awaitPools(ctx) {
+			s.stopWork()
+			return nil
+		}
 	case <-ctx.Done():
 	}
 	left := s.sessions.count()
@@ -286,6 +300,10 @@ func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error
 // returns when none is left, well within a second.
 func (s *Server) Close() {
 	s.closeListeners()
+	s.closePools()
+	for _, p := range s.pools() {
+		p.Hurry()
+	}
 	s.sessions.each(func(ses *session) {
 		ses.door.cut(endShutdown, nil)
 		ses.door.hurry()
@@ -294,5 +312,6 @@ func (s *Server) Close() {
 		c.Hurry()
 	}
 	<-s.sessions.empty()
+	s.awaitPools(context.Background()) // each ending is bounded
 	s.stopWork()
 }

@@ -41,7 +41,13 @@ type session struct {
 	lastCommand string
 	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
 
+	clientName  string // of the client's ID
+	front       string // the user as authenticated
+	backendUser string // the user at the backend, once the route is known
+
 	backend     *backend.Conn
+	lease       *backend.Lease // nil where the connection is not pooled
+	returning   atomic.Pointer[context.CancelFunc]
 	backendAddr string
 	relaying    atomic.Bool
 	relay       relay
@@ -178,7 +184,7 @@ func (s *session) drain(reason endReason) {
 // soon; false when it is ending already.
 func (s *session) kick() bool {
 	if s.door.why() != "" {
-		return false
+		return s.stopReturning()
 	}
 	t := s.after(s.settings.Limits.Kick, func() { s.door.cut(endKicked, nil) })
 	s.door.onShut(func() { t.Stop() })

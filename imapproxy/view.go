@@ -18,6 +18,7 @@ const (
 	phaseAuthenticate = "authenticate"
 	phaseRoute        = "route"
 	phaseBackend      = "backend"
+	phasePool         = "pool" // waits for a pooled connection, or has it checked or made
 	phaseRelay        = "relay"
 	phaseEnding       = "ending"
 )
@@ -103,9 +104,18 @@ func (s *Server) List() []SessionInfo {
 }
 
 // Kick ends the sessions that match at their next safe point, or cuts them
-// after Limits.Kick. It returns how many there are.
+// after Limits.Kick. It returns how many there are. Idle backend connections
+// of the same users, or to the same backend, end at once.
 func (s *Server) Kick(match func(SessionInfo) bool) int {
 	n := 0
+	defer s.dropPooled(func(u backend.PooledUser) bool {
+		i := SessionInfo{User: bounded(u.Front), Target: u.Target, Phase: phasePool}
+		if match(i) {
+			return true
+		}
+		i.User = bounded(u.User)
+		return match(i)
+	}, backend.WhyKicked)
 	s.sessions.each(func(ses *session) {
 		if match(ses.info()) && ses.kick() {
 			n++

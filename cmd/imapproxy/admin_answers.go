@@ -23,6 +23,7 @@ func (a *admin) routes(lines *logWriter) http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /sessions", a.sessions)
 	mux.HandleFunc("GET /sockets", a.sockets)
+	mux.HandleFunc("GET /pool", a.pool)
 	mux.HandleFunc("POST /kick", a.kick)
 	mux.HandleFunc("POST /drain", a.askDrain)
 	mux.HandleFunc("GET /debug/pprof/", bounded(pprof.Index))
@@ -105,6 +106,14 @@ func (a *admin) sockets(w http.ResponseWriter, r *http.Request) {
 			strings.Compare(x.Session, y.Session), strings.Compare(x.Side, y.Side))
 	})
 	answer(w, http.StatusOK, list)
+}
+
+func (a *admin) pool(w http.ResponseWriter, r *http.Request) {
+	if _, err := query(r); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, a.proxy.Pools())
 }
 
 // kicked is the answer of /kick.

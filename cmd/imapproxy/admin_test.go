@@ -33,6 +33,8 @@ func TestAdminAnswers(t *testing.T) {
 				{"GET", "/metrics", 200, "\nimapproxy_sessions 0\n"},
 				{"GET", "/sessions", 200, "[]\n"},
 				{"GET", "/sockets", 200, "[]\n"},
+				{"GET", "/pool", 200, "[]\n"},
+				{"GET", "/pool?x=y", 400, ""},
 				{"GET", "/sessions?user=a&id=b&backend=c", 200, "[]\n"},
 				{"GET", "/debug/pprof/", 200, "goroutine"},
 				{"GET", "/debug/pprof/goroutine?debug=1", 200, "goroutine profile"},

@@ -24,6 +24,7 @@ func checkConfig(c *config, r *report) {
 	}
 	checkTargetNames(c.Targets, r)
 	checkRoute(c, r)
+	checkPoolListeners(c, r)
 }
 
 // sectionName is what listeners and targets may be called: it stands in logs

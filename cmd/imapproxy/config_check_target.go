@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 func checkTargetNames(all []targetConfig, r *report) {
@@ -22,6 +23,41 @@ func checkTarget(t *targetConfig, r *report) {
 	}
 	checkTargetTLS(t, r)
 	checkMaster(t, r)
+	checkPool(t, r)
+}
+
+// checkPool reports what can't be meant.
+func checkPool(t *targetConfig, r *report) {
+	p := &t.Pool
+	at := p.Place
+	if p.Mode != "on" {
+		return
+	}
+	if len(p.Listeners)+len(p.Networks)+len(p.ClientNames) == 0 {
+		r.warnf(at, "mode", "choose those with short sessions by listeners, networks or client_names",
+			"connections to the target %q are pooled for every client, also for those that idle for hours and never give one back", t.Name)
+	}
+	if p.KeepAlive > 0 && p.KeepAlive < 10*time.Second {
+		r.errorf(at, "keepalive", `write at least "10s", or "0s" for never`, "%s is too often", p.KeepAlive)
+	}
+	if p.MaxPerUser > p.MaxPerTarget {
+		r.errorf(at, "max_per_user", "make it the smaller one", "is greater than max_per_target")
+	}
+	if p.Spare > 0 && t.ProxyHeader != "off" {
+		r.errorf(at, "spare", "remove it", "not used with proxy_header: it names a client, and a spare connection has none yet")
+	}
+}
+
+// checkPoolListeners finds names of listeners that there are not.
+func checkPoolListeners(c *config, r *report) {
+	for i := range c.Targets {
+		p := &c.Targets[i].Pool
+		for _, name := range p.Listeners {
+			if !slices.ContainsFunc(c.Listeners, func(l listenerConfig) bool { return l.Name == name }) {
+				r.errorf(p.Place, "listeners", "name a [[listener]]", "there is no listener %q", name)
+			}
+		}
+	}
 }
 
 // withPort adds the port that belongs to the TLS mode when there is none.

@@ -32,4 +32,25 @@ type targetConfig struct {
 	GreetLimit   time.Duration `key:"greeting_timeout" doc:"From connected to the backend's greeting." default:"10s" min:"100ms" max:"60s"`
 	LoginLimit   time.Duration `key:"login_timeout" doc:"STARTTLS, ID and the login together." default:"20s" min:"100ms" max:"5m"`
 	LogoutLimit  time.Duration `key:"logout_timeout" doc:"From LOGOUT to the end of the backend's side; then the connection is reset." default:"2s" min:"100ms" max:"60s"`
+	Pool         poolConfig    `key:"pool" doc:"Whether connections to this target are used again, by the same user's next session. It belongs to the [[target]] above it. For clients with short sessions, such as webmail: a client that idles for hours never gives its connection back."`
+}
+
+// poolConfig is a section [target.pool].
+type poolConfig struct {
+	Place        place
+	Mode         string        `key:"mode" doc:"on uses connections again for the clients that listeners, networks and client_names choose: any of the three is enough; without them, for every client." default:"off" enum:"off|on"`
+	Listeners    []string      `key:"listeners" doc:"The names of listeners whose clients are served." example:"[\"webmail\"]" print:"no"`
+	Networks     []string      `key:"networks" doc:"The networks whose clients are served: CIDR, or an address." example:"[\"10.1.2.0/24\"]" print:"no"`
+	ClientNames  []string      `key:"client_names" doc:"What the client calls itself by ID before the login (RFC 2971), in letters of either case." example:"[\"Roundcube\"]" print:"no"`
+	MaxIdle      int           `key:"max_idle" doc:"Idle connections of all users together; past it the least recently used one ends." default:"1000" min:"1" max:"100000"`
+	MaxPerUser   int           `key:"max_per_user" doc:"Connections of one user, in use or idle; more logins wait. Stay below what the backend allows, such as Dovecot's mail_max_userip_connections (10)." default:"8" min:"1" max:"10000"`
+	MaxPerTarget int           `key:"max_per_target" doc:"Connections in all, in use or idle; more logins wait." default:"5000" min:"1" max:"1000000"`
+	MaxWaiting   int           `key:"max_waiting" doc:"Logins that wait for a connection; more are refused with NO [UNAVAILABLE]." default:"500" min:"1" max:"100000"`
+	WaitTimeout  time.Duration `key:"wait_timeout" doc:"How long a login waits for a connection before NO [UNAVAILABLE]." default:"10s" min:"100ms" max:"10m"`
+	IdleTimeout  time.Duration `key:"idle_timeout" doc:"How long a connection may lie idle. The one that came back last is used first, so that those that are too many reach this." default:"5m" min:"1s" max:"24h"`
+	MaxLifetime  time.Duration `key:"max_lifetime" doc:"How old a connection may become, less up to a tenth by chance; one in use ends when it comes back." default:"1h" min:"10s" max:"168h"`
+	KeepAlive    time.Duration `key:"keepalive" doc:"An idle connection is asked by NOOP that often; at least 10s, 0s is never." default:"4m" min:"0s" max:"24h"`
+	CheckAfter   time.Duration `key:"check_after" doc:"A connection that has been idle for longer is asked by NOOP before it is used again. One where anything has come meanwhile always is." default:"30s" min:"0s" max:"24h"`
+	Reauth       time.Duration `key:"reauth" doc:"With auth.type passthrough: how long a login at the backend stands for further logins with the same password; 0s asks the backend each time." default:"60s" min:"0s" max:"1h"`
+	Spare        int           `key:"spare" doc:"Connections that are kept greeted and not logged in, where making one takes long. They are renewed every 90 s. None with proxy_header." default:"0" min:"0" max:"1000"`
 }

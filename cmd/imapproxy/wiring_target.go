@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net/netip"
+	"strings"
 
 	"imapproxy/backend"
 )
@@ -40,7 +42,41 @@ func buildTarget(c *targetConfig, r *report) *backend.Target {
 	if c.MasterUser != "" && c.MasterFile != "" {
 		t.Master = backend.Credentials{AuthID: c.MasterUser, Secret: loadMasterPassword(c, r)}
 	}
+	t.Pool = buildPool(&c.Pool, r)
 	return t
+}
+
+// buildPool makes the pool's options, nil when it is off.
+func buildPool(c *poolConfig, r *report) *backend.PoolOptions {
+	if c.Mode != "on" {
+		return nil
+	}
+	o := &backend.PoolOptions{
+		MaxIdle: c.MaxIdle, MaxPerUser: c.MaxPerUser, MaxPerTarget: c.MaxPerTarget, MaxWaiting: c.MaxWaiting, Spare: c.Spare,
+		WaitTimeout: c.WaitTimeout, MaxLifetime: c.MaxLifetime, IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive,
+		CheckAfter: c.CheckAfter, Reauth: c.Reauth, Listeners: c.Listeners,
+	}
+	for _, text := range c.Networks {
+		p, err := parseNetwork(text)
+		if err != nil {
+			r.errorf(c.Place, "networks", `write a network such as "10.1.2.0/24", or an address`, "%q is neither", text)
+		}
+		o.Networks = append(o.Networks, p)
+	}
+	for _, name := range c.ClientNames {
+		o.ClientNames = append(o.ClientNames, strings.ToLower(name))
+	}
+	return o
+}
+
+// parseNetwork reads CIDR or an address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
 }
 
 // loadMasterPassword reads the first line of master_password_file.

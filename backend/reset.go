@@ -1,0 +1,230 @@
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Limits of what a pool says to a backend.
+const (
+	resetLimit = 2 * time.Second // from UNSELECT, or from DONE, to the last answer
+	checkLimit = 2 * time.Second // one NOOP
+)
+
+// pooled is what a connection carries from one session to the next.
+type pooled struct {
+	key    poolKey
+	text   string   // of the login's OK
+	alerts []string // that nobody has read yet
+}
+
+// The bounds of what alerts are kept.
+const (
+	maxAlerts     = 4
+	maxAlertBytes = 256
+)
+
+var (
+	errNotClean  = errors.New("the connection may not be used again")
+	errOutOfStep = errors.New("an answer that does not fit a connection at rest")
+	errSaidBye   = errors.New("BYE")
+)
+
+// resetPlan says what brings a connection back to where a login leaves it.
+type resetPlan struct {
+	done     bool // DONE first
+	unselect bool
+	forget   bool // UNAUTHENTICATE: fit for every user, and for no one yet
+}
+
+// planReset says how the connection can be made fit for its next session, or
+// why it can't, with a word from a small fixed set. Any doubt is a no.
+func (c *Conn) planReset() (p resetPlan, why string) {
+	ok, why := c.Ledger.Reusable()
+	switch {
+	case c.broken.Load(), c.reset.Load(), c.peer != nil:
+		return p, "broken"
+	case !c.relay:
+		return p, "unfinished"
+	case c.in.buffered() > 0:
+		return p, "unread"
+	case why == "idle":
+		p.done, ok = true, true
+	case !ok && c.Ledger.OnlyTainted():
+		p.forget, ok = c.mayUnauthenticate(), c.mayUnauthenticate()
+	}
+	if !ok {
+		return p, why
+	}
+	p.unselect = c.Ledger.Selected() && !p.forget
+	if p.unselect && !c.caps.has("UNSELECT") && !c.caps.has("IMAP4rev2") {
+		return p, "no_unselect" // CLOSE would expunge (RFC 9051 section 6.4.1)
+	}
+	return p, ""
+}
+
+// mayUnauthenticate tells whether RFC 8437 undoes this connection's login: with
+// a client certificate the identity would stick to the TLS layer (section 4.2).
+func (c *Conn) mayUnauthenticate() bool {
+	t := c.Target.TLSConfig
+	return c.caps.has("UNAUTHENTICATE") && (t == nil || len(t.Certificates) == 0 && t.GetClientCertificate == nil)
+}
+
+// makeFit brings the connection back to where a login leaves it, and has that
+// confirmed: every answer is awaited, and the last one is to a tag that nothing
+// before can have used. It tells whether the login is undone.
+func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err error) {
+	plan, why := c.planReset()
+	if why != "" {
+		return false, why, fmt.Errorf("%w: %s", errNotClean, why)
+	}
+	c.enter(PhaseReset)
+	FaultPoint("pool.reset")
+	_ = c.raw.SetDeadline(time.Time{}) // the session's end had woken its reader
+	if plan.done {
+		if why, err := c.leaveIdle(ctx); err != nil {
+			return false, why, err
+		}
+		if plan, why = c.planReset(); why != "" {
+			return false, why, fmt.Errorf("%w behind IDLE: %s", errNotClean, why)
+		}
+	}
+	err = c.during(ctx, resetLimit, func() error { return c.undo(plan) })
+	if err != nil {
+		return false, "reset_failed", err
+	}
+	c.relay, c.Ledger = false, Ledger{}
+	c.in.release()
+	return plan.forget, "", nil
+}
+
+// leaveIdle says DONE and awaits the reply to IDLE.
+func (c *Conn) leaveIdle(ctx context.Context) (why string, err error) {
+	err = c.during(ctx, resetLimit, func() error {
+		done := []byte("DONE\r\n")
+		c.Ledger.Client(done)
+		if _, err := c.Write(done); err != nil {
+			return err
+		}
+		var buf [4 << 10]byte
+		for left := maxAnswerBytes; left > 0 && c.Ledger.Doubt() == ""; {
+			if c.Ledger.Quiet() {
+				return nil
+			}
+			n, err := c.Read(buf[:])
+			c.Ledger.Backend(buf[:n])
+			if left -= n; err != nil {
+				return err
+			}
+		}
+		return errOutOfStep
+	})
+	if err != nil {
+		return "done_failed", err
+	}
+	return "", nil
+}
+
+// undo does UNSELECT or UNAUTHENTICATE, and then asks with a tag of its own.
+func (c *Conn) undo(p resetPlan) error {
+	c.inStep, c.relay = true, false
+	c.in.total = 0
+	if p.forget {
+		if err := c.ask("UNAUTHENTICATE"); err != nil {
+			return err
+		}
+		c.caps.forget()
+		c.pooled = pooled{}
+		if err := c.ask("CAPABILITY"); err != nil {
+			return err
+		}
+		if !c.caps.known() {
+			return errOutOfStep
+		}
+		return nil
+	}
+	if p.unselect {
+		if err := c.ask("UNSELECT"); err != nil {
+			return err
+		}
+	}
+	return c.ask("NOOP")
+}
+
+// ask says a command under a tag that no other command has had, and awaits
+// its OK. Untagged lines may stand before it that say nothing of the
+// connection's own state.
+func (c *Conn) ask(commandLine string) error {
+	tag := "P" + rand.Text()
+	if err := c.send(tag + " " + commandLine + "\r\n"); err != nil {
+		return err
+	}
+	for range maxAnswerLines {
+		r, err := c.in.response()
+		switch {
+		case err != nil:
+			return err
+		case r.tag == tag:
+			c.inStep = true
+			c.note(r)
+			if r.word == "OK" || strings.HasPrefix(commandLine, "ID ") { // ID is a courtesy
+				return nil
+			}
+			return &refusing{r}
+		case r.tag != "*":
+			return errOutOfStep
+		}
+		if err := c.untagged(r, commandLine); err != nil {
+			return err
+		}
+	}
+	return errTooMuch
+}
+
+// untagged takes an untagged line between sessions. Behind UNSELECT the last
+// news of the mailbox may still come; afterwards there is none to have news of.
+func (c *Conn) untagged(r answer, asked string) error {
+	switch {
+	case r.word == "BYE":
+		c.bye = true
+		return errSaidBye
+	case r.word == "OK", r.word == "NO":
+		c.note(r)
+		return nil
+	case asked == "CAPABILITY" && r.word == "CAPABILITY":
+		c.caps.learn(r)
+		return nil
+	case asked == "UNSELECT", asked == "UNAUTHENTICATE", strings.HasPrefix(asked, "ID ") && r.word == "ID":
+		return nil
+	}
+	return fmt.Errorf("%w: %s", errOutOfStep, printable(r.word))
+}
+
+// note keeps an ALERT, which the user must read (RFC 9051 section 7.1).
+func (c *Conn) note(r answer) {
+	if strings.EqualFold(r.code, "ALERT") && len(c.pooled.alerts) < maxAlerts {
+		c.pooled.alerts = append(c.pooled.alerts, printableUpTo(r.text, maxAlertBytes))
+	}
+}
+
+// stillGood finds out whether an idle connection can be used: at once, where
+// nothing has come meanwhile and it was heard of a short while ago; else by a
+// question. command is NOOP or ID.
+func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) error {
+	c.enter(PhaseCheck)
+	FaultPoint("pool.check")
+	c.in.total = 0
+	if !mustAsk && !unread(&c.raw) {
+		return nil
+	}
+	err := c.during(ctx, checkLimit, func() error { return c.ask(command) })
+	c.in.release()
+	if err == nil && c.in.buffered() > 0 {
+		return errOutOfStep
+	}
+	return err
+}

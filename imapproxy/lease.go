@@ -1,0 +1,142 @@
+package imapproxy
+
+import (
+	"context"
+	"errors"
+
+	"imapproxy/backend"
+)
+
+// logoutText is what the client of a pooled connection reads behind LOGOUT,
+// which its backend never sees.
+const logoutText = " OK Logout completed.\r\n"
+
+// obtain gives the session a backend connection that is logged in: from the
+// target's pool where that serves the session, else a new one.
+func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials, q backend.PoolRequest) (text string, err error) {
+	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endAside}
+	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.clientName) {
+		return s.dial(ctx, t, cred, o)
+	}
+	s.enter(phasePool)
+	lease, err := s.settings.pools.Lease(ctx, t, cred, o, q)
+	if errors.Is(err, backend.ErrNoPool) {
+		s.enter(phaseBackend)
+		return s.dial(ctx, t, cred, o)
+	}
+	if err != nil {
+		return "", err
+	}
+	s.lease = lease
+	lease.Conn.Ledger.HoldLogout()
+	s.take(lease.Conn)
+	return lease.Text, nil
+}
+
+// dial opens a connection for this session alone.
+func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string, err error) {
+	backend.FaultPoint("connect.dial")
+	conn, err := s.server.dialer.Dial(ctx, t, o)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if s.backend != conn { // refused, failed, or a panic
+			s.endAside(conn)
+		}
+	}()
+	if text, err = conn.Login(ctx, cred, o); err != nil {
+		return "", err
+	}
+	s.take(conn)
+	return text, nil
+}
+
+// alerts are the lines that a pooled connection's backend has said meanwhile.
+func (s *session) alerts() string {
+	if s.lease == nil {
+		return ""
+	}
+	lines := ""
+	for _, text := range s.lease.Alerts {
+		lines += "* OK [ALERT] " + text + "\r\n"
+	}
+	return lines
+}
+
+// release is the end of the backend connection for this session: it goes back
+// to its pool, or it ends. The relay is over and the door is shut, so nobody
+// else touches the socket.
+func (s *session) release(reason endReason) {
+	if s.lease == nil {
+		s.endAside(s.backend)
+		return
+	}
+	if tag, held := s.relay.detach(); held && reason == endLogout {
+		s.lastWords = "* BYE Logging out\r\n" + tag + logoutText
+	}
+	ctx, cancel := context.WithCancel(s.server.accepting)
+	s.returning.Store(&cancel)
+	turn := s.nextEnding()
+	s.help("return", func() {
+		defer cancel()
+		s.asideEnding(turn, s.lease.Return(ctx, s.notAgain(reason)))
+	})
+}
+
+// notAgain says why the session's end forbids to use its connection again, ""
+// where it does not: the client has to have left in order.
+func (s *session) notAgain(reason endReason) string {
+	switch {
+	case s.server.isClosing():
+		return string(endShutdown)
+	case reason == endLogout, reason == endClientClosed:
+		return ""
+	}
+	return string(reason)
+}
+
+// stopReturning ends a connection that is on its way back to the pool; false
+// when none is.
+func (s *session) stopReturning() bool {
+	cancel := s.returning.Load()
+	if cancel != nil {
+		(*cancel)()
+	}
+	return cancel != nil
+}
+
+// dropIdle ends the idle connections of the user whose login has been refused:
+// the password may have been changed, or the account locked.
+func (s *session) dropIdle() {
+	s.server.dropPooled(func(u backend.PooledUser) bool {
+		return u.Front == s.front || s.backendUser != "" && u.User == s.backendUser
+	}, backend.WhyRefused)
+}
+
+// detach leaves the relay its own copy of the ledger: the connection's goes on
+// with the next session. It gives the tag of the LOGOUT that the ledger has kept.
+func (r *relay) detach() (tag string, held bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ledger == nil { // the end came before the relay
+		return "", false
+	}
+	tag, held = r.ledger.HeldLogout()
+	last := *r.ledger
+	r.ledger = &last
+	return tag, held
+}
+
+// heldLogout tells whether the client's LOGOUT has come and all before it is
+// answered, or can't be any more; the lock is held.
+func (r *relay) heldLogout() bool {
+	_, held := r.ledger.HeldLogout()
+	return held && (r.ledger.Outstanding() == 0 || r.ledger.Doubt() != "")
+}
+
+// loggedOut tells whether the client has said LOGOUT; the lock is held.
+func (r *relay) loggedOut() bool {
+	_, held := r.ledger.HeldLogout()
+	return held || r.ledger.LoggedOut()
+}
