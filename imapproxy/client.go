@@ -20,8 +20,9 @@ type client struct {
 	conn  net.Conn // &wire, or TLS over it
 	in    reader
 	state *tls.ConnectionState // nil without TLS
-	addr  netip.AddrPort
-	local netip.AddrPort
+	peer  netip.AddrPort       // the other end of the socket
+	addr  netip.AddrPort       // the client's: the peer, or whom a PROXY header names
+	local netip.AddrPort       // what the client has connected to
 }
 
 func (c *client) init(raw *net.TCPConn) {
@@ -29,8 +30,15 @@ func (c *client) init(raw *net.TCPConn) {
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
 	c.in.src = c
-	c.addr = addrPort(raw.RemoteAddr())
+	c.peer = addrPort(raw.RemoteAddr())
+	c.addr = c.peer
 	c.local = addrPort(raw.LocalAddr())
+}
+
+// isLocal tells whether what is said stays on this machine. A PROXY header can
+// take that away, not give it.
+func (c *client) isLocal() bool {
+	return c.peer.Addr().IsLoopback() && c.addr.Addr().IsLoopback()
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

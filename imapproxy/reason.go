@@ -20,6 +20,7 @@ const (
 	endClientVanished  endReason = "client_vanished"    // no packet came back from the client
 	endClientProtocol  endReason = "client_protocol"    // too many bad commands, or a bound was passed
 	endClientTLS       endReason = "client_tls"         // no TLS handshake with the client
+	endProxyHeader     endReason = "proxy_header"       // no PROXY header where one is required, a bad one, or from a peer that is not trusted
 	endTooManyFailures endReason = "too_many_failures"  // refused logins
 	endBackendClosed   endReason = "backend_closed"     // the backend closed its side
 	endBackendAborted  endReason = "backend_aborted"    // the backend reset the connection

@@ -34,6 +34,7 @@ type Listener struct {
 	TLS       ListenerTLS
 	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
 	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
+	Proxy     ProxyHeader
 }
 
 // Limits bounds sessions. Every field must be positive; durations count from

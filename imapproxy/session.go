@@ -83,7 +83,7 @@ func (s *session) login() error {
 		s.door.cut(endShutdown, nil) // the drain came while it was accepted
 	}
 	if s.door.why() != "" {
-		s.speaking = s.listener.TLS != ImplicitTLS // BYE in the greeting's place
+		s.speaking = s.listener.TLS != ImplicitTLS && !s.listener.Proxy.Required // BYE in the greeting's place
 		return errEnded
 	}
 	limit := s.after(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
@@ -112,6 +112,9 @@ func (s *session) login() error {
 // open brings the client to the greeting.
 func (s *session) open() error {
 	backend.FaultPoint("session.open")
+	if err := s.meet(); err != nil {
+		return err
+	}
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
 		backend.FaultPoint("session.tls")

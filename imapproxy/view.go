@@ -13,6 +13,7 @@ import (
 // The phases of a session, as others see them.
 const (
 	phaseAccepted     = "accepted"
+	phaseProxy        = "proxy"
 	phaseTLS          = "tls"
 	phaseLogin        = "login"
 	phaseAuthenticate = "authenticate"
