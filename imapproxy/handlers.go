@@ -26,7 +26,7 @@ func (s *session) capabilities() string {
 
 // mayAuthenticate tells whether a password may be sent on this connection.
 func (s *session) mayAuthenticate() bool {
-	return s.client.state != nil || s.listener.Insecure || s.client.isLocal()
+	return s.client.state != nil || s.listener.Insecure || (s.client.isLocal() && !s.listener.TLSOnly)
 }
 
 func (s *session) handleCapability(cmd *command) (reply, error) {

@@ -33,6 +33,7 @@ type Listener struct {
 	Name      string
 	TLS       ListenerTLS
 	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
+	TLSOnly   bool        // passwords after STARTTLS alone, from this machine too
 	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
 	Proxy     ProxyHeader
 }

@@ -35,7 +35,7 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 	if r.TLS != nil {
 		set("Auth-SSL", "on")
 		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
-		set("Auth-SSL-Cipher", opensslName(tls.CipherSuiteName(r.TLS.CipherSuite)))
+		set("Auth-SSL-Cipher", OpenSSLName(tls.CipherSuiteName(r.TLS.CipherSuite)))
 	}
 	q.Header = h
 	return q, nil
@@ -68,9 +68,9 @@ func tlsVersion(v uint16) string {
 	return "TLSv1.3"
 }
 
-// opensslName turns a cipher suite's IANA name into OpenSSL's; those of TLS 1.3
+// OpenSSLName turns a cipher suite's IANA name into OpenSSL's; those of TLS 1.3
 // are the same.
-func opensslName(iana string) string {
+func OpenSSLName(iana string) string {
 	exchange, cipher, found := strings.Cut(strings.TrimPrefix(iana, "TLS_"), "_WITH_")
 	if !found {
 		return iana

@@ -130,7 +130,7 @@ func TestTLSNames(t *testing.T) {
 		tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA:                 "DES-CBC3-SHA",
 		tls.TLS_ECDHE_RSA_WITH_RC4_128_SHA:                "ECDHE-RSA-RC4-SHA",
 	} {
-		if got := opensslName(tls.CipherSuiteName(id)); got != want {
+		if got := OpenSSLName(tls.CipherSuiteName(id)); got != want {
 			t.Errorf("%s: %s, want %s", tls.CipherSuiteName(id), got, want)
 		}
 	}

@@ -39,16 +39,6 @@ func checkHostname(c *config, r *report) {
 	}
 }
 
-func checkListeners(all []listenerConfig, r *report) {
-	names := map[string]int{}
-	for i := range all {
-		l := &all[i]
-		checkName(l.Place, l.Name, "listeners", names, r)
-		checkListenAddress(l, all[:i], r)
-		checkListenerTLS(l, r)
-	}
-}
-
 // checkName reports a name that is malformed or taken.
 func checkName(at place, name, what string, taken map[string]int, r *report) {
 	if !sectionName.MatchString(name) {
@@ -60,22 +50,6 @@ func checkName(at place, name, what string, taken map[string]int, r *report) {
 		return
 	}
 	taken[name] = at.line("name")
-}
-
-// checkListenAddress reports an address that is malformed or taken by one of
-// the listeners before.
-func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
-	if err := checkHostPort(l.Address, true); err != "" {
-		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143"`, "%q: %s", l.Address, err)
-		return
-	}
-	for i := range before {
-		if sameAddress(l.Address, before[i].Address) {
-			r.errorf(l.Place, "address", "give each listener its own port or host",
-				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name, before[i].Place.line("address"))
-			return
-		}
-	}
 }
 
 // checkHostPort says what is wrong with host:port, "" for nothing. A listener
@@ -98,41 +72,6 @@ func checkHostPort(address string, listen bool) string {
 	return ""
 }
 
-// sameAddress says whether two listeners can't both have their address: an
-// address of every interface takes the port from all others.
-func sameAddress(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
-		return false
-	}
-	if hostA == "" || hostB == "" {
-		return true
-	}
-	familyA, familyB := listenNetwork(a), listenNetwork(b)
-	sameFamily := familyA == familyB || familyA == "tcp" || familyB == "tcp" // "tcp" is a name's: either
-	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
-}
-
-// overlap tells whether two hosts of one family are the same or one of them is
-// every interface.
-func overlap(a, b string) bool { return a == b || a == "" || b == "" }
-
-// listenHost writes a host in one way; every interface is "".
-func listenHost(host string) string {
-	if strings.EqualFold(host, "localhost") {
-		return "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return strings.ToLower(host)
-	case addr.IsUnspecified():
-		return ""
-	}
-	return addr.Unmap().String()
-}
-
 // isLoopback says whether host[:port] is on this machine for certain.
 func isLoopback(address string) bool {
 	host := address
@@ -144,29 +83,6 @@ func isLoopback(address string) bool {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && addr.Unmap().IsLoopback()
-}
-
-func checkListenerTLS(l *listenerConfig, r *report) {
-	at := l.Place
-	if l.Insecure {
-		r.warnf(at, "insecure", "remove the line unless the network is trusted",
-			"the listener %q takes passwords without TLS from every client", l.Name)
-	}
-	if l.TLS != "off" {
-		if l.Certificate == "" {
-			r.errorf(at, "certificate", `name the certificate's file, or write tls = "off"`, "missing, and tls is %q", l.TLS)
-		}
-		return
-	}
-	for _, key := range []string{"certificate", "key", "min_tls"} {
-		if at.has(key) {
-			r.errorf(at, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
-		}
-	}
-	if !l.Insecure && !isLoopback(l.Address) {
-		r.warnf(at, "tls", "offer TLS, or listen on 127.0.0.1",
-			"the listener %q has no TLS: clients from other machines can't log in", l.Name)
-	}
 }
 
 func checkRewrite(c *rewritesConfig, r *report) {

@@ -37,18 +37,6 @@ type logConfig struct {
 	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
 }
 
-// listenerConfig is a section [[listener]].
-type listenerConfig struct {
-	Place       place
-	Name        string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
-	Address     string   `key:"address" doc:"host:port to listen on. Without a host: every address of the machine." required:"yes" example:":143"`
-	TLS         string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
-	Certificate filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Read again on SIGHUP." example:"tls/imap.crt"`
-	Key         filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
-	MinTLS      string   `key:"min_tls" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`
-	Insecure    bool     `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
-}
-
 // limitsConfig is the section [limits].
 type limitsConfig struct {
 	Place        place

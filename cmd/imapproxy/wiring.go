@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -20,6 +19,7 @@ type generation struct {
 	Config   *config
 	Settings *imapproxy.Settings
 	Admin    adminAccess
+	TLS      []*listenerTLS // what follows its files
 }
 
 // loadGeneration reads a configuration and everything that it names. All
@@ -43,9 +43,12 @@ func build(c *config, r *report) *generation {
 		Limits:    limitsOf(c.Limits),
 		TCP:       tcpOf(c.TCP),
 	}
+	var watched []*listenerTLS
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
-		s.Listeners[l.Name] = buildListener(l, r)
+		built, files := buildListener(l, r)
+		s.Listeners[l.Name] = built
+		watched = append(watched, files...)
 	}
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
@@ -54,7 +57,7 @@ func build(c *config, r *report) *generation {
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
-	return &generation{c, s, buildAdmin(&c.Admin, r)}
+	return &generation{c, s, buildAdmin(&c.Admin, r), watched}
 }
 
 // hostname is the machine's when the configuration names none.
@@ -83,36 +86,6 @@ func tcpOf(c tcpConfig) backend.TCPOptions {
 
 func rewriteOf(c rewriteConfig) backend.Rewrite {
 	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
-}
-
-// buildListener makes a listener with its certificate.
-func buildListener(c *listenerConfig, r *report) *imapproxy.Listener {
-	l := &imapproxy.Listener{Name: c.Name, Insecure: c.Insecure}
-	switch c.TLS {
-	case "off":
-		l.TLS = imapproxy.NoTLS
-		return l
-	case "starttls":
-		l.TLS = imapproxy.StartTLS
-	case "implicit":
-		l.TLS = imapproxy.ImplicitTLS
-	}
-	if c.Certificate == "" {
-		return l // reported already
-	}
-	l.TLSConfig = &tls.Config{
-		Certificates: []tls.Certificate{loadCertificate(c, r)},
-		MinVersion:   tlsVersion(c.MinTLS),
-		NextProtos:   []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
-	}
-	return l
-}
-
-func tlsVersion(text string) uint16 {
-	if text == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
 }
 
 // buildAuth makes the authenticator.
