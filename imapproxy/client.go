@@ -15,14 +15,15 @@ import (
 // client is the client's socket: the raw connection, TLS over it once there
 // is some, and the bytes that were read but not yet used.
 type client struct {
-	raw   backend.Wire
-	wire  wire
-	conn  net.Conn // &wire, or TLS over it
-	in    reader
-	state *tls.ConnectionState // nil without TLS
-	peer  netip.AddrPort       // the other end of the socket
-	addr  netip.AddrPort       // the client's: the peer, or whom a PROXY header names
-	local netip.AddrPort       // what the client has connected to
+	raw    backend.Wire
+	wire   wire
+	conn   net.Conn // &wire, or TLS over it
+	remote bool     // a balancer on another machine is in front
+	in     reader
+	state  *tls.ConnectionState // nil without TLS
+	verify string               // what came of the client's certificate; "" when none is asked for
+	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names
+	local  netip.AddrPort       // what the client has connected to
 }
 
 func (c *client) init(raw *net.TCPConn) {
@@ -30,15 +31,14 @@ func (c *client) init(raw *net.TCPConn) {
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
 	c.in.src = c
-	c.peer = addrPort(raw.RemoteAddr())
-	c.addr = c.peer
+	c.addr = addrPort(raw.RemoteAddr())
 	c.local = addrPort(raw.LocalAddr())
 }
 
 // isLocal tells whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
 func (c *client) isLocal() bool {
-	return c.peer.Addr().IsLoopback() && c.addr.Addr().IsLoopback()
+	return c.addr.Addr().IsLoopback() && !c.remote
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

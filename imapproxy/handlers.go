@@ -21,6 +21,9 @@ func (s *session) capabilities() string {
 	for _, m := range auth.Mechanisms() {
 		list = append(list, "AUTH="+m)
 	}
+	if _, found := s.certified(); found {
+		list = append(list, "AUTH="+auth.External)
+	}
 	return strings.Join(list, " ")
 }
 
@@ -125,7 +128,7 @@ func (s *session) afterSTARTTLS() error {
 		return s.over(handshakeReason(err), err)
 	}
 	s.speaking = true
-	return nil
+	return s.judgeCertificate()
 }
 
 const privacyRequired = "NO [PRIVACYREQUIRED] Passwords are not taken without TLS; "

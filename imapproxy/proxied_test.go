@@ -184,7 +184,7 @@ func TestHeaderMakesNobodyLocal(t *testing.T) {
 	c := r.connectRaw("starttls")
 	c.write(v1Header)
 	c.expect(`\* OK .*LOGINDISABLED.*`)
-	far := client{peer: address("192.0.2.1:1"), addr: address("127.0.0.1:1")}
+	far := client{remote: true, addr: address("127.0.0.1:1")}
 	if far.isLocal() {
 		t.Error("a peer elsewhere is local because a header says so")
 	}

@@ -59,7 +59,8 @@ func (s *session) meet() error {
 	}
 	s.enter(phaseProxy)
 	backend.FaultPoint("session.proxy")
-	trusted := p.trusts(s.client.peer)
+	peer := s.client.addr
+	trusted := p.trusts(peer)
 	if !trusted && !p.Ignore {
 		return s.over(endProxyHeader, errUntrusted)
 	}
@@ -76,8 +77,8 @@ func (s *session) meet() error {
 		return s.over(clientReason(err), err)
 	}
 	if trusted && from.IsValid() {
-		s.client.addr, s.client.local = from, to
-		s.view.set(func(v *SessionInfo) { v.Client = from })
+		s.client.remote = !peer.Addr().IsLoopback()
+		s.view.set(func(*seen) { s.client.addr, s.client.local = from, to })
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func TestHostileNames(t *testing.T) {
 func TestReasons(t *testing.T) {
 	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS, endProxyHeader}
 	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientProtocol,
-		endClientTLS, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted, endBackendVanished, endLoginTimeout,
+		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted, endBackendVanished, endLoginTimeout,
 		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endPanic} {
 		if (reason.byeText() == "") != slices.Contains(silent, reason) {
 			t.Errorf("%s says %q to the client", reason, reason.byeText())

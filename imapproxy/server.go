@@ -36,6 +36,7 @@ type Listener struct {
 	TLSOnly   bool        // passwords after STARTTLS alone, from this machine too
 	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
 	Proxy     ProxyHeader
+	Clients   *ClientCertificates // nil: none is asked for
 }
 
 // Limits bounds sessions. Every field must be positive; durations count from
@@ -63,7 +64,8 @@ type Settings struct {
 	Hostname  string // in the greeting
 	Auth      auth.Authenticator
 	Router    backend.Router
-	AuthName  backend.Rewrite // of the user name, before it is authenticated
+	External  *auth.CertificateUsers // whom a client's certificate stands for; nil: EXTERNAL is not offered
+	AuthName  backend.Rewrite        // of the user name, before it is authenticated
 	Listeners map[string]*Listener
 	Limits    Limits
 	TCP       backend.TCPOptions // of clients' sockets

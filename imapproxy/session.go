@@ -121,6 +121,9 @@ func (s *session) open() error {
 		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 			return s.over(handshakeReason(err), err)
 		}
+		if err := s.judgeCertificate(); err != nil {
+			return err
+		}
 	}
 	s.enter(phaseLogin)
 	backend.FaultPoint("session.greet")
@@ -201,6 +204,6 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
-		TLS: s.client.state, Attempt: s.attempts, SessionID: s.id,
+		TLS: s.client.state, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
 	}
 }

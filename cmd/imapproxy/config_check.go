@@ -23,6 +23,7 @@ func checkConfig(c *config, r *report) {
 		checkTarget(&c.Targets[i], r)
 	}
 	checkTargetNames(c.Targets, r)
+	checkMasters(c, r)
 	checkRoute(c, r)
 }
 
@@ -108,6 +109,7 @@ func checkAuth(a *authConfig, r *report) {
 	if a.Type == "" {
 		return // reported already
 	}
+	checkExternal(&a.External, a.Type, r)
 	if a.Type != "file" && a.Place.has("file") {
 		r.errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
 	}
@@ -118,6 +120,34 @@ func checkAuth(a *authConfig, r *report) {
 		return
 	}
 	checkHTTP(&a.HTTP, r)
+}
+
+// checkExternal: a certificate proves who the client is, to the proxy alone.
+func checkExternal(e *externalConfig, authType string, r *report) {
+	switch {
+	case e.From == "off" && e.Place.has("file"):
+		r.errorf(e.Place, "file", `write from, for example from = "email"`, "not used without from")
+	case e.From == "off":
+	case authType == "passthrough":
+		r.errorf(e.Place, "from", `write another auth.type`, `not possible with auth.type = "passthrough": there is no password that the backend could judge`)
+	case e.File == "" && (e.From == "subject" || e.From == "fingerprint"):
+		r.errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
+	}
+}
+
+// checkMasters: with a master login the proxy alone judges passwords.
+func checkMasters(c *config, r *report) {
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		if t.MasterUser != "" && c.Auth.Type == "passthrough" {
+			r.errorf(t.Place, "master_user", "remove it, or write another auth.type",
+				`auth.type is "passthrough", and this would let everybody in with any password`)
+		}
+		if t.MasterUser == "" && c.Auth.Type == "file" && c.Auth.External.From != "off" {
+			r.warnf(t.Place, "master_user", "write master_user and master_password_file",
+				"the target %q has none, so that nobody can log in there by a certificate", t.Name)
+		}
+	}
 }
 
 func checkHTTP(h *httpConfig, r *report) {

@@ -61,6 +61,15 @@ type authConfig struct {
 	Type  string     `key:"type" doc:"file checks passwords against a file of hashes; passthrough lets the backend judge; http asks a server in the way of nginx's auth_http." required:"yes" enum:"file|passthrough|http" example:"file"`
 	File  filePath   `key:"file" doc:"The file of users for type file; imapproxy passwd makes its lines. Read again on SIGHUP." example:"users"`
 	HTTP  httpConfig `key:"http" doc:"The server for type http." print:"no"`
+
+	External externalConfig `key:"external" doc:"Logins by the client's certificate (AUTHENTICATE EXTERNAL), on listeners with client_certificates. The backend gets no password of the user's: the targets need master_user, unless the answer of auth.http has Auth-Pass." print:"no"`
+}
+
+// externalConfig is the section [auth.external].
+type externalConfig struct {
+	Place place
+	From  string   `key:"from" doc:"What in a certificate names the user: the subject's common name, the first e-mail address or DNS name of the SAN, the whole subject, or the certificate's fingerprint." default:"off" enum:"off|common_name|email|dns_name|subject|fingerprint"`
+	File  filePath `key:"file" doc:"The users of certificates, one a line: USER, a space, and what stands in the certificate. Without it that is the user's name; subject and fingerprint need it. Read again on SIGHUP." example:"certificates" print:"no"`
 }
 
 // httpConfig is the section [auth.http].

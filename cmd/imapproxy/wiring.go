@@ -38,6 +38,7 @@ func build(c *config, r *report) *generation {
 	s := &imapproxy.Settings{
 		Hostname:  hostname(c, r),
 		Auth:      buildAuth(&c.Auth, r),
+		External:  buildExternal(&c.Auth.External, r),
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
 		Limits:    limitsOf(c.Limits),

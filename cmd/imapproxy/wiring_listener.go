@@ -32,12 +32,12 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 		l.TLS = imapproxy.ImplicitTLS
 	}
 	t := &listenerTLS{config: c, stamps: stampsOf(c.files())}
-	current := loadTLS(c, r)
-	if current == nil {
+	t.clients.Mode = certificateModes[c.ClientCertificates]
+	if !t.load(r) {
 		return l, nil // reported already
 	}
-	t.current.Store(current)
-	l.TLSConfig = current.Clone()
+	l.Clients = &t.clients
+	l.TLSConfig = t.current.Load().Clone()
 	l.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current.Load(), nil }
 	return l, []*listenerTLS{t}
 }
@@ -47,6 +47,7 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 type listenerTLS struct {
 	config  *listenerConfig
 	current atomic.Pointer[tls.Config]
+	clients imapproxy.ClientCertificates
 	stamps  []fileStamp // of the files that current was made of, or that failed last
 }
 
@@ -59,12 +60,26 @@ func (t *listenerTLS) follow(r *report) (changed bool) {
 		return false
 	}
 	t.stamps = now
-	next := loadTLS(t.config, r)
-	if next == nil || r.failed() {
+	return t.load(r)
+}
+
+// load reads the files and puts what they hold in force, all of it or nothing.
+func (t *listenerTLS) load(r *report) bool {
+	own := &report{settled: r.settled}
+	next := loadTLS(t.config, own)
+	authorities := loadClientAuthorities(t.config, next, own)
+	r.findings = append(r.findings, own.findings...)
+	if own.failed() || len(next.Certificates) == 0 {
 		return false
 	}
+	t.clients.Use(authorities)
 	t.current.Store(next)
 	return true
+}
+
+var certificateModes = map[string]imapproxy.CertificateMode{
+	"off": imapproxy.CertificateOff, "on": imapproxy.CertificateOn,
+	"optional": imapproxy.CertificateOptional, "optional_no_ca": imapproxy.CertificateOptionalNoCA,
 }
 
 // fileStamp changes when a file is written or replaced.

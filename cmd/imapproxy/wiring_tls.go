@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// loadTLS makes a listener's side of TLS from its files; nil when there is no
-// certificate to use.
+// loadTLS makes a listener's side of TLS from its files. What is wrong with
+// them is in the report.
 func loadTLS(c *listenerConfig, r *report) *tls.Config {
 	t := &tls.Config{
 		MinVersion:             tlsVersion(c.TLSMin),
@@ -27,9 +27,6 @@ func loadTLS(c *listenerConfig, r *report) *tls.Config {
 	}
 	if keys := loadTicketKeys(c, r); len(keys) > 0 {
 		t.SetSessionTicketKeys(keys)
-	}
-	if len(t.Certificates) == 0 {
-		return nil
 	}
 	return t
 }
