@@ -46,6 +46,7 @@ type Limits struct {
 	Idle         time.Duration // nothing moved either way, but for IDLE; at least 30 minutes (RFC 3501 section 5.4)
 	HalfClose    time.Duration // one side closed, the other still finishes
 	Drain        time.Duration // from SIGTERM until what is left is cut
+	Retire       time.Duration // from SIGQUIT until what is left is drained; 0 is never
 	Farewell     time.Duration // for BYE, and for the client to close
 	BadCommands  int           // a client's errors before login
 	FailedLogins int           // refused logins of one connection
@@ -86,6 +87,8 @@ type Server struct {
 
 	mu        sync.Mutex // protects what follows; nothing blocks under it
 	listeners map[net.Listener]struct{}
+	fewer     *sync.Cond  // of listeners; on mu
+	retiring  atomic.Bool // no more clients are wanted, and the sessions go on
 
 	accepting    context.Context // until no more clients are wanted
 	endAccepting context.CancelFunc
@@ -104,6 +107,7 @@ var ErrClosed = errors.New("imapproxy: server closed")
 func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server {
 	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
 		listeners: map[net.Listener]struct{}{}}
+	s.fewer = sync.NewCond(&s.mu)
 	s.sessions.init()
 	s.settings.Store(settings)
 	s.accepting, s.endAccepting = context.WithCancel(context.Background())
@@ -138,7 +142,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
-			if s.isClosing() || errors.Is(err, net.ErrClosed) {
+			if s.isClosing() || errors.Is(err, net.ErrClosed) || s.hasRetired(ln, err) {
 				return ErrClosed
 			}
 			s.metrics.acceptFailed.Inc()
@@ -231,7 +235,7 @@ func (s *Server) stopWork() {
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosing() {
+	if s.isClosing() || s.retiring.Load() {
 		return false
 	}
 	s.listeners[ln] = struct{}{}
@@ -242,6 +246,7 @@ func (s *Server) untrack(ln net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, ln)
+	s.fewer.Broadcast()
 }
 
 func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
@@ -261,6 +266,7 @@ func (s *Server) closeListeners() {
 // Limits.Drain ends is cut. It returns when no session is left, with an error
 // when some had to be cut.
 func (s *Server) Drain(ctx context.Context) error {
+	s.retiring.Store(false)
 	s.closeListeners()
 	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
@@ -289,6 +295,7 @@ func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error
 // Close cuts every session, those that are ending already included, and
 // returns when none is left, well within a second.
 func (s *Server) Close() {
+	s.retiring.Store(false)
 	s.closeListeners()
 	s.sessions.each(func(ses *session) {
 		ses.door.cut(endShutdown, nil)

@@ -79,7 +79,7 @@ var errEnded = errors.New("the session is over")
 // login is act one: to the greeting, through the dialogue, to a backend that
 // is logged in. Every way out but success leaves the reason at the door.
 func (s *session) login() error {
-	if s.server.isClosing() {
+	if s.server.isDraining() {
 		s.door.cut(endShutdown, nil) // the drain came while it was accepted
 	}
 	if s.door.why() != "" {

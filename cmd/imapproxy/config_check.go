@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 func checkConfig(c *config, r *report) {
 	checkHostname(c, r)
 	checkListeners(c.Listeners, r)
+	checkLog(&c.Log, r)
 	checkLimits(&c.Limits, r)
 	checkTCP(&c.TCP, r)
 	checkAdmin(c, r)
@@ -60,6 +63,10 @@ func checkHostPort(address string, listen bool) string {
 	if err != nil {
 		return "it is not host:port"
 	}
+	first, last, isRange := strings.Cut(port, "-")
+	if isRange && listen {
+		return checkPortRange(host, first, last)
+	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 0 || n > 65535 || (n == 0 && !listen) {
 		return "the port is not a number from 1 to 65535"
@@ -73,6 +80,19 @@ func checkHostPort(address string, listen bool) string {
 	return ""
 }
 
+// checkPortRange says what is wrong with host:FIRST-LAST.
+func checkPortRange(host, first, last string) string {
+	from, errFrom := strconv.Atoi(first)
+	to, errTo := strconv.Atoi(last)
+	switch {
+	case errFrom != nil || errTo != nil || from < 1 || to > 65535 || to < from:
+		return "the ports are not a range such as 1100-1105"
+	case to-from >= maxPortRange:
+		return "a range has at most " + strconv.Itoa(maxPortRange) + " ports"
+	}
+	return checkHostPort(net.JoinHostPort(host, first), true)
+}
+
 // isLoopback says whether host[:port] is on this machine for certain.
 func isLoopback(address string) bool {
 	host := address
@@ -84,6 +104,22 @@ func isLoopback(address string) bool {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func checkLog(l *logConfig, r *report) {
+	if l.Place.has("syslog") {
+		if _, err := parseSyslog(l.Syslog); err != nil {
+			r.errorf(l.Place, "syslog", `write, for example, syslog = "server=unix:/dev/log,facility=mail"`, "%v", err)
+		}
+	}
+	if l.File == "" {
+		return
+	}
+	if info, err := os.Stat(filepath.Dir(string(l.File))); err != nil || !info.IsDir() {
+		r.errorf(l.Place, "file", "make the folder, or name another file", "the folder of %s is missing", l.File)
+	} else if info, err := os.Stat(string(l.File)); err == nil && info.IsDir() {
+		r.errorf(l.Place, "file", "name a file", "%s is a folder", l.File)
+	}
 }
 
 func checkRewrite(c *rewritesConfig, r *report) {

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
+	if errA != nil || errB != nil || !samePort(portA, portB) {
 		return false
 	}
 	if hostA == "" || hostB == "" {
@@ -47,6 +48,25 @@ func sameAddress(a, b string) bool {
 	familyA, familyB := listenNetwork(a), listenNetwork(b)
 	sameFamily := familyA == familyB || familyA == "tcp" || familyB == "tcp" // "tcp" is a name's: either
 	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
+}
+
+// samePort tells whether two ports, or ranges of them, have one in common; port
+// 0 is any free one.
+func samePort(a, b string) bool {
+	fromA, toA := ports(a)
+	fromB, toB := ports(b)
+	return fromA > 0 && fromB > 0 && fromA <= toB && fromB <= toA
+}
+
+// ports gives the ends of a range; of a single port twice the same.
+func ports(text string) (from, to int) {
+	first, last, isRange := strings.Cut(text, "-")
+	from, _ = strconv.Atoi(first)
+	if !isRange {
+		return from, from
+	}
+	to, _ = strconv.Atoi(last)
+	return from, to
 }
 
 // overlap tells whether two hosts of one family are the same or one of them is

@@ -4,7 +4,7 @@ package main
 type listenerConfig struct {
 	Place        place
 	Name         string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
-	Address      string   `key:"address" doc:"host:port to listen on. Without a host: every address of the machine." required:"yes" example:":143"`
+	Address      string   `key:"address" doc:"host:port to listen on, or host:FIRST-LAST for a range of ports. Without a host: every address of the machine." required:"yes" example:":143"`
 	TLS          string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
 	StartTLSOnly bool     `key:"starttls_only" doc:"With tls starttls: take no password before STARTTLS from clients on this machine either." default:"false"`
 	Certificate  filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Clients that ask for a name that no certificate has get this one. Read again on SIGHUP and when the file changes." example:"tls/imap.crt"`
@@ -28,6 +28,10 @@ type listenerConfig struct {
 	ProxyProtocol  string   `key:"proxy_protocol" doc:"required: each connection must begin with a PROXY protocol header (version 1 or 2, before TLS), which names the client of the balancer in front." default:"off" enum:"off|required"`
 	ProxyTrusted   []string `key:"proxy_trusted" doc:"The networks (CIDR) and addresses of the balancers whose PROXY header is believed." example:"[\"192.0.2.0/28\"]" print:"no"`
 	ProxyUntrusted string   `key:"proxy_untrusted" doc:"What becomes of others: refuse closes without a word; ignore wants the header and does not believe it, as nginx does without set_real_ip_from." default:"refuse" enum:"refuse|ignore"`
+
+	ReusePort bool `key:"reuseport" doc:"Share the port with other processes of the same user that say so too (SO_REUSEPORT), for an upgrade without a gap. A proxy that is started twice by mistake is then not noticed." default:"false"`
+	Backlog   int  `key:"backlog" doc:"How many connections may wait to be accepted; 0 is the system's limit (net.core.somaxconn), which bounds it in any case." default:"0" min:"0" max:"65535"`
+	IPv6Only  bool `key:"ipv6_only" doc:"Whether [::] and an address without a host leave IPv4 out. Without it [::] does, and no host means both." example:"true" print:"no"`
 
 	Insecure     bool                `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
 	Certificates []certificateConfig `key:"certificates" doc:"More certificates. A client gets the one that fits the name it asks for (SNI) and the signatures it knows: names of their own, or RSA beside ECDSA." print:"no"`

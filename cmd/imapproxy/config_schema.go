@@ -19,7 +19,7 @@ import "time"
 type config struct {
 	Place     place
 	Hostname  string           `key:"hostname" doc:"The name in the greeting and in BYE texts. Without it: the name of the machine." example:"imap.example.org"`
-	Log       logConfig        `key:"log" doc:"The log, written to standard error."`
+	Log       logConfig        `key:"log" doc:"The log. It goes to standard error, unless file or syslog is written; both may be."`
 	Listeners []listenerConfig `key:"listener" doc:"An address that clients connect to. Write the section once for each." required:"yes"`
 	Limits    limitsConfig     `key:"limits" doc:"The limits of a session and of the process."`
 	Auth      authConfig       `key:"auth" doc:"Who may log in." required:"yes"`
@@ -33,8 +33,10 @@ type config struct {
 // logConfig is the section [log].
 type logConfig struct {
 	Place  place
-	Level  string `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
-	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
+	Level  string   `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
+	Format string   `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
+	File   filePath `key:"file" doc:"The log's file. SIGUSR1 opens it again, for logrotate. A reload does not change it." example:"/var/log/imapproxy/imapproxy.log" print:"no"`
+	Syslog string   `key:"syslog" doc:"A syslog server as nginx names it: server=unix:/dev/log,facility=mail,tag=imapproxy,severity=info; server may be host:port (UDP). Each line is JSON, under the severity of its level. A reload does not change it." example:"server=unix:/dev/log" print:"no"`
 }
 
 // limitsConfig is the section [limits].
@@ -44,6 +46,7 @@ type limitsConfig struct {
 	Idle         time.Duration `key:"session_idle_timeout" doc:"How long a session may be silent in both directions. RFC 3501 5.4 and IDLE (RFC 2177) need 30 minutes." default:"35m" min:"30m" max:"168h"`
 	HalfClose    time.Duration `key:"half_close_timeout" doc:"How long one side may go on sending after the other has closed." default:"30s" min:"1s" max:"10m"`
 	Drain        time.Duration `key:"drain_timeout" doc:"How long sessions may take to reach a safe point after SIGTERM before they are cut." default:"30s" min:"1s" max:"24h"`
+	Retire       time.Duration `key:"retire_timeout" doc:"How long sessions may go on after SIGQUIT before they are drained; 0s is for ever." default:"24h" min:"0s" max:"8760h"`
 	Bye          time.Duration `key:"bye_timeout" doc:"How long a client may take to read its BYE and to close." default:"2s" min:"100ms" max:"10s"`
 	BadCommands  int           `key:"bad_commands" doc:"How many commands before the login may be wrong; the connection is closed at the last." default:"3" min:"1" max:"100"`
 	FailedLogins int           `key:"failed_logins" doc:"How many logins on one connection may be refused; it is closed at the last." default:"5" min:"1" max:"100"`

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +25,9 @@ type daemon struct {
 	failed  chan error // a listener that ended by itself
 	admin   *admin
 	lines   *logWriter
+
+	inherited inherited
+	reopenLog func() error
 }
 
 func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
@@ -36,12 +36,13 @@ func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Lo
 	return &daemon{
 		log: log, load: load, current: g, server: server,
 		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines), lines: lines,
+		reopenLog: func() error { return nil },
 	}
 }
 
 // start opens every listener of the configuration, or none.
 func (d *daemon) start() error {
-	opened, err := openListeners(d.current.Config.Listeners, nil)
+	opened, err := d.openListeners(socketSpecs(d.current.Config.Listeners), nil)
 	if err != nil {
 		return err
 	}
@@ -53,6 +54,10 @@ func (d *daemon) start() error {
 	d.admin.adopt(admin, d.current.Admin)
 	d.adopt(opened)
 	d.admin.phase.Store(phaseServing)
+	for _, name := range d.inherited.closeRest() {
+		d.log.Warn().Str("socket", name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
+	}
+	notifyReady()
 	return nil
 }
 
@@ -72,68 +77,11 @@ func (d *daemon) warnOfDescriptors() {
 // spareDescriptors are for listeners, the log, and questions to an auth server.
 const spareDescriptors = 64
 
-// run serves until a signal ends it: SIGHUP reloads, the first SIGTERM or
-// SIGINT drains, the second cuts. It returns the exit code.
-func (d *daemon) run(signals <-chan os.Signal) int {
-	files := time.NewTicker(followEvery)
-	defer files.Stop()
-	for {
-		select {
-		case <-files.C:
-			d.followFiles()
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				return d.drain(s, signals)
-			}
-			d.reload()
-		case <-d.admin.drain:
-			d.log.Info().Msg("the admin listener was asked to drain")
-			return d.drain(syscall.SIGTERM, signals)
-		case err := <-d.failed:
-			d.log.Error().Err(err).Msg("a listener ended")
-			d.drain(syscall.SIGTERM, signals)
-			return exitFailed
-		}
-	}
-}
-
-// drain ends the sessions at safe points; another signal cuts what is left.
-func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
-	d.log.Info().Stringer("signal", s).Int("sessions", d.server.Sessions()).
-		Stringer("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
-	d.admin.phase.Store(phaseDraining)
-	ctx, cut := context.WithCancelCause(context.Background())
-	defer cut(nil)
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		for {
-			select {
-			case s := <-signals:
-				if s != syscall.SIGHUP {
-					cut(fmt.Errorf("a second signal: %v", s))
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	err := d.server.Drain(ctx)
-	cut(nil)
-	<-over
-	d.serving.Wait()
-	var left *imapproxy.CutError
-	if errors.As(err, &left) {
-		d.log.Warn().Int("sessions", left.Sessions).AnErr("why", left.Cause).Msg("sessions were cut")
-	}
-	d.log.Info().Msg("ended")
-	return exitOK
-}
-
 // reload puts a new generation in force for new clients. A bad one changes
 // nothing. Running sessions keep theirs, whatever happens in a reload.
 func (d *daemon) reload() {
+	notifyReloading()
+	defer notifyReady()
 	var err error
 	if !d.server.Guard("reload", func() { err = d.tryReload() }) {
 		d.admin.reloads.note(false)

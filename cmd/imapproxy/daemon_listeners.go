@@ -1,35 +1,33 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"syscall"
 
 	"imapproxy/backend"
 	"imapproxy/imapproxy"
 )
 
-// openListeners opens the listeners that are not among those kept. On an error
-// it closes again what it has opened.
-func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (map[string]net.Listener, error) {
+// openListeners opens the sockets of listeners that are not among those kept.
+// On an error it closes again what it has opened.
+func (d *daemon) openListeners(specs []socketSpec, kept map[string]net.Listener) (map[string]net.Listener, error) {
 	opened := map[string]net.Listener{}
 	var problems error
-	for i := range listeners {
-		l := &listeners[i]
-		if kept[l.Name] != nil {
+	for _, s := range specs {
+		if kept[s.key] != nil {
 			continue
 		}
-		lc := net.ListenConfig{KeepAlive: -1} // the server sets it
-		lc.SetMultipathTCP(false)             // its sockets can't take TCP_USER_TIMEOUT
-		ln, err := lc.Listen(context.Background(), listenNetwork(l.Address), l.Address)
+		ln, err := d.inherited.take(s), error(nil)
+		if ln == nil {
+			ln, err = s.listen()
+		}
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", l.Name, l.Address, err, listenRemedy(err)))
+			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err, listenRemedy(err)))
 			continue
 		}
-		opened[l.Name] = ln
+		opened[s.key] = ln
 	}
 	if problems != nil {
 		closeAll(opened)
@@ -42,23 +40,6 @@ func closeAll(opened map[string]net.Listener) {
 	for _, ln := range opened {
 		_ = ln.Close()
 	}
-}
-
-// listenNetwork keeps an IPv4 address to IPv4 and an IPv6 one to IPv6: only an
-// address without a host means both.
-func listenNetwork(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "tcp"
-	}
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return "tcp"
-	case addr.Unmap().Is4():
-		return "tcp4"
-	}
-	return "tcp6"
 }
 
 // listenRemedy says what to do about the usual reasons.
@@ -74,10 +55,11 @@ func listenRemedy(err error) string {
 	return ""
 }
 
-// adopt serves listeners that have been opened.
+// adopt serves sockets that have been opened.
 func (d *daemon) adopt(opened map[string]net.Listener) {
-	for name, ln := range opened {
-		d.sockets[name] = ln
+	for key, ln := range opened {
+		name := listenerOf(key)
+		d.sockets[key] = ln
 		d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("listening")
 		d.serving.Add(1)
 		go d.serve(ln, name)
@@ -98,17 +80,18 @@ func (d *daemon) serve(ln net.Listener, name string) {
 // the backlog of a listener that stays is not disturbed.
 func (d *daemon) swapListeners(g *generation) error {
 	old := map[string]string{}
-	for _, l := range d.current.Config.Listeners {
-		old[l.Name] = l.Address
+	for _, s := range socketSpecs(d.current.Config.Listeners) {
+		old[s.key] = s.address
 	}
 	kept := map[string]net.Listener{}
-	for _, l := range g.Config.Listeners {
-		if old[l.Name] == l.Address {
-			kept[l.Name] = d.sockets[l.Name]
+	specs := socketSpecs(g.Config.Listeners)
+	for _, s := range specs {
+		if old[s.key] == s.address {
+			kept[s.key] = d.sockets[s.key]
 		}
 	}
 	backend.FaultPoint("reload.swap")
-	opened, err := openListeners(g.Config.Listeners, kept)
+	opened, err := d.openListeners(specs, kept)
 	if err != nil {
 		return err
 	}
@@ -119,11 +102,11 @@ func (d *daemon) swapListeners(g *generation) error {
 	}
 	d.admin.adopt(admin, g.Admin)
 	d.server.Reload(g.Settings)
-	for name, ln := range d.sockets {
-		if kept[name] == nil {
-			d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("no longer listening")
+	for key, ln := range d.sockets {
+		if kept[key] == nil {
+			d.log.Info().Str("listener", listenerOf(key)).Stringer("address", ln.Addr()).Msg("no longer listening")
 			_ = ln.Close()
-			delete(d.sockets, name)
+			delete(d.sockets, key)
 		}
 	}
 	d.adopt(opened)

@@ -25,8 +25,8 @@ type generation struct {
 // loadGeneration reads a configuration and everything that it names. All
 // findings are in the report; the generation may be used when it has not
 // failed.
-func loadGeneration(file string) (*generation, *report) {
-	c, r := loadConfig(file)
+func loadGeneration(file string, changes ...func(*config)) (*generation, *report) {
+	c, r := loadConfig(file, changes...)
 	if c.Place.File == "" {
 		return nil, r // not even TOML
 	}
@@ -75,7 +75,7 @@ func hostname(c *config, r *report) string {
 
 func limitsOf(l limitsConfig) imapproxy.Limits {
 	return imapproxy.Limits{
-		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Farewell: l.Bye,
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
@@ -183,8 +183,8 @@ func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router
 // name, or a port that is chosen later, is not known here.
 func selfAddresses(listeners []listenerConfig) []netip.AddrPort {
 	var list []netip.AddrPort
-	for i := range listeners {
-		host, port, err := net.SplitHostPort(listeners[i].Address)
+	for _, s := range socketSpecs(listeners) {
+		host, port, err := net.SplitHostPort(s.address)
 		if err != nil {
 			continue
 		}
