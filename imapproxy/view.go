@@ -139,7 +139,7 @@ func (s *Server) Sockets() []SocketInfo {
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
 		if k, err := backend.AskSocket(&ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", ses.id, "", ses.client.addr.String(), v.phase, v.since, k.State})
+			all = append(all, SocketInfo{"client", ses.id, "", ses.address().String(), v.phase, v.since, k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {
