@@ -10,7 +10,7 @@ TESTFLAGS ?=
 GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test matrix check fuzz bench
+.PHONY: help build run test matrix check fuzz bench deb
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ build: ## build bin/imapproxy, and bin/imaprig when there is one
 		echo "$(GO_BUILD) -o bin/imaprig ./cmd/imaprig"; \
 		$(GO_BUILD) -o bin/imaprig ./cmd/imaprig; \
 	fi
+
+deb: ## build dist/imapproxy_VERSION_ARCH.deb, without root
+	scripts/deb "$(VERSION)"
 
 run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:1143 and :1993
 	@exec bin/imapproxy demo

@@ -14,7 +14,7 @@ const module = "imapproxy"
 // nothing of each other.
 var mayImport = map[string][]string{
 	".":         {},
-	"cmd":       {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/convert"}, // convert brings the parser of nginx.conf
+	"cmd":       {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/convert", "cmd/roff"}, // convert brings the parser of nginx.conf
 	"imapproxy": {"auth", "backend"},
 	"auth":      {"auth/..."},
 	"backend":   {"backend/..."},

@@ -23,7 +23,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // Request is one attempt to log in, as the client made it.
 type Request struct {
-	Mechanism string // SASL mechanism in upper case; the LOGIN command is "LOGIN"
+	Mechanism string // SASL mechanism in upper case; the LOGIN command is "LOGIN"; EXTERNAL has no secret: the certificate has proved who User is
 	User      string // authentication identity
 	AuthzID   string // authorization identity (RFC 4616), "" when not given
 	Secret    Secret
@@ -32,6 +32,7 @@ type Request struct {
 	Local     netip.AddrPort       // the address they connected to
 	Listener  string               // the listener's name
 	TLS       *tls.ConnectionState // nil without TLS
+	TLSVerify string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
 	Attempt   int                  // 1 for the first attempt of this session
 	SessionID string
 }

@@ -29,6 +29,21 @@ func CheckCredentials(user, authzID string, secret Secret) error {
 	return nil
 }
 
+// Check is CheckCredentials for a request. Under EXTERNAL the client's
+// certificate stands for the secret, and nobody may act for another.
+func (r *Request) Check() error {
+	if r.Mechanism != External {
+		return CheckCredentials(r.User, r.AuthzID, r.Secret)
+	}
+	if err := CheckCredentials(r.User, r.AuthzID, "unused"); err != nil {
+		return err
+	}
+	if r.Secret != "" || (r.AuthzID != "" && r.AuthzID != r.User) {
+		return &Denied{Code: codeAuthorization, Log: "the certificate is another user's"}
+	}
+	return nil
+}
+
 // nameFlaw says what is wrong with a user name, in words that follow what was
 // checked; "" when nothing is.
 func nameFlaw(name string) string { return flaw(name, maxName, "is longer than 512 bytes") }

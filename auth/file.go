@@ -87,11 +87,14 @@ func (f *File) Warnings() []string { return f.users.Load().warnings }
 // not in the file, the answer is AUTHORIZATIONFAILED, and that only after the
 // password proved right.
 func (f *File) Authenticate(ctx context.Context, r *Request) (*Grant, error) {
-	if err := CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	set := f.users.Load()
 	user := set.byName[r.User]
+	if r.Mechanism == External {
+		return user.byCertificate()
+	}
 	if err := f.verify(ctx, set, user, r.Secret); err != nil {
 		return nil, err
 	}
@@ -99,6 +102,18 @@ func (f *File) Authenticate(ctx context.Context, r *Request) (*Grant, error) {
 		return &Grant{User: user.login, Secret: r.Secret, Server: user.backend}, nil
 	}
 	return set.master(user, r)
+}
+
+// byCertificate grants a user whose certificate has been verified. The backend
+// gets no password: its target has a master login.
+func (u *fileUser) byCertificate() (*Grant, error) {
+	switch {
+	case u == nil:
+		return nil, &Denied{Log: "unknown user"}
+	case u.hash == nil:
+		return nil, &Denied{Log: "locked user"}
+	}
+	return &Grant{User: u.login, Server: u.backend}, nil
 }
 
 // verify computes exactly one hash whatever the user is, so that neither the

@@ -9,8 +9,11 @@ type Passthrough struct{}
 // Authenticate implements Authenticator. An authorization identity that is not
 // the user becomes a master login, which the backend judges too.
 func (Passthrough) Authenticate(_ context.Context, r *Request) (*Grant, error) {
-	if err := CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
+	}
+	if r.Mechanism == External {
+		return nil, &Denied{Log: "EXTERNAL gives no password that the backend could judge"}
 	}
 	if r.AuthzID == "" || r.AuthzID == r.User {
 		return &Grant{User: r.User, Secret: r.Secret, BackendJudges: true}, nil

@@ -42,6 +42,9 @@ func (s *session) handleAuthenticate(cmd *command) (reply, error) {
 		got = s.request(name, authzID, user, secret)
 		return nil
 	})
+	if name == auth.External && s.settings.External != nil {
+		mech, known = auth.NewExternal(s.externalVerifier(&got)), true
+	}
 	if !known {
 		return reply{text: cmd.tag + " NO [CANNOT] No such mechanism; those of CAPABILITY are"}, nil
 	}

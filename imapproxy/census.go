@@ -84,7 +84,7 @@ func (s *Server) countSockets() (counted, error) {
 	}
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
-		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: ses.client.addr.String(), Phase: v.phase})
+		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: ses.address().String(), Phase: v.phase})
 	})
 	for _, conn := range s.dialer.Registry.All() {
 		i := conn.Info()

@@ -15,13 +15,15 @@ import (
 // client is the client's socket: the raw connection, TLS over it once there
 // is some, and the bytes that were read but not yet used.
 type client struct {
-	raw   backend.Wire
-	wire  wire
-	conn  net.Conn // &wire, or TLS over it
-	in    reader
-	state *tls.ConnectionState // nil without TLS
-	addr  netip.AddrPort
-	local netip.AddrPort
+	raw    backend.Wire
+	wire   wire
+	conn   net.Conn // &wire, or TLS over it
+	remote bool     // a balancer on another machine is in front
+	in     reader
+	state  *tls.ConnectionState // nil without TLS
+	verify string               // what came of the client's certificate; "" when none is asked for
+	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names
+	local  netip.AddrPort       // what the client has connected to
 }
 
 func (c *client) init(raw *net.TCPConn) {
@@ -31,6 +33,12 @@ func (c *client) init(raw *net.TCPConn) {
 	c.in.src = c
 	c.addr = addrPort(raw.RemoteAddr())
 	c.local = addrPort(raw.LocalAddr())
+}
+
+// isLocal tells whether what is said stays on this machine. A PROXY header can
+// take that away, not give it.
+func (c *client) isLocal() bool {
+	return c.addr.Addr().IsLoopback() && !c.remote
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -84,7 +84,7 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 
 // authenticate checks what any login must hold before anybody is asked.
 func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
-	if err := auth.CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	r.User = s.settings.AuthName.Apply(r.User)

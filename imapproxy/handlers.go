@@ -21,12 +21,15 @@ func (s *session) capabilities() string {
 	for _, m := range auth.Mechanisms() {
 		list = append(list, "AUTH="+m)
 	}
+	if _, found := s.certified(); found {
+		list = append(list, "AUTH="+auth.External)
+	}
 	return strings.Join(list, " ")
 }
 
 // mayAuthenticate tells whether a password may be sent on this connection.
 func (s *session) mayAuthenticate() bool {
-	return s.client.state != nil || s.listener.Insecure || s.client.addr.Addr().IsLoopback()
+	return s.client.state != nil || s.listener.Insecure || (s.client.isLocal() && !s.listener.TLSOnly)
 }
 
 func (s *session) handleCapability(cmd *command) (reply, error) {
@@ -128,7 +131,7 @@ func (s *session) afterSTARTTLS() error {
 		return s.over(handshakeReason(err), err)
 	}
 	s.speaking = true
-	return nil
+	return s.judgeCertificate()
 }
 
 const privacyRequired = "NO [PRIVACYREQUIRED] Passwords are not taken without TLS; "

@@ -56,3 +56,16 @@ func (s *stage) hearAgain() {
 		s.t.Fatal(err)
 	}
 }
+
+// unacknowledged counts the client's bytes that its peer's kernel has not got.
+func unacknowledged(t *testing.T, c *testClient) (left int) {
+	t.Helper()
+	rc, err := c.raw.SyscallConn()
+	if err == nil {
+		err = rc.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
+}

@@ -17,3 +17,5 @@ func drop(t testing.TB, _ syscall.Conn) {
 func vanish(t testing.TB, _ *net.TCPConn) { drop(t, nil) }
 
 func (s *stage) hearAgain() { drop(s.t, nil) }
+
+func unacknowledged(t *testing.T, _ *testClient) int { drop(t, nil); return 0 }

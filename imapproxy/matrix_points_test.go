@@ -65,6 +65,7 @@ var pointTests = map[string]pointTest{
 	"server.admit":       {reach: says("plain"), goesOn: true},
 	"session.open":       {reach: says("plain")},
 	"session.greet":      {reach: says("plain")},
+	"session.proxy":      {reach: func(p *pointRig) { behindBalancer(p.rig, ProxyHeader{Ignore: true}); p.c = p.connectRaw("plain") }},
 	"session.tls":        {reach: func(p *pointRig) { p.c = p.connectRaw("tls") }},
 	"dialogue.read":      {reach: says("plain")},
 	"dialogue.parse":     {reach: says("plain", "a NOOP")},

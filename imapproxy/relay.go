@@ -48,7 +48,7 @@ func (r *relay) begin(s *session) {
 	now := s.server.clock.Now()
 	r.up.moved, r.down.moved = now, now
 	s.relaying.Store(true)
-	if s.server.isClosing() {
+	if s.server.isDraining() {
 		r.draining = endShutdown // a drain that came between login and relay
 		r.settle()
 	}

@@ -27,6 +27,7 @@ func (s *session) report(reason endReason, detail error) {
 	}
 	e.Str("listener", s.listener.Name)
 	optional(e, "tls", s.client.tlsVersion())
+	optional(e, "certificate", bounded(s.client.verify))
 	optional(e, "mechanism", s.mechanism)
 	optional(e, "last_command", last)
 	optional(e, "backend_end", string(s.ending))

@@ -68,9 +68,9 @@ func TestHostileNames(t *testing.T) {
 // TestReasons holds the closed set: each reason has a text for the client or
 // is one that needs none.
 func TestReasons(t *testing.T) {
-	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS}
+	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS, endProxyHeader}
 	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientProtocol,
-		endClientTLS, endTooManyFailures, endBackendClosed, endBackendAborted, endBackendVanished, endLoginTimeout,
+		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted, endBackendVanished, endLoginTimeout,
 		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endPanic} {
 		if (reason.byeText() == "") != slices.Contains(silent, reason) {
 			t.Errorf("%s says %q to the client", reason, reason.byeText())

@@ -33,7 +33,10 @@ type Listener struct {
 	Name      string
 	TLS       ListenerTLS
 	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
+	TLSOnly   bool        // passwords after STARTTLS alone, from this machine too
 	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
+	Proxy     ProxyHeader
+	Clients   *ClientCertificates // nil: none is asked for
 }
 
 // Limits bounds sessions. Every field must be positive; durations count from
@@ -43,6 +46,7 @@ type Limits struct {
 	Idle         time.Duration // nothing moved either way, but for IDLE; at least 30 minutes (RFC 3501 section 5.4)
 	HalfClose    time.Duration // one side closed, the other still finishes
 	Drain        time.Duration // from SIGTERM until what is left is cut
+	Retire       time.Duration // from SIGQUIT until what is left is drained; 0 is never
 	Farewell     time.Duration // for BYE, and for the client to close
 	BadCommands  int           // a client's errors before login
 	FailedLogins int           // refused logins of one connection
@@ -61,7 +65,8 @@ type Settings struct {
 	Hostname  string // in the greeting
 	Auth      auth.Authenticator
 	Router    backend.Router
-	AuthName  backend.Rewrite // of the user name, before it is authenticated
+	External  *auth.CertificateUsers // whom a client's certificate stands for; nil: EXTERNAL is not offered
+	AuthName  backend.Rewrite        // of the user name, before it is authenticated
 	Listeners map[string]*Listener
 	Limits    Limits
 	TCP       backend.TCPOptions // of clients' sockets
@@ -87,6 +92,8 @@ type Server struct {
 	mu          sync.Mutex // protects what follows; nothing blocks under it
 	listeners   map[net.Listener]struct{}
 	generations []*backend.Pools // those that have not ended; the one in force is the last
+	fewer       *sync.Cond       // of listeners; on mu
+	retiring    atomic.Bool      // no more clients are wanted, and the sessions go on
 
 	accepting    context.Context // until no more clients are wanted
 	endAccepting context.CancelFunc
@@ -105,6 +112,7 @@ var ErrClosed = errors.New("imapproxy: server closed")
 func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server {
 	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
 		listeners: map[net.Listener]struct{}{}}
+	s.fewer = sync.NewCond(&s.mu)
 	s.sessions.init()
 	s.addPools(settings)
 	s.settings.Store(settings)
@@ -144,7 +152,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
-			if s.isClosing() || errors.Is(err, net.ErrClosed) {
+			if s.isClosing() || errors.Is(err, net.ErrClosed) || s.hasRetired(ln, err) {
 				return ErrClosed
 			}
 			s.metrics.acceptFailed.Inc()
@@ -238,7 +246,7 @@ func (s *Server) stopWork() {
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosing() {
+	if s.isClosing() || s.retiring.Load() {
 		return false
 	}
 	s.listeners[ln] = struct{}{}
@@ -249,6 +257,7 @@ func (s *Server) untrack(ln net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, ln)
+	s.fewer.Broadcast()
 }
 
 func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
@@ -268,6 +277,7 @@ func (s *Server) closeListeners() {
 // Limits.Drain ends is cut. It returns when no session is left, with an error
 // when some had to be cut.
 func (s *Server) Drain(ctx context.Context) error {
+	s.retiring.Store(false)
 	s.closeListeners()
 	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
@@ -299,6 +309,7 @@ func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error
 // Close cuts every session, those that are ending already included, and
 // returns when none is left, well within a second.
 func (s *Server) Close() {
+	s.retiring.Store(false)
 	s.closeListeners()
 	s.closePools()
 	for _, p := range s.pools() {

@@ -85,11 +85,11 @@ var errEnded = errors.New("the session is over")
 // login is act one: to the greeting, through the dialogue, to a backend that
 // is logged in. Every way out but success leaves the reason at the door.
 func (s *session) login() error {
-	if s.server.isClosing() {
+	if s.server.isDraining() {
 		s.door.cut(endShutdown, nil) // the drain came while it was accepted
 	}
 	if s.door.why() != "" {
-		s.speaking = s.listener.TLS != ImplicitTLS // BYE in the greeting's place
+		s.speaking = s.listener.TLS != ImplicitTLS && !s.listener.Proxy.Required // BYE in the greeting's place
 		return errEnded
 	}
 	limit := s.after(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
@@ -118,11 +118,17 @@ func (s *session) login() error {
 // open brings the client to the greeting.
 func (s *session) open() error {
 	backend.FaultPoint("session.open")
+	if err := s.meet(); err != nil {
+		return err
+	}
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
 		backend.FaultPoint("session.tls")
 		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 			return s.over(handshakeReason(err), err)
+		}
+		if err := s.judgeCertificate(); err != nil {
+			return err
 		}
 	}
 	s.enter(phaseLogin)
@@ -204,6 +210,6 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
-		TLS: s.client.state, Attempt: s.attempts, SessionID: s.id,
+		TLS: s.client.state, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
 	}
 }

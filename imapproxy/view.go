@@ -13,6 +13,7 @@ import (
 // The phases of a session, as others see them.
 const (
 	phaseAccepted     = "accepted"
+	phaseProxy        = "proxy"
 	phaseTLS          = "tls"
 	phaseLogin        = "login"
 	phaseAuthenticate = "authenticate"
@@ -54,7 +55,7 @@ type seen struct {
 
 // viewBox holds what others may see of a session; its owner writes it.
 type viewBox struct {
-	mu sync.Mutex // protects seen
+	mu sync.Mutex // protects seen, and client.addr against those who only ask
 	seen
 }
 
@@ -75,10 +76,17 @@ func (s *session) enter(phase string) {
 	s.view.set(func(v *seen) { v.phase, v.since = phase, s.server.clock.Now() })
 }
 
+// address is the client's, for others: a PROXY header may change it.
+func (s *session) address() netip.AddrPort {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	return s.client.addr
+}
+
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
 	w := s.view.get()
-	v := SessionInfo{ID: s.id, Client: s.client.addr, Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
+	v := SessionInfo{ID: s.id, Client: s.address(), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
 		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
 		r := &s.relay
@@ -141,7 +149,7 @@ func (s *Server) Sockets() []SocketInfo {
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
 		if k, err := backend.AskSocket(&ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", ses.id, "", ses.client.addr.String(), v.phase, v.since, k.State})
+			all = append(all, SocketInfo{"client", ses.id, "", ses.address().String(), v.phase, v.since, k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {

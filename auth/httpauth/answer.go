@@ -73,7 +73,11 @@ func (c *Client) decide(a *answer, r *auth.Request) (*auth.Grant, error) {
 	if len(a.header.Values("Auth-Pass")) > 0 {
 		g.Secret = auth.Secret(last(a.header, "Auth-Pass"))
 	}
-	if auth.CheckCredentials(g.User, "", g.Secret) != nil {
+	judged := g.Secret
+	if r.Mechanism == auth.External && judged == "" {
+		judged = "unused" // the target may have a master login
+	}
+	if auth.CheckCredentials(g.User, "", judged) != nil {
 		return nil, c.failed("its Auth-User or Auth-Pass is empty, too long or holds a control byte")
 	}
 	host, port := last(a.header, "Auth-Server"), last(a.header, "Auth-Port")

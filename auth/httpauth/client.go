@@ -74,13 +74,13 @@ func (c *Client) Close() {
 // the options, all of them together have ctx. An authorization identity that is
 // not the user is refused: the protocol can't carry it.
 func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
-	if err := auth.CheckCredentials(r.User, r.AuthzID, r.Secret); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	if r.AuthzID != "" && r.AuthzID != r.User {
 		return nil, &auth.Denied{Code: "AUTHORIZATIONFAILED", Log: "auth_http can't carry an authorization identity"}
 	}
-	if r.Mechanism != "LOGIN" && r.Mechanism != "PLAIN" {
+	if r.Mechanism != "LOGIN" && r.Mechanism != "PLAIN" && r.Mechanism != auth.External {
 		return nil, c.failed("it can't carry the mechanism %.20q", r.Mechanism)
 	}
 	for range 1 + maxRetries {

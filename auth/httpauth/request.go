@@ -2,7 +2,9 @@ package httpauth
 
 import (
 	"context"
+	"crypto/sha1"
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,6 +28,9 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 	set("Auth-Method", "plain")
 	set("Auth-User", escape(r.User))
 	set("Auth-Pass", escape(string(r.Secret)))
+	if r.Mechanism == auth.External {
+		set("Auth-Method", "external")
+	}
 	set("Auth-Protocol", "imap")
 	set("Auth-Login-Attempt", strconv.Itoa(max(r.Attempt, 1)))
 	if r.Client.IsValid() {
@@ -35,10 +40,40 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 	if r.TLS != nil {
 		set("Auth-SSL", "on")
 		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
-		set("Auth-SSL-Cipher", opensslName(tls.CipherSuiteName(r.TLS.CipherSuite)))
+		set("Auth-SSL-Cipher", OpenSSLName(tls.CipherSuiteName(r.TLS.CipherSuite)))
 	}
+	certificate(r, set)
 	q.Header = h
 	return q, nil
+}
+
+// certificate tells of the client's certificate.
+func certificate(r *auth.Request, set func(name, value string)) {
+	if r.TLS == nil || r.TLSVerify == "" {
+		return
+	}
+	set("Auth-SSL-Verify", strings.Map(printableOnly, r.TLSVerify))
+	if len(r.TLS.PeerCertificates) == 0 {
+		return
+	}
+	c := r.TLS.PeerCertificates[0]
+	fingerprint := sha1.Sum(c.Raw)
+	for name, value := range map[string]string{
+		"Auth-SSL-Subject": c.Subject.String(), "Auth-SSL-Issuer": c.Issuer.String(),
+		"Auth-SSL-Serial": fmt.Sprintf("%X", c.SerialNumber), "Auth-SSL-Fingerprint": hex.EncodeToString(fingerprint[:]),
+	} {
+		if value != "" {
+			set(name, strings.Map(printableOnly, value))
+		}
+	}
+}
+
+// printableOnly drops what would end a header: a subject may hold anything.
+func printableOnly(c rune) rune {
+	if c < ' ' || c == 0x7F {
+		return -1
+	}
+	return c
 }
 
 // escape is nginx's for mail: 0x00 to 0x1F, space and % become %XX in upper
@@ -68,9 +103,9 @@ func tlsVersion(v uint16) string {
 	return "TLSv1.3"
 }
 
-// opensslName turns a cipher suite's IANA name into OpenSSL's; those of TLS 1.3
+// OpenSSLName turns a cipher suite's IANA name into OpenSSL's; those of TLS 1.3
 // are the same.
-func opensslName(iana string) string {
+func OpenSSLName(iana string) string {
 	exchange, cipher, found := strings.Cut(strings.TrimPrefix(iana, "TLS_"), "_WITH_")
 	if !found {
 		return iana

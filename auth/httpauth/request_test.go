@@ -3,7 +3,10 @@ package httpauth
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -19,6 +22,12 @@ func TestRequestHeaders(t *testing.T) {
 	everything.Secret = "p w\xff+\"\\\xc3\xb6"
 	everything.Client = netip.MustParseAddrPort("[::ffff:192.0.2.7]:4711")
 	everything.TLS = &tls.ConnectionState{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+	certified := everything
+	certified.Mechanism, certified.User, certified.Secret, certified.TLSVerify = auth.External, "alice", "", "SUCCESS"
+	certified.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, PeerCertificates: []*x509.Certificate{{
+		Raw: []byte("a certificate"), Subject: pkix.Name{CommonName: "alice\r\nAuth-User: bob"}, Issuer: pkix.Name{CommonName: "authority"}, SerialNumber: big.NewInt(0xabc)}}}
+	uncertified := everything
+	uncertified.TLSVerify = "NONE"
 	unixClient := *bob()
 	unixClient.Client = netip.AddrPort{}
 	for _, c := range []struct {
@@ -34,6 +43,18 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256",
+		}},
+		{"by certificate", certified, map[string]string{
+			"Auth-Method": "external", "Auth-User": "alice", "Auth-Pass": "", "Auth-Protocol": "imap",
+			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
+			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.3", "Auth-SSL-Cipher": "TLS_AES_128_GCM_SHA256",
+			"Auth-SSL-Verify": "SUCCESS", "Auth-SSL-Subject": "CN=aliceAuth-User: bob", "Auth-SSL-Issuer": "CN=authority",
+			"Auth-SSL-Serial": "ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
+		}},
+		{"without a certificate", uncertified, map[string]string{
+			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
+			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
+			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256", "Auth-SSL-Verify": "NONE",
 		}},
 		{"from a unix socket", unixClient, map[string]string{
 			"Auth-Method": "plain", "Auth-User": "bob", "Auth-Pass": "kanarie%207c1f\"%25", "Auth-Protocol": "imap",
@@ -130,7 +151,7 @@ func TestTLSNames(t *testing.T) {
 		tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA:                 "DES-CBC3-SHA",
 		tls.TLS_ECDHE_RSA_WITH_RC4_128_SHA:                "ECDHE-RSA-RC4-SHA",
 	} {
-		if got := opensslName(tls.CipherSuiteName(id)); got != want {
+		if got := OpenSSLName(tls.CipherSuiteName(id)); got != want {
 			t.Errorf("%s: %s, want %s", tls.CipherSuiteName(id), got, want)
 		}
 	}

@@ -73,7 +73,7 @@ func TestExitCodes(t *testing.T) {
 // TestHelpOfEveryCommand holds each help to naming all it should, in both ways
 // of asking.
 func TestHelpOfEveryCommand(t *testing.T) {
-	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "sessions", "sockets", "kick", "drain", "config", "version"} {
+	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "sessions", "sockets", "kick", "drain", "manual", "config", "version"} {
 		c, ok := findCommand(name)
 		if !ok {
 			t.Errorf("there is no command %s", name)

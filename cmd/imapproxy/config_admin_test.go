@@ -10,7 +10,7 @@ import (
 const adminToken = "c4nary-t0ken-Wk27pVx9"
 
 // restOfConfig completes a configuration.
-const restOfConfig = "auth = { type = \"passthrough\" }\nroute = { type = \"fixed\", target = \"one\" }\n" + routeStart
+const restOfConfig = "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"fixed\", target = \"one\" }\n" + routeStart
 
 // findingsOf gives what loading a configuration says.
 func findingsOf(t *testing.T, folder, text string) string {

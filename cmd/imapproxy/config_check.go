@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 func checkConfig(c *config, r *report) {
 	checkHostname(c, r)
 	checkListeners(c.Listeners, r)
+	checkLog(&c.Log, r)
 	checkLimits(&c.Limits, r)
 	checkTCP(&c.TCP, r)
 	checkAdmin(c, r)
@@ -23,6 +26,7 @@ func checkConfig(c *config, r *report) {
 		checkTarget(&c.Targets[i], r)
 	}
 	checkTargetNames(c.Targets, r)
+	checkMasters(c, r)
 	checkRoute(c, r)
 	checkPoolListeners(c, r)
 }
@@ -40,16 +44,6 @@ func checkHostname(c *config, r *report) {
 	}
 }
 
-func checkListeners(all []listenerConfig, r *report) {
-	names := map[string]int{}
-	for i := range all {
-		l := &all[i]
-		checkName(l.Place, l.Name, "listeners", names, r)
-		checkListenAddress(l, all[:i], r)
-		checkListenerTLS(l, r)
-	}
-}
-
 // checkName reports a name that is malformed or taken.
 func checkName(at place, name, what string, taken map[string]int, r *report) {
 	if !sectionName.MatchString(name) {
@@ -63,28 +57,16 @@ func checkName(at place, name, what string, taken map[string]int, r *report) {
 	taken[name] = at.line("name")
 }
 
-// checkListenAddress reports an address that is malformed or taken by one of
-// the listeners before.
-func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
-	if err := checkHostPort(l.Address, true); err != "" {
-		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143"`, "%q: %s", l.Address, err)
-		return
-	}
-	for i := range before {
-		if sameAddress(l.Address, before[i].Address) {
-			r.errorf(l.Place, "address", "give each listener its own port or host",
-				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name, before[i].Place.line("address"))
-			return
-		}
-	}
-}
-
 // checkHostPort says what is wrong with host:port, "" for nothing. A listener
 // may leave the host out and take port 0, which is any free one.
 func checkHostPort(address string, listen bool) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "it is not host:port"
+	}
+	first, last, isRange := strings.Cut(port, "-")
+	if isRange && listen {
+		return checkPortRange(host, first, last)
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 0 || n > 65535 || (n == 0 && !listen) {
@@ -99,39 +81,17 @@ func checkHostPort(address string, listen bool) string {
 	return ""
 }
 
-// sameAddress says whether two listeners can't both have their address: an
-// address of every interface takes the port from all others.
-func sameAddress(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA != portB || portA == "0" {
-		return false
-	}
-	if hostA == "" || hostB == "" {
-		return true
-	}
-	familyA, familyB := listenNetwork(a), listenNetwork(b)
-	sameFamily := familyA == familyB || familyA == "tcp" || familyB == "tcp" // "tcp" is a name's: either
-	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
-}
-
-// overlap tells whether two hosts of one family are the same or one of them is
-// every interface.
-func overlap(a, b string) bool { return a == b || a == "" || b == "" }
-
-// listenHost writes a host in one way; every interface is "".
-func listenHost(host string) string {
-	if strings.EqualFold(host, "localhost") {
-		return "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
+// checkPortRange says what is wrong with host:FIRST-LAST.
+func checkPortRange(host, first, last string) string {
+	from, errFrom := strconv.Atoi(first)
+	to, errTo := strconv.Atoi(last)
 	switch {
-	case err != nil:
-		return strings.ToLower(host)
-	case addr.IsUnspecified():
-		return ""
+	case errFrom != nil || errTo != nil || from < 1 || to > 65535 || to < from:
+		return "the ports are not a range such as 1100-1105"
+	case to-from >= maxPortRange:
+		return "a range has at most " + strconv.Itoa(maxPortRange) + " ports"
 	}
-	return addr.Unmap().String()
+	return checkHostPort(net.JoinHostPort(host, first), true)
 }
 
 // isLoopback says whether host[:port] is on this machine for certain.
@@ -147,26 +107,19 @@ func isLoopback(address string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-func checkListenerTLS(l *listenerConfig, r *report) {
-	at := l.Place
-	if l.Insecure {
-		r.warnf(at, "insecure", "remove the line unless the network is trusted",
-			"the listener %q takes passwords without TLS from every client", l.Name)
-	}
-	if l.TLS != "off" {
-		if l.Certificate == "" {
-			r.errorf(at, "certificate", `name the certificate's file, or write tls = "off"`, "missing, and tls is %q", l.TLS)
+func checkLog(l *logConfig, r *report) {
+	if l.Place.has("syslog") {
+		if _, err := parseSyslog(l.Syslog); err != nil {
+			r.errorf(l.Place, "syslog", `write, for example, syslog = "server=unix:/dev/log,facility=mail"`, "%v", err)
 		}
+	}
+	if l.File == "" {
 		return
 	}
-	for _, key := range []string{"certificate", "key", "min_tls"} {
-		if at.has(key) {
-			r.errorf(at, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
-		}
-	}
-	if !l.Insecure && !isLoopback(l.Address) {
-		r.warnf(at, "tls", "offer TLS, or listen on 127.0.0.1",
-			"the listener %q has no TLS: clients from other machines can't log in", l.Name)
+	if info, err := os.Stat(filepath.Dir(string(l.File))); err != nil || !info.IsDir() {
+		r.errorf(l.Place, "file", "make the folder, or name another file", "the folder of %s is missing", l.File)
+	} else if info, err := os.Stat(string(l.File)); err == nil && info.IsDir() {
+		r.errorf(l.Place, "file", "name a file", "%s is a folder", l.File)
 	}
 }
 
@@ -193,6 +146,7 @@ func checkAuth(a *authConfig, r *report) {
 	if a.Type == "" {
 		return // reported already
 	}
+	checkExternal(&a.External, a.Type, r)
 	if a.Type != "file" && a.Place.has("file") {
 		r.errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
 	}
@@ -203,6 +157,34 @@ func checkAuth(a *authConfig, r *report) {
 		return
 	}
 	checkHTTP(&a.HTTP, r)
+}
+
+// checkExternal: a certificate proves who the client is, to the proxy alone.
+func checkExternal(e *externalConfig, authType string, r *report) {
+	switch {
+	case e.From == "off" && e.Place.has("file"):
+		r.errorf(e.Place, "file", `write from, for example from = "email"`, "not used without from")
+	case e.From == "off":
+	case authType == "passthrough":
+		r.errorf(e.Place, "from", `write another auth.type`, `not possible with auth.type = "passthrough": there is no password that the backend could judge`)
+	case e.File == "" && (e.From == "subject" || e.From == "fingerprint"):
+		r.errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
+	}
+}
+
+// checkMasters: with a master login the proxy alone judges passwords.
+func checkMasters(c *config, r *report) {
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		if t.MasterUser != "" && c.Auth.Type == "passthrough" {
+			r.errorf(t.Place, "master_user", "remove it, or write another auth.type",
+				`auth.type is "passthrough", and this would let everybody in with any password`)
+		}
+		if t.MasterUser == "" && c.Auth.Type == "file" && c.Auth.External.From != "off" {
+			r.warnf(t.Place, "master_user", "write master_user and master_password_file",
+				"the target %q has none, so that nobody can log in there by a certificate", t.Name)
+		}
+	}
 }
 
 func checkHTTP(h *httpConfig, r *report) {

@@ -81,7 +81,7 @@ func withPort(address, tls string) string {
 func checkTargetTLS(t *targetConfig, r *report) {
 	at := t.Place
 	if t.TLS == "off" {
-		for _, key := range []string{"server_name", "ca", "verify", "min_tls", "tls_timeout"} {
+		for _, key := range []string{"server_name", "ca", "verify", "tls_min", "tls_timeout"} {
 			if at.has(key) {
 				r.errorf(at, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
 			}

@@ -17,9 +17,9 @@ import (
 const maxConfigBytes = 4 << 20
 
 // loadConfig reads a configuration file and checks all that can be checked
-// without opening what it names. The config may only be used when the report
+// without opening what it names; changes, such as the command line's, come first. The config may only be used when the report
 // has not failed.
-func loadConfig(file string) (*config, *report) {
+func loadConfig(file string, changes ...func(*config)) (*config, *report) {
 	r := &report{}
 	c := &config{}
 	text, err := readLimited(file, maxConfigBytes)
@@ -29,6 +29,9 @@ func loadConfig(file string) (*config, *report) {
 	}
 	if parseConfig(file, text, c, r) {
 		r.settle()
+		for _, change := range changes {
+			change(c)
+		}
 		checkConfig(c, r)
 		r.settle()
 	}

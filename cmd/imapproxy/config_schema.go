@@ -19,7 +19,7 @@ import "time"
 type config struct {
 	Place     place
 	Hostname  string           `key:"hostname" doc:"The name in the greeting and in BYE texts. Without it: the name of the machine." example:"imap.example.org"`
-	Log       logConfig        `key:"log" doc:"The log, written to standard error."`
+	Log       logConfig        `key:"log" doc:"The log. It goes to standard error, unless file or syslog is written; both may be."`
 	Listeners []listenerConfig `key:"listener" doc:"An address that clients connect to. Write the section once for each." required:"yes"`
 	Limits    limitsConfig     `key:"limits" doc:"The limits of a session and of the process."`
 	Auth      authConfig       `key:"auth" doc:"Who may log in." required:"yes"`
@@ -33,20 +33,10 @@ type config struct {
 // logConfig is the section [log].
 type logConfig struct {
 	Place  place
-	Level  string `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
-	Format string `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
-}
-
-// listenerConfig is a section [[listener]].
-type listenerConfig struct {
-	Place       place
-	Name        string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
-	Address     string   `key:"address" doc:"host:port to listen on. Without a host: every address of the machine." required:"yes" example:":143"`
-	TLS         string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
-	Certificate filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Read again on SIGHUP." example:"tls/imap.crt"`
-	Key         filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
-	MinTLS      string   `key:"min_tls" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`
-	Insecure    bool     `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
+	Level  string   `key:"level" doc:"The least important lines that are written. There is one line for each session at info." default:"info" enum:"debug|info|warn|error"`
+	Format string   `key:"format" doc:"json is one object a line, console is for people; auto is console on a terminal and json elsewhere. A reload does not change it." default:"auto" enum:"auto|json|console"`
+	File   filePath `key:"file" doc:"The log's file. SIGUSR1 opens it again, for logrotate. A reload does not change it." example:"/var/log/imapproxy/imapproxy.log" print:"no"`
+	Syslog string   `key:"syslog" doc:"A syslog server as nginx names it: server=unix:/dev/log,facility=mail,tag=imapproxy,severity=info; server may be host:port (UDP). Each line is JSON, under the severity of its level. A reload does not change it." example:"server=unix:/dev/log" print:"no"`
 }
 
 // limitsConfig is the section [limits].
@@ -56,6 +46,7 @@ type limitsConfig struct {
 	Idle         time.Duration `key:"session_idle_timeout" doc:"How long a session may be silent in both directions. RFC 3501 5.4 and IDLE (RFC 2177) need 30 minutes." default:"35m" min:"30m" max:"168h"`
 	HalfClose    time.Duration `key:"half_close_timeout" doc:"How long one side may go on sending after the other has closed." default:"30s" min:"1s" max:"10m"`
 	Drain        time.Duration `key:"drain_timeout" doc:"How long sessions may take to reach a safe point after SIGTERM before they are cut." default:"30s" min:"1s" max:"24h"`
+	Retire       time.Duration `key:"retire_timeout" doc:"How long sessions may go on after SIGQUIT before they are drained; 0s is for ever." default:"24h" min:"0s" max:"8760h"`
 	Bye          time.Duration `key:"bye_timeout" doc:"How long a client may take to read its BYE and to close." default:"2s" min:"100ms" max:"10s"`
 	BadCommands  int           `key:"bad_commands" doc:"How many commands before the login may be wrong; the connection is closed at the last." default:"3" min:"1" max:"100"`
 	FailedLogins int           `key:"failed_logins" doc:"How many logins on one connection may be refused; it is closed at the last." default:"5" min:"1" max:"100"`
@@ -73,6 +64,15 @@ type authConfig struct {
 	Type  string     `key:"type" doc:"file checks passwords against a file of hashes; passthrough lets the backend judge; http asks a server in the way of nginx's auth_http." required:"yes" enum:"file|passthrough|http" example:"file"`
 	File  filePath   `key:"file" doc:"The file of users for type file; imapproxy passwd makes its lines. Read again on SIGHUP." example:"users"`
 	HTTP  httpConfig `key:"http" doc:"The server for type http." print:"no"`
+
+	External externalConfig `key:"external" doc:"Logins by the client's certificate (AUTHENTICATE EXTERNAL), on listeners with client_certificates. The backend gets no password of the user's: the targets need master_user, unless the answer of auth.http has Auth-Pass." print:"no"`
+}
+
+// externalConfig is the section [auth.external].
+type externalConfig struct {
+	Place place
+	From  string   `key:"from" doc:"What in a certificate names the user: the subject's common name, the first e-mail address or DNS name of the SAN, the whole subject, or the certificate's fingerprint." default:"off" enum:"off|common_name|email|dns_name|subject|fingerprint"`
+	File  filePath `key:"file" doc:"The users of certificates, one a line: USER, a space, and what stands in the certificate. Without it that is the user's name; subject and fingerprint need it. Read again on SIGHUP." example:"certificates" print:"no"`
 }
 
 // httpConfig is the section [auth.http].

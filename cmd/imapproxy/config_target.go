@@ -21,7 +21,7 @@ type targetConfig struct {
 	ServerName   string        `key:"server_name" doc:"The name in the backend's certificate. Without it: the host of the address." example:"imap1.example.org" print:"no"`
 	CA           filePath      `key:"ca" doc:"PEM file with the authorities that are trusted instead of the system's." example:"tls/backend-ca.pem" print:"no"`
 	Verify       bool          `key:"verify" doc:"Verify the backend's certificate. false weakens: anybody in between can read and change everything." default:"true"`
-	MinTLS       string        `key:"min_tls" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`
+	TLSMin       string        `key:"tls_min" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`
 	ProxyHeader  string        `key:"proxy_header" doc:"Send a PROXY protocol header with the client's address in front. The backend must expect it." default:"off" enum:"off|v1|v2"`
 	ForwardID    bool          `key:"forward_id" doc:"Send the client's address and the session's id by ID (RFC 2971) before the login, when the backend offers ID." default:"true"`
 	MasterUser   string        `key:"master_user" doc:"Log in as this user on behalf of the client's (PLAIN with an authorization identity). Without it: with the client's own password." example:"proxy" print:"no"`

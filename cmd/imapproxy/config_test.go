@@ -97,7 +97,7 @@ func TestDecodedValues(t *testing.T) {
 		{"log.level", c.Log.Level, "debug"},
 		{"listeners", len(c.Listeners), 2},
 		{"listener key", c.Listeners[1].Key, filePath(filepath.Join(folder, "tls/imap.key"))},
-		{"listener min_tls", []string{c.Listeners[0].MinTLS, c.Listeners[1].MinTLS}, []string{"1.3", "1.2"}},
+		{"listener tls_min", []string{c.Listeners[0].TLSMin, c.Listeners[1].TLSMin}, []string{"1.3", "1.2"}},
 		{"limits login", c.Limits.Login, 90 * time.Second},
 		{"limits idle", c.Limits.Idle, time.Hour},
 		{"sessions", c.Limits.Sessions, 500},

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -29,6 +25,9 @@ type daemon struct {
 	failed  chan error // a listener that ended by itself
 	admin   *admin
 	lines   *logWriter
+
+	inherited inherited
+	reopenLog func() error
 }
 
 func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
@@ -37,12 +36,13 @@ func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Lo
 	return &daemon{
 		log: log, load: load, current: g, server: server,
 		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines), lines: lines,
+		reopenLog: func() error { return nil },
 	}
 }
 
 // start opens every listener of the configuration, or none.
 func (d *daemon) start() error {
-	opened, err := openListeners(d.current.Config.Listeners, nil)
+	opened, err := d.openListeners(socketSpecs(d.current.Config.Listeners), nil)
 	if err != nil {
 		return err
 	}
@@ -54,69 +54,11 @@ func (d *daemon) start() error {
 	d.admin.adopt(admin, d.current.Admin)
 	d.adopt(opened)
 	d.admin.phase.Store(phaseServing)
+	for _, name := range d.inherited.closeRest() {
+		d.log.Warn().Str("socket", name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
+	}
+	notifyReady()
 	return nil
-}
-
-// openListeners opens the listeners that are not among those kept. On an error
-// it closes again what it has opened.
-func openListeners(listeners []listenerConfig, kept map[string]net.Listener) (map[string]net.Listener, error) {
-	opened := map[string]net.Listener{}
-	var problems error
-	for i := range listeners {
-		l := &listeners[i]
-		if kept[l.Name] != nil {
-			continue
-		}
-		lc := net.ListenConfig{KeepAlive: -1} // the server sets it
-		lc.SetMultipathTCP(false)             // its sockets can't take TCP_USER_TIMEOUT
-		ln, err := lc.Listen(context.Background(), listenNetwork(l.Address), l.Address)
-		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", l.Name, l.Address, err, listenRemedy(err)))
-			continue
-		}
-		opened[l.Name] = ln
-	}
-	if problems != nil {
-		closeAll(opened)
-		return nil, problems
-	}
-	return opened, nil
-}
-
-func closeAll(opened map[string]net.Listener) {
-	for _, ln := range opened {
-		_ = ln.Close()
-	}
-}
-
-// listenNetwork keeps an IPv4 address to IPv4 and an IPv6 one to IPv6: only an
-// address without a host means both.
-func listenNetwork(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "tcp"
-	}
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return "tcp"
-	case addr.Unmap().Is4():
-		return "tcp4"
-	}
-	return "tcp6"
-}
-
-// listenRemedy says what to do about the usual reasons.
-func listenRemedy(err error) string {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "; another program has this port: end it, or give the listener another port"
-	case errors.Is(err, syscall.EACCES):
-		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "; this machine does not have the address"
-	}
-	return ""
 }
 
 // warnOfDescriptors compares what the configuration allows with what the
@@ -135,84 +77,11 @@ func (d *daemon) warnOfDescriptors() {
 // spareDescriptors are for listeners, the log, and questions to an auth server.
 const spareDescriptors = 64
 
-// adopt serves listeners that have been opened.
-func (d *daemon) adopt(opened map[string]net.Listener) {
-	for name, ln := range opened {
-		d.sockets[name] = ln
-		d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("listening")
-		d.serving.Add(1)
-		go d.serve(ln, name)
-	}
-}
-
-func (d *daemon) serve(ln net.Listener, name string) {
-	defer d.serving.Done()
-	if err := d.server.Serve(ln, name); err != nil && !errors.Is(err, imapproxy.ErrClosed) {
-		select {
-		case d.failed <- fmt.Errorf("listener %s: %w", name, err):
-		default:
-		}
-	}
-}
-
-// run serves until a signal ends it: SIGHUP reloads, the first SIGTERM or
-// SIGINT drains, the second cuts. It returns the exit code.
-func (d *daemon) run(signals <-chan os.Signal) int {
-	for {
-		select {
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				return d.drain(s, signals)
-			}
-			d.reload()
-		case <-d.admin.drain:
-			d.log.Info().Msg("the admin listener was asked to drain")
-			return d.drain(syscall.SIGTERM, signals)
-		case err := <-d.failed:
-			d.log.Error().Err(err).Msg("a listener ended")
-			d.drain(syscall.SIGTERM, signals)
-			return exitFailed
-		}
-	}
-}
-
-// drain ends the sessions at safe points; another signal cuts what is left.
-func (d *daemon) drain(s os.Signal, signals <-chan os.Signal) int {
-	d.log.Info().Stringer("signal", s).Int("sessions", d.server.Sessions()).
-		Stringer("limit", d.current.Settings.Limits.Drain).Msg("draining; the same signal again cuts")
-	d.admin.phase.Store(phaseDraining)
-	ctx, cut := context.WithCancelCause(context.Background())
-	defer cut(nil)
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		for {
-			select {
-			case s := <-signals:
-				if s != syscall.SIGHUP {
-					cut(fmt.Errorf("a second signal: %v", s))
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	err := d.server.Drain(ctx)
-	cut(nil)
-	<-over
-	d.serving.Wait()
-	var left *imapproxy.CutError
-	if errors.As(err, &left) {
-		d.log.Warn().Int("sessions", left.Sessions).AnErr("why", left.Cause).Msg("sessions were cut")
-	}
-	d.log.Info().Msg("ended")
-	return exitOK
-}
-
 // reload puts a new generation in force for new clients. A bad one changes
 // nothing. Running sessions keep theirs, whatever happens in a reload.
 func (d *daemon) reload() {
+	notifyReloading()
+	defer notifyReady()
 	var err error
 	if !d.server.Guard("reload", func() { err = d.tryReload() }) {
 		d.admin.reloads.note(false)
@@ -232,13 +101,7 @@ var errBadConfig = errors.New("the configuration has errors")
 func (d *daemon) tryReload() error {
 	backend.FaultPoint("reload.load")
 	g, r := d.load()
-	for _, f := range r.sorted() {
-		e := d.log.Warn()
-		if f.Severity == isError {
-			e = d.log.Error()
-		}
-		e.Str("finding", f.String()).Msg("configuration")
-	}
+	d.logFindings(r)
 	if r.failed() || g == nil {
 		return errBadConfig
 	}
@@ -252,40 +115,33 @@ func (d *daemon) tryReload() error {
 	return nil
 }
 
-// swapListeners opens what is new and closes what is gone. Whoever waits in
-// the backlog of a listener that stays is not disturbed.
-func (d *daemon) swapListeners(g *generation) error {
-	old := map[string]string{}
-	for _, l := range d.current.Config.Listeners {
-		old[l.Name] = l.Address
+func (d *daemon) logFindings(r *report) {
+	for _, f := range r.sorted() {
+		e := d.log.Warn()
+		if f.Severity == isError {
+			e = d.log.Error()
+		}
+		e.Str("finding", f.String()).Msg("configuration")
 	}
-	kept := map[string]net.Listener{}
-	for _, l := range g.Config.Listeners {
-		if old[l.Name] == l.Address {
-			kept[l.Name] = d.sockets[l.Name]
+}
+
+// followEvery is how often the files of certificates are looked at.
+const followEvery = 10 * time.Second
+
+// followFiles reads certificates again whose files have changed, for clients
+// that connect from now on.
+func (d *daemon) followFiles() {
+	for _, t := range d.current.TLS {
+		r := &report{}
+		changed := t.follow(r)
+		d.logFindings(r)
+		switch {
+		case changed:
+			d.log.Info().Str("listener", t.config.Name).Msg("certificates read again: a file has changed")
+		case r.failed():
+			d.log.Error().Str("listener", t.config.Name).Msg("certificates not read again: those read before stay in force")
 		}
 	}
-	backend.FaultPoint("reload.swap")
-	opened, err := openListeners(g.Config.Listeners, kept)
-	if err != nil {
-		return err
-	}
-	admin, err := d.admin.open(g.Admin)
-	if err != nil {
-		closeAll(opened)
-		return err
-	}
-	d.admin.adopt(admin, g.Admin)
-	d.server.Reload(g.Settings)
-	for name, ln := range d.sockets {
-		if kept[name] == nil {
-			d.log.Info().Str("listener", name).Stringer("address", ln.Addr()).Msg("no longer listening")
-			_ = ln.Close()
-			delete(d.sockets, name)
-		}
-	}
-	d.adopt(opened)
-	return nil
 }
 
 // logFlushLimit is how long the last lines of the log may take to get out.

@@ -18,7 +18,12 @@ const logQueue = 4096
 // newLogger makes the log that the configuration asks for. The writer must be
 // closed at the end, so that the last lines get out.
 func newLogger(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
-	w := newLogWriter(logFormat(c.Format, out), logQueue)
+	return loggerTo(c, logFormat(c.Format, out))
+}
+
+// loggerTo is newLogger for what takes lines of JSON.
+func loggerTo(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
+	w := newLogWriter(out, logQueue)
 	w.setLevel(c.Level)
 	return zerolog.New(w).Hook(logTime{}), w
 }

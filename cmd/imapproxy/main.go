@@ -48,7 +48,7 @@ type command struct {
 // commands is the table of all subcommands, in the order of the help.
 func commands() []command {
 	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(), probeCommand(),
-		sessionsCommand(), socketsCommand(), poolCommand(), kickCommand(), drainCommand(), convertCommand(), versionCommand()}
+		sessionsCommand(), socketsCommand(), poolCommand(), kickCommand(), drainCommand(), convertCommand(), manualCommand(), versionCommand()}
 }
 
 // run is the program without its exit.

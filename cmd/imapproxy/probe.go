@@ -65,7 +65,7 @@ func (p *program) probe(file, user string, o probeOptions) int {
 	}
 	address := o.address
 	if address == "" {
-		address = dialAddress(l.Address)
+		address = dialAddress(portRange(l.Address)[0])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()

@@ -15,24 +15,36 @@ func serveCommand() command {
 		summary: "runs the proxy in the foreground",
 		details: `
 SIGHUP reads the configuration, users, maps and certificates again; running
-sessions keep theirs, and a bad configuration changes nothing. SIGTERM and
+sessions keep theirs, and a bad configuration changes nothing. SIGUSR1 opens
+the log's file again. SIGQUIT retires: no new clients are let in, and sessions
+go on until they end by themselves or limits.retire_timeout is over. SIGTERM and
 SIGINT drain: the listeners are closed at once, each client reads BYE at a safe
-point, what is left is cut after limits.drain_timeout; a second one cuts now.`,
+point, what is left is cut after limits.drain_timeout; a second one cuts now.
+
+Listening sockets that systemd hands over are used for the listeners of the same
+name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			file := configFlag(fs)
-			return func(p *program, _ []string) int { return p.serve(*file) }
+			admin := fs.String("admin", "", "the admin listener's `ADDRESS`, instead of the configuration's: two proxies can't share it")
+			return func(p *program, _ []string) int { return p.serve(*file, *admin) }
 		},
 	}
 }
 
-func (p *program) serve(file string) int {
+func (p *program) serve(file, admin string) int {
 	armFaults()
-	g, r := loadGeneration(file)
+	load := func() (*generation, *report) {
+		return loadGeneration(file, func(c *config) {
+			if admin != "" {
+				c.Admin.Address = admin
+			}
+		})
+	}
+	g, r := load()
 	r.print(p.stderr)
 	if r.failed() {
 		return exitFailed
 	}
-	load := func() (*generation, *report) { return loadGeneration(file) }
 	return p.runDaemon(g, load, func(*daemon) {})
 }
 
@@ -40,14 +52,25 @@ func (p *program) serve(file string) int {
 // listens.
 func (p *program) runDaemon(g *generation, load func() (*generation, *report), started func(*daemon)) int {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // the log's reader may end; the mail goes on
-	log, w := newLogger(g.Config.Log, p.stderr)
+	sink, err := openSink(g.Config.Log, p.stderr)
+	if err != nil {
+		g.close()
+		return p.failure("%v", err)
+	}
+	defer sink.close()
+	log, w := loggerTo(g.Config.Log, sink)
 	defer func() {
 		_ = w.Close(logFlushLimit) // a reader that takes nothing can't be told of it either
 	}()
 	d := newDaemon(g, load, log, w)
+	d.reopenLog = sink.reopen
+	if d.inherited, err = inheritSockets(); err != nil {
+		g.close()
+		return p.failure("%v", err)
+	}
 	if err := d.start(); err != nil {
 		g.close()
 		for line := range strings.Lines(err.Error()) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -20,13 +19,14 @@ type generation struct {
 	Config   *config
 	Settings *imapproxy.Settings
 	Admin    adminAccess
+	TLS      []*listenerTLS // what follows its files
 }
 
 // loadGeneration reads a configuration and everything that it names. All
 // findings are in the report; the generation may be used when it has not
 // failed.
-func loadGeneration(file string) (*generation, *report) {
-	c, r := loadConfig(file)
+func loadGeneration(file string, changes ...func(*config)) (*generation, *report) {
+	c, r := loadConfig(file, changes...)
 	if c.Place.File == "" {
 		return nil, r // not even TOML
 	}
@@ -38,14 +38,18 @@ func build(c *config, r *report) *generation {
 	s := &imapproxy.Settings{
 		Hostname:  hostname(c, r),
 		Auth:      buildAuth(&c.Auth, r),
+		External:  buildExternal(&c.Auth.External, r),
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
 		Limits:    limitsOf(c.Limits),
 		TCP:       tcpOf(c.TCP),
 	}
+	var watched []*listenerTLS
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
-		s.Listeners[l.Name] = buildListener(l, r)
+		built, files := buildListener(l, r)
+		s.Listeners[l.Name] = built
+		watched = append(watched, files...)
 	}
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
@@ -54,7 +58,7 @@ func build(c *config, r *report) *generation {
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
-	return &generation{c, s, buildAdmin(&c.Admin, r)}
+	return &generation{c, s, buildAdmin(&c.Admin, r), watched}
 }
 
 // hostname is the machine's when the configuration names none.
@@ -71,7 +75,7 @@ func hostname(c *config, r *report) string {
 
 func limitsOf(l limitsConfig) imapproxy.Limits {
 	return imapproxy.Limits{
-		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Farewell: l.Bye,
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
@@ -83,36 +87,6 @@ func tcpOf(c tcpConfig) backend.TCPOptions {
 
 func rewriteOf(c rewriteConfig) backend.Rewrite {
 	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
-}
-
-// buildListener makes a listener with its certificate.
-func buildListener(c *listenerConfig, r *report) *imapproxy.Listener {
-	l := &imapproxy.Listener{Name: c.Name, Insecure: c.Insecure}
-	switch c.TLS {
-	case "off":
-		l.TLS = imapproxy.NoTLS
-		return l
-	case "starttls":
-		l.TLS = imapproxy.StartTLS
-	case "implicit":
-		l.TLS = imapproxy.ImplicitTLS
-	}
-	if c.Certificate == "" {
-		return l // reported already
-	}
-	l.TLSConfig = &tls.Config{
-		Certificates: []tls.Certificate{loadCertificate(c, r)},
-		MinVersion:   tlsVersion(c.MinTLS),
-		NextProtos:   []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
-	}
-	return l
-}
-
-func tlsVersion(text string) uint16 {
-	if text == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
 }
 
 // buildAuth makes the authenticator.
@@ -209,8 +183,8 @@ func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router
 // name, or a port that is chosen later, is not known here.
 func selfAddresses(listeners []listenerConfig) []netip.AddrPort {
 	var list []netip.AddrPort
-	for i := range listeners {
-		host, port, err := net.SplitHostPort(listeners[i].Address)
+	for _, s := range socketSpecs(listeners) {
+		host, port, err := net.SplitHostPort(s.address)
 		if err != nil {
 			continue
 		}

@@ -14,9 +14,9 @@ import (
 // has about 250 KiB.
 const maxCertificateBytes = 4 << 20
 
-// loadCertificate reads a listener's certificate and key and says which of
-// them is at fault.
-func loadCertificate(c *listenerConfig, r *report) tls.Certificate {
+// loadCertificate reads a certificate and its key and says which of them is at
+// fault.
+func loadCertificate(c *certificateConfig, passwords []string, r *report) (pair tls.Certificate, good bool) {
 	certPEM, err := readLimited(string(c.Certificate), maxCertificateBytes)
 	if err != nil {
 		r.errorf(c.Place, "certificate", "name a PEM file", "%s: %v", c.Certificate, plainPathError(err))
@@ -31,38 +31,44 @@ func loadCertificate(c *listenerConfig, r *report) tls.Certificate {
 		if key == "key" {
 			r.errorf(c.Place, key, "name a PEM file", "%s: %v", keyFile, plainPathError(err))
 		}
-		return tls.Certificate{}
+		return pair, false
 	}
 	if leaf == nil {
-		return tls.Certificate{}
+		return pair, false
 	}
-	pair, err := tls.X509KeyPair([]byte(certPEM), []byte(keyPEM))
+	plain, err := decryptKey([]byte(keyPEM), passwords)
+	if err == nil {
+		pair, err = tls.X509KeyPair([]byte(certPEM), plain)
+	}
 	if err != nil {
 		text, remedy := keyFault(err, key)
 		r.errorf(c.Place, key, remedy, "%s: %s", keyFile, text)
-		return tls.Certificate{}
+		return pair, false
 	}
 	warnReadable(c.Place, key, keyFile, "the private key", r)
-	return pair
+	loadOCSP(c, &pair, r)
+	return pair, true
 }
 
 // keyFault puts the errors of tls.X509KeyPair about keys into our words.
 func keyFault(err error, key string) (text, remedy string) {
 	text = strings.TrimPrefix(err.Error(), "tls: ")
 	switch {
+	case errors.Is(err, errNoPassword):
+		return text, "write its password into the file that key_password_file names"
 	case strings.Contains(text, "does not match"):
 		return "the private key does not fit the certificate", "name the key that the certificate was made for"
 	case key == "certificate":
 		return "holds no private key", "name its file with key"
 	case strings.Contains(text, "failed to find"):
-		return "holds no private key", "name a PEM file with a private key that has no passphrase"
+		return "holds no private key", "name a PEM file with a private key"
 	}
-	return text, "name a PEM file with a private key that has no passphrase"
+	return text, "name a PEM file with a private key"
 }
 
 // checkLeaf reports a certificate that can't be read and warns of one that no
 // client will take; nil when there is none.
-func checkLeaf(c *listenerConfig, text string, read bool, r *report) *x509.Certificate {
+func checkLeaf(c *certificateConfig, text string, read bool, r *report) *x509.Certificate {
 	if !read {
 		return nil
 	}

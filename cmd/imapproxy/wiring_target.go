@@ -36,7 +36,7 @@ func buildTarget(c *targetConfig, r *report) *backend.Target {
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{
 			ServerName: c.ServerName, RootCAs: loadAuthorities(c.Place, "ca", c.CA, r),
-			MinVersion: tlsVersion(c.MinTLS), InsecureSkipVerify: !c.Verify, // the configuration says so, and has warned
+			MinVersion: tlsVersion(c.TLSMin), InsecureSkipVerify: !c.Verify, // the configuration says so, and has warned
 		}
 	}
 	if c.MasterUser != "" && c.MasterFile != "" {

@@ -46,6 +46,7 @@ func commands() []command {
 		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", runBackend},
 		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", runAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
+		{"manual", "print the manual page imaprig(1)", runManual},
 	}
 }
 

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+func checkListeners(all []listenerConfig, r *report) {
+	names := map[string]int{}
+	for i := range all {
+		l := &all[i]
+		checkName(l.Place, l.Name, "listeners", names, r)
+		checkListenAddress(l, all[:i], r)
+		checkListenerTLS(l, r)
+		checkProxyProtocol(l, r)
+	}
+}
+
+// checkListenAddress reports an address that is malformed or taken by one of
+// the listeners before.
+func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
+	if err := checkHostPort(l.Address, true); err != "" {
+		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143"`, "%q: %s", l.Address, err)
+		return
+	}
+	for i := range before {
+		if sameAddress(l.Address, before[i].Address) {
+			r.errorf(l.Place, "address", "give each listener its own port or host",
+				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name, before[i].Place.line("address"))
+			return
+		}
+	}
+}
+
+// sameAddress says whether two listeners can't both have their address: an
+// address of every interface takes the port from all others.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || !samePort(portA, portB) {
+		return false
+	}
+	if hostA == "" || hostB == "" {
+		return true
+	}
+	familyA, familyB := listenNetwork(a), listenNetwork(b)
+	sameFamily := familyA == familyB || familyA == "tcp" || familyB == "tcp" // "tcp" is a name's: either
+	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
+}
+
+// samePort tells whether two ports, or ranges of them, have one in common; port
+// 0 is any free one.
+func samePort(a, b string) bool {
+	fromA, toA := ports(a)
+	fromB, toB := ports(b)
+	return fromA > 0 && fromB > 0 && fromA <= toB && fromB <= toA
+}
+
+// ports gives the ends of a range; of a single port twice the same.
+func ports(text string) (from, to int) {
+	first, last, isRange := strings.Cut(text, "-")
+	from, _ = strconv.Atoi(first)
+	if !isRange {
+		return from, from
+	}
+	to, _ = strconv.Atoi(last)
+	return from, to
+}
+
+// overlap tells whether two hosts of one family are the same or one of them is
+// every interface.
+func overlap(a, b string) bool { return a == b || a == "" || b == "" }
+
+// listenHost writes a host in one way; every interface is "".
+func listenHost(host string) string {
+	if strings.EqualFold(host, "localhost") {
+		return "127.0.0.1"
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return strings.ToLower(host)
+	case addr.IsUnspecified():
+		return ""
+	}
+	return addr.Unmap().String()
+}

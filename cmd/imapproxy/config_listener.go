@@ -1,0 +1,56 @@
+package main
+
+// listenerConfig is a section [[listener]].
+type listenerConfig struct {
+	Place        place
+	Name         string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
+	Address      string   `key:"address" doc:"host:port to listen on, or host:FIRST-LAST for a range of ports. Without a host: every address of the machine." required:"yes" example:":143"`
+	TLS          string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
+	StartTLSOnly bool     `key:"starttls_only" doc:"With tls starttls: take no password before STARTTLS from clients on this machine either." default:"false"`
+	Certificate  filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Clients that ask for a name that no certificate has get this one. Read again on SIGHUP and when the file changes." example:"tls/imap.crt"`
+	Key          filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
+	OCSPFile     filePath `key:"ocsp_file" doc:"DER file with an OCSP response about certificate, which is stapled to it. A program such as certbot's or openssl ocsp makes it; it is read again when it changes." example:"tls/imap.ocsp" print:"no"`
+	KeyPasswords filePath `key:"key_password_file" doc:"File with the passwords of encrypted keys, one a line, tried in turn." example:"tls/key.passwords" print:"no"`
+
+	TLSMin         string   `key:"tls_min" doc:"The oldest TLS version that is spoken. 1.0 and 1.1 weaken: they are broken (RFC 8996)." default:"1.2" enum:"1.0|1.1|1.2|1.3"`
+	TLSMax         string   `key:"tls_max" doc:"The newest TLS version that is spoken." default:"1.3" enum:"1.0|1.1|1.2|1.3"`
+	Ciphers        []string `key:"tls_ciphers" doc:"The cipher suites for TLS 1.2 and older, by their IANA or OpenSSL names. Without it: Go's safe ones. Those of TLS 1.3 are fixed, and the order is Go's." example:"[\"ECDHE-ECDSA-AES128-GCM-SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\"]" print:"no"`
+	Curves         []string `key:"tls_curves" doc:"The key exchanges: X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, P-256, P-384, P-521. Without it: all that are safe." example:"[\"X25519MLKEM768\", \"X25519\", \"P-256\"]" print:"no"`
+	SessionTickets bool     `key:"tls_session_tickets" doc:"Let clients resume TLS sessions by tickets (RFC 5077)." default:"true"`
+	TicketKeys     []string `key:"tls_ticket_keys" doc:"Files of 32, 48 or 80 random bytes: the first encrypts tickets, all decrypt. Several proxies with the same files know each other's tickets. Without it: keys of the process's own, which change daily." example:"[\"tls/ticket.key\"]" print:"no"`
+
+	ClientCertificates  string   `key:"client_certificates" doc:"on asks for a certificate and says BYE to clients without a good one; optional lets clients without one in; optional_no_ca also those whose authority is not known." default:"off" enum:"off|on|optional|optional_no_ca"`
+	ClientCA            filePath `key:"client_ca" doc:"PEM file with the authorities of client certificates; clients are told their names." example:"tls/client-ca.pem" print:"no"`
+	TrustedCertificates filePath `key:"trusted_certificates" doc:"PEM file with more authorities of client certificates, whose names clients are not told." example:"tls/client-ca.pem" print:"no"`
+	ClientCADepth       int      `key:"client_ca_depth" doc:"How many intermediate certificates there may be between a client's and its authority's." default:"1" min:"0" max:"10"`
+	ClientCRL           filePath `key:"client_crl" doc:"File with the revocation lists (PEM or DER) of every authority in the chain. Client certificates are refused when a list is missing or out of date. Read again when it changes." example:"tls/client.crl" print:"no"`
+
+	ProxyProtocol  string   `key:"proxy_protocol" doc:"required: each connection must begin with a PROXY protocol header (version 1 or 2, before TLS), which names the client of the balancer in front." default:"off" enum:"off|required"`
+	ProxyTrusted   []string `key:"proxy_trusted" doc:"The networks (CIDR) and addresses of the balancers whose PROXY header is believed." example:"[\"192.0.2.0/28\"]" print:"no"`
+	ProxyUntrusted string   `key:"proxy_untrusted" doc:"What becomes of others: refuse closes without a word; ignore wants the header and does not believe it, as nginx does without set_real_ip_from." default:"refuse" enum:"refuse|ignore"`
+
+	ReusePort bool `key:"reuseport" doc:"Share the port with other processes of the same user that say so too (SO_REUSEPORT), for an upgrade without a gap. A proxy that is started twice by mistake is then not noticed." default:"false"`
+	Backlog   int  `key:"backlog" doc:"How many connections may wait to be accepted; 0 is the system's limit (net.core.somaxconn), which bounds it in any case." default:"0" min:"0" max:"65535"`
+	IPv6Only  bool `key:"ipv6_only" doc:"Whether [::] and an address without a host leave IPv4 out. Without it [::] does, and no host means both." example:"true" print:"no"`
+
+	Insecure     bool                `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
+	Certificates []certificateConfig `key:"certificates" doc:"More certificates. A client gets the one that fits the name it asks for (SNI) and the signatures it knows: names of their own, or RSA beside ECDSA." print:"no"`
+}
+
+// certificateConfig is an element of listener.certificates.
+type certificateConfig struct {
+	Place       place
+	Certificate filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it." required:"yes" example:"tls/imap.crt"`
+	Key         filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
+	OCSPFile    filePath `key:"ocsp_file" doc:"DER file with an OCSP response about the certificate." example:"tls/imap.ocsp"`
+}
+
+// all are the listener's certificates, the default one first. The place says
+// where each is written.
+func (l *listenerConfig) all() []certificateConfig {
+	var list []certificateConfig
+	if l.Certificate != "" {
+		list = append(list, certificateConfig{l.Place, l.Certificate, l.Key, l.OCSPFile})
+	}
+	return append(list, l.Certificates...)
+}

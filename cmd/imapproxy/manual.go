@@ -1,0 +1,92 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"imapproxy/cmd/roff"
+)
+
+func manualCommand() command {
+	return command{
+		name: "manual", args: "PAGE",
+		summary: "prints the manual page imapproxy.8 or imapproxy.toml.5",
+		details: `
+The pages are made from the texts of the help and of the configuration's keys.
+To read one: imapproxy manual imapproxy.8 | man -l -`,
+		setup: func(*flag.FlagSet) func(*program, []string) int {
+			return func(p *program, args []string) int {
+				switch args[0] {
+				case "imapproxy.8":
+					_, _ = io.WriteString(p.stdout, programManual())
+				case "imapproxy.toml.5":
+					_, _ = io.WriteString(p.stdout, configManual())
+				default:
+					return p.wrongUsage("there is no page " + quote(args[0]) + "; write imapproxy.8 or imapproxy.toml.5")
+				}
+				return exitOK
+			}
+		},
+	}
+}
+
+// programManual is imapproxy(8).
+func programManual() string {
+	p := roff.New("imapproxy", "8", version, "IMAP proxy that closes what it opens")
+	p.Section("Synopsis")
+	p.Text("imapproxy COMMAND [flags]")
+	p.Section("Commands")
+	for _, c := range commands() {
+		p.Part(c.line())
+		p.Text(strings.ToUpper(c.summary[:1]) + c.summary[1:] + ".")
+		if c.details != "" {
+			p.Text(c.details)
+		}
+		for _, f := range c.flags() {
+			value, text := flag.UnquoteUsage(f)
+			if f.DefValue != "" && f.DefValue != "false" {
+				text += fmt.Sprintf(" (without it: %s)", f.DefValue)
+			}
+			p.Item(strings.TrimSpace("--"+f.Name+" "+value), text)
+		}
+	}
+	p.Section("Exit status")
+	p.Text("0 fine, 1 failed, 2 wrong usage.")
+	p.Section("Files")
+	p.Item(defaultConfig, "The configuration, see imapproxy.toml(5).")
+	p.Section("See also")
+	p.Text("imapproxy.toml(5), imaprig(1)")
+	return p.String()
+}
+
+// configManual is imapproxy.toml(5).
+func configManual() string {
+	p := roff.New("imapproxy.toml", "5", version, "configuration of imapproxy")
+	p.Section("Description")
+	p.Text(examplePreface)
+	for _, s := range sections() {
+		if s.Name == "" {
+			p.Section("At the top, before any section")
+		} else {
+			p.Section(s.Header)
+			p.Text(s.Field.Doc)
+		}
+		for _, f := range s.Fields {
+			if f.isSection() {
+				continue
+			}
+			text := f.Doc + " Takes: " + strings.ReplaceAll(takes(f), "`", "") + "."
+			if f.Required {
+				text += " Must be written."
+			} else if f.Default != "" {
+				text += " Default: " + f.literal(f.Default) + "."
+			}
+			p.Item(f.Key, text)
+		}
+	}
+	p.Section("See also")
+	p.Text("imapproxy(8)")
+	return p.String()
+}

@@ -1,0 +1,65 @@
+// Package roff writes manual pages (man(7)) from the texts of the help.
+package roff
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Page is a manual page under way.
+type Page struct{ text strings.Builder }
+
+// New begins a page, for example of imapproxy in section 8. summary is what
+// whatis(1) shows.
+func New(name, section, version, summary string) *Page {
+	p := &Page{}
+	fmt.Fprintf(&p.text, ".TH %s %s \"\" \"imapproxy %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section, escape(version), escape(name), escape(summary))
+	return p
+}
+
+// Section begins a section.
+func (p *Page) Section(title string) { fmt.Fprintf(&p.text, ".SH %s\n", quote(strings.ToUpper(title))) }
+
+// Part begins a part of a section.
+func (p *Page) Part(title string) { fmt.Fprintf(&p.text, ".SS %s\n", quote(title)) }
+
+// Text adds paragraphs, which empty lines divide.
+func (p *Page) Text(text string) {
+	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		p.text.WriteString(".PP\n" + lines(paragraph))
+	}
+}
+
+// Verbatim adds lines as they are.
+func (p *Page) Verbatim(text string) {
+	p.text.WriteString(".nf\n" + lines(strings.TrimRight(text, "\n")) + ".fi\n")
+}
+
+// Item adds a term and what it means.
+func (p *Page) Item(term, meaning string) {
+	fmt.Fprintf(&p.text, ".TP\n.B %s\n%s", quote(term), lines(meaning))
+}
+
+// String gives the page.
+func (p *Page) String() string { return p.text.String() }
+
+// lines escapes each line; one that begins with a dot or a quote would be a
+// request.
+func lines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text + "\n") {
+		line = escape(strings.TrimSuffix(line, "\n"))
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			line = `\&` + line
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+func escape(text string) string {
+	return strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
+}
+
+// quote makes one argument of a text.
+func quote(text string) string { return `"` + strings.ReplaceAll(escape(text), `"`, `""`) + `"` }

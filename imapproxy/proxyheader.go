@@ -1,0 +1,168 @@
+package imapproxy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"imapproxy/backend"
+)
+
+// ProxyHeader says what a listener makes of PROXY protocol headers, which a
+// load balancer in front sends to tell who its client is
+// (https://www.haproxy.org/download/3.4/doc/proxy-protocol.txt).
+type ProxyHeader struct {
+	Required bool           // every connection begins with one; else none does
+	Trusted  []netip.Prefix // whose headers are believed
+	Ignore   bool           // let others in as well, without believing their headers
+}
+
+// trusts tells whether a peer may say who its client is.
+func (p *ProxyHeader) trusts(peer netip.AddrPort) bool {
+	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.Addr()) })
+}
+
+// proxyHeaderLimit is how long the header may take. It is the first thing on
+// the connection, sent by a machine nearby: the time is for a lost packet.
+const proxyHeaderLimit = 4 * time.Second
+
+// Bounds of a header in bytes, and of what stands in front of its length.
+const (
+	shortestV1 = 15 // PROXY UNKNOWN and CRLF; nothing of either version is shorter
+	longestV1  = 107
+	fixedV2    = 16
+	longestV2  = fixedV2 + 4096
+)
+
+var (
+	errUntrusted     = errors.New("the peer is not in proxy_trusted: it may not say who its client is")
+	errNoHeader      = errors.New("no PROXY header, and the listener requires one")
+	errHeaderTooLong = errors.New("the PROXY header is too long")
+	errNoStream      = errors.New("the PROXY header tells of datagrams")
+)
+
+// meet reads the PROXY header where the listener requires one. Until it is
+// read and believed not a byte goes out.
+func (s *session) meet() error {
+	p := &s.listener.Proxy
+	if !p.Required {
+		return nil
+	}
+	s.enter(phaseProxy)
+	backend.FaultPoint("session.proxy")
+	peer := s.client.addr
+	trusted := p.trusts(peer)
+	if !trusted && !p.Ignore {
+		return s.over(endProxyHeader, errUntrusted)
+	}
+	limit := s.after(proxyHeaderLimit, func() { s.door.cut(endProxyHeader, errNoHeader) })
+	defer limit.Stop()
+	from, to, err := readProxyHeader(s.client.conn)
+	switch {
+	case err == nil:
+	case isWoken(err):
+		return errEnded
+	case errors.Is(err, errBadHeader):
+		return s.over(endProxyHeader, err)
+	default:
+		return s.over(clientReason(err), err)
+	}
+	if trusted && from.IsValid() {
+		s.client.remote = !peer.Addr().IsLoopback()
+		s.view.set(func(*seen) { s.client.addr, s.client.local = from, to })
+	}
+	return nil
+}
+
+// errBadHeader marks headers that are none, unlike errors of the socket.
+var errBadHeader = errors.New("bad PROXY header")
+
+// readProxyHeader reads a header of version 1 or 2 and not a byte beyond it:
+// what follows is TLS's or the dialogue's. The addresses are not valid when the
+// header names none (LOCAL, UNKNOWN, sockets that are not TCP). Errors that are
+// errBadHeader tell of the header, others of the reading.
+func readProxyHeader(r io.Reader) (from, to netip.AddrPort, err error) {
+	text := make([]byte, shortestV1, longestV1)
+	if err := readWhole(r, text); err != nil {
+		return from, to, err
+	}
+	switch {
+	case bytes.HasPrefix(text, proxyproto.SIGV1):
+		text, err = readV1(r, text)
+	case bytes.HasPrefix(text, proxyproto.SIGV2):
+		text, err = readV2(r, text)
+	default:
+		err = fmt.Errorf("%w: %w", errBadHeader, errNoHeader)
+	}
+	if err != nil {
+		return from, to, err
+	}
+	// The library takes a header only in one piece; here it is.
+	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(text), len(text)))
+	if err != nil {
+		return from, to, fmt.Errorf("%w: %w", errBadHeader, err)
+	}
+	return origin(h)
+}
+
+// readWhole fills p; an end in the middle is an end like any other.
+func readWhole(r io.Reader, p []byte) error {
+	_, err := io.ReadFull(r, p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.EOF
+	}
+	return err
+}
+
+// readV1 reads to the end of the line, byte by byte, so that nothing behind it
+// is read.
+func readV1(r io.Reader, text []byte) ([]byte, error) {
+	for text[len(text)-1] != '\n' {
+		if len(text) == longestV1 {
+			return nil, fmt.Errorf("%w: %w", errBadHeader, errHeaderTooLong)
+		}
+		text = append(text, 0)
+		if err := readWhole(r, text[len(text)-1:]); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
+// readV2 reads as much as the header says it is long.
+func readV2(r io.Reader, text []byte) ([]byte, error) {
+	text = append(text, make([]byte, fixedV2-len(text))...)
+	if err := readWhole(r, text[shortestV1:]); err != nil {
+		return nil, err
+	}
+	whole := fixedV2 + int(binary.BigEndian.Uint16(text[fixedV2-2:]))
+	if whole > longestV2 {
+		return nil, fmt.Errorf("%w: %w", errBadHeader, errHeaderTooLong)
+	}
+	text = append(text, make([]byte, whole-fixedV2)...)
+	return text, readWhole(r, text[fixedV2:])
+}
+
+// origin gives the addresses of a header that names TCP ones.
+func origin(h *proxyproto.Header) (from, to netip.AddrPort, err error) {
+	if h.Command == proxyproto.LOCAL || h.TransportProtocol.IsUnspec() {
+		return from, to, nil
+	}
+	if h.TransportProtocol.IsDatagram() {
+		return from, to, fmt.Errorf("%w: %w", errBadHeader, errNoStream)
+	}
+	source, isTCP := h.SourceAddr.(*net.TCPAddr)
+	if !isTCP {
+		return from, to, nil
+	}
+	return addrPort(source), addrPort(h.DestinationAddr), nil
+}
