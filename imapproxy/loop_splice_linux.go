@@ -5,6 +5,7 @@ package imapproxy
 import (
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,10 +16,11 @@ import (
 // the kernel (splice), by way of a pipe; the ledger says how many bytes that are.
 
 const (
-	spliceLeast = 64 << 10  // what is left of a literal for splice to be worth it
-	spliceFirst = 64 << 10  // what is moved at a time until the far end has shown that it keeps up
+	spliceLeast = 64 << 10 // what is left of a literal for splice to be worth it
+	spliceFirst = 64 << 10 // what is moved at a time until the far end has shown that it keeps up
+	longWait    = 100 * time.Millisecond
 	pipeSize    = 256 << 10 // and then; a pipe holds that much
-	keepsUp     = 8 << 20   // bytes that have to go without waiting for that
+	keepsUp     = 8 << 20   // bytes that have to go for that without a long wait
 	maxPipes    = 64        // at once, for all sessions; without one, bytes are copied
 	maxIdle     = 8         // kept while nobody needs them
 )
@@ -128,7 +130,7 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 		moved += n
 		r.fast += int64(n)
 		if !r.beforeSplice(f, n) || !r.afterWrite(f, n, r.holds(f), r.empty(far)) || r.holds(f) {
-			r.fast = 0
+			r.heldAt = l.server.clock.Now()
 			return moved, false
 		}
 	}

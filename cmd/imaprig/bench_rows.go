@@ -116,6 +116,9 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 		mode: mode, proxy: p.addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: 1000, mailbox: "INBOX",
 		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: benchAnswer,
 	}
+	if r.mode == "idle" {
+		o.duration = max(o.duration, idleHold)
+	}
 	if r.tls == "implicit" {
 		o.proxy = p.outside.String()
 	}
@@ -125,4 +128,7 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 	return o, o.check()
 }
 
-const benchAnswer = 30 * time.Second // for one answer
+const (
+	benchAnswer = 30 * time.Second // for one answer
+	idleHold    = 12 * time.Second // silence before memory is looked at: any proxy may give back what the logins took
+)
