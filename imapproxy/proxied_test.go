@@ -166,7 +166,7 @@ func TestHeaderOnceOnly(t *testing.T) {
 	c.expect(`\* OK .*`)
 	c.expect("PROXY BAD .*")
 	c.expect("a OK .*")
-	if got := r.server.List(); len(got) != 1 || got[0].Client != address("192.0.2.7:4711") {
+	if got := r.server.List(); len(got) != 1 || got[0].Client != "192.0.2.7:4711" {
 		t.Errorf("the sessions are %v", got)
 	}
 	plain := newRig(t)

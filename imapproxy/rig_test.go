@@ -35,6 +35,7 @@ type rig struct {
 	router    backend.Router
 	target    *backend.Target
 	backend   *scriptedBackend
+	backendOn net.Listener // nil: TCP
 	script    backendScript
 	clock     backend.Clock
 	resolve   func(context.Context, string, string) ([]netip.Addr, error)
@@ -74,7 +75,10 @@ func newRig(t testing.TB, options ...option) *rig {
 	for _, o := range options {
 		o(r)
 	}
-	r.backend = startBackend(t, r.script)
+	if r.backendOn == nil {
+		r.backendOn = listen(t)
+	}
+	r.backend = startBackendOn(t, r.backendOn, r.script)
 	if r.target.Addresses == nil {
 		r.target.Addresses = []string{r.backend.address()}
 	}
