@@ -34,7 +34,7 @@ type Conn struct {
 	hurry  atomic.Bool // see Hurry
 
 	dialer *Dialer
-	remote farEnd // the other side's address, which a parked wire forgets
+	remote string // the other side's address, which a parked wire forgets
 	opened time.Time
 	phase  atomic.Pointer[phase]
 	pcs    [12]uintptr // who opened it

@@ -117,7 +117,7 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 }
 
 func (d *Dialer) newConn(raw Stream, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: farEndOf(raw.RemoteAddr())}
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: addressText(raw.RemoteAddr())}
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.src = source{c}
@@ -282,10 +282,7 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 	if c.Target.Header == ProxyV2 {
 		version = 2
 	}
-	h := proxyproto.HeaderProxyFromAddrs(version, nil, nil) // PROXY UNKNOWN, or LOCAL
-	if o.Client.IsValid() {
-		h = proxyproto.HeaderProxyFromAddrs(version, net.TCPAddrFromAddrPort(o.Client), net.TCPAddrFromAddrPort(o.Local))
-	}
+	h := proxyproto.HeaderProxyFromAddrs(version, net.TCPAddrFromAddrPort(o.Client), net.TCPAddrFromAddrPort(o.Local))
 	b, err := h.Format()
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ type HeldSocket struct {
 	Listening bool
 	local     netip.AddrPort
 	localPath string // of a Unix socket; a client's has none
-	remote    farEnd
+	remote    string // as addressText has it; "" for none
 }
 
 // On tells whether the socket is bound to a listener's port or path.
@@ -39,7 +39,7 @@ func HeldSockets() (map[uint64]HeldSocket, error) {
 	held := map[uint64]HeldSocket{}
 	for _, e := range table {
 		if _, ours := inodes[e.Inode]; ours {
-			held[e.Inode] = HeldSocket{Listening: e.State == "LISTEN", local: e.Local, remote: farEnd{addr: e.Remote}}
+			held[e.Inode] = HeldSocket{Listening: e.State == "LISTEN", local: e.Local, remote: e.Remote.String()}
 		}
 	}
 	for inode, fd := range inodes {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -69,11 +70,12 @@ func (c Credentials) unfit() error {
 
 // mayTell refuses to send a password in the clear over a network unless the
 // configuration says so.
-func (t *Target) mayTell(remote farEnd) error {
+func (t *Target) mayTell(remote string) error {
 	if t.TLS != TLSOff || t.PlainLogin {
 		return nil
 	}
-	if remote.path != "" || remote.addr.Addr().IsLoopback() {
+	ap, err := netip.ParseAddrPort(remote)
+	if strings.HasPrefix(remote, UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
 		return nil
 	}
 	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true", errConfig)

@@ -40,7 +40,7 @@ type phase struct {
 type Registry struct {
 	mu      sync.Mutex // protects all; nothing blocks under it
 	conns   map[*Conn]struct{}
-	dialled map[farEnd]struct{} // where sockets of ours may lead
+	dialled map[string]struct{} // where sockets of ours may lead
 }
 
 func (r *Registry) add(c *Conn) {
@@ -51,7 +51,7 @@ func (r *Registry) add(c *Conn) {
 	}
 	r.conns[c] = struct{}{}
 	if len(r.dialled) >= maxAddresses || r.dialled == nil {
-		r.dialled = map[farEnd]struct{}{}
+		r.dialled = map[string]struct{}{}
 	}
 	r.dialled[c.remote] = struct{}{}
 }

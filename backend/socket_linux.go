@@ -93,7 +93,7 @@ func heldUnix(fd int) (h HeldSocket, isUnix bool) {
 	h.localPath = at.Name
 	if far, err := unix.Getpeername(fd); err == nil {
 		if to, ok := far.(*unix.SockaddrUnix); ok {
-			h.remote.path = to.Name
+			h.remote = UnixPrefix + to.Name
 		}
 	}
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)

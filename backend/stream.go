@@ -27,27 +27,15 @@ func ClientText(a netip.AddrPort) string {
 	return a.String()
 }
 
-// farEnd is where a socket leads: an address, or a Unix socket's path.
-type farEnd struct {
-	addr netip.AddrPort // IPv4-mapped addresses as IPv4
-	path string
-}
-
-func farEndOf(a net.Addr) farEnd {
+// addressText writes an address as ip:port, IPv4-mapped ones as IPv4, or as
+// unix:path.
+func addressText(a net.Addr) string {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		ap := a.AddrPort()
-		return farEnd{addr: netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
 	case *net.UnixAddr:
-		return farEnd{path: a.Name}
+		return UnixPrefix + a.Name
 	}
-	return farEnd{}
-}
-
-// String gives ip:port, or unix:path.
-func (e farEnd) String() string {
-	if e.addr.IsValid() {
-		return e.addr.String()
-	}
-	return UnixPrefix + e.path
+	return ""
 }

@@ -20,6 +20,7 @@ type client struct {
 	conn   net.Conn // &wire, or TLS over it
 	remote bool     // a balancer on another machine is in front
 
+	onUnix   bool // it came by a Unix socket, and no PROXY header names another
 	frontTLS bool // the balancer in front has ended the client's TLS
 
 	in     reader
@@ -34,6 +35,7 @@ func (c *client) init(raw backend.Stream) {
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
 	c.in.src = c
+	_, c.onUnix = raw.(*net.UnixConn)
 	c.addr = addrPort(raw.RemoteAddr())
 	c.local = addrPort(raw.LocalAddr())
 }
@@ -45,7 +47,7 @@ func (c *client) secure() bool { return c.state != nil || c.frontTLS }
 // isLocal tells whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
 func (c *client) isLocal() bool {
-	return (c.addr.Addr().IsLoopback() || !c.addr.IsValid()) && !c.remote
+	return (c.addr.Addr().IsLoopback() || c.onUnix) && !c.remote
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -29,11 +29,11 @@ type ProxyHeader struct {
 }
 
 // trusts tells whether a peer may say who its client is.
-func (p *ProxyHeader) trusts(peer netip.AddrPort) bool {
-	if !peer.IsValid() {
+func (p *ProxyHeader) trusts(peer *client) bool {
+	if peer.onUnix {
 		return p.TrustedUnix
 	}
-	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.Addr()) })
+	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.addr.Addr()) })
 }
 
 // proxyHeaderLimit is how long the header may take. It is the first thing on
@@ -64,8 +64,7 @@ func (s *session) meet() error {
 	}
 	s.enter(phaseProxy)
 	backend.FaultPoint("session.proxy")
-	peer := s.client.addr
-	trusted := p.trusts(peer)
+	trusted := p.trusts(&s.client)
 	if !trusted && !p.Ignore {
 		return s.over(endProxyHeader, errUntrusted)
 	}
@@ -85,7 +84,8 @@ func (s *session) meet() error {
 		s.client.frontTLS = told.tls
 	}
 	if trusted && told.from.IsValid() {
-		s.client.remote = peer.IsValid() && !peer.Addr().IsLoopback()
+		s.client.remote = !s.client.isLocal()
+		s.client.onUnix = false
 		s.view.set(func(*seen) { s.client.addr, s.client.local = told.from, told.to })
 	}
 	return nil
