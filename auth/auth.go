@@ -28,13 +28,14 @@ type Request struct {
 	AuthzID   string // authorization identity (RFC 4616), "" when not given
 	Secret    Secret
 
-	Client    netip.AddrPort       // who connected
-	Local     netip.AddrPort       // the address they connected to
-	Listener  string               // the listener's name
-	TLS       *tls.ConnectionState // nil without TLS
-	TLSVerify string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
-	Attempt   int                  // 1 for the first attempt of this session
-	SessionID string
+	Client     netip.AddrPort       // who connected; not valid: by a Unix socket
+	Local      netip.AddrPort       // the address they connected to; the same
+	Listener   string               // the listener's name
+	TLS        *tls.ConnectionState // nil without TLS
+	TLSInFront bool                 // a trusted balancer in front has ended the client's TLS
+	TLSVerify  string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
+	Attempt    int                  // 1 for the first attempt of this session
+	SessionID  string
 }
 
 // Grant is the answer to a request that may log in.

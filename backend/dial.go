@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -15,7 +17,7 @@ import (
 
 // Origin is what a backend may be told of the client.
 type Origin struct {
-	Client    netip.AddrPort
+	Client    netip.AddrPort // not valid: it came by a Unix socket
 	Local     netip.AddrPort // the address the client connected to
 	SessionID string
 	TTL       int // proxies that may still follow; 0 ends a loop
@@ -114,8 +116,8 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 	return c, "", nil
 }
 
-func (d *Dialer) newConn(raw *net.TCPConn, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: raw.RemoteAddr().String()}
+func (d *Dialer) newConn(raw Stream, t *Target, addr, owner string) *Conn {
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: addressText(raw.RemoteAddr())}
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.src = source{c}
@@ -152,12 +154,18 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 const maxResolved = 4
 
 // connect makes the TCP connection, to each address that the name has until
-// one answers, all within one limit.
-func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (*net.TCPConn, error) {
+// one answers, or the one to a Unix socket, all within one limit.
+func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (Stream, error) {
 	FaultPoint("dial.connect")
 	ctx, free := Within(ctx, d.Clock, t.Limits.Connect, errLimit)
 	defer free()
-	conn, err := d.connectAny(ctx, t.Limits.Connect, addr)
+	var conn Stream
+	var err error
+	if path, isUnix := strings.CutPrefix(addr, UnixPrefix); isUnix {
+		conn, err = d.connectUnix(ctx, path)
+	} else {
+		conn, err = d.connectAny(ctx, t.Limits.Connect, addr)
+	}
 	if err != nil && errors.Is(context.Cause(ctx), errLimit) {
 		err = errLimit
 	}
@@ -166,7 +174,7 @@ func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (*net.TCPC
 
 // connectAny gives each address a share of the limit: a silent one must not
 // use up the time of the next. Where the system resolves, net.Dialer does so.
-func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (*net.TCPConn, error) {
+func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (Stream, error) {
 	addrs, err := d.resolve(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -179,6 +187,29 @@ func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr strin
 		}
 	}
 	return nil, err
+}
+
+// fullQueuePause is how long a Unix socket with a full queue is left alone.
+const fullQueuePause = 10 * time.Millisecond
+
+// connectUnix connects to a Unix socket. When its queue is full the kernel says
+// so at once, where TCP would try again by itself.
+func (d *Dialer) connectUnix(ctx context.Context, path string) (Stream, error) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err == nil {
+			return conn.(*net.UnixConn), nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nil, err
+		}
+		over, free := Within(ctx, d.Clock, fullQueuePause, nil)
+		<-over.Done()
+		free()
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
 }
 
 // resolve gives the addresses to try, at least one.
@@ -274,7 +305,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	if c.Target.TLSConfig != nil {
 		cfg = c.Target.TLSConfig.Clone()
 	}
-	if cfg.ServerName == "" {
+	if cfg.ServerName == "" && !strings.HasPrefix(c.Addr, UnixPrefix) {
 		host, _, err := net.SplitHostPort(c.Addr)
 		if err != nil {
 			return err

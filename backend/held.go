@@ -1,18 +1,32 @@
 package backend
 
 import (
+	"net"
 	"net/netip"
 
 	"imapproxy/backend/socktab"
 )
 
-// HeldSocket is a TCP socket of this process, by the kernel's tables.
+// HeldSocket is a TCP or Unix socket of this process, by the kernel's word.
 type HeldSocket struct {
-	Local, Remote netip.AddrPort
-	Listening     bool
+	Listening bool
+	local     netip.AddrPort
+	localPath string // of a Unix socket; a client's has none
+	remote    string // as addressText has it; "" for none
 }
 
-// HeldSockets gives every TCP socket that this process holds, by inode.
+// On tells whether the socket is bound to a listener's port or path.
+func (h HeldSocket) On(listener net.Addr) bool {
+	switch a := listener.(type) {
+	case *net.TCPAddr:
+		return h.local.IsValid() && int(h.local.Port()) == a.Port
+	case *net.UnixAddr:
+		return h.localPath != "" && h.localPath == a.Name
+	}
+	return false
+}
+
+// HeldSockets gives every TCP and Unix socket that this process holds, by inode.
 func HeldSockets() (map[uint64]HeldSocket, error) {
 	inodes, err := socktab.Held("/proc/self/fd")
 	if err != nil {
@@ -25,7 +39,15 @@ func HeldSockets() (map[uint64]HeldSocket, error) {
 	held := map[uint64]HeldSocket{}
 	for _, e := range table {
 		if _, ours := inodes[e.Inode]; ours {
-			held[e.Inode] = HeldSocket{e.Local, e.Remote, e.State == "LISTEN"}
+			held[e.Inode] = HeldSocket{Listening: e.State == "LISTEN", local: e.Local, remote: e.Remote.String()}
+		}
+	}
+	for inode, fd := range inodes {
+		if _, found := held[inode]; found {
+			continue
+		}
+		if h, isUnix := heldUnix(fd); isUnix {
+			held[inode] = h
 		}
 	}
 	return held, nil

@@ -75,7 +75,7 @@ func (t *Target) mayTell(remote string) error {
 		return nil
 	}
 	ap, err := netip.ParseAddrPort(remote)
-	if err == nil && ap.Addr().Unmap().IsLoopback() {
+	if strings.HasPrefix(remote, UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
 		return nil
 	}
 	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true", errConfig)
@@ -105,13 +105,14 @@ func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 // idCommand tells the backend whom it serves, in the fields that Dovecot
 // reads. The values are ours: nothing a client sent is in them.
 func idCommand(o Origin) string {
-	f := []string{
-		"x-originating-ip", o.Client.Addr().Unmap().String(),
-		"x-originating-port", fmt.Sprint(o.Client.Port()),
-		"x-connected-ip", o.Local.Addr().Unmap().String(),
-		"x-connected-port", fmt.Sprint(o.Local.Port()),
-		"x-session-id", o.SessionID,
-		"x-proxy-ttl", fmt.Sprint(o.TTL),
+	f := []string{"x-session-id", o.SessionID, "x-proxy-ttl", fmt.Sprint(o.TTL)}
+	if o.Client.IsValid() { // a Unix socket's client has no address
+		f = append([]string{
+			"x-originating-ip", o.Client.Addr().Unmap().String(),
+			"x-originating-port", fmt.Sprint(o.Client.Port()),
+			"x-connected-ip", o.Local.Addr().Unmap().String(),
+			"x-connected-port", fmt.Sprint(o.Local.Port()),
+		}, f...)
 	}
 	for i, s := range f {
 		f[i] = `"` + s + `"`

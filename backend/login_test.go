@@ -118,6 +118,7 @@ func TestMayTell(t *testing.T) {
 		{"0.0.0.0:143", Target{}, false},
 		{"localhost:143", Target{}, false},
 		{"", Target{}, false},
+		{"unix:/run/imap.sock", Target{}, true},
 		{"192.0.2.1:143", Target{PlainLogin: true}, true},
 		{"192.0.2.1:143", Target{TLS: TLSStartTLS}, true},
 		{"192.0.2.1:993", Target{TLS: TLSImplicit}, true},

@@ -2,8 +2,6 @@ package backend
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -42,7 +40,7 @@ type phase struct {
 type Registry struct {
 	mu      sync.Mutex // protects all; nothing blocks under it
 	conns   map[*Conn]struct{}
-	dialled map[netip.AddrPort]struct{} // where sockets of ours may lead
+	dialled map[string]struct{} // where sockets of ours may lead
 }
 
 func (r *Registry) add(c *Conn) {
@@ -53,25 +51,16 @@ func (r *Registry) add(c *Conn) {
 	}
 	r.conns[c] = struct{}{}
 	if len(r.dialled) >= maxAddresses || r.dialled == nil {
-		r.dialled = map[netip.AddrPort]struct{}{}
+		r.dialled = map[string]struct{}{}
 	}
-	r.dialled[remote(c)] = struct{}{}
+	r.dialled[c.remote] = struct{}{}
 }
 
-func remote(c *Conn) netip.AddrPort {
-	t, ok := c.raw.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
-// Dialled tells whether a connection has led there.
-func (r *Registry) Dialled(remote netip.AddrPort) bool {
+// Dialled tells whether a connection has led where this socket does.
+func (r *Registry) Dialled(h HeldSocket) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.dialled[remote]
+	_, ok := r.dialled[h.remote]
 	return ok
 }
 

@@ -14,9 +14,11 @@ type TCPOptions struct {
 	UserTimeout       time.Duration // how long sent bytes may stay unacknowledged (RFC 5482)
 }
 
-// Apply sets the options on a socket.
-func (o TCPOptions) Apply(c *net.TCPConn) error {
-	if o == (TCPOptions{}) {
+// Apply sets the options on a TCP socket. Those of a Unix socket need none: the
+// kernel tells at once when the peer is gone.
+func (o TCPOptions) Apply(s Stream) error {
+	c, isTCP := s.(*net.TCPConn)
+	if o == (TCPOptions{}) || !isTCP {
 		return nil
 	}
 	err := c.SetKeepAliveConfig(net.KeepAliveConfig{
@@ -41,7 +43,8 @@ const maxUnread = 64 << 10
 // maxUnreadWide is that bound while the client keeps up with a large message.
 const maxUnreadWide = 256 << 10
 
-// SocketState is a TCP socket's state by the kernel's own word.
+// SocketState is a socket's state by the kernel's own word. A Unix socket's is
+// given as that of a TCP socket in the same position.
 type SocketState string
 
 // The states that matter here; others are given as the kernel names them.

@@ -28,7 +28,8 @@ var socketStates = [...]SocketState{
 	7: StateClosed, 8: StateCloseWait, 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
 }
 
-// AskSocket asks the kernel for a socket's state (TCP_INFO) and inode. A
+// AskSocket asks the kernel for a socket's state (TCP_INFO, or poll(2) for a Unix
+// socket) and inode. A
 // socket that is closed already is an error.
 func AskSocket(c syscall.Conn) (Socket, error) {
 	raw, err := c.SyscallConn()
@@ -53,6 +54,9 @@ func AskSocket(c syscall.Conn) (Socket, error) {
 
 func stateOf(fd int) (SocketState, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err == unix.EOPNOTSUPP {
+		return stateOfUnix(fd)
+	}
 	if err != nil {
 		return StateUnknown, err
 	}
@@ -60,6 +64,41 @@ func stateOf(fd int) (SocketState, error) {
 		return socketStates[info.State], nil
 	}
 	return StateUnknown, nil
+}
+
+// stateOfUnix is the state of a Unix socket: what the peer has closed. Bytes that
+// it has sent before can still be read.
+func stateOfUnix(fd int) (SocketState, error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if _, err := retried(func() (int, error) { return unix.Poll(p, 0) }); err != nil {
+		return StateUnknown, err
+	}
+	switch {
+	case p[0].Revents&unix.POLLHUP != 0:
+		return StateClosed, nil
+	case p[0].Revents&unix.POLLRDHUP != 0:
+		return StateCloseWait, nil
+	}
+	return StateEstablished, nil
+}
+
+// heldUnix gives what the kernel says of a descriptor of a Unix socket; false for
+// one of another kind.
+func heldUnix(fd int) (h HeldSocket, isUnix bool) {
+	local, err := unix.Getsockname(fd)
+	at, isUnix := local.(*unix.SockaddrUnix)
+	if err != nil || !isUnix {
+		return h, false
+	}
+	h.localPath = at.Name
+	if far, err := unix.Getpeername(fd); err == nil {
+		if to, ok := far.(*unix.SockaddrUnix); ok {
+			h.remote = UnixPrefix + to.Name
+		}
+	}
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	h.Listening = err == nil && n != 0
+	return h, true
 }
 
 // WaitGone blocks until a peer that has closed its side has reset the
@@ -139,7 +178,7 @@ func (o TCPOptions) ApplyListener(ln *net.TCPListener) error {
 }
 
 // InForce tells whether a socket has the options.
-func (o TCPOptions) InForce(c *net.TCPConn) bool {
+func (o TCPOptions) InForce(c Stream) bool {
 	return o == (TCPOptions{}) || control(c, func(fd int) error {
 		for _, v := range o.values() {
 			if n, err := unix.GetsockoptInt(fd, v[0], v[1]); err != nil || v[2] != 0 && n != v[2] {

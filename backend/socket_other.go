@@ -10,6 +10,9 @@ import (
 
 func applySystem(*net.TCPConn, TCPOptions) error { return nil }
 
+// heldUnix needs Linux, as all of HeldSockets does.
+func heldUnix(int) (HeldSocket, bool) { return HeldSocket{}, false }
+
 var errNotHere = errors.New("only Linux tells")
 
 // AskSocket needs Linux.
@@ -22,7 +25,7 @@ func WaitGone(syscall.Conn) (cause, err error) { return nil, errNotHere }
 func (TCPOptions) ApplyListener(*net.TCPListener) error { return errNotHere }
 
 // InForce needs Linux.
-func (TCPOptions) InForce(*net.TCPConn) bool { return false }
+func (TCPOptions) InForce(Stream) bool { return false }
 
 // unread needs Linux; elsewhere the backend is asked.
 func unread(syscall.Conn) bool { return true }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -29,6 +30,7 @@ type TargetsOptions struct {
 	// unspecified address (0.0.0.0, ::) stands for every address that this
 	// machine has when NewTargets is called.
 	SelfAddresses []netip.AddrPort
+	SelfSockets   []string // Unix sockets it listens on, as "unix:/path"
 }
 
 // Targets knows every backend that may be used: the named ones, and the
@@ -38,6 +40,7 @@ type Targets struct {
 	template *Target
 	allow    []Allow
 	self     selfAddresses
+	sockets  []string
 	unnamed  *lru.Cache[string, *Target] // by canonical host:port
 }
 
@@ -51,7 +54,8 @@ func NewTargets(o TargetsOptions) (*Targets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of unnamed targets: %w", err)
 	}
-	t := &Targets{named: make(map[string]*Target), template: o.Template, allow: o.Allow, self: self, unnamed: cache}
+	t := &Targets{named: make(map[string]*Target), template: o.Template, allow: o.Allow, self: self,
+		sockets: o.SelfSockets, unnamed: cache}
 	var errs []error
 	for _, target := range o.Named {
 		errs = append(errs, t.add(target))
@@ -75,7 +79,8 @@ func (t *Targets) add(target *Target) error {
 	}
 	t.named[target.Name] = target
 	for _, address := range target.Addresses {
-		if ap, err := netip.ParseAddrPort(address); err == nil && t.self.contains(ap) {
+		ap, err := netip.ParseAddrPort(address)
+		if err == nil && t.self.contains(ap) || slices.Contains(t.sockets, address) {
 			return fmt.Errorf("target %q: %s is this proxy's own listener: give the backend's address", target.Name, address)
 		}
 	}

@@ -34,6 +34,9 @@ func parseEndpoint(s string, defaultPort uint16) (endpoint, error) {
 			return endpoint{}, fmt.Errorf("byte 0x%02X at position %d can't stand in an address", s[i], i+1)
 		}
 	}
+	if strings.HasPrefix(s, UnixPrefix+"/") {
+		return endpoint{}, errors.New("a Unix socket needs a named target")
+	}
 	host, port, err := splitEndpoint(s)
 	if err != nil {
 		return endpoint{}, err

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Wire is a TCP socket, and the lowest layer of a connection. Login and ending
-// use it like the *net.TCPConn that it is made of. For the relay it can be
+// Wire is a TCP or Unix socket, and the lowest layer of a connection. Login and
+// ending use it like the Stream that it is made of. For the relay it can be
 // parked (see Park): taken out of Go's poller, so that a loop of our own can
 // wait for it, and reading and writing never block.
 //
@@ -21,7 +21,7 @@ type Wire struct {
 	parked
 }
 
-// pollable is a socket in Go's poller: a *net.TCPConn, or, behind the parking, a
+// pollable is a socket in Go's poller: a Stream, or, behind the parking, a
 // *os.File of it, which costs nine system calls less to make.
 type pollable interface {
 	io.ReadWriteCloser
@@ -32,7 +32,7 @@ type pollable interface {
 }
 
 // Init makes a wire of a connection, which is the wire's from now on.
-func (w *Wire) Init(conn *net.TCPConn) { w.conn = conn }
+func (w *Wire) Init(conn Stream) { w.conn = conn }
 
 // set applies f to the connection, unless it is parked.
 func (w *Wire) set(f func(pollable) error) error {
@@ -59,7 +59,8 @@ func (w *Wire) SetWriteDeadline(t time.Time) error {
 	return w.set(func(c pollable) error { return c.SetWriteDeadline(t) })
 }
 
-// SetLinger is that of net.TCPConn.
+// SetLinger is that of net.TCPConn. It changes nothing for a Unix socket, which
+// knows no reset: closing it is all.
 func (w *Wire) SetLinger(seconds int) error {
 	return w.set(func(c pollable) error {
 		if tcp, ok := c.(*net.TCPConn); ok {
@@ -69,11 +70,11 @@ func (w *Wire) SetLinger(seconds int) error {
 	})
 }
 
-// CloseWrite sends a FIN.
+// CloseWrite sends a FIN, or ends what the peer of a Unix socket reads.
 func (w *Wire) CloseWrite() error {
 	return w.set(func(c pollable) error {
-		if tcp, ok := c.(*net.TCPConn); ok {
-			return tcp.CloseWrite()
+		if s, ok := c.(Stream); ok {
+			return s.CloseWrite()
 		}
 		return shutdownWrite(c)
 	})

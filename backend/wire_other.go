@@ -16,7 +16,7 @@ func (w *Wire) Write(p []byte) (int, error) { return w.conn.Write(p) }
 // Close is that of net.Conn.
 func (w *Wire) Close() error { return w.conn.Close() }
 
-// Nothing but a *net.TCPConn is in a wire here.
+// Nothing but a Stream is in a wire here, and of those only TCP has SO_LINGER.
 func setLinger(pollable, int) error { return errNotHere }
 func shutdownWrite(pollable) error  { return errNotHere }
 

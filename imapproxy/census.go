@@ -1,7 +1,8 @@
 package imapproxy
 
 import (
-	"net/netip"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,7 +85,7 @@ func (s *Server) countSockets() (counted, error) {
 	}
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
-		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: ses.address().String(), Phase: v.phase})
+		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: backend.ClientText(ses.address()), Phase: v.phase})
 	})
 	for _, conn := range s.dialer.Registry.All() {
 		i := conn.Info()
@@ -100,27 +101,25 @@ func (s *Server) countSockets() (counted, error) {
 			c.missing++
 		}
 	}
-	ours := s.ownPorts()
+	listeners := s.listensOn()
 	for inode, h := range held {
 		_, known := c.known[inode]
-		if !known && !h.Listening && (ours[h.Local.Port()] || s.dialer.Registry.Dialled(h.Remote)) {
+		if !known && !h.Listening && (slices.ContainsFunc(listeners, h.On) || s.dialer.Registry.Dialled(h)) {
 			c.unknown = append(c.unknown, inode)
 		}
 	}
 	return c, nil
 }
 
-// ownPorts are the ports of the listeners.
-func (s *Server) ownPorts() map[uint16]bool {
+// listensOn gives the addresses of the listeners.
+func (s *Server) listensOn() []net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ports := map[uint16]bool{}
+	var list []net.Addr
 	for ln := range s.listeners {
-		if ap, err := netip.ParseAddrPort(ln.Addr().String()); err == nil {
-			ports[ap.Port()] = true
-		}
+		list = append(list, ln.Addr())
 	}
-	return ports
+	return list
 }
 
 // watchCloseWait reports our own sockets in CLOSE_WAIT past the limit: the

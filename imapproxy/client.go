@@ -19,26 +19,35 @@ type client struct {
 	wire   wire
 	conn   net.Conn // &wire, or TLS over it
 	remote bool     // a balancer on another machine is in front
+
+	onUnix   bool // it came by a Unix socket, and no PROXY header names another
+	frontTLS bool // the balancer in front has ended the client's TLS
+
 	in     reader
 	state  *tls.ConnectionState // nil without TLS
 	verify string               // what came of the client's certificate; "" when none is asked for
-	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names
-	local  netip.AddrPort       // what the client has connected to
+	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names; not valid for a Unix socket
+	local  netip.AddrPort       // what the client has connected to; the same
 }
 
-func (c *client) init(raw *net.TCPConn) {
+func (c *client) init(raw backend.Stream) {
 	c.raw.Init(raw)
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
 	c.in.src = c
+	_, c.onUnix = raw.(*net.UnixConn)
 	c.addr = addrPort(raw.RemoteAddr())
 	c.local = addrPort(raw.LocalAddr())
 }
 
+// secure tells whether the client has TLS, to us or to a balancer in front that
+// we trust.
+func (c *client) secure() bool { return c.state != nil || c.frontTLS }
+
 // isLocal tells whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
 func (c *client) isLocal() bool {
-	return c.addr.Addr().IsLoopback() && !c.remote
+	return (c.addr.Addr().IsLoopback() || c.onUnix) && !c.remote
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -95,6 +104,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // tlsVersion is for the log, "" without TLS.
 func (c *client) tlsVersion() string {
+	if c.state == nil && c.frontTLS {
+		return "balancer"
+	}
 	if c.state == nil {
 		return ""
 	}

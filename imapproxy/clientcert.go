@@ -1,8 +1,10 @@
 package imapproxy
 
 import (
+	"crypto/x509"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"imapproxy/auth"
 )
@@ -28,6 +30,11 @@ type ClientCertificates struct {
 // Use puts authorities in force for clients that connect from now on.
 func (c *ClientCertificates) Use(a *auth.Authorities) { c.authorities.Store(a) }
 
+// Verify judges the certificates that a client has shown, its own first.
+func (c *ClientCertificates) Verify(shown []*x509.Certificate, now time.Time) error {
+	return c.authorities.Load().Verify(shown, now)
+}
+
 // The words for what came of a certificate, nginx's.
 const (
 	certificateGood   = "SUCCESS"
@@ -43,7 +50,7 @@ func (s *session) judgeCertificate() error {
 		return nil
 	}
 	s.speaking = true // within TLS, so that BYE may be said
-	err := c.authorities.Load().Verify(s.client.state.PeerCertificates, s.server.clock.Now())
+	err := c.Verify(s.client.state.PeerCertificates, s.server.clock.Now())
 	switch {
 	case err == nil:
 		s.client.verify = certificateGood

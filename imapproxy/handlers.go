@@ -12,7 +12,7 @@ import (
 // and nothing that a backend would have to do later (RFC 9051 section 6.1.1).
 func (s *session) capabilities() string {
 	list := []string{"IMAP4rev1", "SASL-IR", "ID"}
-	if s.listener.TLS == StartTLS && s.client.state == nil {
+	if s.listener.TLS == StartTLS && !s.client.secure() {
 		list = append(list, "STARTTLS")
 	}
 	if !s.mayAuthenticate() {
@@ -29,7 +29,7 @@ func (s *session) capabilities() string {
 
 // mayAuthenticate tells whether a password may be sent on this connection.
 func (s *session) mayAuthenticate() bool {
-	return s.client.state != nil || s.listener.Insecure || (s.client.isLocal() && !s.listener.TLSOnly)
+	return s.client.secure() || s.listener.Insecure || (s.client.isLocal() && !s.listener.TLSOnly)
 }
 
 func (s *session) handleCapability(cmd *command) (reply, error) {
@@ -112,7 +112,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 	switch {
 	case !cmd.args().end():
 		return bad(cmd, "STARTTLS takes no argument"), nil
-	case s.client.state != nil:
+	case s.client.secure():
 		return bad(cmd, "TLS is active already"), nil
 	case s.listener.TLS != StartTLS:
 		return bad(cmd, "STARTTLS is not offered here"), nil

@@ -17,7 +17,7 @@ type listening struct {
 
 // apply sets the options on a client's socket, unless it has them already. A
 // socket without them still works; a vanished client is found later.
-func (l *listening) apply(o backend.TCPOptions, conn *net.TCPConn) {
+func (l *listening) apply(o backend.TCPOptions, conn backend.Stream) {
 	if o != l.set {
 		ln, ok := l.Listener.(*net.TCPListener)
 		l.set, l.passes = o, false

@@ -1,7 +1,6 @@
 package imapproxy
 
 import (
-	"net"
 	"syscall"
 	"testing"
 
@@ -31,7 +30,7 @@ func drop(t testing.TB, c syscall.Conn) {
 
 // vanish makes a peer deaf that has nothing in flight: its own kernel would
 // repeat what is not acknowledged, and be heard.
-func vanish(t testing.TB, c *net.TCPConn) {
+func vanish(t testing.TB, c syscall.Conn) {
 	t.Helper()
 	rc, err := c.SyscallConn()
 	if err != nil {

@@ -3,7 +3,6 @@
 package imapproxy
 
 import (
-	"net"
 	"syscall"
 	"testing"
 )
@@ -14,7 +13,7 @@ func drop(t testing.TB, _ syscall.Conn) {
 	t.Skip("SKIPPED: a peer can be made to vanish on Linux alone")
 }
 
-func vanish(t testing.TB, _ *net.TCPConn) { drop(t, nil) }
+func vanish(t testing.TB, _ syscall.Conn) { drop(t, nil) }
 
 func (s *stage) hearAgain() { drop(s.t, nil) }
 

@@ -35,7 +35,7 @@ var waitReasons = map[string]func(s *waitStage) endReason{
 	},
 	"kick": func(s *waitStage) endReason {
 		if n := s.server.Kick(func(i SessionInfo) bool {
-			return i.Phase == phasePool && !i.Client.Addr().IsUnspecified() && i.ID != ""
+			return i.Phase == phasePool && i.Client != "" && i.ID != ""
 		}); n != 1 {
 			s.t.Errorf("%d kicked", n)
 		}

@@ -194,7 +194,7 @@ func (s *stage) shakeHands(c *backendConn) {
 
 // heardConn reads through what records.
 type heardConn struct {
-	*net.TCPConn
+	net.Conn
 	in io.Reader
 }
 

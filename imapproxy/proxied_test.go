@@ -166,13 +166,75 @@ func TestHeaderOnceOnly(t *testing.T) {
 	c.expect(`\* OK .*`)
 	c.expect("PROXY BAD .*")
 	c.expect("a OK .*")
-	if got := r.server.List(); len(got) != 1 || got[0].Client != address("192.0.2.7:4711") {
+	if got := r.server.List(); len(got) != 1 || got[0].Client != "192.0.2.7:4711" {
 		t.Errorf("the sessions are %v", got)
 	}
 	plain := newRig(t)
 	d := plain.dial("plain")
 	d.write(v1Header)
 	d.expect("PROXY BAD .*")
+}
+
+// TestTLSInFront: passwords are taken in clear from a trusted balancer that says
+// it has ended the client's TLS, and from no other.
+func TestTLSInFront(t *testing.T) {
+	text := withTLVs(len(sslTLV), sslTLV)
+	for _, test := range []struct {
+		name, says string
+		proxy      ProxyHeader
+		secure     bool
+	}{
+		{"trusted", text, ProxyHeader{Trusted: loopback}, true},
+		{"without TLS", v2Header, ProxyHeader{Trusted: loopback}, false},
+		{"not trusted", text, ProxyHeader{Ignore: true}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := behindBalancer(newRig(t), test.proxy)
+			r.settings.Listeners["starttls"].TLSOnly = true
+			c := r.connectRaw("starttls")
+			c.write(test.says)
+			greeting := c.line()
+			if strings.Contains(greeting, "LOGINDISABLED") == test.secure || strings.Contains(greeting, "STARTTLS") == test.secure {
+				t.Errorf("the greeting is %q", greeting)
+			}
+			c.send("a LOGIN joe %s", canary)
+			if !test.secure {
+				c.expect(`a NO \[PRIVACYREQUIRED\] .*`)
+				return
+			}
+			c.expect("a OK .*")
+			if asked := r.fakeAuth().last.Load(); !asked.TLSInFront || asked.TLS != nil {
+				t.Errorf("the login is %+v", asked)
+			}
+			if l := r.server.List(); len(l) != 1 || l[0].TLS != "balancer" {
+				t.Errorf("the sessions are %+v", l)
+			}
+		})
+	}
+	r := behindBalancer(newRig(t), ProxyHeader{Trusted: loopback})
+	c := r.connectRaw("starttls")
+	c.write(text)
+	c.expect(`\* OK .*`)
+	c.send("a STARTTLS")
+	c.expect("a BAD .*")
+}
+
+// TestUnixBalancer: who may use the socket is believed where unix: is trusted.
+func TestUnixBalancer(t *testing.T) {
+	for _, trusted := range []bool{true, false} {
+		r := behindBalancer(newUnixRig(t), ProxyHeader{TrustedUnix: trusted, Trusted: loopback})
+		c := r.connectRaw("plain")
+		c.write(v1Header)
+		if !trusted {
+			c.expectEOF()
+			r.endsWith(c, endProxyHeader)
+			continue
+		}
+		c.expect(`\* OK .*LOGINDISABLED.*`)
+		if l := r.server.List(); len(l) != 1 || l[0].Client != "192.0.2.7:4711" {
+			t.Errorf("the sessions are %+v", l)
+		}
+	}
 }
 
 // TestHeaderMakesNobodyLocal: a header that names a loopback address gives no

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+	"github.com/pires/go-proxyproto/tlvparse"
 
 	"imapproxy/backend"
 )
@@ -21,14 +22,18 @@ import (
 // load balancer in front sends to tell who its client is
 // (https://www.haproxy.org/download/3.4/doc/proxy-protocol.txt).
 type ProxyHeader struct {
-	Required bool           // every connection begins with one; else none does
-	Trusted  []netip.Prefix // whose headers are believed
-	Ignore   bool           // let others in as well, without believing their headers
+	Required    bool           // every connection begins with one; else none does
+	Trusted     []netip.Prefix // whose headers are believed
+	TrustedUnix bool           // so are those of peers on a Unix socket
+	Ignore      bool           // let others in as well, without believing their headers
 }
 
 // trusts tells whether a peer may say who its client is.
-func (p *ProxyHeader) trusts(peer netip.AddrPort) bool {
-	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.Addr()) })
+func (p *ProxyHeader) trusts(peer *client) bool {
+	if peer.onUnix {
+		return p.TrustedUnix
+	}
+	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.addr.Addr()) })
 }
 
 // proxyHeaderLimit is how long the header may take. It is the first thing on
@@ -59,14 +64,13 @@ func (s *session) meet() error {
 	}
 	s.enter(phaseProxy)
 	backend.FaultPoint("session.proxy")
-	peer := s.client.addr
-	trusted := p.trusts(peer)
+	trusted := p.trusts(&s.client)
 	if !trusted && !p.Ignore {
 		return s.over(endProxyHeader, errUntrusted)
 	}
 	limit := s.after(proxyHeaderLimit, func() { s.door.cut(endProxyHeader, errNoHeader) })
 	defer limit.Stop()
-	from, to, err := readProxyHeader(s.client.conn)
+	told, err := readProxyHeader(s.client.conn)
 	switch {
 	case err == nil:
 	case isWoken(err):
@@ -76,24 +80,34 @@ func (s *session) meet() error {
 	default:
 		return s.over(clientReason(err), err)
 	}
-	if trusted && from.IsValid() {
-		s.client.remote = !peer.Addr().IsLoopback()
-		s.view.set(func(*seen) { s.client.addr, s.client.local = from, to })
+	if trusted {
+		s.client.frontTLS = told.tls
+	}
+	if trusted && told.from.IsValid() {
+		s.client.remote = !s.client.isLocal()
+		s.client.onUnix = false
+		s.view.set(func(*seen) { s.client.addr, s.client.local = told.from, told.to })
 	}
 	return nil
+}
+
+// told is what a PROXY header says. The addresses are not valid when it names
+// none (LOCAL, UNKNOWN, sockets that are not TCP).
+type told struct {
+	from, to netip.AddrPort
+	tls      bool // the client speaks TLS to the balancer: PP2_CLIENT_SSL of PP2_TYPE_SSL
 }
 
 // errBadHeader marks headers that are none, unlike errors of the socket.
 var errBadHeader = errors.New("bad PROXY header")
 
 // readProxyHeader reads a header of version 1 or 2 and not a byte beyond it:
-// what follows is TLS's or the dialogue's. The addresses are not valid when the
-// header names none (LOCAL, UNKNOWN, sockets that are not TCP). Errors that are
-// errBadHeader tell of the header, others of the reading.
-func readProxyHeader(r io.Reader) (from, to netip.AddrPort, err error) {
+// what follows is TLS's or the dialogue's. Errors that are errBadHeader tell of
+// the header, others of the reading.
+func readProxyHeader(r io.Reader) (t told, err error) {
 	text := make([]byte, shortestV1, longestV1)
 	if err := readWhole(r, text); err != nil {
-		return from, to, err
+		return t, err
 	}
 	switch {
 	case bytes.HasPrefix(text, proxyproto.SIGV1):
@@ -104,12 +118,12 @@ func readProxyHeader(r io.Reader) (from, to netip.AddrPort, err error) {
 		err = fmt.Errorf("%w: %w", errBadHeader, errNoHeader)
 	}
 	if err != nil {
-		return from, to, err
+		return t, err
 	}
 	// The library takes a header only in one piece; here it is.
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(text), len(text)))
 	if err != nil {
-		return from, to, fmt.Errorf("%w: %w", errBadHeader, err)
+		return t, fmt.Errorf("%w: %w", errBadHeader, err)
 	}
 	return origin(h)
 }
@@ -152,17 +166,29 @@ func readV2(r io.Reader, text []byte) ([]byte, error) {
 	return text, readWhole(r, text[fixedV2:])
 }
 
-// origin gives the addresses of a header that names TCP ones.
-func origin(h *proxyproto.Header) (from, to netip.AddrPort, err error) {
+// origin gives what a header says that tells of a client.
+func origin(h *proxyproto.Header) (t told, err error) {
 	if h.Command == proxyproto.LOCAL || h.TransportProtocol.IsUnspec() {
-		return from, to, nil
+		return t, nil
 	}
 	if h.TransportProtocol.IsDatagram() {
-		return from, to, fmt.Errorf("%w: %w", errBadHeader, errNoStream)
+		return t, fmt.Errorf("%w: %w", errBadHeader, errNoStream)
 	}
 	source, isTCP := h.SourceAddr.(*net.TCPAddr)
-	if !isTCP {
-		return from, to, nil
+	if isTCP {
+		t.from, t.to = addrPort(source), addrPort(h.DestinationAddr)
 	}
-	return addrPort(source), addrPort(h.DestinationAddr), nil
+	t.tls = endedTLS(h)
+	return t, nil
+}
+
+// endedTLS tells whether the client has TLS, by the header's PP2_TYPE_SSL
+// (section 2.2.6 of the specification). TLVs that can't be read say nothing.
+func endedTLS(h *proxyproto.Header) bool {
+	tlvs, err := h.TLVs()
+	if err != nil {
+		return false
+	}
+	ssl, found := tlvparse.FindSSL(tlvs)
+	return found && ssl.ClientSSL()
 }

@@ -21,6 +21,10 @@ const (
 		"\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x12\x67\x03\xe1"
 )
 
+// sslTLV says that the client speaks TLS 1.3 to the balancer, without a
+// certificate, as HAProxy's send-proxy-v2-ssl does.
+const sslTLV = "\x20\x00\x0f\x01\x00\x00\x00\x01\x21\x00\x07TLSv1.3"
+
 // withTLVs is a header of version 2 with n bytes behind the addresses.
 func withTLVs(n int, tlvs string) string {
 	length := 12 + n
@@ -51,6 +55,10 @@ var headers = []struct {
 	{"v2 local with addresses", v2Start + "\x20" + v2Header[13:], "", "", nil},
 	{"v2 unix", v2Start + "\x21\x31\x00\xd8/client" + strings.Repeat("\x00", 209), "", "", nil},
 	{"v2 with NUL in a TLV", withTLVs(8, "\x02\x00\x05a\x00b\x00c"), "192.0.2.7:4711", "198.51.100.1:993", nil},
+	{"v2 with the client's TLS", withTLVs(len(sslTLV), sslTLV), "192.0.2.7:4711", "198.51.100.1:993", nil},
+	{"v2 with a client's certificate and no TLS", withTLVs(8, "\x20\x00\x05\x06\x00\x00\x00\x01"), "192.0.2.7:4711", "198.51.100.1:993", nil},
+	{"v2 with TLVs cut short", withTLVs(4, "\x20\x00\x05\x01"), "192.0.2.7:4711", "198.51.100.1:993", nil},
+	{"v2 local with a TLV of TLS", v2Start + "\x20" + withTLVs(len(sslTLV), sslTLV)[13:], "", "", nil},
 	{"v2 longest", withTLVs(4084, ""), "192.0.2.7:4711", "198.51.100.1:993", nil},
 	{"v2 too long", withTLVs(4085, ""), "", "", errHeaderTooLong},
 	{"v2 datagrams", v2Start + "\x21\x12" + v2Header[14:], "", "", errNoStream},
@@ -75,15 +83,16 @@ func TestReadProxyHeader(t *testing.T) {
 					text += behind
 				}
 				source := strings.NewReader(text)
-				from, to, err := readProxyHeader(wrap(source))
+				got, err := readProxyHeader(wrap(source))
 				if test.want != nil {
 					if !errors.Is(err, test.want) || errors.Is(err, errBadHeader) == (test.want == io.EOF) {
 						t.Errorf("error %v, want %v", err, test.want)
 					}
 					return
 				}
-				if err != nil || from != address(test.from) || to != address(test.to) {
-					t.Errorf("from %v to %v, error %v; want %q, %q", from, to, err, test.from, test.to)
+				want := told{address(test.from), address(test.to), strings.Contains(test.name, "client's TLS")}
+				if err != nil || got != want {
+					t.Errorf("%+v, error %v; want %+v", got, err, want)
 				}
 				if rest, _ := io.ReadAll(source); string(rest) != behind {
 					t.Errorf("left is %q, want %q", rest, behind)
@@ -103,11 +112,11 @@ func address(s string) netip.AddrPort {
 
 // TestSilentPeers tells a socket that ends or fails from a bad header.
 func TestSilentPeers(t *testing.T) {
-	if _, _, err := readProxyHeader(strings.NewReader("")); !errors.Is(err, io.EOF) || errors.Is(err, errBadHeader) {
+	if _, err := readProxyHeader(strings.NewReader("")); !errors.Is(err, io.EOF) || errors.Is(err, errBadHeader) {
 		t.Errorf("nothing at all gives %v", err)
 	}
 	broken := io.MultiReader(strings.NewReader(v1Header[:20]), iotest.ErrReader(errDirectory))
-	if _, _, err := readProxyHeader(broken); !errors.Is(err, errDirectory) || errors.Is(err, errBadHeader) {
+	if _, err := readProxyHeader(broken); !errors.Is(err, errDirectory) || errors.Is(err, errBadHeader) {
 		t.Errorf("a broken socket gives %v", err)
 	}
 }
@@ -120,18 +129,18 @@ func FuzzReadProxyHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		whole := bytes.NewReader(text)
-		from, to, err := readProxyHeader(whole)
+		got, err := readProxyHeader(whole)
 		taken := len(text) - whole.Len()
 		if taken > longestV2 {
 			t.Fatalf("%d bytes taken", taken)
 		}
 		bytewise := bytes.NewReader(text)
-		from2, to2, err2 := readProxyHeader(iotest.OneByteReader(bytewise))
-		if from != from2 || to != to2 || (err == nil) != (err2 == nil) || whole.Len() != bytewise.Len() {
-			t.Fatalf("%v %v %v in one piece, %v %v %v in bytes", from, to, err, from2, to2, err2)
+		got2, err2 := readProxyHeader(iotest.OneByteReader(bytewise))
+		if got != got2 || (err == nil) != (err2 == nil) || whole.Len() != bytewise.Len() {
+			t.Fatalf("%+v %v in one piece, %+v %v in bytes", got, err, got2, err2)
 		}
-		if err == nil && from.IsValid() != to.IsValid() {
-			t.Fatalf("from %v to %v", from, to)
+		if err == nil && got.from.IsValid() != got.to.IsValid() {
+			t.Fatalf("from %v to %v", got.from, got.to)
 		}
 	})
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/backend"
 )
 
 // backendScript is what a backend does with one connection. When it returns,
@@ -36,7 +38,7 @@ type backendConn struct {
 	number int // 0 for the first
 
 	afterLogin string // what it offers then, "" for the usual
-	raw        *net.TCPConn
+	raw        backend.Stream
 	in         *bufio.Reader
 
 	mu       sync.Mutex // protects what follows
@@ -52,14 +54,19 @@ type backendLogin struct{ authz, user, secret string }
 
 func startBackend(t testing.TB, script backendScript) *scriptedBackend {
 	t.Helper()
-	b := &scriptedBackend{t: t, ln: listen(t)}
+	return startBackendOn(t, listen(t), script)
+}
+
+func startBackendOn(t testing.TB, ln net.Listener, script backendScript) *scriptedBackend {
+	t.Helper()
+	b := &scriptedBackend{t: t, ln: ln}
 	b.running.Go(func() {
 		for {
 			conn, err := b.ln.Accept()
 			if err != nil {
 				return
 			}
-			b.running.Go(func() { b.run(b.add(conn.(*net.TCPConn)), script) })
+			b.running.Go(func() { b.run(b.add(conn.(backend.Stream)), script) })
 		}
 	})
 	return b
@@ -67,7 +74,7 @@ func startBackend(t testing.TB, script backendScript) *scriptedBackend {
 
 func (b *scriptedBackend) address() string { return b.ln.Addr().String() }
 
-func (b *scriptedBackend) add(raw *net.TCPConn) *backendConn {
+func (b *scriptedBackend) add(raw backend.Stream) *backendConn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := &backendConn{number: len(b.conns), raw: raw}
@@ -195,7 +202,7 @@ func (c *backendConn) close() {
 // reset closes it with a reset.
 func (c *backendConn) reset() {
 	c.own()
-	_ = c.raw.SetLinger(0)
+	_ = c.raw.(*net.TCPConn).SetLinger(0)
 	_ = c.raw.Close()
 }
 

@@ -11,12 +11,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/backend"
 )
 
 // testClient is a mail client that does what it is told.
 type testClient struct {
 	t    testing.TB
-	raw  *net.TCPConn
+	raw  backend.Stream
 	conn net.Conn // raw, or TLS over it
 	in   *bufio.Reader
 	port uint16
@@ -37,11 +39,15 @@ func (r *rig) connect(listener string) *testClient {
 // connectRaw does not shake hands either.
 func (r *rig) connectRaw(listener string) *testClient {
 	r.t.Helper()
-	conn, err := net.Dial("tcp", r.address(listener))
+	network, address := "tcp", r.address(listener)
+	if path, isUnix := strings.CutPrefix(address, backend.UnixPrefix); isUnix {
+		network, address = "unix", path
+	}
+	conn, err := net.Dial(network, address)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c := &testClient{t: r.t, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
+	c := &testClient{t: r.t, raw: conn.(backend.Stream), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
 	r.clients = append(r.clients, c)
 	return c
 }
@@ -180,7 +186,7 @@ func (c *testClient) close() { _ = c.conn.Close() }
 
 // reset closes so that the other side sees a reset.
 func (c *testClient) reset() {
-	_ = c.raw.SetLinger(0)
+	_ = c.raw.(*net.TCPConn).SetLinger(0)
 	_ = c.raw.Close()
 }
 

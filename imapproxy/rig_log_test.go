@@ -68,7 +68,8 @@ func (b *logBook) ends(t testing.TB, port uint16) []logLine {
 	t.Helper()
 	var found []logLine
 	for _, l := range b.lines(t, "session ended") {
-		if ap, err := netip.ParseAddrPort(l.str("client")); err == nil && ap.Port() == port {
+		ap, err := netip.ParseAddrPort(l.str("client"))
+		if err == nil && ap.Port() == port || port == 0 && l.str("client") == "unix:" {
 			found = append(found, l)
 		}
 	}

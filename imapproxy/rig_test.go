@@ -35,6 +35,7 @@ type rig struct {
 	router    backend.Router
 	target    *backend.Target
 	backend   *scriptedBackend
+	backendOn net.Listener // nil: TCP
 	script    backendScript
 	clock     backend.Clock
 	resolve   func(context.Context, string, string) ([]netip.Addr, error)
@@ -42,6 +43,7 @@ type rig struct {
 	resolving atomic.Int64 // look-ups under way, where a test counts them
 
 	serving   sync.WaitGroup
+	listen    func(name string) (net.Listener, string) // and the address
 	addresses map[string]string
 	farAway   []net.Listener
 	clients   []*testClient
@@ -71,10 +73,17 @@ func newRig(t testing.TB, options ...option) *rig {
 		Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
 	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5003 * time.Millisecond, TLS: 6007 * time.Millisecond,
 		Greeting: 7011 * time.Millisecond, Login: 8009 * time.Millisecond, Logout: 2 * time.Second}}
+	r.listen = func(string) (net.Listener, string) {
+		ln := listen(t)
+		return ln, ln.Addr().String()
+	}
 	for _, o := range options {
 		o(r)
 	}
-	r.backend = startBackend(t, r.script)
+	if r.backendOn == nil {
+		r.backendOn = listen(t)
+	}
+	r.backend = startBackendOn(t, r.backendOn, r.script)
 	if r.target.Addresses == nil {
 		r.target.Addresses = []string{r.backend.address()}
 	}
@@ -110,8 +119,8 @@ func (r *rig) address(name string) string {
 	if a := r.addresses[name]; a != "" {
 		return a
 	}
-	ln := listen(r.t)
-	r.addresses[name] = ln.Addr().String()
+	ln, address := r.listen(name)
+	r.addresses[name] = address
 	if far, found := strings.CutPrefix(name, farPrefix); found {
 		r.farAway = append(r.farAway, ln)
 		r.serving.Go(func() { r.serveFar(ln, r.settings.Listeners[far]) })

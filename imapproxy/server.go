@@ -164,12 +164,12 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			continue
 		}
 		pause = firstPause
-		tcp, ok := conn.(*net.TCPConn)
+		stream, ok := conn.(backend.Stream)
 		if !ok {
 			_ = conn.Close()
-			return fmt.Errorf("imapproxy: listener %s gives %T, not TCP", name, conn)
+			return fmt.Errorf("imapproxy: listener %s gives %T, neither TCP nor a Unix socket", name, conn)
 		}
-		s.guarded("accept", func() { s.admit(tcp, name, &from) })
+		s.guarded("accept", func() { s.admit(stream, name, &from) })
 	}
 }
 
@@ -181,7 +181,7 @@ const (
 )
 
 // admit starts the session of a client, or turns the client away.
-func (s *Server) admit(conn *net.TCPConn, name string, from *listening) {
+func (s *Server) admit(conn backend.Stream, name string, from *listening) {
 	started := false
 	defer func() {
 		if !started { // turned away, or a panic

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,7 +62,7 @@ type session struct {
 	endings int            // backend connections that have begun to end, and logins
 }
 
-func (s *Server) newSession(conn *net.TCPConn, l *Listener, settings *Settings) *session {
+func (s *Server) newSession(conn backend.Stream, l *Listener, settings *Settings) *session {
 	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
 		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
 	ses.client.init(conn)
@@ -210,6 +209,6 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
-		TLS: s.client.state, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
+		TLS: s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
 	}
 }

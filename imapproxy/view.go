@@ -26,22 +26,22 @@ const (
 
 // SessionInfo is what an administrator sees of a session.
 type SessionInfo struct {
-	ID       string         `json:"id"`
-	Client   netip.AddrPort `json:"client"`
-	Listener string         `json:"listener"`
-	TLS      string         `json:"tls,omitempty"`
-	User     string         `json:"user,omitempty"`
-	AuthzID  string         `json:"authzid,omitempty"` // whose mailbox, in a master login
-	Backend  string         `json:"backend,omitempty"` // the address
-	Target   string         `json:"target,omitempty"`
-	Phase    string         `json:"phase"`
-	Started  time.Time      `json:"started"`
-	Since    time.Time      `json:"since"` // of the phase
-	Moved    time.Time      `json:"moved"` // when bytes last moved in the relay
-	BytesIn  int64          `json:"bytes_in"`
-	BytesOut int64          `json:"bytes_out"`
-	Command  string         `json:"command,omitempty"` // the last one's name
-	Idle     bool           `json:"idle"`              // in IDLE
+	ID       string    `json:"id"`
+	Client   string    `json:"client"` // ip:port, or unix:
+	Listener string    `json:"listener"`
+	TLS      string    `json:"tls,omitempty"`
+	User     string    `json:"user,omitempty"`
+	AuthzID  string    `json:"authzid,omitempty"` // whose mailbox, in a master login
+	Backend  string    `json:"backend,omitempty"` // the address
+	Target   string    `json:"target,omitempty"`
+	Phase    string    `json:"phase"`
+	Started  time.Time `json:"started"`
+	Since    time.Time `json:"since"` // of the phase
+	Moved    time.Time `json:"moved"` // when bytes last moved in the relay
+	BytesIn  int64     `json:"bytes_in"`
+	BytesOut int64     `json:"bytes_out"`
+	Command  string    `json:"command,omitempty"` // the last one's name
+	Idle     bool      `json:"idle"`              // in IDLE
 }
 
 // seen is what changes of it.
@@ -86,7 +86,7 @@ func (s *session) address() netip.AddrPort {
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
 	w := s.view.get()
-	v := SessionInfo{ID: s.id, Client: s.address(), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
+	v := SessionInfo{ID: s.id, Client: backend.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
 		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
 		r := &s.relay
@@ -149,7 +149,7 @@ func (s *Server) Sockets() []SocketInfo {
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
 		if k, err := backend.AskSocket(&ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", ses.id, "", ses.address().String(), v.phase, v.since, k.State})
+			all = append(all, SocketInfo{"client", ses.id, "", backend.ClientText(ses.address()), v.phase, v.since, k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {

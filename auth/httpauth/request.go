@@ -33,7 +33,9 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 	}
 	set("Auth-Protocol", "imap")
 	set("Auth-Login-Attempt", strconv.Itoa(max(r.Attempt, 1)))
-	if r.Client.IsValid() {
+	if !r.Client.IsValid() {
+		set("Client-IP", "unix:") // nginx's word
+	} else {
 		set("Client-IP", r.Client.Addr().Unmap().WithZone("").String())
 		set("Client-Port", strconv.Itoa(int(r.Client.Port())))
 	}
@@ -41,6 +43,9 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		set("Auth-SSL", "on")
 		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
 		set("Auth-SSL-Cipher", OpenSSLName(tls.CipherSuiteName(r.TLS.CipherSuite)))
+	}
+	if r.TLS == nil && r.TLSInFront {
+		set("Auth-SSL", "on")
 	}
 	certificate(r, set)
 	q.Header = h

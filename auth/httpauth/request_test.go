@@ -30,6 +30,8 @@ func TestRequestHeaders(t *testing.T) {
 	uncertified.TLSVerify = "NONE"
 	unixClient := *bob()
 	unixClient.Client = netip.AddrPort{}
+	balanced := *bob()
+	balanced.TLSInFront = true
 	for _, c := range []struct {
 		name string
 		r    auth.Request
@@ -58,7 +60,11 @@ func TestRequestHeaders(t *testing.T) {
 		}},
 		{"from a unix socket", unixClient, map[string]string{
 			"Auth-Method": "plain", "Auth-User": "bob", "Auth-Pass": "kanarie%207c1f\"%25", "Auth-Protocol": "imap",
-			"Auth-Login-Attempt": "1", "X-Key": "s3",
+			"Auth-Login-Attempt": "1", "Client-IP": "unix:", "X-Key": "s3",
+		}},
+		{"TLS ends at a balancer", balanced, map[string]string{
+			"Auth-Method": "plain", "Auth-User": "bob", "Auth-Pass": "kanarie%207c1f\"%25", "Auth-Protocol": "imap",
+			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "Auth-SSL": "on", "X-Key": "s3",
 		}},
 	} {
 		heads := make(chan string, 1)

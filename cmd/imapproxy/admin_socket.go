@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,7 +18,11 @@ import (
 // listenAdmin opens the admin listener's socket.
 func listenAdmin(to adminAccess) (net.Listener, error) {
 	if to.Network == "unix" {
-		return listenUnix(to.Address)
+		file, err := listenUnix(to.Address, socketMode)
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
 	}
 	ln, err := net.Listen("tcp", to.Address)
 	if err != nil {
@@ -35,29 +40,32 @@ type socketFile struct {
 	net.Listener
 	path string
 	made fs.FileInfo
+	once sync.Once // once it is closed, another file may get its inode
 }
 
 // Close removes the file, unless somebody has put another in its place: while
 // the listener is open, no other file can have its inode.
 func (s *socketFile) Close() error {
-	if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.made, now) {
-		_ = os.Remove(s.path)
-	}
+	s.once.Do(func() {
+		if now, err := os.Lstat(s.path); err == nil && os.SameFile(s.made, now) {
+			_ = os.Remove(s.path)
+		}
+	})
 	return s.Listener.Close()
 }
 
-// socketMode lets the socket's owner use it, and root.
+// socketMode of the admin listener lets the socket's owner use it, and root.
 const socketMode = 0o600
 
 // listenUnix listens on a socket that has its mode from the first moment: on
 // Linux the file takes that of the descriptor it is bound to. Elsewhere it is
 // changed afterwards.
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
 	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), socketMode) })
+		return raw.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), uint32(mode)) })
 	}}
 	ln, err := early.Listen(context.Background(), "unix", path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +75,7 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false) // it does not look whose file it is
-	if err := os.Chmod(path, socketMode); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		_ = ln.Close()
 		return nil, err
 	}
@@ -76,7 +84,7 @@ func listenUnix(path string) (net.Listener, error) {
 		_ = ln.Close()
 		return nil, err
 	}
-	return &socketFile{ln, path, made}, nil
+	return &socketFile{Listener: ln, path: path, made: made}, nil
 }
 
 // staleLimit bounds the question whether somebody listens on a socket.

@@ -15,7 +15,7 @@ func TestAdminSocketMode(t *testing.T) {
 	for _, mask := range []int{0, 0o077, 0o777} {
 		path := filepath.Join(t.TempDir(), "s")
 		before := syscall.Umask(mask)
-		ln, err := listenUnix(path)
+		ln, err := listenUnix(path, socketMode)
 		syscall.Umask(before)
 		if err != nil {
 			t.Fatal(err)
@@ -37,15 +37,15 @@ func TestAdminSocketFile(t *testing.T) {
 	path := filepath.Join(folder, "s")
 	listen := func() *socketFile {
 		t.Helper()
-		ln, err := listenUnix(path)
+		ln, err := listenUnix(path, socketMode)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ln.(*socketFile)
+		return ln
 	}
 	refused := func(want string) {
 		t.Helper()
-		if ln, err := listenUnix(path); err == nil || !strings.Contains(err.Error(), want) {
+		if ln, err := listenUnix(path, socketMode); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 			if ln != nil {
 				_ = ln.Close()

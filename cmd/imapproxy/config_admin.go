@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -56,21 +55,12 @@ func checkTCP(t *tcpConfig, r *report) {
 	warn("user_timeout", "make it 5m at most", t.UserTimeout)
 }
 
-// unixPrefix begins the address of a Unix socket.
-const unixPrefix = "unix:"
-
-// maxSocketPath is the longest path that fits into a socket's address on Linux
-// (unix(7): sun_path has 108 bytes with the closing one).
-const maxSocketPath = 107
-
 // checkAdmin checks the admin listener, and makes a relative path of a socket
 // one from the folder of the configuration file.
 func checkAdmin(c *config, r *report) {
 	a := &c.Admin
-	if path, ok := strings.CutPrefix(a.Address, unixPrefix); ok {
-		if path != "" && !filepath.IsAbs(path) {
-			a.Address = unixPrefix + filepath.Join(filepath.Dir(a.Place.File), path)
-		}
+	if strings.HasPrefix(a.Address, unixPrefix) {
+		a.Address = absoluteSocket(a.Address, a.Place)
 		if a.Place.has("token_file") {
 			r.errorf(a.Place, "token_file", "remove it: the socket's mode says who may use it", "not used with a Unix socket")
 		}
@@ -90,18 +80,11 @@ func checkAdmin(c *config, r *report) {
 // adminAddressProblem says what is wrong with an address and what to do, ""
 // for nothing.
 func adminAddressProblem(address string) (problem, remedy string) {
-	path, isSocket := strings.CutPrefix(address, unixPrefix)
 	switch {
 	case address == "":
 		return "", ""
-	case isSocket && path == "":
-		return "there is no path", "write, for example, unix:/run/imapproxy/admin.sock"
-	case isSocket && len(path) > maxSocketPath:
-		return "a socket's path has 107 bytes at most", "choose a shorter one"
-	case isSocket && strings.ContainsRune(path, 0):
-		return "the path holds a NUL", "remove it"
-	case isSocket:
-		return "", ""
+	case strings.HasPrefix(address, unixPrefix):
+		return unixProblem(address)
 	}
 	if problem := checkHostPort(address, false); problem != "" {
 		return problem, "write unix:/path, or host:port such as 127.0.0.1:9143"

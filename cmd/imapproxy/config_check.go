@@ -96,6 +96,9 @@ func checkPortRange(host, first, last string) string {
 
 // isLoopback says whether host[:port] is on this machine for certain.
 func isLoopback(address string) bool {
+	if strings.HasPrefix(address, unixPrefix) {
+		return true
+	}
 	host := address
 	if h, _, err := net.SplitHostPort(address); err == nil {
 		host = h

@@ -21,10 +21,22 @@ func checkListeners(all []listenerConfig, r *report) {
 // checkListenAddress reports an address that is malformed or taken by one of
 // the listeners before.
 func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
-	if err := checkHostPort(l.Address, true); err != "" {
-		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143"`, "%q: %s", l.Address, err)
+	if strings.HasPrefix(l.Address, unixPrefix) {
+		l.Address = absoluteSocket(l.Address, l.Place)
+		if problem, remedy := unixProblem(l.Address); problem != "" {
+			r.errorf(l.Place, "address", remedy, "%q: %s", l.Address, problem)
+			return
+		}
+		for _, key := range []string{"reuseport", "ipv6_only"} {
+			if l.Place.has(key) {
+				r.errorf(l.Place, key, "remove it", "not used with a Unix socket")
+			}
+		}
+	} else if err := checkHostPort(l.Address, true); err != "" {
+		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143", or unix:/path`, "%q: %s", l.Address, err)
 		return
 	}
+	checkSocketMode(l, r)
 	for i := range before {
 		if sameAddress(l.Address, before[i].Address) {
 			r.errorf(l.Place, "address", "give each listener its own port or host",
@@ -37,6 +49,9 @@ func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
 // sameAddress says whether two listeners can't both have their address: an
 // address of every interface takes the port from all others.
 func sameAddress(a, b string) bool {
+	if strings.HasPrefix(a, unixPrefix) || strings.HasPrefix(b, unixPrefix) {
+		return a == b
+	}
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
 	if errA != nil || errB != nil || !samePort(portA, portB) {

@@ -16,6 +16,10 @@ func checkTargetNames(all []targetConfig, r *report) {
 
 func checkTarget(t *targetConfig, r *report) {
 	for i, address := range t.Addresses {
+		if strings.HasPrefix(address, unixPrefix) {
+			checkUnixTarget(t, i, r)
+			continue
+		}
 		t.Addresses[i] = withPort(address, t.TLS)
 		if err := checkHostPort(t.Addresses[i], false); err != "" {
 			r.errorf(t.Place, "addresses", `write host:port, such as "imap1.example.org:993" or "[2001:db8::1]:143"`, "%q: %s", address, err)
@@ -24,6 +28,18 @@ func checkTarget(t *targetConfig, r *report) {
 	checkTargetTLS(t, r)
 	checkMaster(t, r)
 	checkPool(t, r)
+}
+
+// checkUnixTarget checks the address of a Unix socket, which has no host.
+func checkUnixTarget(t *targetConfig, i int, r *report) {
+	t.Addresses[i] = absoluteSocket(t.Addresses[i], t.Place)
+	if problem, remedy := unixProblem(t.Addresses[i]); problem != "" {
+		r.errorf(t.Place, "addresses", remedy, "%q: %s", t.Addresses[i], problem)
+	}
+	if t.TLS != "off" && t.Verify && t.ServerName == "" && !t.Place.has("server_name") {
+		r.errorf(t.Place, "server_name", `write the name in the backend's certificate, or tls = "off"`,
+			"missing, and %q names no host", t.Addresses[i])
+	}
 }
 
 // checkPool reports what can't be meant.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func checkNoTLS(l *listenerConfig, r *report) {
 			r.errorf(l.Place, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
 		}
 	}
-	if !l.Insecure && !isLoopback(l.Address) {
+	if !l.Insecure && !isLoopback(l.Address) && l.ProxyProtocol == "off" {
 		r.warnf(l.Place, "tls", "offer TLS, or listen on 127.0.0.1",
 			"the listener %q has no TLS: clients from other machines can't log in", l.Name)
 	}
@@ -92,6 +93,9 @@ func checkProxyProtocol(l *listenerConfig, r *report) {
 		r.errorf(at, "proxy_trusted", `write the balancers' networks, for example proxy_trusted = ["192.0.2.0/28"]`,
 			"missing, and without it nobody gets in")
 	}
+	if slices.Contains(l.ProxyTrusted, unixPrefix) && !strings.HasPrefix(l.Address, unixPrefix) {
+		r.warnf(at, "proxy_trusted", "remove it", "%q has no effect: the listener %q is not a Unix socket", unixPrefix, l.Name)
+	}
 	for _, n := range networks {
 		if n.Bits() == 0 {
 			r.warnf(at, "proxy_trusted", "name the balancers' own networks", "%s is everybody: any client can claim any address", n)
@@ -103,6 +107,9 @@ func checkProxyProtocol(l *listenerConfig, r *report) {
 func proxyNetworks(l *listenerConfig, r *report) []netip.Prefix {
 	var list []netip.Prefix
 	for _, text := range l.ProxyTrusted {
+		if text == unixPrefix {
+			continue
+		}
 		n, err := netip.ParsePrefix(text)
 		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && !strings.Contains(text, "%") {
 			n, err = netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -112,7 +119,7 @@ func proxyNetworks(l *listenerConfig, r *report) []netip.Prefix {
 			continue
 		}
 		if err != nil || n.Addr().Is4In6() {
-			r.errorf(l.Place, "proxy_trusted", `write networks such as "192.0.2.0/28" and "2001:db8::/64"`, "%q is not a network", text)
+			r.errorf(l.Place, "proxy_trusted", `write networks such as "192.0.2.0/28" and "2001:db8::/64", or "unix:"`, "%q is not a network", text)
 			continue
 		}
 		list = append(list, n)

@@ -4,7 +4,8 @@ package main
 type listenerConfig struct {
 	Place        place
 	Name         string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
-	Address      string   `key:"address" doc:"host:port to listen on, or host:FIRST-LAST for a range of ports. Without a host: every address of the machine." required:"yes" example:":143"`
+	Address      string   `key:"address" doc:"host:port to listen on, host:FIRST-LAST for a range of ports, or unix:/path of a Unix socket, whose clients count as those of this machine. Without a host: every address of the machine." required:"yes" example:":143"`
+	SocketMode   string   `key:"socket_mode" doc:"Who may use a Unix socket, as the octal mode of its file, such as 0660; a reload does not change it. The file is replaced when nobody listens on it, and removed at the end." default:"0600"`
 	TLS          string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
 	StartTLSOnly bool     `key:"starttls_only" doc:"With tls starttls: take no password before STARTTLS from clients on this machine either." default:"false"`
 	Certificate  filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Clients that ask for a name that no certificate has get this one. Read again on SIGHUP and when the file changes." example:"tls/imap.crt"`
@@ -26,7 +27,7 @@ type listenerConfig struct {
 	ClientCRL           filePath `key:"client_crl" doc:"File with the revocation lists (PEM or DER) of every authority in the chain. Client certificates are refused when a list is missing or out of date. Read again when it changes." example:"tls/client.crl" print:"no"`
 
 	ProxyProtocol  string   `key:"proxy_protocol" doc:"required: each connection must begin with a PROXY protocol header (version 1 or 2, before TLS), which names the client of the balancer in front." default:"off" enum:"off|required"`
-	ProxyTrusted   []string `key:"proxy_trusted" doc:"The networks (CIDR) and addresses of the balancers whose PROXY header is believed." example:"[\"192.0.2.0/28\"]" print:"no"`
+	ProxyTrusted   []string `key:"proxy_trusted" doc:"The networks (CIDR) and addresses of the balancers whose PROXY header is believed; unix: stands for whoever may use the Unix socket. Where it tells that the client speaks TLS to the balancer (PP2_TYPE_SSL), that counts as TLS." example:"[\"192.0.2.0/28\"]" print:"no"`
 	ProxyUntrusted string   `key:"proxy_untrusted" doc:"What becomes of others: refuse closes without a word; ignore wants the header and does not believe it, as nginx does without set_real_ip_from." default:"refuse" enum:"refuse|ignore"`
 
 	ReusePort bool `key:"reuseport" doc:"Share the port with other processes of the same user that say so too (SO_REUSEPORT), for an upgrade without a gap. A proxy that is started twice by mistake is then not noticed." default:"false"`

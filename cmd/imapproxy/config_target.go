@@ -16,9 +16,9 @@ type routeConfig struct {
 type targetConfig struct {
 	Place        place
 	Name         string        `key:"name" doc:"The name that [route], maps and answers use. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"one"`
-	Addresses    []string      `key:"addresses" doc:"host:port, tried in this order while one can't be reached. Without a port: 993 for implicit, 143 otherwise." required:"yes" example:"[\"imap1.example.org:993\"]"`
+	Addresses    []string      `key:"addresses" doc:"host:port, or unix:/path of a Unix socket, tried in this order while one can't be reached. Without a port: 993 for implicit, 143 otherwise." required:"yes" example:"[\"imap1.example.org:993\"]"`
 	TLS          string        `key:"tls" doc:"implicit is TLS from the first byte, starttls asks for it and sends no password when it is missing, off is for this machine or with plain_login." default:"implicit" enum:"off|starttls|implicit"`
-	ServerName   string        `key:"server_name" doc:"The name in the backend's certificate. Without it: the host of the address." example:"imap1.example.org" print:"no"`
+	ServerName   string        `key:"server_name" doc:"The name in the backend's certificate. Without it: the host of the address; a Unix socket has none." example:"imap1.example.org" print:"no"`
 	CA           filePath      `key:"ca" doc:"PEM file with the authorities that are trusted instead of the system's." example:"tls/backend-ca.pem" print:"no"`
 	Verify       bool          `key:"verify" doc:"Verify the backend's certificate. false weakens: anybody in between can read and change everything." default:"true"`
 	TLSMin       string        `key:"tls_min" doc:"The oldest TLS version that is spoken." default:"1.2" enum:"1.2|1.3"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 
 	"imapproxy/backend"
@@ -24,7 +25,7 @@ func (d *daemon) openListeners(specs []socketSpec, kept map[string]net.Listener)
 			ln, err = s.listen()
 		}
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err, listenRemedy(err)))
+			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err, listenRemedy(s.address, err)))
 			continue
 		}
 		opened[s.key] = ln
@@ -43,10 +44,12 @@ func closeAll(opened map[string]net.Listener) {
 }
 
 // listenRemedy says what to do about the usual reasons.
-func listenRemedy(err error) string {
+func listenRemedy(address string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "; another program has this port: end it, or give the listener another port"
+	case errors.Is(err, syscall.EACCES) && strings.HasPrefix(address, unixPrefix):
+		return "; the proxy's user may not make a file there"
 	case errors.Is(err, syscall.EACCES):
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -162,6 +162,9 @@ service imap-login {
     port = %[4]d
     ssl = yes
   }
+  unix_listener %[1]s/imap.sock {
+    mode = 0666
+  }
 }
 # The penalty for refused logins would slow down the tests that refuse some.
 service anvil {

@@ -68,6 +68,9 @@ func portRange(address string) []string {
 
 // listen opens the socket with the options of its listener.
 func (s socketSpec) listen() (net.Listener, error) {
+	if path, isSocket := strings.CutPrefix(s.address, unixPrefix); isSocket {
+		return s.listenUnix(path)
+	}
 	lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		if !s.config.ReusePort {
 			return nil
@@ -86,6 +89,26 @@ func (s socketSpec) listen() (net.Listener, error) {
 		return nil, err
 	}
 	return ln, nil
+}
+
+// listenUnix opens a Unix socket.
+func (s socketSpec) listenUnix(path string) (net.Listener, error) {
+	mode, err := parseMode(s.config.SocketMode)
+	if err != nil {
+		return nil, err
+	}
+	file, err := listenUnix(path, mode)
+	if err != nil {
+		return nil, err
+	}
+	if s.config.Backlog == 0 {
+		return file, nil
+	}
+	if err := s.setBacklog(file.Listener); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // listenLimit is for looking up a name.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -248,7 +247,7 @@ func (r *crowd) noSockets(t *testing.T) {
 
 // ending is the line that each session leaves in the log.
 type ending struct {
-	Client   netip.AddrPort
+	Client   string
 	Listener string
 	User     string
 	Reason   string
@@ -294,15 +293,15 @@ func (p *process) ended(t *testing.T, from int, guests []*guest, reason func(*gu
 // visit is a client's address and the listener: two sessions at one time may
 // have the same address.
 type visit struct {
-	client   netip.AddrPort
+	client   string
 	listener string
 }
 
 func (g *guest) visit() visit {
 	if g.mode == tlsFirst {
-		return visit{g.addr, "imaps"}
+		return visit{g.addr.String(), "imaps"}
 	}
-	return visit{g.addr, "imap"}
+	return visit{g.addr.String(), "imap"}
 }
 
 // kill ends the proxy without a chance to tidy up.

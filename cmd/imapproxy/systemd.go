@@ -69,6 +69,9 @@ func (in *inherited) closeRest() []string {
 
 // sameSocket tells whether a socket listens where a listener's address says.
 func sameSocket(socket net.Addr, address string) bool {
+	if at, isUnix := socket.(*net.UnixAddr); isUnix {
+		return address == unixPrefix+at.Name
+	}
 	have, err := netip.ParseAddrPort(socket.String())
 	if err != nil {
 		return false

@@ -121,11 +121,16 @@ func buildUserFile(c *authConfig, r *report) auth.Authenticator {
 // for else its errors would be consequences.
 func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 	o := backend.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
+	for i := range c.Listeners {
+		if at := c.Listeners[i].Address; strings.HasPrefix(at, unixPrefix) {
+			o.SelfSockets = append(o.SelfSockets, at)
+		}
+	}
 	for i, t := range named {
 		if !sectionName.MatchString(t.Name) {
 			continue // reported already
 		}
-		if _, err := backend.NewTargets(backend.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses}); err != nil {
+		if _, err := backend.NewTargets(backend.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {
 			r.errorf(c.Targets[i].Place, "addresses", "", "%v", err)
 		}
 		if t.Name == c.Route.Template {

@@ -18,7 +18,8 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 		Name: c.Name, Insecure: c.Insecure,
 		Proxy: imapproxy.ProxyHeader{
 			Required: c.ProxyProtocol == "required", Ignore: c.ProxyUntrusted == "ignore",
-			Trusted: proxyNetworks(c, &report{}), // check has reported
+			Trusted:     proxyNetworks(c, &report{}), // check has reported
+			TrustedUnix: slices.Contains(c.ProxyTrusted, unixPrefix),
 		},
 	}
 	switch c.TLS {

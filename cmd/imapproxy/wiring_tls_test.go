@@ -1,9 +1,13 @@
 package main
 
 import (
+	"crypto"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -210,6 +214,52 @@ func TestFollowsFiles(t *testing.T) {
 	}
 	try(t, "remove", os.Remove(crt))
 	follow(false, "no such file")
+}
+
+// TestFollowsRevocations: a client certificate is refused once the list that
+// revokes it is there, without a reload; a list that can't be read changes
+// nothing.
+func TestFollowsRevocations(t *testing.T) {
+	folder := siteFolder(t)
+	in := func(name string) string { return filepath.Join(folder, "tls", name) }
+	authority := issue(t, in("revoker"), &x509.Certificate{Subject: pkix.Name{CommonName: "revoker"}, IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, nil)
+	pair, err := tls.LoadX509KeyPair(in("revoker.crt"), in("revoker.key"))
+	try(t, "authority", err)
+	by := &issuer{authority, pair.PrivateKey.(crypto.Signer)}
+	leaf := issue(t, in("alice"), &x509.Certificate{Subject: pkix.Name{CommonName: "alice"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, by)
+	list := func(number int64, serials ...*big.Int) string {
+		l := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: authority.NotBefore, NextUpdate: farAway}
+		for _, n := range serials {
+			l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: authority.NotBefore})
+		}
+		der, err := x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.key)
+		try(t, "list", err)
+		return string(der)
+	}
+	mustWrite(t, in("client.crl"), list(1))
+	g := loadGood(t, folder, tlsSite+`key = "tls/imap.key"
+client_certificates = "on"
+client_ca = "tls/revoker.crt"
+client_crl = "tls/client.crl"`)
+	clients := g.Settings.Listeners["imaps"].Clients
+	expect := func(wantChange, wantGood bool) {
+		t.Helper()
+		if changed := g.TLS[0].follow(&report{}); changed != wantChange {
+			t.Errorf("changed %v", changed)
+		}
+		if err := clients.Verify([]*x509.Certificate{leaf}, time.Now()); (err == nil) != wantGood || err != nil && !strings.Contains(err.Error(), "revoked") {
+			t.Errorf("the certificate gets %v, good is %v", err, wantGood)
+		}
+	}
+	expect(false, true)
+	mustWrite(t, in("client.crl"), list(2, leaf.SerialNumber))
+	expect(true, false)
+	mustWrite(t, in("client.crl"), "no list")
+	expect(false, false)
+	mustWrite(t, in("client.crl"), list(3))
+	expect(true, true)
 }
 
 // TestWrongPassword: what an error says of an encrypted key holds no password.

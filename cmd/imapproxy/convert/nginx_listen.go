@@ -140,6 +140,9 @@ func (c *nginxConverter) listens(s *draft) {
 			continue
 		}
 		l := listen{from: from, unix: unix, host: host, ports: ports, implicit: allSSL}
+		if unix != "" {
+			l.keys = append(l.keys, setting{"socket_mode", text("0666"), "as nginx does: every user of this machine"})
+		}
 		if !c.listenParameters(s, &l) || !c.listenFree(s, &l) {
 			continue
 		}

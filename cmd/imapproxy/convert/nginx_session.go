@@ -14,11 +14,7 @@ func (c *nginxConverter) realIP(s *draft) {
 		value := from.args[0]
 		_, prefixErr := netip.ParsePrefix(value)
 		_, addrErr := netip.ParseAddr(value)
-		if value == "unix:" {
-			c.note(from, Differs, "left out: proxy_trusted holds networks alone, so that a PROXY header from a unix socket is not believed")
-			continue
-		}
-		if prefixErr != nil && addrErr != nil {
+		if prefixErr != nil && addrErr != nil && value != "unix:" {
 			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its start, imapproxy wants it written", value)
 			return
 		}

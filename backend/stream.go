@@ -1,0 +1,41 @@
+package backend
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// Stream is a connected socket that a Wire can be made of: a *net.TCPConn or a
+// *net.UnixConn.
+type Stream interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+	SetReadBuffer(bytes int) error
+}
+
+// UnixPrefix begins the address of a Unix socket; the path follows.
+const UnixPrefix = "unix:"
+
+// ClientText writes a client's address as ip:port. Clients of a Unix socket
+// have none, and are "unix:", as nginx calls them.
+func ClientText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return UnixPrefix
+	}
+	return a.String()
+}
+
+// addressText writes an address as ip:port, IPv4-mapped ones as IPv4, or as
+// unix:path.
+func addressText(a net.Addr) string {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
+	case *net.UnixAddr:
+		return UnixPrefix + a.Name
+	}
+	return ""
+}

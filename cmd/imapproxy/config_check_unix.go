@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// unixPrefix begins the address of a Unix socket.
+const unixPrefix = "unix:"
+
+// maxSocketPath is the longest path that fits into a socket's address on Linux
+// (unix(7): sun_path has 108 bytes with the closing one).
+const maxSocketPath = 107
+
+// absoluteSocket makes a relative path of a socket one from the folder of the
+// configuration file; any other address stays as it is.
+func absoluteSocket(address string, at place) string {
+	path, isSocket := strings.CutPrefix(address, unixPrefix)
+	if !isSocket || path == "" {
+		return address
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(at.File), path)
+	}
+	return unixPrefix + filepath.Clean(path)
+}
+
+// unixProblem says what is wrong with the address of a Unix socket and what to
+// do, "" for nothing.
+func unixProblem(address string) (problem, remedy string) {
+	switch path := strings.TrimPrefix(address, unixPrefix); {
+	case path == "":
+		return "there is no path", "write, for example, unix:/run/imapproxy/imap.sock"
+	case len(path) > maxSocketPath:
+		return "a socket's path has 107 bytes at most", "choose a shorter one"
+	case strings.ContainsRune(path, 0):
+		return "the path holds a NUL", "remove it"
+	}
+	return "", ""
+}
+
+func checkSocketMode(l *listenerConfig, r *report) {
+	mode, err := parseMode(l.SocketMode)
+	switch {
+	case !strings.HasPrefix(l.Address, unixPrefix):
+		if l.SocketMode != "0600" { // the default says nothing
+			r.errorf(l.Place, "socket_mode", "remove it", "used with a Unix socket alone")
+		}
+	case err != nil || mode > 0o777:
+		r.errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`, "%q is not an octal mode", l.SocketMode)
+	}
+}
+
+// parseMode reads the mode of a file.
+func parseMode(text string) (fs.FileMode, error) {
+	n, err := strconv.ParseUint(text, 8, 32)
+	return fs.FileMode(n), err
+}
