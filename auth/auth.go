@@ -31,6 +31,7 @@ type Request struct {
 
 	Client    netip.AddrPort       // who connected
 	Local     netip.AddrPort       // the address they connected to
+	Proxied   [2]netip.AddrPort    // client and server of the PROXY header, believed or not; not valid without one
 	Listener  string               // the listener's name
 	TLS       *tls.ConnectionState // nil without TLS
 	TLSVerify string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for

@@ -53,15 +53,6 @@ func (s *tokenServer) Next(response []byte) (challenge []byte, done bool, err er
 	return nil, true, s.verify("", user, Secret(token))
 }
 
-// TokenMessage is what a client of the mechanism sends.
-func TokenMessage(mechanism, user string, token Secret) string {
-	if mechanism == OAuthBearer {
-		user = strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user) // RFC 5801 section 4
-		return "n,a=" + user + ",\x01auth=Bearer " + string(token) + "\x01\x01"
-	}
-	return "user=" + user + "\x01auth=Bearer " + string(token) + "\x01\x01"
-}
-
 // parseXOAuth2 takes user=USER^Aauth=Bearer TOKEN^A^A.
 func parseXOAuth2(message string) (user, token string, ok bool) {
 	pairs, ok := tokenPairs(message)

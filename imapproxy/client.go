@@ -24,6 +24,8 @@ type client struct {
 	verify string               // what came of the client's certificate; "" when none is asked for
 	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names
 	local  netip.AddrPort       // what the client has connected to
+
+	claimed, reached netip.AddrPort // from and to of the PROXY header, believed or not; not valid without one
 }
 
 func (c *client) init(raw *net.TCPConn) {

@@ -76,6 +76,7 @@ func (s *session) meet() error {
 	default:
 		return s.over(clientReason(err), err)
 	}
+	s.client.claimed, s.client.reached = from, to
 	if trusted && from.IsValid() {
 		s.client.remote = !peer.Addr().IsLoopback()
 		s.view.set(func(*seen) { s.client.addr, s.client.local = from, to })

@@ -50,6 +50,12 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		set("Client-IP", r.Client.Addr().Unmap().WithZone("").String())
 		set("Client-Port", strconv.Itoa(int(r.Client.Port())))
 	}
+	if from, to := r.Proxied[0], r.Proxied[1]; from.IsValid() && to.IsValid() {
+		set("Proxy-Protocol-Addr", from.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Port", strconv.Itoa(int(from.Port())))
+		set("Proxy-Protocol-Server-Addr", to.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Server-Port", strconv.Itoa(int(to.Port())))
+	}
 	if r.TLS != nil {
 		set("Auth-SSL", "on")
 		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
