@@ -70,6 +70,8 @@ func (s *session) mechanismOf(name string, got **auth.Request) sasl.Server {
 	return mech
 }
 
+const notBase64 = "The response is not base64"
+
 // exchange runs the mechanism's steps. An empty reply means that it has come
 // to its end.
 func (s *session) exchange(cmd *command, mech sasl.Server, response []byte) (reply, error) {
@@ -111,7 +113,7 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 	}
 	response, valid := decodeResponse(string(line))
 	if !valid {
-		return nil, bad(cmd, "The response is not base64"), nil
+		return nil, bad(cmd, notBase64), nil
 	}
 	return response, reply{}, nil
 }

@@ -60,7 +60,7 @@ func (s *session) compatAuthenticate(cmd *command, args []string) (reply, error)
 	if len(args) == 2 {
 		var valid bool
 		if response, valid = decodeInitial(args[1]); !valid {
-			s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", name, s.compatContext("in auth state"))
+			s.compatNotBase64(name)
 			return invalid, nil
 		}
 	}
@@ -72,6 +72,9 @@ func (s *session) compatAuthenticate(cmd *command, args []string) (reply, error)
 		s.refusals = 0
 		return reply{text: cmd.tag + " NO " + compatRefused, end: endTooManyFailures}, nil
 	case r.text != "" || got == nil:
+		if r.why == notBase64 {
+			s.compatNotBase64(name)
+		}
 		invalid.end = r.end
 		return invalid, nil
 	}

@@ -98,6 +98,11 @@ func compatAuthFault(fault string) string {
 	return "failed: " + fault
 }
 
+// compatNotBase64 tells of a response that is not base64.
+func (s *session) compatNotBase64(mechanism string) {
+	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism, s.compatContext("in auth state"))
+}
+
 // compatReport tells how the session ended.
 func (s *session) compatReport(reason endReason) {
 	switch {
