@@ -33,7 +33,7 @@ func checkCapabilities(l *listenerConfig, r *report) {
 		case !capabilityAtom.MatchString(name):
 			r.errorf(l.Place, "capabilities", `write each name as one string, such as ["IMAP4rev1", "IDLE"]`, "%q is not a capability", name)
 		case upper == "STARTTLS" || upper == "LOGINDISABLED" || strings.HasPrefix(upper, "AUTH="):
-			r.warnf(l.Place, "capabilities", "remove it: it is added where it holds, AUTH= by mechanisms", "%q", name)
+			r.warnf(l.Place, "capabilities", "remove it; AUTH= comes by mechanisms", "%q is added where it holds", name)
 		}
 	}
 }
