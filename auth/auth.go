@@ -31,13 +31,19 @@ type Request struct {
 
 	Client    netip.AddrPort       // who connected
 	Local     netip.AddrPort       // the address they connected to
-	Proxied   [2]netip.AddrPort    // client and server of the PROXY header, believed or not; not valid without one
+	Proxied   *Proxied             // nil without a PROXY header
 	Listener  string               // the listener's name
 	TLS       *tls.ConnectionState // nil without TLS
 	TLSVerify string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
 	Attempt   int                  // 1 for the first attempt of this session
 	SessionID string
 	Patient   bool // the authenticator may have the client wait for long, as nginx does
+}
+
+// Proxied is what a PROXY header says of a connection, believed or not.
+type Proxied struct {
+	Client netip.AddrPort // who connected to the balancer
+	Server netip.AddrPort // and where
 }
 
 // Grant is the answer to a request that may log in.

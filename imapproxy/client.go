@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"imapproxy/auth"
 	"imapproxy/backend"
 )
 
@@ -25,7 +26,7 @@ type client struct {
 	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names
 	local  netip.AddrPort       // what the client has connected to
 
-	claimed, reached netip.AddrPort // from and to of the PROXY header, believed or not; not valid without one
+	proxied *auth.Proxied // what the PROXY header says, believed or not; nil without one
 }
 
 func (c *client) init(raw *net.TCPConn) {

@@ -1,6 +1,8 @@
 package imapproxy
 
 import (
+	"encoding/base32"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,12 +34,13 @@ func printableLog(r rune) rune {
 	return r
 }
 
-// number is nginx's for a connection, from the first on.
+// number stands for nginx's of a connection: the session's id in digits.
 func (s *session) number() uint64 {
-	if s.compatNumber == 0 {
-		s.compatNumber = s.server.compatNumbers.Add(1)
+	raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(s.id[:min(len(s.id), 8)]))
+	if err != nil || len(raw) < 4 {
+		return 0
 	}
-	return s.compatNumber
+	return uint64(binary.BigEndian.Uint32(raw))
 }
 
 // compatContext is what nginx puts behind a message: what was being done, and

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"imapproxy/auth"
 	"imapproxy/backend"
 )
 
@@ -76,7 +77,9 @@ func (s *session) meet() error {
 	default:
 		return s.over(clientReason(err), err)
 	}
-	s.client.claimed, s.client.reached = from, to
+	if from.IsValid() && to.IsValid() {
+		s.client.proxied = &auth.Proxied{Client: from, Server: to}
+	}
 	if trusted && from.IsValid() {
 		s.client.remote = !peer.Addr().IsLoopback()
 		s.view.set(func(*seen) { s.client.addr, s.client.local = from, to })

@@ -104,8 +104,6 @@ type Server struct {
 	resets   resetWatch
 	judging  judging
 
-	compatNumbers atomic.Uint64 // connections that nginx's log has told of
-
 	poolCounts backend.PoolCounts
 
 	mu          sync.Mutex // protects what follows; nothing blocks under it

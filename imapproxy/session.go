@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,8 +55,6 @@ type session struct {
 
 	view    viewBox // what others may see of it
 	endedIn string  // the phase in which the end came, for the log
-
-	compatNumber uint64 // nginx's, in its log; 0 before the first line
 
 	failure   error  // why the last login failed
 	lastWords string // a tagged answer that is still owed when the session ends
@@ -229,7 +226,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
-		Proxied: [2]netip.AddrPort{s.client.claimed, s.client.reached}, Patient: s.listener.Compat != nil,
+		Proxied: s.client.proxied, Patient: s.listener.Compat != nil,
 		TLS: s.client.state, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
 	}
 }

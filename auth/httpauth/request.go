@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
@@ -50,11 +51,11 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		set("Client-IP", r.Client.Addr().Unmap().WithZone("").String())
 		set("Client-Port", strconv.Itoa(int(r.Client.Port())))
 	}
-	if from, to := r.Proxied[0], r.Proxied[1]; from.IsValid() && to.IsValid() {
-		set("Proxy-Protocol-Addr", from.Addr().Unmap().WithZone("").String())
-		set("Proxy-Protocol-Port", strconv.Itoa(int(from.Port())))
-		set("Proxy-Protocol-Server-Addr", to.Addr().Unmap().WithZone("").String())
-		set("Proxy-Protocol-Server-Port", strconv.Itoa(int(to.Port())))
+	if p := r.Proxied; p != nil {
+		set("Proxy-Protocol-Addr", p.Client.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Port", strconv.Itoa(int(p.Client.Port())))
+		set("Proxy-Protocol-Server-Addr", p.Server.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Server-Port", strconv.Itoa(int(p.Server.Port())))
 	}
 	if r.TLS != nil {
 		set("Auth-SSL", "on")
@@ -82,12 +83,20 @@ func (c *Client) certificate(r *auth.Request, set func(name, value string)) {
 	fingerprint := sha1.Sum(leaf.Raw)
 	for name, value := range map[string]string{
 		"Auth-SSL-Subject": leaf.Subject.String(), "Auth-SSL-Issuer": leaf.Issuer.String(),
-		"Auth-SSL-Serial": fmt.Sprintf("%X", leaf.SerialNumber), "Auth-SSL-Fingerprint": hex.EncodeToString(fingerprint[:]),
+		"Auth-SSL-Serial": serial(leaf.SerialNumber), "Auth-SSL-Fingerprint": hex.EncodeToString(fingerprint[:]),
 	} {
 		if value != "" {
 			set(name, strings.Map(printableOnly, value))
 		}
 	}
+}
+
+// serial is a serial number as OpenSSL writes it: whole bytes.
+func serial(n *big.Int) string {
+	if n.Sign() == 0 {
+		return "00"
+	}
+	return fmt.Sprintf("%X", n.Bytes())
 }
 
 // printableOnly drops what would end a header: a subject may hold anything.

@@ -32,7 +32,7 @@ func TestRequestHeaders(t *testing.T) {
 	uncertified.TLSVerify = "NONE"
 	cram, token := *bob(), *bob()
 	cram.Mechanism, cram.Salt, cram.Secret = auth.CramMD5, "<1.2@mail.example>", "00ff"
-	cram.Proxied = [2]netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("[2001:db8::1]:143")}
+	cram.Proxied = &auth.Proxied{Client: netip.MustParseAddrPort("192.0.2.1:1"), Server: netip.MustParseAddrPort("[2001:db8::1]:143")}
 	token.Mechanism, token.Secret = auth.OAuthBearer, "tok en"
 	unixClient := *bob()
 	unixClient.Client = netip.AddrPort{}
@@ -55,7 +55,7 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.3", "Auth-SSL-Cipher": "TLS_AES_128_GCM_SHA256",
 			"Auth-SSL-Verify": "SUCCESS", "Auth-SSL-Subject": "CN=aliceAuth-User: bob", "Auth-SSL-Issuer": "CN=authority",
-			"Auth-SSL-Serial": "ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
+			"Auth-SSL-Serial": "0ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
 		}},
 		{"without a certificate", uncertified, map[string]string{
 			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
@@ -79,7 +79,7 @@ func TestRequestHeaders(t *testing.T) {
 		heads := make(chan string, 1)
 		server := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
 			heads <- head
-			return ok("Auth-Status: OK", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
+			return ok("Auth-Status: OK", "Auth-Pass: x", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
 		})
 		client := newClient(t, Options{URL: server.url(), Header: http.Header{"X-Key": {"s3"}}})
 		if _, err := client.Authenticate(context.Background(), &c.r); err != nil {

@@ -36,7 +36,7 @@ import (
 //
 //	C: text, C- "text"    the client sends a line, or text quoted as in Go
 //	S: text, S~ regexp    the client reads a line
-//	TLS                   the client shakes hands
+//	TLS                   the client shakes hands; TLS imap with the certificate imap.crt, other with other.crt
 //	EOF, EOF 1.5 3        the server closes, so many seconds after the connect at the least and the most
 //	DRAIN 1.5 3           the same, whatever is said until then
 //	CLOSE                 the client closes
@@ -187,6 +187,7 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 	a := &authScript{answers: answers, backend: acting(t, b.serve)}
 	port := freePort(t)
 	makeCertificate(t, filepath.Join(folder, "imap.crt"), filepath.Join(folder, "imap.key"), farAway)
+	makeCertificate(t, filepath.Join(folder, "other.crt"), filepath.Join(folder, "other.key"), farAway)
 	config := fmt.Sprintf("load_module %s;\nuser root;\ndaemon off;\nmaster_process off;\npid %s/pid;\nerror_log %s/error.log info;\nevents {}\n"+
 		"mail {\n\tserver_name mail.example.org;\n\tauth_http 127.0.0.1:%d/auth;\n\tserver {\n\t\tlisten 127.0.0.1:%d %s;\n\t\tprotocol imap;\n%s\t}\n}\n",
 		nginxMailModule, folder, folder, acting(t, a.serve), port, strings.Join(d.header["listen"], " "), d.serverLines(folder))
@@ -200,7 +201,7 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 	} else {
 		side = startConverted(t, folder, a.backend)
 	}
-	side.auth, side.backend = a, b
+	side.auth, side.backend, side.folder = a, b, folder
 	d.play(t, side, which)
 }
 
@@ -252,7 +253,16 @@ func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string
 	case "S:", "S~":
 		return c.read(s)
 	case "TLS":
-		secure := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+		config := &tls.Config{InsecureSkipVerify: true}
+		if s.text != "" {
+			own, err := tls.LoadX509KeyPair(filepath.Join(side.folder, s.text+".crt"), filepath.Join(side.folder, s.text+".key"))
+			if err != nil {
+				return err.Error()
+			}
+			config.Certificates = []tls.Certificate{own}
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+		}
+		secure := tls.Client(c.conn, config)
 		c.conn, c.in = secure, bufio.NewReader(secure)
 		return problemOf(secure.Handshake())
 	case "DRAIN":

@@ -251,6 +251,7 @@ func (b *backendScript) answer(c net.Conn, say func(string), tag string) {
 type compatSide struct {
 	name    string
 	address string
+	folder  string
 	auth    *authScript
 	backend *backendScript
 	log     func() string
