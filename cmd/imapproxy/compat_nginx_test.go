@@ -203,6 +203,9 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 	}
 	side.auth, side.backend, side.folder = a, b, folder
 	d.play(t, side, which)
+	if log := side.log(); which == "O" && (strings.Contains(log, "secret") || strings.Contains(log, "toktok")) {
+		t.Errorf("a password or token is in the log:\n%s", log)
+	}
 }
 
 func (d *compatDialogue) serverLines(folder string) string {

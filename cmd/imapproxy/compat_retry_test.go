@@ -95,3 +95,30 @@ func checkQuestion(t *testing.T, n int, mechanism, question string) {
 		t.Errorf("question %d by %s:\n%s", n, mechanism, question)
 	}
 }
+
+// TestListenersAskTheirOwn logs in on the second of two converted servers that
+// ask two auth servers.
+func TestListenersAskTheirOwn(t *testing.T) {
+	b := &backendScript{}
+	first := &authScript{backend: acting(t, b.serve), answers: []string{"Auth-Status: No"}}
+	second := &authScript{backend: first.backend, answers: []string{"Auth-Status: OK | $backend"}}
+	folder := t.TempDir()
+	mustWrite(t, filepath.Join(folder, "nginx.conf"), fmt.Sprintf(`mail { server_name x.example;
+		server { listen 127.0.0.1:1; protocol imap; auth_http 127.0.0.1:%d; } server { listen 127.0.0.1:2; protocol imap; auth_http 127.0.0.1:%d; } }`,
+		acting(t, first.serve), acting(t, second.serve)))
+	side := startConvertedAt(t, folder, first.backend, 1)
+	conn, err := net.Dial("tcp", side.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	c := &compatClient{conn: conn, in: bufio.NewReader(conn), since: time.Now()}
+	for _, s := range []compatStep{{verb: "S:", text: "* OK IMAP4 ready"}, {verb: "C:", text: "a1 LOGIN joe secret"}, {verb: "S~", text: "a1 OK .*"}} {
+		if problem := c.step(t, side, s); problem != "" {
+			t.Fatalf("%s: %s\n%s", s.text, problem, side.log())
+		}
+	}
+	if len(first.questions()) != 0 || len(second.questions()) != 1 {
+		t.Errorf("%d and %d questions", len(first.questions()), len(second.questions()))
+	}
+}

@@ -301,6 +301,12 @@ func startNginx(t *testing.T, folder, config string, port int) *compatSide {
 // startConverted converts nginx's configuration and starts the proxy with it.
 func startConverted(t *testing.T, folder string, backendPort int) *compatSide {
 	t.Helper()
+	return startConvertedAt(t, folder, backendPort, 0)
+}
+
+// startConvertedAt serves the listener of that number.
+func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *compatSide {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	out := filepath.Join(folder, "imapproxy.toml")
 	code := run([]string{"convert", "nginx", filepath.Join(folder, "nginx.conf"), "-o", out, "--force",
@@ -319,7 +325,7 @@ func startConverted(t *testing.T, folder string, backendPort int) *compatSide {
 		t.Fatal(err)
 	}
 	over := make(chan error, 1)
-	go func() { over <- server.Serve(ln, g.Config.Listeners[0].Name) }()
+	go func() { over <- server.Serve(ln, g.Config.Listeners[listener].Name) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
