@@ -26,16 +26,25 @@ type Request struct {
 	Mechanism string // SASL mechanism in upper case; the LOGIN command is "LOGIN"; EXTERNAL has no secret: the certificate has proved who User is
 	User      string // authentication identity
 	AuthzID   string // authorization identity (RFC 4616), "" when not given
-	Secret    Secret
+	Secret    Secret // a password; a bearer token (IsToken); the digest of CRAM-MD5
+	Salt      string // of CRAM-MD5
 
 	Client     netip.AddrPort       // who connected; not valid: by a Unix socket
 	Local      netip.AddrPort       // the address they connected to; the same
+	Proxied    *Proxied             // nil without a PROXY header
 	Listener   string               // the listener's name
 	TLS        *tls.ConnectionState // nil without TLS
 	TLSInFront bool                 // a trusted balancer in front has ended the client's TLS
 	TLSVerify  string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
 	Attempt    int                  // 1 for the first attempt of this session
 	SessionID  string
+	Patient    bool // the authenticator may have the client wait for long, as nginx does
+}
+
+// Proxied is what a PROXY header says of a connection, believed or not.
+type Proxied struct {
+	Client netip.AddrPort // who connected to the balancer
+	Server netip.AddrPort // and where
 }
 
 // Grant is the answer to a request that may log in.
@@ -43,6 +52,7 @@ type Grant struct {
 	User   string // the user as the backend should know it (before rewriting)
 	AuthID string // who authenticates at the backend when not User: a master login; "" otherwise
 	Secret Secret // what to log in to the backend with
+	Token  string // XOAUTH2 or OAUTHBEARER: Secret is a bearer token; "" otherwise
 	Server string // backend that the decision names: a target's name or host:port; "" leaves it to the router
 
 	BackendJudges bool // nothing has been checked yet: the backend's login is the judgement
@@ -56,10 +66,23 @@ type Denied struct {
 	Text string        // what the client may read; "" means a standard text
 	Log  string        // what the log says
 	Wait time.Duration // how long to wait before the client is answered
+
+	Challenge string // for a bearer token: what the error challenge says, mostly JSON (RFC 7628 section 3.2.2); "" for the usual
 }
 
 // Error gives the log's face; the client never sees it.
 func (d *Denied) Error() string { return "denied: " + d.Log }
+
+// Unavailable is an authenticator's own word that the question can't be
+// answered now. The client reads NO [UNAVAILABLE]; Text is for those that pass
+// an auth server's words on.
+type Unavailable struct {
+	Text string
+	Wait time.Duration
+	Log  string // what the log says
+}
+
+func (u *Unavailable) Error() string { return u.Log }
 
 // Authenticator answers requests. A nil error grants, a *Denied refuses, any
 // other error could not be answered. It must be safe for concurrent use and

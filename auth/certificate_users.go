@@ -28,6 +28,31 @@ func NewExternal(verify func(authzID string) error) sasl.Server {
 	})
 }
 
+// NewClaimed starts an exchange of EXTERNAL whose user the authenticator judges,
+// by the certificate: nginx's way, with its challenge.
+func NewClaimed(verify func(user string) error) sasl.Server { return &claimedServer{verify: verify} }
+
+type claimedServer struct {
+	verify func(user string) error
+	step   int
+}
+
+// Next implements sasl.Server.
+func (c *claimedServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	c.step++
+	if c.step == 1 && response == nil {
+		return []byte("Username:"), false, nil
+	}
+	if c.step > 2 {
+		return nil, true, sasl.ErrUnexpectedClientResponse
+	}
+	c.step = 2
+	if flaw := nameFlaw(string(response)); flaw != "" {
+		return nil, true, &Denied{Log: "user name " + flaw}
+	}
+	return nil, true, c.verify(string(response))
+}
+
 // CertificateName is the part of a certificate that names the user.
 type CertificateName string
 

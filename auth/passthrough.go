@@ -15,6 +15,12 @@ func (Passthrough) Authenticate(_ context.Context, r *Request) (*Grant, error) {
 	if r.Mechanism == External {
 		return nil, &Denied{Log: "EXTERNAL gives no password that the backend could judge"}
 	}
+	if r.Mechanism == CramMD5 {
+		return nil, &Denied{Log: "CRAM-MD5 gives no password that the backend could judge"}
+	}
+	if IsToken(r.Mechanism) {
+		return &Grant{User: r.User, Secret: r.Secret, Token: r.Mechanism, BackendJudges: true}, nil
+	}
 	if r.AuthzID == "" || r.AuthzID == r.User {
 		return &Grant{User: r.User, Secret: r.Secret, BackendJudges: true}, nil
 	}

@@ -16,7 +16,8 @@ var ErrMalformed = errors.New("malformed SASL response")
 // is what the mechanism's Next returns.
 type verifyFunc = func(authzID, user string, secret Secret) error
 
-// Mechanisms lists the mechanisms in the order they are advertised.
+// Mechanisms lists the mechanisms that every authenticator can serve, in the
+// order they are advertised.
 func Mechanisms() []string { return []string{sasl.Plain, sasl.Login} }
 
 // NewMechanism starts an exchange of the named mechanism (case does not
@@ -36,6 +37,10 @@ func NewMechanism(name string, verify func(authzID, user string, secret Secret) 
 		return newPlain(checked), true
 	case sasl.Login:
 		return &loginServer{verify: checked}, true
+	case XOAuth2:
+		return &tokenServer{parse: parseXOAuth2, verify: checked}, true
+	case OAuthBearer:
+		return &tokenServer{parse: parseOAuthBearer, verify: checked}, true
 	}
 	return nil, false
 }

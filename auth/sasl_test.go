@@ -39,6 +39,17 @@ func TestSASL(t *testing.T) {
 		{"LOGIN", "LOGIN", []saslStep{{nil, "Username:", false, nil}, {[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
 		{"LOGIN with initial response", "Login", []saslStep{{[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
 		{"LOGIN twice", "LOGIN", []saslStep{{[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}, {[]byte("pw"), "", true, sasl.ErrUnexpectedClientResponse}}, []string{"", "bob", "pw"}},
+		{"XOAUTH2", "XOAUTH2", []saslStep{{nil, "", false, nil}, {[]byte("user=bob\x01auth=Bearer tok en\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok en"}},
+		{"XOAUTH2 with initial response", "xoauth2", []saslStep{{[]byte("USER=bob\x01AUTH=bearer  tok\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok"}},
+		{"XOAUTH2 without an end", "XOAUTH2", []saslStep{{[]byte("user=bob\x01auth=Bearer tok\x01"), "", true, ErrMalformed}}, nil},
+		{"XOAUTH2 with two users", "XOAUTH2", []saslStep{{[]byte("user=bob\x01user=eve\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
+		{"XOAUTH2 twice", "XOAUTH2", []saslStep{{[]byte{}, "", true, ErrMalformed}, {[]byte("user=bob\x01auth=Bearer tok\x01\x01"), "", true, sasl.ErrUnexpectedClientResponse}}, nil},
+		{"OAUTHBEARER", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2Co=3Db,\x01host=h\x01port=143\x01auth=Bearer tok\x01\x01"), "", true, errVerify}}, []string{"", "b,o=b", "tok"}},
+		{"OAUTHBEARER y", "OAUTHBEARER", []saslStep{{[]byte("y,a=bob,\x01auth=Bearer tok\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok"}},
+		{"OAUTHBEARER with binding", "OAUTHBEARER", []saslStep{{[]byte("p=x,a=bob,\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
+		{"OAUTHBEARER with a bad escape", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2,\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
+		{"OAUTHBEARER with no pair", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob,\x01\x01"), "", true, ErrMalformed}}, nil},
+		{"OAUTHBEARER with many", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob," + strings.Repeat("\x01", 99)), "", true, ErrMalformed}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var verified []string
@@ -76,6 +87,10 @@ func TestSASLRefusesBeforeVerify(t *testing.T) {
 		{"LOGIN", []string{"", "pw"}},
 		{"LOGIN", []string{"bob", ""}},
 		{"LOGIN", []string{"bob\x00eve", "pw"}},
+		{"XOAUTH2", []string{"user=\x01auth=Bearer tok\x01\x01"}},
+		{"XOAUTH2", []string{"user=bob\x01auth=Basic tok\x01\x01"}},
+		{"OAUTHBEARER", []string{"n,,\x01auth=Bearer tok\x01\x01"}},
+		{"OAUTHBEARER", []string{"n,a=bob,\x01auth=Bearer t\rok\x01\x01"}},
 	} {
 		server, _ := NewMechanism(c.mechanism, func(string, string, Secret) error {
 			t.Errorf("%s %q reached verify", c.mechanism, c.sends)
@@ -114,6 +129,8 @@ func TestMechanisms(t *testing.T) {
 func FuzzSASL(f *testing.F) {
 	f.Add("PLAIN", []byte("\x00bob\x00pw"))
 	f.Add("LOGIN", []byte("\xfd\xfebob\xfepw"))
+	f.Add("XOAUTH2", []byte("user=bob\x01auth=Bearer tok\x01\x01"))
+	f.Add("OAUTHBEARER", []byte("\xfd\xfen,a=b=2Cb,\x01auth=Bearer tok\x01\x01"))
 	f.Fuzz(func(t *testing.T, mechanism string, data []byte) {
 		calls := 0
 		var authzID, user string
@@ -144,6 +161,12 @@ func FuzzSASL(f *testing.F) {
 				t.Fatalf("step %d: no end", i)
 			}
 			finished = finished || done
+		}
+		if IsToken(strings.ToUpper(mechanism)) {
+			if calls > 1 || calls == 1 && (user == "" || secret == "" || !bytes.Contains(data, []byte(secret))) {
+				t.Fatalf("verified %q %q %d times for %q", user, string(secret), calls, data)
+			}
+			return
 		}
 		want := understood(strings.ToUpper(mechanism), responses)
 		if calls != len(want)/3 {
@@ -179,4 +202,36 @@ func understood(mechanism string, responses [][]byte) []string {
 		}
 	}
 	return got
+}
+
+func TestCramMD5(t *testing.T) {
+	const digest = "00112233445566778899aabbccddeeff"
+	for _, c := range []struct {
+		name      string
+		responses []string // behind the salt
+		user      string   // "" is malformed
+	}{
+		{"good", []string{"bob " + digest}, "bob"},
+		{"a user with spaces", []string{"bob builder " + digest}, "bob builder"},
+		{"no space", []string{digest}, ""},
+		{"short", []string{"bob " + digest[2:]}, ""},
+		{"no digits", []string{"bob " + strings.Repeat("xy", 16)}, ""},
+	} {
+		var user, secret string
+		m := NewCramMD5("<1.2@h>", func(_, u string, s Secret) error { user, secret = u, string(s); return nil })
+		if salt, done, err := m.Next(nil); string(salt) != "<1.2@h>" || done || err != nil {
+			t.Errorf("%s: salt %q, %v, %v", c.name, salt, done, err)
+		}
+		_, done, err := m.Next([]byte(c.responses[0]))
+		if !done || user != c.user || (err == nil) != (c.user != "") || (err == nil && secret != digest) {
+			t.Errorf("%s: %q %q, %v, %v", c.name, user, secret, done, err)
+		}
+		if _, done, err := m.Next([]byte("eve " + digest)); !done || err == nil || user == "eve" {
+			t.Errorf("%s: went on", c.name)
+		}
+	}
+	m := NewCramMD5("<1.2@h>", func(string, string, Secret) error { t.Error("no salt was sent"); return nil })
+	if _, done, err := m.Next([]byte("bob " + digest)); !done || err == nil {
+		t.Error("took an initial response")
+	}
 }

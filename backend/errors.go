@@ -48,6 +48,8 @@ type Refused struct {
 	Addr string
 	Code string // response code of RFC 5530 without brackets, "" when there was none
 	Text string // the backend's words, printable, for the log only
+
+	Challenge string // what it said of a bearer token (RFC 7628 section 3.2.2), "" for nothing
 }
 
 func (e *Refused) Error() string {

@@ -59,8 +59,8 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{&Error{KindClosed, "h:1", "login", io.EOF}, "backend h:1: login: closed: EOF"},
 		{&Error{KindTLS, "h:1", "tls", errors.New(hostile)}, "backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
-		{&Refused{"h:1", "EXPIRED", "old"}, "backend h:1 refused the login: [EXPIRED] old"},
-		{&Refused{"h:1", "", "no"}, "backend h:1 refused the login: no"},
+		{&Refused{Addr: "h:1", Code: "EXPIRED", Text: "old"}, "backend h:1 refused the login: [EXPIRED] old"},
+		{&Refused{Addr: "h:1", Text: "no"}, "backend h:1 refused the login: no"},
 		{&refusing{answer{word: "BYE", text: "x\ny"}}, "BYE x?y"},
 		{&refusing{answer{word: "NO", code: "IN\x00USE", text: "x"}}, "NO [IN?USE] x"},
 	} {

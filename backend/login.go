@@ -22,7 +22,7 @@ var (
 // The caller ends the connection on either.
 func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text string, err error) {
 	if m := c.Target.Master; m.AuthID != "" {
-		cred.AuthID, cred.Secret = m.AuthID, m.Secret
+		cred.AuthID, cred.Secret, cred.Token = m.AuthID, m.Secret, ""
 	}
 	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
@@ -89,6 +89,9 @@ func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 	var id string
 	if c.Target.ForwardID && offered.has("ID") {
 		id = "X1 " + idCommand(o) + "\r\n"
+	}
+	if m := cred.tokenMechanism(&offered); m != "" {
+		return c.authenticateToken(id, m, cred, offered.has("SASL-IR"))
 	}
 	if offered.has("AUTH=PLAIN") {
 		return c.authenticatePlain(id, cred, offered.has("SASL-IR"))

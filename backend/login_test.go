@@ -53,6 +53,16 @@ func TestLoginBytes(t *testing.T) {
 			"X2 AUTHENTICATE PLAIN " + b64("u", "admin", "s") + "\r\n"},
 		{"the target's master", "AUTH=PLAIN SASL-IR", "C: *", Credentials{User: "u", AuthID: "x", Secret: "s"},
 			Credentials{AuthID: "master", Secret: "m"}, "X2 AUTHENTICATE PLAIN " + b64("u", "master", "m") + "\r\n"},
+		{"a token", "AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER", "C: *\nS: +\nC: *", Credentials{User: "u", Secret: "tok", Token: "XOAUTH2"}, Credentials{},
+			"X2 AUTHENTICATE XOAUTH2\r\n" + b64("user=u\x01auth=Bearer tok\x01\x01") + "\r\n"},
+		{"a token at once, by the other mechanism", "AUTH=PLAIN SASL-IR AUTH=OAUTHBEARER", "C: *", Credentials{User: "u,v=w", Secret: "tok", Token: "XOAUTH2"}, Credentials{},
+			"X2 AUTHENTICATE OAUTHBEARER " + b64("n,a=u=2Cv=3Dw,\x01auth=Bearer tok\x01\x01") + "\r\n"},
+		{"a token as a password", "AUTH=PLAIN SASL-IR", "C: *", Credentials{User: "u", Secret: "tok", Token: "XOAUTH2"}, Credentials{},
+			"X2 AUTHENTICATE PLAIN " + b64("", "u", "tok") + "\r\n"},
+		{"a password where tokens are taken", "AUTH=PLAIN SASL-IR AUTH=XOAUTH2", "C: *", Credentials{User: "u", Secret: "s"}, Credentials{},
+			"X2 AUTHENTICATE PLAIN " + b64("", "u", "s") + "\r\n"},
+		{"the target's master instead of a token", "AUTH=PLAIN SASL-IR AUTH=XOAUTH2", "C: *", Credentials{User: "u", Secret: "tok", Token: "XOAUTH2"},
+			Credentials{AuthID: "master", Secret: "m"}, "X2 AUTHENTICATE PLAIN " + b64("u", "master", "m") + "\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := append([]string{"S: * OK [CAPABILITY " + c.offered + "] hello"}, strings.Split(c.answers, "\n")...)

@@ -63,6 +63,7 @@ type Credentials struct {
 	User   string // whose mailbox; the authorization identity when AuthID is set
 	AuthID string // who authenticates; "" means User
 	Secret string
+	Token  string // XOAUTH2 or OAUTHBEARER: Secret is a bearer token, got by it; "" for a password
 }
 
 // Format implements fmt.Formatter so that no verb prints the secret.

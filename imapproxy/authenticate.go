@@ -3,6 +3,7 @@ package imapproxy
 import (
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-sasl"
@@ -38,14 +39,8 @@ func (s *session) handleAuthenticate(cmd *command) (reply, error) {
 	}
 	name = strings.ToUpper(name)
 	var got *auth.Request
-	mech, known := auth.NewMechanism(name, func(authzID, user string, secret auth.Secret) error {
-		got = s.request(name, authzID, user, secret)
-		return nil
-	})
-	if name == auth.External && s.settings.External != nil {
-		mech, known = auth.NewExternal(s.externalVerifier(&got)), true
-	}
-	if !known {
+	mech := s.mechanismOf(name, &got)
+	if mech == nil {
 		return reply{text: cmd.tag + " NO [CANNOT] No such mechanism; those of CAPABILITY are"}, nil
 	}
 	r, err := s.exchange(cmd, mech, response)
@@ -55,6 +50,28 @@ func (s *session) handleAuthenticate(cmd *command) (reply, error) {
 	return r, err
 }
 
+// mechanismOf begins the exchange of a mechanism that is offered here; nil for
+// others. What it comes to is in got.
+func (s *session) mechanismOf(name string, got **auth.Request) sasl.Server {
+	verify := func(authzID, user string, secret auth.Secret) error {
+		*got = s.request(name, authzID, user, secret)
+		return nil
+	}
+	offered := s.listener.Mechanisms
+	switch {
+	case name == auth.External && s.settings.External != nil && (offered == nil || slices.Contains(offered, name)):
+		return auth.NewExternal(s.externalVerifier(got))
+	case offered == nil && !slices.Contains(auth.Mechanisms(), name), offered != nil && !slices.Contains(offered, name):
+		return nil
+	case name == auth.CramMD5:
+		return s.newCramMD5(got)
+	}
+	mech, _ := auth.NewMechanism(name, verify)
+	return mech
+}
+
+const notBase64 = "The response is not base64"
+
 // exchange runs the mechanism's steps. An empty reply means that it has come
 // to its end.
 func (s *session) exchange(cmd *command, mech sasl.Server, response []byte) (reply, error) {
@@ -63,7 +80,7 @@ func (s *session) exchange(cmd *command, mech sasl.Server, response []byte) (rep
 		challenge, done, err := mech.Next(response)
 		var denied *auth.Denied
 		if errors.As(err, &denied) {
-			return reply{text: cmd.tag + " " + s.refuse(denied)}, nil
+			return reply{text: cmd.tag + " " + s.refuse(denied), denied: denied}, nil
 		}
 		if err != nil {
 			return bad(cmd, "The response does not fit the mechanism"), nil
@@ -96,7 +113,7 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 	}
 	response, valid := decodeResponse(string(line))
 	if !valid {
-		return nil, bad(cmd, "The response is not base64"), nil
+		return nil, bad(cmd, notBase64), nil
 	}
 	return response, reply{}, nil
 }

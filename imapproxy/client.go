@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"imapproxy/auth"
 	"imapproxy/backend"
 )
 
@@ -28,6 +29,8 @@ type client struct {
 	verify string               // what came of the client's certificate; "" when none is asked for
 	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names; not valid for a Unix socket
 	local  netip.AddrPort       // what the client has connected to; the same
+
+	proxied *auth.Proxied // what the PROXY header says, believed or not; nil without one
 }
 
 func (c *client) init(raw backend.Stream) {

@@ -73,7 +73,7 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 	}
 	s.enter(phaseBackend)
 	s.backendUser = route.User
-	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret)}
+	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret), Token: grant.Token}
 	text, err = s.obtain(ctx, route.Target, cred,
 		backend.PoolRequest{Front: s.front, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
 	if err != nil {
@@ -93,12 +93,22 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	}
 	s.front, s.backendUser = r.User, ""
 	backend.FaultPoint("connect.authenticate")
-	grant, err := s.settings.Auth.Authenticate(ctx, r)
-	var denied *auth.Denied
-	if errors.As(err, &denied) && denied.Wait > 0 {
-		s.pause(ctx, denied.Wait)
-	}
+	grant, err := s.authenticator().Authenticate(ctx, r)
+	s.pause(ctx, waitOf(err))
 	return grant, err
+}
+
+// waitOf is how long an authenticator has the client wait for its refusal.
+func waitOf(err error) time.Duration {
+	var denied *auth.Denied
+	var unavailable *auth.Unavailable
+	switch {
+	case errors.As(err, &denied):
+		return denied.Wait
+	case errors.As(err, &unavailable):
+		return unavailable.Wait
+	}
+	return 0
 }
 
 // pause waits, but not past the session's end.

@@ -2,6 +2,7 @@ package imapproxy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ type reply struct {
 	end   endReason    // ends the session behind the text
 	then  func() error // runs behind the text
 	login *attempted   // a login to try
+
+	denied error // the refusal that the text words
 }
 
 // detail is what the log says of it, nil for nothing.
@@ -73,7 +76,7 @@ func (s *session) dialogue() (*attempted, error) {
 		switch {
 		case r.end != "":
 			return nil, s.over(r.end, r.detail())
-		case s.bad >= s.settings.Limits.BadCommands:
+		case s.bad >= cmp.Or(s.listener.BadCommands, s.settings.Limits.BadCommands):
 			return nil, s.over(endClientProtocol, r.detail())
 		case s.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
 			return nil, s.over(endTooManyFailures, nil)
@@ -89,6 +92,9 @@ func (s *session) dialogue() (*attempted, error) {
 
 // command reads one command and finds its answer.
 func (s *session) command() (reply, error) {
+	if s.listener.Compat != nil {
+		return s.compatCommand()
+	}
 	cmd, err := s.readCommand()
 	var refused *badCommand
 	if errors.As(err, &refused) {

@@ -167,7 +167,7 @@ func (s *session) inMidLine(reason endReason) bool {
 }
 
 func (s *session) sayBye(reason endReason) {
-	text := reason.byeText()
+	text := s.byeText(reason)
 	if !s.speaking || (s.relaying.Load() && !s.relay.mayBye()) {
 		return
 	}

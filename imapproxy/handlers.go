@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,20 +12,32 @@ import (
 // capabilities is what is offered before login: what the proxy itself does,
 // and nothing that a backend would have to do later (RFC 9051 section 6.1.1).
 func (s *session) capabilities() string {
-	list := []string{"IMAP4rev1", "SASL-IR", "ID"}
+	list := slices.Clone(s.listener.Capabilities)
+	if list == nil {
+		list = []string{"IMAP4rev1", "SASL-IR", "ID"}
+	}
 	if s.listener.TLS == StartTLS && !s.client.secure() {
 		list = append(list, "STARTTLS")
 	}
 	if !s.mayAuthenticate() {
 		return strings.Join(append(list, "LOGINDISABLED"), " ")
 	}
-	for _, m := range auth.Mechanisms() {
+	for _, m := range s.mechanisms() {
 		list = append(list, "AUTH="+m)
 	}
-	if _, found := s.certified(); found {
-		list = append(list, "AUTH="+auth.External)
-	}
 	return strings.Join(list, " ")
+}
+
+// mechanisms are those that this client may use.
+func (s *session) mechanisms() []string {
+	list := s.listener.Mechanisms
+	if list == nil {
+		list = append(auth.Mechanisms(), auth.External)
+	}
+	if _, found := s.certified(); !found {
+		list = slices.DeleteFunc(slices.Clone(list), func(m string) bool { return m == auth.External })
+	}
+	return list
 }
 
 // mayAuthenticate tells whether a password may be sent on this connection.

@@ -436,7 +436,7 @@ func (r *relay) nextSweep(now time.Time) time.Time {
 		return now.Add(slowWrite)
 	}
 	limits := &r.s.settings.Limits
-	at := r.lastMoved().Add(limits.Idle)
+	at := r.silentUntil()
 	if beat := r.down.moved.Add(limits.Heartbeat); limits.Heartbeat > 0 && beat.Before(at) {
 		at = beat
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"github.com/pires/go-proxyproto/tlvparse"
 
+	"imapproxy/auth"
 	"imapproxy/backend"
 )
 
@@ -79,6 +80,9 @@ func (s *session) meet() error {
 		return s.over(endProxyHeader, err)
 	default:
 		return s.over(clientReason(err), err)
+	}
+	if told.from.IsValid() && told.to.IsValid() {
+		s.client.proxied = &auth.Proxied{Client: told.from, Server: told.to}
 	}
 	if trusted {
 		s.client.frontTLS = told.tls

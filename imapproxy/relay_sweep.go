@@ -22,7 +22,7 @@ func (r *relay) sweep(now time.Time) {
 		return
 	}
 	backend.FaultPoint("relay.sweep")
-	if now.Sub(r.lastMoved()) >= r.s.settings.Limits.Idle && !r.ledger.InIdle() {
+	if at := r.silentUntil(); !at.After(now) && (r.s.listener.Compat != nil || !r.ledger.InIdle()) {
 		r.stop(endIdleTimeout, nil)
 		return
 	}
@@ -35,6 +35,15 @@ func (r *relay) sweep(now time.Time) {
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
 		r.beat()
 	}
+}
+
+// silentUntil is when the silence has been too long, in IDLE too with nginx's
+// manner; the lock is held.
+func (r *relay) silentUntil() time.Time {
+	if c := r.s.listener.Compat; c != nil {
+		return r.up.moved.Add(c.ClientIdle)
+	}
+	return r.lastMoved().Add(r.s.settings.Limits.Idle)
 }
 
 // lookBehind asks the kernel for the backend's FIN: the reader of the backend

@@ -43,6 +43,9 @@ func (s *session) report(reason endReason, detail error) {
 		e.AnErr("error", detail)
 	}
 	e.Msg("session ended")
+	if s.listener.Compat != nil {
+		s.compatReport(reason)
+	}
 }
 
 // event begins a line about this session.

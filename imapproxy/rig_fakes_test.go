@@ -25,6 +25,7 @@ import (
 //	CODE@deny  refused with that response code, "none" for no code
 //	slow       waits for release, or for the context's end
 //	wait       refused after 3 s
+//	expired    refused with the error challenge "old"
 //	explode    panics with the password as the value
 //
 // An authorization identity needs the user master.
@@ -64,6 +65,8 @@ func (f *fakeAuth) Authenticate(ctx context.Context, r *auth.Request) (*auth.Gra
 		}
 	case "wait":
 		return nil, &auth.Denied{Log: "too often", Wait: 3 * time.Second}
+	case "expired":
+		return nil, &auth.Denied{Code: "EXPIRED", Log: "the fake says so", Challenge: "old"}
 	case "explode":
 		panic(string(r.Secret))
 	}

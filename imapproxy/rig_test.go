@@ -104,6 +104,8 @@ func testListeners() map[string]*Listener {
 		"insecure": {Name: "insecure", Insecure: true},
 		"starttls": {Name: "starttls", TLS: StartTLS, TLSConfig: serverTLS()},
 		"tls":      {Name: "tls", TLS: ImplicitTLS, TLSConfig: serverTLS()},
+		"tokens": {Name: "tokens", Capabilities: []string{"IMAP4rev1", "X-OWN"}, BadCommands: 2,
+			Mechanisms: []string{"PLAIN", auth.XOAuth2, auth.OAuthBearer, auth.CramMD5}},
 	}
 }
 

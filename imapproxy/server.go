@@ -3,6 +3,7 @@
 package imapproxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,6 +38,22 @@ type Listener struct {
 	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
 	Proxy     ProxyHeader
 	Clients   *ClientCertificates // nil: none is asked for
+
+	Capabilities []string           // before the login, in the place of the usual; STARTTLS, LOGINDISABLED and AUTH= come by themselves
+	Mechanisms   []string           // that are offered; nil: the usual
+	Auth         auth.Authenticator // nil: Settings.Auth
+	Login        time.Duration      // 0: Limits.Login
+	BadCommands  int                // 0: Limits.BadCommands
+	TCP          backend.TCPOptions // of its clients; zero: Settings.TCP
+	Compat       *Compat            // nginx's manner; nil: our own
+}
+
+// authenticator is the listener's own or that of all.
+func (s *session) authenticator() auth.Authenticator {
+	if s.listener.Auth != nil {
+		return s.listener.Auth
+	}
+	return s.settings.Auth
 }
 
 // Limits bounds sessions. Every field must be positive; durations count from
@@ -194,7 +211,7 @@ func (s *Server) admit(conn backend.Stream, name string, from *listening) {
 	if l == nil || s.isClosing() {
 		return
 	}
-	from.apply(settings.TCP, conn)
+	from.apply(cmp.Or(l.TCP, settings.TCP), conn)
 	ses := s.newSession(conn, l, settings)
 	if s.sessions.count() >= settings.Limits.Sessions {
 		ses.door.cut(endOverload, nil)

@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -91,7 +92,10 @@ func (s *session) login() error {
 		s.speaking = s.listener.TLS != ImplicitTLS && !s.listener.Proxy.Required // BYE in the greeting's place
 		return errEnded
 	}
-	limit := s.after(s.settings.Limits.Login, func() { s.door.cut(endLoginTimeout, nil) })
+	if s.listener.Compat != nil {
+		return s.compatLogin()
+	}
+	limit := s.limitLogin()
 	defer limit.Stop()
 	if err := s.open(); err != nil {
 		return err
@@ -105,6 +109,9 @@ func (s *session) login() error {
 		if err != nil || refusal == "" {
 			return err
 		}
+		if err := s.explainToken(a); err != nil {
+			return err
+		}
 		if err := s.say(a.tag + " " + refusal + "\r\n"); err != nil {
 			return err
 		}
@@ -112,6 +119,12 @@ func (s *session) login() error {
 			return s.over(endTooManyFailures, nil)
 		}
 	}
+}
+
+// limitLogin begins the time that the client has to log in.
+func (s *session) limitLogin() backend.Timer {
+	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
+	return s.after(limit, func() { s.door.cut(endLoginTimeout, nil) })
 }
 
 // open brings the client to the greeting.
@@ -133,6 +146,9 @@ func (s *session) open() error {
 	s.enter(phaseLogin)
 	backend.FaultPoint("session.greet")
 	s.speaking = true
+	if s.listener.Compat != nil {
+		return s.say(compatGreeting)
+	}
 	return s.say("* OK [CAPABILITY " + s.capabilities() + "] " + s.settings.Hostname + " imapproxy ready\r\n")
 }
 
@@ -209,6 +225,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
+		Proxied: s.client.proxied, Patient: s.listener.Compat != nil,
 		TLS: s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
 	}
 }

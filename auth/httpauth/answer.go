@@ -70,8 +70,13 @@ func (c *Client) decide(a *answer, r *auth.Request) (*auth.Grant, error) {
 	if len(a.header.Values("Auth-User")) > 0 {
 		g.User = last(a.header, "Auth-User")
 	}
-	if len(a.header.Values("Auth-Pass")) > 0 {
+	switch {
+	case len(a.header.Values("Auth-Pass")) > 0:
 		g.Secret = auth.Secret(last(a.header, "Auth-Pass"))
+	case auth.IsToken(r.Mechanism):
+		g.Token = r.Mechanism
+	case r.Mechanism == auth.CramMD5:
+		return nil, c.failed("it did not send Auth-Pass, and CRAM-MD5 has no password that a backend takes")
 	}
 	judged := g.Secret
 	if r.Mechanism == auth.External && judged == "" {

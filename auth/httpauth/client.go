@@ -14,10 +14,15 @@ import (
 )
 
 const (
-	maxAnswer   = 8 << 10 // bytes of an answer's header block
-	maxBody     = 4 << 10 // bytes of an answer's body that are read away to keep the connection
-	maxRetries  = 5       // questions again after Auth-Status: WAIT
-	maxWait     = 60 * time.Second
+	maxAnswer  = 8 << 10 // bytes of an answer's header block
+	maxBody    = 4 << 10 // bytes of an answer's body that are read away to keep the connection
+	maxRetries = 5       // questions again after Auth-Status: WAIT
+	maxWait    = 60 * time.Second
+
+	// For a patient request: as long as a client may reasonably be kept.
+	patientRetries = 600
+	patientPause   = time.Second
+
 	drainLimit  = 500 * time.Millisecond
 	idleTimeout = 60 * time.Second
 )
@@ -80,10 +85,14 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant
 	if r.AuthzID != "" && r.AuthzID != r.User {
 		return nil, &auth.Denied{Code: "AUTHORIZATIONFAILED", Log: "auth_http can't carry an authorization identity"}
 	}
-	if r.Mechanism != "LOGIN" && r.Mechanism != "PLAIN" && r.Mechanism != auth.External {
+	if method(r.Mechanism) == "" {
 		return nil, c.failed("it can't carry the mechanism %.20q", r.Mechanism)
 	}
-	for range 1 + maxRetries {
+	retries, least := maxRetries, time.Duration(0)
+	if r.Patient {
+		retries, least = patientRetries, patientPause
+	}
+	for range 1 + retries {
 		answer, err := c.ask(ctx, r)
 		if err != nil {
 			return nil, err
@@ -91,11 +100,11 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant
 		if answer.status != "WAIT" {
 			return c.decide(answer, r)
 		}
-		if err := c.sleep(ctx, answer.wait); err != nil {
+		if err := c.sleep(ctx, max(answer.wait, least)); err != nil {
 			return nil, fmt.Errorf("auth server %s: told to wait: %w", c.target.name, err)
 		}
 	}
-	return nil, c.failed("it said WAIT %d times", 1+maxRetries)
+	return nil, c.failed("it said WAIT %d times", 1+retries)
 }
 
 // ask puts one question. RoundTrip, not http.Client: no redirect is followed,

@@ -3,6 +3,7 @@ package httpauth
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -30,16 +31,29 @@ func (c *Client) refusal(a *answer, r *auth.Request) error {
 			return &auth.Denied{Wait: a.wait, Log: "refused by the auth server (its text holds the password)"}
 		}
 	}
-	denied := &auth.Denied{Wait: a.wait}
+	denied := &auth.Denied{Wait: a.wait, Challenge: errorChallenge(a, r)}
 	if code := responseCode.FindStringSubmatch(text); code != nil {
 		denied.Code, text = code[1], text[len(code[0]):]
 	}
 	if denied.Code == "UNAVAILABLE" {
-		return c.failed("it says [UNAVAILABLE] %q", cut(text))
+		return &auth.Unavailable{Text: cut(text), Wait: a.wait, Log: c.failed("it says [UNAVAILABLE] %q", cut(text)).Error()}
 	}
 	denied.Text = cut(text)
 	denied.Log = fmt.Sprintf("refused by the auth server: %q", denied.Text)
 	return denied
+}
+
+// maxChallenge bounds an error challenge.
+const maxChallenge = 1024
+
+// errorChallenge is what Auth-Error-SASL, freenginx's, says in base64 of a
+// token; "" when it is missing, not base64, or repeats the token.
+func errorChallenge(a *answer, r *auth.Request) string {
+	text, err := base64.StdEncoding.DecodeString(last(a.header, "Auth-Error-Sasl"))
+	if err != nil || !auth.IsToken(r.Mechanism) || len(text) > maxChallenge || strings.Contains(string(text), string(r.Secret)) {
+		return ""
+	}
+	return string(text)
 }
 
 // clean keeps what can be printed; control and direction characters and broken

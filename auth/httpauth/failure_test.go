@@ -208,7 +208,7 @@ func TestRefusedBeforeAsking(t *testing.T) {
 		{"control byte", func(r *auth.Request) { r.User = "bob\r\nAuth-Status: OK" }, "denied", ""},
 		{"DEL", func(r *auth.Request) { r.Secret = "a\x7f" }, "denied", ""},
 		{"authzid", func(r *auth.Request) { r.AuthzID = "eve" }, "denied", "AUTHORIZATIONFAILED"},
-		{"mechanism", func(r *auth.Request) { r.Mechanism = "XOAUTH2" }, "unavailable", ""},
+		{"mechanism", func(r *auth.Request) { r.Mechanism = "SCRAM-SHA-1" }, "unavailable", ""},
 	} {
 		r := bob()
 		c.edit(r)

@@ -17,13 +17,14 @@ import (
 
 // Options says where the auth server is and how it is asked.
 type Options struct {
-	URL            string        // http://host[:port]/path, https://..., or unix:/socket[:/path]
-	Timeout        time.Duration // of one question, connecting included; 0 means 10 s
-	MaxConns       int           // connections at a time; further questions wait; 0 means 32
-	Header         http.Header   // further headers of every question, verbatim
-	TLSConfig      *tls.Config   // roots and verification for https://; nil means the system's
-	ServerOptional bool          // an OK without Auth-Server leaves the backend to the router
-	Insecure       bool          // take http:// to other machines, and TLSConfig.InsecureSkipVerify: passwords can be read on the way
+	URL             string        // http://host[:port]/path, https://..., or unix:/socket[:/path]
+	Timeout         time.Duration // of one question, connecting included; 0 means 10 s
+	MaxConns        int           // connections at a time; further questions wait; 0 means 32
+	Header          http.Header   // further headers of every question, verbatim
+	TLSConfig       *tls.Config   // roots and verification for https://; nil means the system's
+	PassCertificate bool          // send the client's certificate in Auth-SSL-Cert
+	ServerOptional  bool          // an OK without Auth-Server leaves the backend to the router
+	Insecure        bool          // take http:// to other machines, and TLSConfig.InsecureSkipVerify: passwords can be read on the way
 }
 
 const (
@@ -131,7 +132,7 @@ var (
 
 	// ownHeaders are the protocol's and net/http's.
 	ownHeaders = []string{
-		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Protocol", "Auth-Login-Attempt", "Client-Ip", "Client-Port",
+		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Salt", "Auth-Ssl-Cert", "Auth-Protocol", "Auth-Login-Attempt", "Client-Ip", "Client-Port",
 		"Auth-Ssl", "Auth-Ssl-Protocol", "Auth-Ssl-Cipher",
 		"Host", "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade", "Te",
 	}

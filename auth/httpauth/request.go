@@ -5,13 +5,27 @@ import (
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"imapproxy/auth"
 )
+
+// method is what the protocol calls a mechanism, "" for one that it can't
+// carry; the names for tokens are freenginx's.
+func method(mechanism string) string {
+	switch mechanism {
+	case "LOGIN", "PLAIN":
+		return "plain"
+	case auth.CramMD5, auth.External, auth.XOAuth2, auth.OAuthBearer:
+		return strings.ToLower(mechanism)
+	}
+	return ""
+}
 
 // request makes the question. The headers are nginx's, in nginx's spelling,
 // and Client-Port.
@@ -25,11 +39,11 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		h[name] = values
 	}
 	set := func(name, value string) { h[name] = []string{value} }
-	set("Auth-Method", "plain")
+	set("Auth-Method", method(r.Mechanism))
 	set("Auth-User", escape(r.User))
 	set("Auth-Pass", escape(string(r.Secret)))
-	if r.Mechanism == auth.External {
-		set("Auth-Method", "external")
+	if r.Mechanism == auth.CramMD5 {
+		set("Auth-Salt", escape(r.Salt))
 	}
 	set("Auth-Protocol", "imap")
 	set("Auth-Login-Attempt", strconv.Itoa(max(r.Attempt, 1)))
@@ -39,6 +53,12 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		set("Client-IP", r.Client.Addr().Unmap().WithZone("").String())
 		set("Client-Port", strconv.Itoa(int(r.Client.Port())))
 	}
+	if p := r.Proxied; p != nil {
+		set("Proxy-Protocol-Addr", p.Client.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Port", strconv.Itoa(int(p.Client.Port())))
+		set("Proxy-Protocol-Server-Addr", p.Server.Addr().Unmap().WithZone("").String())
+		set("Proxy-Protocol-Server-Port", strconv.Itoa(int(p.Server.Port())))
+	}
 	if r.TLS != nil {
 		set("Auth-SSL", "on")
 		set("Auth-SSL-Protocol", tlsVersion(r.TLS.Version))
@@ -47,13 +67,13 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 	if r.TLS == nil && r.TLSInFront {
 		set("Auth-SSL", "on")
 	}
-	certificate(r, set)
+	c.certificate(r, set)
 	q.Header = h
 	return q, nil
 }
 
 // certificate tells of the client's certificate.
-func certificate(r *auth.Request, set func(name, value string)) {
+func (c *Client) certificate(r *auth.Request, set func(name, value string)) {
 	if r.TLS == nil || r.TLSVerify == "" {
 		return
 	}
@@ -61,16 +81,27 @@ func certificate(r *auth.Request, set func(name, value string)) {
 	if len(r.TLS.PeerCertificates) == 0 {
 		return
 	}
-	c := r.TLS.PeerCertificates[0]
-	fingerprint := sha1.Sum(c.Raw)
+	leaf := r.TLS.PeerCertificates[0]
+	if c.options.PassCertificate {
+		set("Auth-SSL-Cert", escape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw}))))
+	}
+	fingerprint := sha1.Sum(leaf.Raw)
 	for name, value := range map[string]string{
-		"Auth-SSL-Subject": c.Subject.String(), "Auth-SSL-Issuer": c.Issuer.String(),
-		"Auth-SSL-Serial": fmt.Sprintf("%X", c.SerialNumber), "Auth-SSL-Fingerprint": hex.EncodeToString(fingerprint[:]),
+		"Auth-SSL-Subject": leaf.Subject.String(), "Auth-SSL-Issuer": leaf.Issuer.String(),
+		"Auth-SSL-Serial": serial(leaf.SerialNumber), "Auth-SSL-Fingerprint": hex.EncodeToString(fingerprint[:]),
 	} {
 		if value != "" {
 			set(name, strings.Map(printableOnly, value))
 		}
 	}
+}
+
+// serial is a serial number as OpenSSL writes it: whole bytes.
+func serial(n *big.Int) string {
+	if n.Sign() == 0 {
+		return "00"
+	}
+	return fmt.Sprintf("%X", n.Bytes())
 }
 
 // printableOnly drops what would end a header: a subject may hold anything.

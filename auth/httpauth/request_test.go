@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"maps"
 	"math/big"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +30,10 @@ func TestRequestHeaders(t *testing.T) {
 		Raw: []byte("a certificate"), Subject: pkix.Name{CommonName: "alice\r\nAuth-User: bob"}, Issuer: pkix.Name{CommonName: "authority"}, SerialNumber: big.NewInt(0xabc)}}}
 	uncertified := everything
 	uncertified.TLSVerify = "NONE"
+	cram, token := *bob(), *bob()
+	cram.Mechanism, cram.Salt, cram.Secret = auth.CramMD5, "<1.2@mail.example>", "00ff"
+	cram.Proxied = &auth.Proxied{Client: netip.MustParseAddrPort("192.0.2.1:1"), Server: netip.MustParseAddrPort("[2001:db8::1]:143")}
+	token.Mechanism, token.Secret = auth.OAuthBearer, "tok en"
 	unixClient := *bob()
 	unixClient.Client = netip.AddrPort{}
 	balanced := *bob()
@@ -51,12 +57,21 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.3", "Auth-SSL-Cipher": "TLS_AES_128_GCM_SHA256",
 			"Auth-SSL-Verify": "SUCCESS", "Auth-SSL-Subject": "CN=aliceAuth-User: bob", "Auth-SSL-Issuer": "CN=authority",
-			"Auth-SSL-Serial": "ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
+			"Auth-SSL-Serial": "0ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
 		}},
 		{"without a certificate", uncertified, map[string]string{
 			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256", "Auth-SSL-Verify": "NONE",
+		}},
+		{"by digest, behind a balancer", cram, map[string]string{
+			"Auth-Method": "cram-md5", "Auth-User": "bob", "Auth-Pass": "00ff", "Auth-Salt": "<1.2@mail.example>", "Auth-Protocol": "imap",
+			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
+			"Proxy-Protocol-Addr": "192.0.2.1", "Proxy-Protocol-Port": "1", "Proxy-Protocol-Server-Addr": "2001:db8::1", "Proxy-Protocol-Server-Port": "143",
+		}},
+		{"by token", token, map[string]string{
+			"Auth-Method": "oauthbearer", "Auth-User": "bob", "Auth-Pass": "tok%20en", "Auth-Protocol": "imap",
+			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 		}},
 		{"from a unix socket", unixClient, map[string]string{
 			"Auth-Method": "plain", "Auth-User": "bob", "Auth-Pass": "kanarie%207c1f\"%25", "Auth-Protocol": "imap",
@@ -70,7 +85,7 @@ func TestRequestHeaders(t *testing.T) {
 		heads := make(chan string, 1)
 		server := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
 			heads <- head
-			return ok("Auth-Status: OK", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
+			return ok("Auth-Status: OK", "Auth-Pass: x", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
 		})
 		client := newClient(t, Options{URL: server.url(), Header: http.Header{"X-Key": {"s3"}}})
 		if _, err := client.Authenticate(context.Background(), &c.r); err != nil {
@@ -165,5 +180,28 @@ func TestTLSNames(t *testing.T) {
 		if got := tlsVersion(v); got != want {
 			t.Errorf("%#x: %s, want %s", v, got, want)
 		}
+	}
+}
+
+// TestPassesCertificate decodes what is sent as nginx's users do.
+func TestPassesCertificate(t *testing.T) {
+	heads := make(chan string, 1)
+	server := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
+		heads <- head
+		return ok("Auth-Status: OK", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
+	})
+	client := newClient(t, Options{URL: server.url(), PassCertificate: true})
+	r := *bob()
+	r.TLSVerify = "SUCCESS"
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("a certificate"), SerialNumber: big.NewInt(1)}}}
+	if _, err := client.Authenticate(context.Background(), &r); err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(<-heads, "\r\nAuth-SSL-Cert: ")
+	line, _, _ = strings.Cut(line, "\r\n")
+	text, err := url.PathUnescape(line)
+	block, rest := pem.Decode([]byte(text))
+	if err != nil || block == nil || len(rest) > 0 || string(block.Bytes) != "a certificate" {
+		t.Errorf("sent %q, %v", text, err)
 	}
 }

@@ -21,6 +21,7 @@ func checkConfig(c *config, r *report) {
 	checkTCP(&c.TCP, r)
 	checkAdmin(c, r)
 	checkAuth(&c.Auth, r)
+	checkOffers(c, r)
 	checkRewrite(&c.Rewrite, r)
 	for i := range c.Targets {
 		checkTarget(&c.Targets[i], r)

@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // listenerConfig is a section [[listener]].
 type listenerConfig struct {
 	Place        place
@@ -34,8 +36,32 @@ type listenerConfig struct {
 	Backlog   int  `key:"backlog" doc:"How many connections may wait to be accepted; 0 is the system's limit (net.core.somaxconn), which bounds it in any case." default:"0" min:"0" max:"65535"`
 	IPv6Only  bool `key:"ipv6_only" doc:"Whether [::] and an address without a host leave IPv4 out. Without it [::] does, and no host means both." example:"true" print:"no"`
 
+	KeepAliveIdle     time.Duration `key:"keepalive_idle" doc:"Instead of tcp.keepalive_idle, for this listener's clients." example:"30m" min:"1s" max:"2h" print:"no"`
+	KeepAliveInterval time.Duration `key:"keepalive_interval" doc:"Instead of tcp.keepalive_interval, for this listener's clients." example:"10s" min:"1s" max:"10m" print:"no"`
+	KeepAliveCount    int           `key:"keepalive_count" doc:"Instead of tcp.keepalive_count, for this listener's clients." example:"6" min:"1" max:"127" print:"no"`
+
+	Capabilities []string      `key:"capabilities" doc:"What CAPABILITY says before the login, in this order, behind which STARTTLS, LOGINDISABLED and AUTH= are added as they hold. After the login clients get the backend's. Without it: IMAP4rev1 SASL-IR ID; with nginx_compat IMAP4 IMAP4rev1 UIDPLUS." example:"[\"IMAP4rev1\", \"SASL-IR\", \"ID\"]" print:"no"`
+	Mechanisms   []string      `key:"mechanisms" doc:"The SASL mechanisms that are offered: PLAIN, LOGIN, EXTERNAL, XOAUTH2, OAUTHBEARER (the last two with auth.type http or passthrough) and CRAM-MD5 (with http). Without it: PLAIN, LOGIN, and EXTERNAL where auth.external has it; with nginx_compat PLAIN. The command LOGIN is always there, and with nginx_compat PLAIN and LOGIN are always taken." example:"[\"PLAIN\", \"XOAUTH2\", \"OAUTHBEARER\"]" print:"no"`
+	Login        time.Duration `key:"login_timeout" doc:"Instead of limits.login_timeout, on this listener." example:"60s" min:"1s" max:"10m" print:"no"`
+	BadCommands  int           `key:"bad_commands" doc:"Instead of limits.bad_commands, on this listener." example:"3" min:"1" max:"1000" print:"no"`
+
+	NginxCompat       bool          `key:"nginx_compat" doc:"Speak to clients and write the log as nginx's mail proxy does: its greeting, texts and limits. docs/from-nginx.md says what that is." default:"false"`
+	ClientIdle        time.Duration `key:"client_idle_timeout" doc:"With nginx_compat: how long the client may be silent after the login, whatever the backend sends (nginx's proxy_timeout). It takes the place of limits.session_idle_timeout. Without it: 24h." example:"24h" min:"1s" max:"8760h" print:"no"`
+	PassBackendErrors bool          `key:"pass_backend_errors" doc:"With nginx_compat: clients read the backend's own refusal instead of \"* BAD internal server error\"." default:"false"`
+
 	Insecure     bool                `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
 	Certificates []certificateConfig `key:"certificates" doc:"More certificates. A client gets the one that fits the name it asks for (SNI) and the signatures it knows: names of their own, or RSA beside ECDSA." print:"no"`
+	Auth         listenerAuthConfig  `key:"auth" doc:"The auth server of this listener, in the place of the one of auth.http; ca, max_connections and server_optional are taken from there." print:"no"`
+}
+
+// listenerAuthConfig is the section [listener.auth].
+type listenerAuthConfig struct {
+	Place           place
+	URL             string            `key:"url" doc:"Where to ask, as in auth.http." example:"http://127.0.0.1:9000/auth"`
+	Timeout         time.Duration     `key:"timeout" doc:"How long one question may take, connecting included." default:"10s" min:"100ms" max:"60s"`
+	Headers         map[string]string `key:"headers" doc:"Headers added to each request." example:"{ X-Auth-Port = \"143\" }"`
+	Insecure        bool              `key:"insecure" doc:"Allow an http URL to another machine. Weakens: whoever sees the network reads the passwords." default:"false"`
+	PassCertificate bool              `key:"pass_client_certificate" doc:"Send the client's certificate (Auth-SSL-Cert)." default:"false"`
 }
 
 // certificateConfig is an element of listener.certificates.

@@ -85,6 +85,8 @@ type httpConfig struct {
 	Insecure       bool              `key:"insecure" doc:"Allow an http URL to another machine. Weakens: whoever sees the network reads the passwords." default:"false"`
 	MaxConnections int               `key:"max_connections" doc:"How many questions may be under way at once; more wait." default:"32" min:"1" max:"10000"`
 	ServerOptional bool              `key:"server_optional" doc:"Take an answer without Auth-Server, and let [route] choose the backend." default:"false"`
+
+	PassCertificate bool `key:"pass_client_certificate" doc:"Send the client's certificate (Auth-SSL-Cert), escaped as nginx does." default:"false"`
 }
 
 // rewritesConfig is the section [rewrite].

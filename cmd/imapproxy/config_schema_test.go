@@ -195,7 +195,7 @@ func withDefaults(example string) string {
 			defaulted = true
 		}
 	}
-	return strings.Join(cutSection(lines, "#[auth.http]"), "\n")
+	return strings.Join(cutSection(cutSection(lines, "#[listener.auth]"), "#[auth.http]"), "\n")
 }
 
 // cutSection drops the lines of a section that is switched off, up to the next

@@ -48,6 +48,7 @@ func build(c *config, r *report) *generation {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		built, files := buildListener(l, r)
+		offerOf(c, l, built, r)
 		s.Listeners[l.Name] = built
 		watched = append(watched, files...)
 	}

@@ -17,7 +17,7 @@ func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
 	o := httpauth.Options{
 		URL: c.URL, Timeout: c.Timeout, MaxConns: c.MaxConnections,
 		TLSConfig:      &tls.Config{RootCAs: loadAuthorities(c.Place, "ca", c.CA, r), MinVersion: tls.VersionTLS12},
-		ServerOptional: c.ServerOptional, Insecure: c.Insecure,
+		ServerOptional: c.ServerOptional, Insecure: c.Insecure, PassCertificate: c.PassCertificate,
 	}
 	if _, err := httpauth.New(o); err != nil {
 		addJoined(r, c.Place, "url", err)
@@ -41,7 +41,14 @@ func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
 // close frees what a generation holds open besides its sessions. Sessions that
 // still use it can go on.
 func (g *generation) close() {
-	if client, ok := g.Settings.Auth.(*httpauth.Client); ok {
+	closeAuth(g.Settings.Auth)
+	for _, l := range g.Settings.Listeners {
+		closeAuth(l.Auth)
+	}
+}
+
+func closeAuth(a auth.Authenticator) {
+	if client, ok := a.(*httpauth.Client); ok {
 		client.Close()
 	}
 }

@@ -1,0 +1,111 @@
+package backend
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+)
+
+// The mechanisms for bearer tokens: RFC 7628, and Google's older one.
+const (
+	oauthBearer = "OAUTHBEARER"
+	xoauth2     = "XOAUTH2"
+)
+
+// tokenMechanism is how a token is handed on: by the client's mechanism, or the
+// other one if the backend offers that alone. "" is as a password, which some
+// backends take tokens for and others refuse.
+func (c Credentials) tokenMechanism(offered *capabilities) string {
+	if c.Token == "" {
+		return ""
+	}
+	for _, m := range []string{c.Token, oauthBearer, xoauth2} {
+		if offered.has("AUTH=" + m) {
+			return m
+		}
+	}
+	return ""
+}
+
+// message is what the mechanism says.
+func (c Credentials) message(mechanism string) string {
+	text := "user=" + c.User
+	if mechanism == oauthBearer {
+		text = "n,a=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(c.User) + "," // RFC 5801 section 4
+	}
+	return base64.StdEncoding.EncodeToString([]byte(text + "\x01auth=Bearer " + c.Secret + "\x01\x01"))
+}
+
+// dummyAnswer is what has to be said to an error challenge before the refusal
+// comes (RFC 7628 section 3.2.3).
+func dummyAnswer(mechanism string) string {
+	if mechanism == oauthBearer {
+		return "AQ=="
+	}
+	return ""
+}
+
+// authenticateToken hands a token on. What the backend says of one that it does
+// not take is kept for the client.
+func (c *Conn) authenticateToken(id, mechanism string, cred Credentials, inCommand bool) (answer, error) {
+	message := cred.message(mechanism)
+	c.hidden = append(c.hidden, pieces(message)...)
+	r, err := c.offerToken(id, mechanism, message, inCommand)
+	if err != nil || r.tag == "X2" {
+		return r, err
+	}
+	challenge, err := base64.StdEncoding.DecodeString(r.text)
+	if err != nil || strings.Contains(string(challenge), cred.Secret) {
+		challenge = nil
+	}
+	if err := c.send(dummyAnswer(mechanism) + "\r\n"); err != nil {
+		return answer{}, err
+	}
+	r, err = c.judged(false)
+	var refused *Refused
+	if errors.As(err, &refused) {
+		refused.Challenge = string(challenge)
+	}
+	return r, err
+}
+
+// offerToken sends the message and reads to the error challenge, or to the
+// verdict.
+func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer, error) {
+	command := id + "X2 AUTHENTICATE " + mechanism
+	if inCommand {
+		command += " " + message
+	}
+	if err := c.send(command + "\r\n"); err != nil {
+		return answer{}, err
+	}
+	if !inCommand {
+		if r, err := c.continuation(id != ""); err != nil || r.tag != "+" {
+			return r, err
+		}
+		if err := c.send(message + "\r\n"); err != nil {
+			return answer{}, err
+		}
+	}
+	FaultPoint("login.await")
+	r, err := c.await("+", id != "" && inCommand)
+	if err == nil && r.tag == "X2" {
+		err = c.verdict(r)
+	}
+	return r, err
+}
+
+// Words gives the line by which a backend refused, without its tag, such as
+// "NO [LIMIT] Too many": printable, and without the password. "" when the
+// error is another.
+func Words(err error) string {
+	var refused *Refused
+	var unwilling *refusing
+	switch {
+	case errors.As(err, &refused):
+		return "NO " + bracketed(refused.Code) + refused.Text
+	case errors.As(err, &unwilling):
+		return unwilling.Error()
+	}
+	return ""
+}

@@ -1,0 +1,179 @@
+package imapproxy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"imapproxy/auth"
+	"imapproxy/backend"
+)
+
+// This file and compat_*.go are the manner of nginx's mail proxy, for those who
+// come from it: its texts, its limits and what its log says. They reproduce what
+// configurations and scripts can depend on, not what clients suffer from: a
+// client that leaves is noticed, ID is answered, nobody is cut off without the
+// backend's LOGOUT, and its known bugs are not here.
+
+// Compat says that a listener takes nginx's manner, and how.
+type Compat struct {
+	ClientIdle        time.Duration // silence of the client after the login (proxy_timeout); in the place of Limits.Idle
+	PassBackendErrors bool          // the backend's refusal, not our own (proxy_pass_error_message)
+}
+
+const (
+	compatGreeting = "* OK IMAP4 ready\r\n"
+	compatInvalid  = " BAD invalid command"
+	compatFault    = "* BAD internal server error"
+	compatDone     = " OK completed"
+
+	// compatRefused stands in where there is no auth server whose words it could be.
+	compatRefused = "Invalid login or password"
+)
+
+// compatLogin is login in nginx's manner: the client has its time for the
+// dialogue alone, and anew after a refusal that lets it stay. Each step of a
+// login has a limit of its own.
+func (s *session) compatLogin() error {
+	limit := s.limitLogin()
+	defer func() { limit.Stop() }()
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.compatLog(false, "client %s connected to %s", s.client.addr, s.client.local)
+	for {
+		a, err := s.dialogue()
+		if err != nil {
+			return err
+		}
+		limit.Stop()
+		refusal, err := s.attempt(a)
+		if err != nil {
+			return err
+		}
+		if refusal == "" {
+			s.compatLog(false, "client logged in%s", s.compatContext(""))
+			return nil
+		}
+		s.refusals = 0 // Auth-Wait is the limit of tries
+		text, stays, err := s.compatRefusal(a)
+		if err != nil {
+			return err
+		}
+		if err := s.say(text + "\r\n"); err != nil {
+			return err
+		}
+		if !stays {
+			return s.over(endTooManyFailures, nil)
+		}
+		limit = s.limitLogin()
+	}
+}
+
+// compatRefusal words why the login failed. The client stays when the auth
+// server has said how long it waits.
+func (s *session) compatRefusal(a *attempted) (text string, stays bool, err error) {
+	if explained, err := s.compatExplain(a); err != nil || !explained {
+		return a.tag + compatInvalid, s.asksToWait(), err
+	}
+	var denied *auth.Denied
+	var unavailable *auth.Unavailable
+	switch {
+	case errors.As(s.failure, &denied):
+		text = denied.Text
+		if denied.Code != "" && text != "" {
+			text = "[" + denied.Code + "] " + text
+		}
+		if text == "" {
+			text = compatRefused
+		}
+	case errors.As(s.failure, &unavailable):
+		text = "[UNAVAILABLE] " + unavailable.Text
+	default:
+		return s.compatFailure(a), false, nil
+	}
+	s.compatLog(false, "client login failed: %q%s", text, s.compatContext("in http auth state"))
+	return a.tag + " NO " + text, s.asksToWait(), nil
+}
+
+// asksToWait tells whether the auth server has named a time to wait.
+func (s *session) asksToWait() bool { return waitOf(s.failure) > 0 }
+
+// compatFailure words a login that nobody has judged, or that the backend has
+// refused.
+func (s *session) compatFailure(a *attempted) string {
+	words := backend.Words(s.failure)
+	passed := words != "" && s.listener.Compat.PassBackendErrors
+	s.compatLogFailure(words, passed)
+	switch {
+	case !passed:
+		return compatFault
+	case strings.HasPrefix(words, "BYE"):
+		return "* " + words
+	}
+	return a.tag + " " + words
+}
+
+// compatExplain hands the error challenge of a token on where there is one, as
+// freenginx does; false when the client answers something else than it should.
+func (s *session) compatExplain(a *attempted) (bool, error) {
+	challenge, found := s.errorChallenge(a.request)
+	if !found || challenge == "" {
+		return true, nil
+	}
+	line, err := s.dummyAnswer(challenge)
+	if err != nil {
+		return false, err
+	}
+	answer, valid := decodeResponse(line)
+	return valid && string(answer) == auth.TokenDummy(a.request.Mechanism), nil
+}
+
+// compatOrder is how nginx lists mechanisms.
+var compatOrder = [...]string{"PLAIN", "LOGIN", auth.CramMD5, auth.External, auth.XOAuth2, auth.OAuthBearer}
+
+// compatCapabilities is the configured list with nginx's additions in nginx's
+// order.
+func (s *session) compatCapabilities() string {
+	list := slices.Clone(s.listener.Capabilities)
+	if list == nil {
+		list = []string{"IMAP4", "IMAP4rev1", "UIDPLUS"}
+	}
+	for _, m := range compatOrder {
+		if s.mayAuthenticate() && s.compatOffers(m) {
+			list = append(list, "AUTH="+m)
+		}
+	}
+	if s.listener.TLS == StartTLS && s.client.state == nil {
+		list = append(list, "STARTTLS")
+	}
+	if !s.mayAuthenticate() {
+		list = append(list, "LOGINDISABLED")
+	}
+	return strings.Join(list, " ")
+}
+
+// compatOffers tells whether a mechanism is offered.
+func (s *session) compatOffers(mechanism string) bool {
+	if s.listener.Mechanisms == nil {
+		return mechanism == "PLAIN"
+	}
+	return slices.Contains(s.listener.Mechanisms, mechanism)
+}
+
+// compatBye is what is said at the end. nginx says nothing, but about
+// certificates; what nginx has no word for keeps ours.
+func (s *session) compatBye(r endReason) string {
+	switch r {
+	case endClientProtocol, endTooManyFailures, endLoginTimeout, endIdleTimeout, endHalfClose,
+		endBackendClosed, endBackendAborted, endBackendVanished:
+		return ""
+	case endClientCertificate:
+		if s.client.verify == certificateNone {
+			return "No required SSL certificate"
+		}
+		return "SSL certificate error"
+	}
+	return r.byeText()
+}

@@ -1,0 +1,121 @@
+package imapproxy
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"imapproxy/backend"
+)
+
+// The lines that scripts look for in nginx's error log, as the message of lines
+// beside our own. What nginx writes of a line that is too long, password and
+// all, is not among them.
+
+// compatLog writes a line, at error or at info.
+func (s *session) compatLog(fault bool, format string, args ...any) {
+	level := zerolog.InfoLevel
+	if fault {
+		level = zerolog.ErrorLevel
+	}
+	s.server.log.WithLevel(level).Str("session", s.id).
+		Msgf("*%d %s", s.number(), strings.Map(printableLog, fmt.Sprintf(format, args...)))
+}
+
+// printableLog keeps a client's bytes from ending the line or moving the cursor.
+func printableLog(r rune) rune {
+	if r < ' ' || r == 0x7F {
+		return '?'
+	}
+	return r
+}
+
+// number stands for nginx's of a connection: the session's id in digits.
+func (s *session) number() uint64 {
+	raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(s.id[:min(len(s.id), 8)]))
+	if err != nil || len(raw) < 4 {
+		return 0
+	}
+	return uint64(binary.BigEndian.Uint32(raw))
+}
+
+// compatContext is what nginx puts behind a message: what was being done, and
+// for whom.
+func (s *session) compatContext(doing string) string {
+	var b strings.Builder
+	if doing != "" {
+		b.WriteString(" while " + doing)
+	}
+	fmt.Fprintf(&b, ", client: %s", s.client.addr.Addr())
+	if s.listener.TLS == StartTLS && s.client.state != nil {
+		b.WriteString(" using starttls")
+	}
+	fmt.Fprintf(&b, ", server: %s", s.client.local)
+	if s.user != "" {
+		fmt.Fprintf(&b, ", login: \"%s\"", bounded(s.user))
+	}
+	if s.backendAddr != "" {
+		b.WriteString(", upstream: " + s.backendAddr)
+	}
+	return b.String()
+}
+
+// compatLogFailure tells of a login that nobody has judged, or that the backend
+// has refused with these words.
+func (s *session) compatLogFailure(words string, passed bool) {
+	var failed *backend.Error
+	switch {
+	case words != "":
+		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words, s.compatContext("reading response from upstream"))
+	case !errors.As(s.failure, &failed):
+		server, fault, _ := strings.Cut(strings.TrimPrefix(s.failure.Error(), "auth server "), ": ")
+		s.compatLog(true, "auth http server %s %s%s", server, compatAuthFault(fault), s.compatContext("in http auth state"))
+	case failed.Kind == backend.KindTimeout:
+		s.compatLog(true, "upstream timed out (110: Connection timed out)%s", s.compatContext("connecting to upstream"))
+	default:
+		s.compatLog(true, "%v%s", s.failure, s.compatContext("connecting to upstream"))
+	}
+}
+
+// compatAuthFault says in nginx's words what is wrong with the auth server, as
+// far as nginx has some.
+func compatAuthFault(fault string) string {
+	switch {
+	case strings.Contains(fault, "within the time"):
+		return "timed out"
+	case strings.Contains(fault, "did not send Auth-Server"):
+		return "did not send server or port"
+	case strings.Contains(fault, "did not send Auth-Pass"):
+		return "did not send password"
+	case strings.Contains(fault, "its Auth-Server"):
+		return "sent invalid server address"
+	case strings.Contains(fault, "its Auth-Port"):
+		return "sent invalid server port"
+	case strings.Contains(fault, "header block"), strings.Contains(fault, "not HTTP"):
+		return "sent invalid header in response"
+	}
+	return "failed: " + fault
+}
+
+// compatNotBase64 tells of a response that is not base64.
+func (s *session) compatNotBase64(mechanism string) {
+	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism, s.compatContext("in auth state"))
+}
+
+// compatReport tells how the session ended.
+func (s *session) compatReport(reason endReason) {
+	switch {
+	case s.relaying.Load() && reason == endIdleTimeout:
+		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("proxying"))
+	case s.relaying.Load():
+		s.compatLog(false, "proxied session done%s", s.compatContext("proxying"))
+	case reason == endLoginTimeout:
+		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("in auth state"))
+	case reason == endClientProtocol && s.bad > 0:
+		s.compatLog(false, "client sent too many invalid commands%s", s.compatContext("in auth state"))
+	}
+}
