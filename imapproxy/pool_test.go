@@ -29,8 +29,12 @@ func withPool(change func(*backend.PoolOptions)) option {
 // pooledMailbox is a backend that can be used again: it logs in, and answers
 // what it is asked by the command's name. before may answer in its place.
 func pooledMailbox(before func(c *backendConn, tag, rest string) bool) backendScript {
+	return pooledOffering(pooledCapabilities, before)
+}
+
+func pooledOffering(capabilities string, before func(c *backendConn, tag, rest string) bool) backendScript {
 	return func(c *backendConn) {
-		if !c.greetWith(pooledCapabilities) {
+		if !c.greetWith(capabilities) {
 			return
 		}
 		for {
