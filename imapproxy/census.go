@@ -64,7 +64,10 @@ func (c *counted) differences() int { return len(c.missing) + len(c.unknown) }
 func (s *Server) takeCensus(now time.Time) {
 	backend.FaultPoint("census")
 	c, err := s.countSockets()
-	for i := 1; i < censusRounds && err == nil && c.differences() > 0 && s.sleep(s.life, censusRecount); i++ {
+	for i := 1; i < censusRounds && err == nil && c.differences() > 0; i++ {
+		if !s.sleep(s.life, censusRecount) {
+			return // one count proves nothing
+		}
 		before := c
 		if c, err = s.countSockets(); err == nil {
 			c.stillAfter(before)
