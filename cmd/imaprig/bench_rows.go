@@ -13,11 +13,12 @@ type benchRow struct {
 	mode     string
 	tls      string // "off" or "implicit"
 	sessions int
-	message  int    // of fetch
-	fresh    bool   // in a process that has served nobody before
-	users    int    // by turns, 0 for benchUsers
-	ours     string // whom the targets are of, "" for benchOwn
-	slow     bool   // in front of the backend whose logins take their time
+	message  int           // of fetch
+	fresh    bool          // in a process that has served nobody before
+	users    int           // by turns, 0 for benchUsers
+	ours     string        // whom the targets are of, "" for benchOwn
+	slow     bool          // in front of the backend whose logins take their time
+	answer   time.Duration // limit of one, 0 for benchAnswer
 	proxies  []string
 	figures  []benchFigure
 	targets  []benchTarget
@@ -126,7 +127,7 @@ func benchRows(idle int) []benchRow {
 
 // poolRow is short sessions of users that come again, as behind webmail.
 func poolRow(name string, slow bool, targets ...benchTarget) benchRow {
-	return benchRow{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: benchPool, slow: slow,
+	return benchRow{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: benchPool, slow: slow, answer: poolAnswer,
 		proxies: poolProxies(), figures: []benchFigure{figureRate(), figureCPU(), figureP99(), figureLogins()}, targets: targets}
 }
 
@@ -157,7 +158,7 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 	}
 	o := loadOptions{
 		mode: mode, proxy: p.addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: cmp.Or(r.users, benchUsers), mailbox: "INBOX",
-		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: benchAnswer,
+		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: cmp.Or(r.answer, benchAnswer),
 	}
 	if r.mode == "idle" {
 		o.duration = max(o.duration, idleHold)
@@ -173,5 +174,6 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 
 const (
 	benchAnswer = 30 * time.Second // for one answer
+	poolAnswer  = 5 * time.Second  // up-imapproxy lets some clients wait for ever
 	idleHold    = 12 * time.Second // silence before memory is looked at: any proxy may give back what the logins took
 )
