@@ -120,7 +120,7 @@ func TestPoolSpare(t *testing.T) {
 	old := r.backend.all()[1:]
 	r.poolWork(90 * time.Second)
 	r.await("the spare connections to end", func() bool {
-		return 2 == len(slices.DeleteFunc(slices.Clone(old), func(c *backendConn) bool { return c.ended() == "" }))
+		return len(slices.DeleteFunc(slices.Clone(old), func(c *backendConn) bool { return c.ended() == "" })) == 2
 	})
 	r.poolWork(0)
 	r.await("new spare connections", func() bool { return r.spare() == 2 })

@@ -233,8 +233,8 @@ func TestBenchSite(t *testing.T) {
 		benchOnSite(t, site, benchUp+benchSlow)
 	})
 	t.Run(benchPool, func(t *testing.T) {
-		if fast, slow := benchOnSite(t, site, benchPool), benchOnSite(t, site, benchPool+benchSlow); fast > 8 || slow > 8 {
-			t.Errorf("%d and %d logins at the backend, want few: the pool has them", fast, slow)
+		if n := benchOnSite(t, site, benchPool+benchSlow); n > 8 {
+			t.Errorf("%d logins at the backend, want few: the pool has the others", n)
 		}
 	})
 }
