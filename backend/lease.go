@@ -64,7 +64,7 @@ func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin
 	case errors.Is(err, pool.ErrClosed):
 		return nil, ErrNoPool
 	case err != nil:
-		e := wrap(ctx, t.Name, "pool", err)
+		e := wrap(ctx, t.Name, "wait", err)
 		if ctx.Err() == nil {
 			e.Kind = KindPool
 		}

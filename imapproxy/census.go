@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -40,31 +41,47 @@ const (
 	censusRounds  = 3
 )
 
-// counted is one count.
+// counted is one count. Sockets go by their inodes, which name them alone.
 type counted struct {
-	known   map[uint64]SocketInfo // by inode
-	missing int                   // known to us, not held by the process
-	unknown []uint64              // held, ours by its addresses, and known to nobody
+	known   map[uint64]SocketInfo
+	missing map[uint64]bool // known to us, not held by the process
+	unknown map[uint64]bool // held, ours by its addresses, and known to nobody
 }
 
-// takeCensus counts until two counts agree that nothing is wrong, or keeps the
-// last difference. The difference is a metric that must be 0.
+// stillAfter leaves of the differences those that the count before had too: the
+// others are sockets that came or went while they were counted.
+func (c *counted) stillAfter(before counted) {
+	transient := func(in map[uint64]bool) func(uint64, bool) bool {
+		return func(inode uint64, _ bool) bool { return !in[inode] }
+	}
+	maps.DeleteFunc(c.missing, transient(before.missing))
+	maps.DeleteFunc(c.unknown, transient(before.unknown))
+}
+
+func (c *counted) differences() int { return len(c.missing) + len(c.unknown) }
+
+// takeCensus counts, and while something is wrong again: a socket is a
+// difference when each count has it. Their number is a metric that must be 0.
 func (s *Server) takeCensus(now time.Time) {
 	backend.FaultPoint("census")
-	var c counted
-	for range censusRounds {
-		var err error
-		if c, err = s.countSockets(); err != nil {
-			s.log.Warn().Err(err).Msg("census: the sockets can't be counted")
-			return
+	c, err := s.countSockets()
+	for i := 1; i < censusRounds && err == nil && c.differences() > 0; i++ {
+		if !s.sleep(s.life, censusRecount) {
+			return // one count proves nothing
 		}
-		if len(c.unknown)+c.missing == 0 || !s.sleep(s.life, censusRecount) {
-			break
+		before := c
+		if c, err = s.countSockets(); err == nil {
+			c.stillAfter(before)
 		}
 	}
-	s.metrics.census.Set(float64(len(c.unknown) + c.missing))
-	if n := len(c.unknown) + c.missing; n > 0 {
-		s.log.Error().Int("unknown", len(c.unknown)).Int("missing", c.missing).
+	if err != nil {
+		s.log.Warn().Err(err).Msg("census: the sockets can't be counted")
+		return
+	}
+	n := c.differences()
+	s.metrics.census.Set(float64(n))
+	if n > 0 {
+		s.log.Error().Int("unknown", len(c.unknown)).Int("missing", len(c.missing)).
 			Msg("census: sockets that nobody accounts for")
 	}
 	s.watchCloseWait(c.known, now)
@@ -72,7 +89,7 @@ func (s *Server) takeCensus(now time.Time) {
 
 // countSockets compares once.
 func (s *Server) countSockets() (counted, error) {
-	c := counted{known: map[uint64]SocketInfo{}}
+	c := counted{known: map[uint64]SocketInfo{}, missing: map[uint64]bool{}, unknown: map[uint64]bool{}}
 	states := map[[2]string]int{}
 	note := func(raw *backend.Wire, i SocketInfo) {
 		k, err := backend.AskSocket(raw)
@@ -98,14 +115,14 @@ func (s *Server) countSockets() (counted, error) {
 	}
 	for inode := range c.known {
 		if _, ok := held[inode]; !ok {
-			c.missing++
+			c.missing[inode] = true
 		}
 	}
 	listeners := s.listensOn()
 	for inode, h := range held {
 		_, known := c.known[inode]
 		if !known && !h.Listening && (slices.ContainsFunc(listeners, h.On) || s.dialer.Registry.Dialled(h)) {
-			c.unknown = append(c.unknown, inode)
+			c.unknown[inode] = true
 		}
 	}
 	return c, nil

@@ -49,7 +49,7 @@ func drainsBeside(s *stage) {
 }
 
 // TestMatrixPairs is rule 4: each two of the reasons at one instant, in the
-// relay and in a literal either way. Both sockets go, everything is as before,
+// relay and in a literal either way; TestMatrixPoolPairs is of the fourth phase. Both sockets go, everything is as before,
 // the logged reason is one of the two, and nobody's descriptor is closed but
 // the session's own.
 func TestMatrixPairs(t *testing.T) {

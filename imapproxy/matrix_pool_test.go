@@ -3,6 +3,7 @@ package imapproxy
 import (
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,18 +51,17 @@ var poolInterpretations = map[string]struct{ backend, why string }{
 // poolStage is one connection on its way.
 type poolStage struct {
 	*rig
-	clock    *fakeClock
-	b        *backendConn
-	hold     chan struct{} // closed to let the backend answer the proxy
-	cell     matrixCell
-	released bool
+	clock *fakeClock
+	b     *backendConn
+	hold  chan struct{} // closed to let the backend answer the proxy
+	cell  matrixCell
+	freed sync.Once
 }
 
 func newPoolStage(t *testing.T, c matrixCell) *poolStage {
 	s := &poolStage{clock: newFakeClock(), cell: c, hold: make(chan struct{})}
 	if c.Phase == "idle_in_pool" {
-		close(s.hold)
-		s.released = true
+		s.free()
 	}
 	holding := pooledMailbox(func(b *backendConn, tag, rest string) bool {
 		if rest == "NOOP" && strings.HasPrefix(tag, "P") && (c.Phase == "returning_to_pool" || strings.Count(b.relayed(), "NOOP") > 1) {
@@ -79,12 +79,7 @@ func newPoolStage(t *testing.T, c matrixCell) *poolStage {
 }
 
 // free lets the backend's script end.
-func (s *poolStage) free() {
-	if !s.released {
-		s.released = true
-		close(s.hold)
-	}
-}
+func (s *poolStage) free() { s.freed.Do(func() { close(s.hold) }) }
 
 // goOn lets the backend answer.
 func (s *poolStage) goOn() {
@@ -107,6 +102,11 @@ func (s *poolStage) lying() {
 
 func (s *poolStage) returning() {
 	s.leave()
+	s.awaitQuestion()
+}
+
+// awaitQuestion waits until the backend is asked whether it is at rest.
+func (s *poolStage) awaitQuestion() {
 	s.await("the question", func() bool { return strings.HasSuffix(s.b.relayed(), "NOOP\r\n") })
 }
 

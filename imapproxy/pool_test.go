@@ -29,8 +29,12 @@ func withPool(change func(*backend.PoolOptions)) option {
 // pooledMailbox is a backend that can be used again: it logs in, and answers
 // what it is asked by the command's name. before may answer in its place.
 func pooledMailbox(before func(c *backendConn, tag, rest string) bool) backendScript {
+	return pooledOffering(pooledCapabilities, before)
+}
+
+func pooledOffering(capabilities string, before func(c *backendConn, tag, rest string) bool) backendScript {
 	return func(c *backendConn) {
-		if !c.greetWith(pooledCapabilities) {
+		if !c.greetWith(capabilities) {
 			return
 		}
 		for {
@@ -346,6 +350,9 @@ func TestPoolWait(t *testing.T) {
 	clock.awaitTimer(t, r.target.Pool.WaitTimeout)
 	clock.advance(r.target.Pool.WaitTimeout)
 	third.expect(`in NO \[UNAVAILABLE\] .*`)
+	if text := r.log.text(); !strings.Contains(text, "backend one: wait: pool: none became free within the time to wait") {
+		t.Errorf("the log does not say why\n%s", text)
+	}
 	if s := r.server.Pools()[0]; s.Waits != 2 || s.WaitTimeouts != 1 || s.Hits != 1 || s.Misses != 1 {
 		t.Errorf("%+v", s)
 	}

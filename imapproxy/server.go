@@ -141,10 +141,12 @@ func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server
 }
 
 // Reload puts a new generation in force for clients that connect from now on.
-// The idle backend connections of the old one end.
+// The idle backend connections of the old one end. The generation is a copy: the
+// same settings may be put in force again while sessions still use them.
 func (s *Server) Reload(settings *Settings) {
-	s.addPools(settings)
-	s.settings.Store(settings)
+	next := *settings
+	s.addPools(&next)
+	s.settings.Store(&next)
 }
 
 // Settings is the generation in force.

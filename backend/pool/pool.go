@@ -60,9 +60,9 @@ const (
 
 // The errors of Acquire, next to the context's own cause.
 var (
-	ErrClosed      = errors.New("pool: closed")
-	ErrQueueFull   = errors.New("pool: too many wait already")
-	ErrWaitTimeout = errors.New("pool: none became free within the time to wait")
+	ErrClosed      = errors.New("closed")
+	ErrQueueFull   = errors.New("too many wait already")
+	ErrWaitTimeout = errors.New("none became free within the time to wait")
 )
 
 // state is what is being done with a resource.

@@ -28,7 +28,7 @@ strip_domain = true
 `
 
 func TestRoute(t *testing.T) {
-	const byMap = `auth.type = "passthrough"` + "\n" + `route = { type = "map", file = "map" }` + "\n"
+	const byMap = `auth = { type = "http", http = { url = "http://127.0.0.1:9/" } }` + "\n" + `route = { type = "map", file = "map" }` + "\n"
 	const byAuth = `auth = { type = "http", http = { url = "http://127.0.0.1:9/" } }` + "\n" +
 		`route = { type = "auth", target = "one", allow = ["10.0.0.0/24:993"], template = "one" }` + "\n"
 	const byFile = `auth = { type = "file", file = "users" }` + "\n" +

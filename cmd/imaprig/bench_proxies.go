@@ -23,22 +23,36 @@ const (
 	benchNginx64 = "nginx-64k"
 	benchHAProxy = "haproxy"
 	benchDirect  = "direct" // no proxy: the fast backend itself
+	benchPool    = "imapproxy-pool"
+	benchUp      = "up-imapproxy"
 )
+
+// benchSlow behind a proxy's name stands for the one in front of the backend whose logins take their time.
+const (
+	benchSlow      = "-slow"
+	benchSlowLogin = "100ms"
+)
+
+// benchBed is a backend and the auth service that sends everybody there.
+type benchBed struct {
+	backend    netip.AddrPort
+	backendTLS netip.AddrPort
+	auth       netip.AddrPort
+	delay      string // of a login
+}
 
 // benchSite is what stands around the proxies: the backend, the auth service and the certificate of all.
 type benchSite struct {
 	self        string // our own proxy's program, "" for bin/imapproxy
 	dir         string
 	certificate string // PEM file, with the key behind
-	backend     netip.AddrPort
-	backendTLS  netip.AddrPort
-	auth        netip.AddrPort
+	fast, slow  benchBed
 	closers     []func() error
 }
 
 const siteStopLimit = 5 * time.Second
 
-// newBenchSite starts them, in processes of their own. close must be called.
+// newBenchSite starts them. close must be called.
 func newBenchSite(self string) (s *benchSite, err error) {
 	s = &benchSite{self: self}
 	defer func() {
@@ -53,17 +67,24 @@ func newBenchSite(self string) (s *benchSite, err error) {
 	if err = s.writeCertificate(); err != nil {
 		return s, err
 	}
-	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0")
-	if err != nil {
+	if s.fast, err = s.newBed("0s"); err != nil {
 		return s, err
 	}
-	s.backend, s.backendTLS = backend.addrs[0], backend.addrs[1]
-	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", s.backend.String())
+	s.slow, err = s.newBed(benchSlowLogin)
+	return s, err
+}
+
+// newBed starts both in processes of their own.
+func (s *benchSite) newBed(delay string) (benchBed, error) {
+	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay", delay)
 	if err != nil {
-		return s, err
+		return benchBed{}, err
 	}
-	s.auth = auth.addrs[0]
-	return s, nil
+	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", backend.addrs[0].String())
+	if err != nil {
+		return benchBed{}, err
+	}
+	return benchBed{backend: backend.addrs[0], backendTLS: backend.addrs[1], auth: auth.addrs[0], delay: delay}, nil
 }
 
 func (s *benchSite) close() error {
@@ -91,8 +112,19 @@ type ownServer struct {
 	addrs []netip.AddrPort
 }
 
-// startOwn starts a subcommand and reads where it listens.
+// startOwn starts a subcommand that lives as long as the site.
 func (s *benchSite) startOwn(name string, listeners int, args ...string) (*ownServer, error) {
+	own, err := startOwn(name, listeners, args...)
+	if own != nil {
+		s.closers = append(s.closers, own.stop)
+	}
+	return own, err
+}
+
+func (o *ownServer) stop() error { return o.child.Stop(siteStopLimit) }
+
+// startOwn starts a subcommand and reads where it listens. What is returned must be stopped, with an error too.
+func startOwn(name string, listeners int, args ...string) (*ownServer, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -108,14 +140,13 @@ func (s *benchSite) startOwn(name string, listeners int, args ...string) (*ownSe
 	if err := errors.Join(err, in.Close()); err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, func() error { return c.Stop(siteStopLimit) })
-	if err := out.SetReadDeadline(time.Now().Add(peerStartLimit)); err != nil {
-		return nil, err
-	}
 	own := &ownServer{child: c}
+	if err := out.SetReadDeadline(time.Now().Add(peerStartLimit)); err != nil {
+		return own, err
+	}
 	own.addrs, err = readListening(out, listeners)
 	if err != nil {
-		return nil, fmt.Errorf("start imaprig %s: %w: %s", name, err, c.stderr.String())
+		return own, fmt.Errorf("start imaprig %s: %w: %s", name, err, c.stderr.String())
 	}
 	return own, nil
 }
@@ -141,35 +172,55 @@ func readListening(r io.Reader, n int) (addrs []netip.AddrPort, err error) {
 }
 
 // start starts one of the proxies. addr is in clear, outside with TLS from the first byte.
-func (s *benchSite) start(ctx context.Context, name string) (*proxy, error) {
-	if name == benchDirect {
-		return &proxy{name: name, version: "no proxy: the fast backend alone", addr: s.backend, outside: s.backendTLS, stop: func() error { return nil }}, nil
+func (s *benchSite) start(ctx context.Context, instance string) (*proxy, error) {
+	name, slow := strings.CutSuffix(instance, benchSlow)
+	bed := s.fast
+	if slow {
+		bed = s.slow
 	}
-	for _, p := range s.peers() {
+	switch name {
+	case benchDirect:
+		return &proxy{name: name, version: "no proxy: the fast backend alone", addr: bed.backend, outside: bed.backendTLS, backend: bed.backend,
+			stop: func() error { return nil }}, nil
+	case benchUp:
+		return s.startUp(ctx, bed.delay)
+	}
+	for _, p := range s.peers(bed) {
 		if p.name == name {
-			return p.start(ctx, s.backend.Port(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+			started, err := p.start(ctx, bed.backend.Port(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+			if err == nil {
+				started.backend = bed.backend
+			}
+			return started, err
 		}
 	}
 	return nil, fmt.Errorf("no proxy %q in the benchmark", name)
 }
 
 // peers are the proxies with the benchmark's settings: their defaults, but for what settings says.
-func (s *benchSite) peers() []peer {
+func (s *benchSite) peers(bed benchBed) []peer {
 	own := imapproxyPeer()
 	if s.self != "" {
 		own.programs = []string{s.self}
 	}
-	own.settings, own.prepare = "limits.sessions 100000; else the defaults", s.prepareOwn
+	pooled := own
+	own.settings = "limits.sessions 100000; else the defaults"
+	own.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareOwn(setup, bed, "") }
+	pooled.name, pooled.settings = benchPool, "as imapproxy, and a pool with its defaults"
+	pooled.prepare = func(setup *peerSetup) ([]string, error) {
+		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
+	}
 	small, large, tcp := nginxPeer(), nginxPeer(), haproxyPeer()
 	small.settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
-	small.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, "") }
+	small.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
 	large.name, large.settings = benchNginx64, "as nginx, and proxy_buffer 64k"
-	large.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, "\tproxy_buffer 64k;\n") }
-	tcp.settings, tcp.prepare = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults", s.prepareHAProxy
-	return []peer{own, small, large, tcp}
+	large.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n") }
+	tcp.settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults"
+	tcp.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
+	return []peer{own, pooled, small, large, tcp}
 }
 
-func (s *benchSite) prepareOwn(setup *peerSetup) ([]string, error) {
+func (s *benchSite) prepareOwn(setup *peerSetup, bed benchBed, pool string) ([]string, error) {
 	config := fmt.Sprintf(`hostname = "bench.example"
 
 [log]
@@ -194,7 +245,7 @@ sessions = 100000
 name = "fast"
 addresses = [%q]
 tls = "off"
-
+%s
 [[listener]]
 name = "plain"
 address = %q
@@ -205,11 +256,11 @@ name = "tls"
 address = %q
 tls = "implicit"
 certificate = %q
-`, s.auth, s.backend, s.backend, setup.listen[0], setup.listen[1], s.certificate)
+`, bed.auth, bed.backend, bed.backend, pool, setup.listen[0], setup.listen[1], s.certificate)
 	return []string{"serve", "--config", setup.path("imapproxy.toml")}, setup.write("imapproxy.toml", config)
 }
 
-func (s *benchSite) prepareNginx(setup *peerSetup, more string) ([]string, error) {
+func (s *benchSite) prepareNginx(setup *peerSetup, bed benchBed, more string) ([]string, error) {
 	if _, err := os.Stat(nginxModule); err != nil {
 		return nil, fmt.Errorf("no mail module: apt-get install libnginx-mod-mail: %w", err)
 	}
@@ -235,12 +286,12 @@ mail {
 		ssl_protocols TLSv1.2 TLSv1.3;
 	}
 }
-`, nginxUser(), nginxModule, setup.path("pid"), setup.path("log"), openFileLimit(), openFileLimit(), s.auth, more,
+`, nginxUser(), nginxModule, setup.path("pid"), setup.path("log"), openFileLimit(), openFileLimit(), bed.auth, more,
 		setup.listen[0], setup.listen[1], s.certificate, s.certificate)
 	return []string{"-p", setup.dir, "-e", setup.path("log"), "-c", setup.path("nginx.conf")}, setup.write("nginx.conf", conf)
 }
 
-func (s *benchSite) prepareHAProxy(setup *peerSetup) ([]string, error) {
+func (s *benchSite) prepareHAProxy(setup *peerSetup, bed benchBed) ([]string, error) {
 	conf := fmt.Sprintf(`global
 	maxconn %d
 defaults
@@ -254,7 +305,7 @@ frontend imap
 	default_backend fast
 backend fast
 	server fast %s
-`, (openFileLimit()-haproxySpare)/2, setup.listen[0], setup.listen[1], s.certificate, s.backend)
+`, (openFileLimit()-haproxySpare)/2, setup.listen[0], setup.listen[1], s.certificate, bed.backend)
 	return []string{"-db", "-f", setup.path("haproxy.cfg")}, setup.write("haproxy.cfg", conf)
 }
 

@@ -122,7 +122,7 @@ func (m *benchMeasured) take(name string, round int, r *loadResult) {
 func (m *benchMeasured) words(r *loadResult) string {
 	var parts []string
 	for _, f := range m.row.figures {
-		if v := f.value(r); v > 0 { // the CPU time of no proxy is not known
+		if v := f.value(r); v > 0 || f.none { // the CPU time of no proxy is not known
 			parts = append(parts, f.text(v)+" "+f.name)
 		}
 	}
@@ -162,7 +162,7 @@ func (m *benchMeasured) verdicts() (all []verdict) {
 	for _, t := range m.row.targets {
 		f := m.row.figures[t.figure]
 		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
-		ours, have := m.median(benchOwn, t.figure)
+		ours, have := m.median(m.row.own(), t.figure)
 		have = have && ours != 0 // a cost that could not be looked at is 0
 		if have {
 			v.ours = f.text(ours)
@@ -209,7 +209,7 @@ func (t benchTarget) text(f benchFigure) string {
 
 // spread is the least and the greatest ratio of the rounds.
 func (m *benchMeasured) spread(t benchTarget) string {
-	ours, theirs := m.Rounds[benchOwn], m.Rounds[t.peer]
+	ours, theirs := m.Rounds[m.row.own()], m.Rounds[t.peer]
 	var ratios []float64
 	for i := range min(len(ours), len(theirs)) {
 		if ours[i] != nil && theirs[i] != nil {

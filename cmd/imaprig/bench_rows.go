@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // benchRow is one load that every proxy in it is put under, and what is held against the targets.
 type benchRow struct {
@@ -10,8 +13,12 @@ type benchRow struct {
 	mode     string
 	tls      string // "off" or "implicit"
 	sessions int
-	message  int  // of fetch
-	fresh    bool // in a process that has served nobody before
+	message  int           // of fetch
+	fresh    bool          // in a process that has served nobody before
+	users    int           // by turns, 0 for benchUsers
+	ours     string        // whom the targets are of, "" for benchOwn
+	slow     bool          // in front of the backend whose logins take their time
+	answer   time.Duration // limit of one, 0 for benchAnswer
 	proxies  []string
 	figures  []benchFigure
 	targets  []benchTarget
@@ -21,6 +28,7 @@ type benchRow struct {
 type benchFigure struct {
 	name   string
 	digits int
+	none   bool // 0 is a finding, not a lack of one
 	value  func(*loadResult) float64
 }
 
@@ -39,35 +47,42 @@ const (
 
 // The figures of the rows.
 func figureRate() benchFigure {
-	return benchFigure{"a second", 0, func(r *loadResult) float64 { return r.first().PerSecond }}
+	return benchFigure{"a second", 0, false, func(r *loadResult) float64 { return r.first().PerSecond }}
 }
 
 func figureCPU() benchFigure {
-	return benchFigure{"CPU µs", 1, (*loadResult).cpuMicros}
+	return benchFigure{"CPU µs", 1, false, (*loadResult).cpuMicros}
 }
 
 func figureCPUPerGB() benchFigure {
-	return benchFigure{"CPU s/GB", 3, (*loadResult).cpuPerGB}
+	return benchFigure{"CPU s/GB", 3, false, (*loadResult).cpuPerGB}
 }
 
 func figureGB() benchFigure {
-	return benchFigure{"GB/s", 2, (*loadResult).gbPerSecond}
+	return benchFigure{"GB/s", 2, false, (*loadResult).gbPerSecond}
 }
 
 func figureP50() benchFigure {
-	return benchFigure{"p50 µs", 0, func(r *loadResult) float64 { return r.first().P50 }}
+	return benchFigure{"p50 µs", 0, false, func(r *loadResult) float64 { return r.first().P50 }}
 }
 
 func figureP99() benchFigure {
-	return benchFigure{"p99 µs", 0, func(r *loadResult) float64 { return r.first().P99 }}
+	return benchFigure{"p99 µs", 0, false, func(r *loadResult) float64 { return r.first().P99 }}
 }
 
 func figureKiB() benchFigure {
-	return benchFigure{"KiB a session", 2, func(r *loadResult) float64 {
+	return benchFigure{"KiB a session", 2, false, func(r *loadResult) float64 {
 		if r.Idle == nil {
 			return 0
 		}
 		return r.Idle.PerSessionKiB
+	}}
+}
+
+// figureLogins is what reaches the backend, for each session that was ended in order.
+func figureLogins() benchFigure {
+	return benchFigure{"backend logins a session", 3, true, func(r *loadResult) float64 {
+		return float64(r.Logins) / float64(max(r.first().Count, 1))
 	}}
 }
 
@@ -87,23 +102,52 @@ func benchRows(idle int) []benchRow {
 	fetch := []benchFigure{figureCPUPerGB(), figureGB()}
 	login := []benchFigure{figureRate(), figureCPU(), figureP99()}
 	return []benchRow{
-		{"idle in IDLE, plain", "idle", "off", idle, 0, true, memory, []benchFigure{figureKiB()},
-			[]benchTarget{atMost(0, "", 2), atMost(0, benchHAProxy, 1), atMost(0, benchNginx, 0.2)}},
-		{"idle in IDLE, TLS", "idle", "implicit", idle, 0, true, memory, []benchFigure{figureKiB()},
-			[]benchTarget{atMost(0, "", 9), atMost(0, benchHAProxy, 0.5), atMost(0, benchNginx, 1.0/3)}},
-		{"FETCH 1 MiB", "fetch", "off", fetchSessions, 2, false, every, fetch,
-			[]benchTarget{atMost(0, benchNginx, 0.45), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 2.5), atLeast(1, benchHAProxy, 1.7)}},
-		{"FETCH 64 MiB", "fetch", "off", fetchSessions, 3, false, every, fetch,
-			[]benchTarget{atMost(0, benchNginx, 0.35), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 2.5), atLeast(1, benchHAProxy, 1.7)}},
-		{"FETCH 64 MiB, TLS", "fetch", "implicit", fetchSessions, 3, false, every, fetch,
-			[]benchTarget{atMost(0, benchNginx, 0.75), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 1.3)}},
-		{"login, plain", "login", "off", 32, 0, false, auth, login, []benchTarget{atLeast(0, benchNginx, 1.2), atMost(1, benchNginx, 0.9)}},
-		{"login, TLS", "login", "implicit", 32, 0, false, auth, login, []benchTarget{atLeast(0, benchNginx, 2), atMost(1, benchNginx, 0.9)}},
-		{"NOOP, 32 sessions", "rtt", "off", 32, 0, false, every, []benchFigure{figureRate(), figureP99(), figureCPU()},
-			[]benchTarget{atLeast(0, benchNginx, 0.9), atMost(1, benchNginx, 1.5)}},
-		{"NOOP, 1 session", "rtt", "off", 1, 0, false, every, []benchFigure{figureP50(), figureP99(), figureCPU()},
-			[]benchTarget{atMost(0, benchNginx, 1.1)}},
+		{name: "idle in IDLE, plain", mode: "idle", tls: "off", sessions: idle, fresh: true, proxies: memory, figures: []benchFigure{figureKiB()},
+			targets: []benchTarget{atMost(0, "", 2), atMost(0, benchHAProxy, 1), atMost(0, benchNginx, 0.2)}},
+		{name: "idle in IDLE, TLS", mode: "idle", tls: "implicit", sessions: idle, fresh: true, proxies: memory, figures: []benchFigure{figureKiB()},
+			targets: []benchTarget{atMost(0, "", 9), atMost(0, benchHAProxy, 0.5), atMost(0, benchNginx, 1.0/3)}},
+		{name: "FETCH 1 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 2, proxies: every, figures: fetch,
+			targets: []benchTarget{atMost(0, benchNginx, 0.45), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 2.5), atLeast(1, benchHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
+			targets: []benchTarget{atMost(0, benchNginx, 0.35), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 2.5), atLeast(1, benchHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB, TLS", mode: "fetch", tls: "implicit", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
+			targets: []benchTarget{atMost(0, benchNginx, 0.75), atMost(0, benchNginx64, 1), atLeast(1, benchNginx, 1.3)}},
+		{name: "login, plain", mode: "login", tls: "off", sessions: 32, proxies: auth, figures: login,
+			targets: []benchTarget{atLeast(0, benchNginx, 1.2), atMost(1, benchNginx, 0.9)}},
+		{name: "login, TLS", mode: "login", tls: "implicit", sessions: 32, proxies: auth, figures: login,
+			targets: []benchTarget{atLeast(0, benchNginx, 2), atMost(1, benchNginx, 0.9)}},
+		{name: "NOOP, 32 sessions", mode: "rtt", tls: "off", sessions: 32, proxies: every, figures: []benchFigure{figureRate(), figureP99(), figureCPU()},
+			targets: []benchTarget{atLeast(0, benchNginx, 0.9), atMost(1, benchNginx, 1.5)}},
+		{name: "NOOP, 1 session", mode: "rtt", tls: "off", sessions: 1, proxies: every, figures: []benchFigure{figureP50(), figureP99(), figureCPU()},
+			targets: []benchTarget{atMost(0, benchNginx, 1.1)}},
+		poolRow("login, backend connection from the pool", false, atLeast(0, benchNginx, 2.2)),
+		poolRow("login, backend connection from the pool, logins of "+benchSlowLogin, true),
 	}
+}
+
+// poolRow is short sessions of users that come again, as behind webmail.
+func poolRow(name string, slow bool, targets ...benchTarget) benchRow {
+	return benchRow{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: benchPool, slow: slow, answer: poolAnswer,
+		proxies: poolProxies(), figures: []benchFigure{figureRate(), figureCPU(), figureP99(), figureLogins()}, targets: targets}
+}
+
+func poolProxies() []string { return []string{benchPool, benchOwn, benchNginx, benchUp, benchDirect} }
+
+// Users by turns: those of the pool's rows come again while their connections still lie there.
+const (
+	benchUsers = 1000
+	poolUsers  = 100
+)
+
+// own is whom the targets are of.
+func (r benchRow) own() string { return cmp.Or(r.ours, benchOwn) }
+
+// instance is the proxy that runs for this row.
+func (r benchRow) instance(name string) string {
+	if r.slow {
+		return name + benchSlow
+	}
+	return name
 }
 
 // options are those of the load.
@@ -113,8 +157,8 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 		return loadOptions{}, err
 	}
 	o := loadOptions{
-		mode: mode, proxy: p.addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: 1000, mailbox: "INBOX",
-		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: benchAnswer,
+		mode: mode, proxy: p.addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: cmp.Or(r.users, benchUsers), mailbox: "INBOX",
+		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: cmp.Or(r.answer, benchAnswer),
 	}
 	if r.mode == "idle" {
 		o.duration = max(o.duration, idleHold)
@@ -130,5 +174,6 @@ func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error)
 
 const (
 	benchAnswer = 30 * time.Second // for one answer
+	poolAnswer  = 5 * time.Second  // up-imapproxy lets some clients wait for ever
 	idleHold    = 12 * time.Second // silence before memory is looked at: any proxy may give back what the logins took
 )

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,7 +60,7 @@ func (b *bench) rounds(ctx context.Context) {
 		for i := range b.result.Rows {
 			row := &b.result.Rows[i]
 			for _, name := range rotated(row.row.proxies, round) {
-				if ctx.Err() == nil && b.running[name] != nil { // that a proxy can't be had is noted already
+				if ctx.Err() == nil && b.running[row.row.instance(name)] != nil { // that a proxy can't be had is noted already
 					b.one(ctx, row, name, round)
 				}
 			}
@@ -75,7 +78,9 @@ func rotated(names []string, round int) []string {
 func (b *bench) startAll(ctx context.Context) {
 	names := []string{benchOwn}
 	for _, row := range b.result.Rows {
-		names = append(names, row.row.proxies...)
+		for _, name := range row.row.proxies {
+			names = append(names, row.row.instance(name))
+		}
 	}
 	for _, name := range names {
 		if b.running[name] != nil || b.result.Missing[name] != "" {
@@ -108,7 +113,7 @@ func (b *bench) note(what string, err error) {
 // one runs a row's load on a proxy.
 func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round int) {
 	what := fmt.Sprintf("round %d, %s, %s", round+1, row.Name, name)
-	p := b.running[name]
+	p := b.running[row.row.instance(name)]
 	if row.row.fresh {
 		var err error
 		if p, err = b.start(ctx, name); err != nil {
@@ -126,7 +131,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 		b.note(what, err)
 		return
 	}
-	result, err := b.load(ctx, &o, what)
+	result, err := b.countedLoad(ctx, &o, what, p)
 	if err == nil && result.first().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
 		err = errors.New("nothing was done")
 	}
@@ -146,6 +151,47 @@ func (b *bench) load(ctx context.Context, o *loadOptions, what string) (*loadRes
 		stderr = io.Discard // the line at its end tells enough
 	}
 	return o.run(ctx, stderr, what)
+}
+
+// countedLoad is load, with the logins at the backend that the proxy leads to.
+func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p *proxy) (*loadResult, error) {
+	if !p.backend.IsValid() {
+		return b.load(ctx, o, what)
+	}
+	before, err := fastLogins(p.backend)
+	if err != nil {
+		return nil, err
+	}
+	result, err := b.load(ctx, o, what)
+	if err != nil {
+		return result, err
+	}
+	after, err := fastLogins(p.backend)
+	result.Logins = after - before
+	return result, err
+}
+
+// fastLogins asks a fast backend how many logins it has seen.
+func fastLogins(addr netip.AddrPort) (uint64, error) {
+	target := loadTarget{addr: addr.String(), tls: "off", limit: benchAnswer}
+	c, err := target.dial()
+	if err != nil {
+		return 0, fmt.Errorf("count the logins at the backend: %w", err)
+	}
+	defer c.close()
+	if err := c.send("ID NIL"); err != nil {
+		return 0, fmt.Errorf("count the logins at the backend: %w", err)
+	}
+	line, err := c.line()
+	if err != nil {
+		return 0, fmt.Errorf("count the logins at the backend: %w", err)
+	}
+	number, found := strings.CutPrefix(string(line), fastID)
+	n, err := strconv.ParseUint(strings.TrimSuffix(number, `")`), 10, 64)
+	if !found || err != nil {
+		return 0, fmt.Errorf("count the logins at the backend: it says %.*q", maxForeign, line)
+	}
+	return n, nil
 }
 
 func (b *bench) countErrors(what string, r *loadResult) {

@@ -23,11 +23,13 @@ func (r *benchResult) tables() []benchTable {
 			targets.rows = append(targets.rows, []string{v.row, v.target, v.ours, v.peer, v.ratio, v.met})
 		}
 	}
-	all := benchTable{"All medians", [][]string{{"load", "figure", benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect}}}
-	for i := range r.Rows {
-		all.rows = append(all.rows, r.Rows[i].medians(all.rows[0][2:])...)
+	tables := []benchTable{targets}
+	if t := r.medians("All medians", "", benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect); len(t.rows) > 1 {
+		tables = append(tables, t)
 	}
-	tables := []benchTable{targets, all}
+	if t := r.medians("Backend connections from the pool", benchPool, poolProxies()...); len(t.rows) > 1 {
+		tables = append(tables, t)
+	}
 	if len(r.Scale) > 0 {
 		scale := benchTable{"Many sessions on one machine", [][]string{{"finding", "value", "target", ""}}}
 		for _, f := range r.Scale {
@@ -38,13 +40,24 @@ func (r *benchResult) tables() []benchTable {
 	return tables
 }
 
+// medians are those of the rows whose targets are of ours.
+func (r *benchResult) medians(title, ours string, names ...string) benchTable {
+	t := benchTable{title, [][]string{append([]string{"load", "figure"}, names...)}}
+	for i := range r.Rows {
+		if r.Rows[i].row.ours == ours {
+			t.rows = append(t.rows, r.Rows[i].medians(names)...)
+		}
+	}
+	return t
+}
+
 // medians are a row's figures by proxy.
 func (m *benchMeasured) medians(names []string) (rows [][]string) {
 	for i, f := range m.row.figures {
 		line := []string{m.Name, f.name}
 		for _, name := range names {
 			cell := "-"
-			if v, have := m.median(name, i); have && v > 0 {
+			if v, have := m.median(name, i); have && (v > 0 || f.none) {
 				cell = f.text(v)
 			}
 			line = append(line, cell)

@@ -75,6 +75,42 @@ func TestBenchPage(t *testing.T) {
 	checkError(t, mayUpdatePage(path), "no lines")
 }
 
+const poolBenchTable = `### Backend connections from the pool
+
+| load | figure | imapproxy-pool | imapproxy | nginx | up-imapproxy | direct |
+|---|---|---|---|---|---|---|
+| logins | a second | 6000 | - | 2000 | - | - |
+| logins | backend logins a session | 0.000 | - | 1.000 | - | - |
+
+`
+
+// TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all is
+// a finding.
+func TestBenchPool(t *testing.T) {
+	row := poolRow("logins", false, atLeast(0, benchNginx, 2.2))
+	row.figures = []benchFigure{figureRate(), figureLogins()}
+	m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
+	done := func(n uint64, perSecond float64, logins uint64) *loadResult {
+		return &loadResult{Operations: []operation{{Count: n, PerSecond: perSecond}}, Logins: logins}
+	}
+	m.take(benchPool, 0, done(6000, 6000, 0))
+	m.take(benchNginx, 0, done(2000, 2000, 2000))
+	if got := m.words(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
+		t.Errorf("in words %q", got)
+	}
+	r := &benchResult{Rows: []benchMeasured{m}}
+	got := r.markdown()
+	if !strings.Contains(got, poolBenchTable) || strings.Contains(got, "All medians") {
+		t.Errorf("got\n%s\nwant\n%s", got, poolBenchTable)
+	}
+	if want := "| logins | a second ≥ 2.20 × nginx | 6000 | 2000 | 3.00 | met |\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant %s", got, want)
+	}
+	if name := poolRow("", true).instance(benchNginx); name != "nginx-slow" {
+		t.Errorf("the row runs on %q", name)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, tt := range []struct {
 		values []float64
@@ -187,36 +223,61 @@ func TestBenchSite(t *testing.T) {
 		}
 	}()
 	for _, name := range []string{benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect} {
-		t.Run(name, func(t *testing.T) {
-			p, err := site.start(t.Context(), name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := p.stop(); err != nil {
-					t.Error(err)
-				}
-			}()
-			cpu := 0.0
-			for _, row := range []benchRow{
-				{mode: "login", tls: "off", sessions: 2}, {mode: "login", tls: "implicit", sessions: 2},
-				{mode: "fetch", tls: "off", sessions: 2, message: 2}, {mode: "idle", tls: "implicit", sessions: 5},
-			} {
-				o, err := row.options(p, 300*time.Millisecond)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r, err := o.run(t.Context(), io.Discard, name)
-				if err != nil || len(r.Errors) > 0 || r.first().Count == 0 {
-					t.Errorf("%s %s: %v, %+v", row.mode, row.tls, err, r)
-				}
-				cpu += r.CPUSeconds
-			}
-			if (p.pid != 0) != (cpu > 0) {
-				t.Errorf("pid %d, CPU of %v s", p.pid, cpu)
-			}
-		})
+		t.Run(name, func(t *testing.T) { benchOnSite(t, site, name) })
 	}
+	t.Run(benchUp, func(t *testing.T) {
+		needServers(t, "imapproxyd")
+		if err := testNamespace(t).Remove(); err != nil { // skips where there can be none
+			t.Fatal(err)
+		}
+		benchOnSite(t, site, benchUp+benchSlow)
+	})
+	t.Run(benchPool, func(t *testing.T) {
+		if n := benchOnSite(t, site, benchPool+benchSlow); n > 8 {
+			t.Errorf("%d logins at the backend, want few: the pool has the others", n)
+		}
+	})
+}
+
+// benchOnSite puts the loads of the benchmark on one of its proxies, and gives the logins that its backend saw in short
+// sessions of two users.
+func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
+	p, err := site.start(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	cpu := 0.0
+	for i, row := range []benchRow{
+		{mode: "login", tls: "off", sessions: 2, users: 2}, {mode: "login", tls: "implicit", sessions: 2},
+		{mode: "fetch", tls: "off", sessions: 2, message: 2}, {mode: "idle", tls: "implicit", sessions: 5},
+	} {
+		if row.tls != "off" && !p.outside.IsValid() { // up-imapproxy has no TLS
+			continue
+		}
+		o, err := row.options(p, 300*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{stderr: io.Discard}
+		r, err := b.countedLoad(t.Context(), &o, name, p)
+		if err != nil || len(r.Errors) > 0 || r.first().Count == 0 {
+			t.Errorf("%s %s: %v, %+v", row.mode, row.tls, err, r)
+			continue
+		}
+		cpu += r.CPUSeconds
+		if i == 0 {
+			logins = r.Logins
+		}
+	}
+	if (p.pid != 0) != (cpu > 0) || logins == 0 {
+		t.Errorf("pid %d, CPU of %v s, %d logins at the backend", p.pid, cpu, logins)
+	}
+	return logins
 }
 
 func TestReadListening(t *testing.T) {

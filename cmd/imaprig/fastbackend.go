@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,7 @@ const backendHelp = `usage: imaprig backend [flags]
 An IMAP server that does as little as one can, so that a measurement through a proxy does not measure the backend. Every
 user may log in, but for the password "wrong". Each mailbox has the messages
   1  8 KiB      2  1 MiB      3  64 MiB
-and takes any APPEND, which it throws away. It runs until SIGINT or SIGTERM. For load tests on one machine: it keeps
+and takes any APPEND, which it throws away. Its answer to ID has the number of logins so far. It runs until SIGINT or SIGTERM. For load tests on one machine: it keeps
 nothing, checks nothing and limits little.
 
 `
@@ -79,6 +80,7 @@ type fastBackend struct {
 	tls       *tls.Config
 	body      *body
 	server    fastServer
+	logins    atomic.Uint64
 }
 
 const fastBodySize = 64 << 20

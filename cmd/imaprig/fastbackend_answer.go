@@ -12,6 +12,12 @@ import (
 
 const wrongPassword = "wrong" // the one that the rig's backends refuse
 
+// fastCapabilities has UNSELECT, so that a proxy can use a connection again.
+const fastCapabilities = "IMAP4rev1 LITERAL+ SASL-IR IDLE ID UNSELECT AUTH=PLAIN"
+
+// fastID begins the answer to ID (RFC 2971). The number of logins follows.
+const fastID = `* ID ("name" "imaprig" "logins" "`
+
 // answer carries out a command. An error ends the session.
 func (s *fastSession) answer(c fastCommand) error {
 	var name [12]byte // longer verbs are none of ours
@@ -54,9 +60,9 @@ func (s *fastSession) answer(c fastCommand) error {
 func (s *fastSession) tell(c fastCommand, verb string) {
 	switch verb {
 	case "CAPABILITY":
-		s.say("* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR IDLE ID AUTH=PLAIN")
+		s.say("* CAPABILITY ", fastCapabilities)
 	case "ID":
-		s.say(`* ID ("name" "imaprig")`)
+		s.say(fastID, strconv.FormatUint(s.backend.logins.Load(), 10), `")`)
 	case "NAMESPACE":
 		s.say(`* NAMESPACE (("" "/")) NIL NIL`)
 	case "LIST", "LSUB":
@@ -82,6 +88,7 @@ func (s *fastSession) login(c fastCommand, refused bool) {
 		s.done(c, "NO [AUTHENTICATIONFAILED] wrong password")
 		return
 	}
+	s.backend.logins.Add(1)
 	s.done(c, "OK logged in")
 }
 

@@ -44,7 +44,7 @@ type fastCommand struct {
 func (s *fastSession) run() {
 	s.in = bufio.NewReaderSize(s.conn, fastLine)
 	_, s.tls = s.conn.(*tls.Conn)
-	s.out = append(s.out, "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR IDLE ID AUTH=PLAIN] imaprig\r\n"...)
+	s.out = append(s.out, "* OK [CAPABILITY "+fastCapabilities+"] imaprig\r\n"...)
 	for !s.over {
 		if s.in.Buffered() == 0 && s.flush() != nil {
 			return

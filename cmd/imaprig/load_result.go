@@ -25,6 +25,7 @@ type loadResult struct {
 	CPUSeconds float64       `json:"cpu_seconds"`
 	Idle       *idleResult   `json:"idle,omitempty"`
 	Scale      []scaleFigure `json:"scale,omitempty"`
+	Logins     uint64        `json:"backend_logins,omitempty"` // of bench: at the backend, in all of the load
 	Errors     []errorCount  `json:"errors"`
 	Series     []sample      `json:"series"`
 	Histogram  []bar         `json:"histogram"` // of the first operation

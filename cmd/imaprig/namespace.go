@@ -36,6 +36,12 @@ const (
 	bogusMAC   = "02:00:00:00:00:01" // nobody has it: frames to it are dropped
 )
 
+// vethName differs between all namespaces, as their networks do. Devices have names of up to 15 bytes.
+func vethName(p netip.Prefix) string {
+	a := p.Addr().As4()
+	return fmt.Sprintf("imaprig-%d-%d", a[1], a[2])
+}
+
 // newNamespace makes one. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN, and the program ip. Remove must be called.
 func newNamespace(ctx context.Context) (*namespace, error) {
 	if _, err := exec.LookPath("ip"); err != nil {
@@ -47,7 +53,7 @@ func newNamespace(ctx context.Context) (*namespace, error) {
 	}
 	n := &namespace{
 		calls: make(chan func()), done: make(chan struct{}), net: prefix,
-		veth: "imaprig" + strconv.Itoa(os.Getpid()), last: prefix.Addr().Next(),
+		veth: vethName(prefix), last: prefix.Addr().Next(),
 	}
 	started := make(chan error, 1)
 	go n.live(started)

@@ -30,6 +30,7 @@ type proxy struct {
 	pid      int            // of its first process; 0 = not known
 	addr     netip.AddrPort // where clients connect
 	outside  netip.AddrPort // where clients in the namespace connect; not valid when there is none
+	backend  netip.AddrPort // of the benchmark: which fast backend it leads to
 	stop     func() error
 }
 
