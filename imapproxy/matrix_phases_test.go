@@ -443,7 +443,7 @@ func (s *stage) startDrain() {
 func (s *stage) reloading() {
 	s.relayIdle()
 	stop := make(chan struct{})
-	next := *s.settings
+	same, next := *s.settings, *s.settings
 	next.Hostname = "next.example.test"
 	next.Limits.Idle *= 3
 	over := make(chan struct{})
@@ -454,8 +454,9 @@ func (s *stage) reloading() {
 			case <-stop:
 				return
 			default:
-				s.server.Reload(&next)
-				s.server.Reload(s.settings)
+				for _, settings := range []Settings{next, same} { // each generation has its own
+					s.server.Reload(&settings)
+				}
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
