@@ -37,8 +37,7 @@ type Conn struct {
 	remote string // the other side's address, which a parked wire forgets
 	opened time.Time
 	phase  atomic.Pointer[phase]
-	pcs    [12]uintptr // who opened it
-	depth  int
+	opener *opener // who opened it
 
 	pooled pooled
 }

@@ -121,7 +121,9 @@ func (d *Dialer) newConn(raw Stream, t *Target, addr, owner string) *Conn {
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.src = source{c}
-	c.depth = runtime.Callers(2, c.pcs[:])
+	var at opener
+	runtime.Callers(2, at[:])
+	c.opener = d.Registry.opener(at)
 	c.hand(owner, PhaseHeader)
 	d.Registry.add(c)
 	_ = raw.SetReadBuffer(maxUnread)

@@ -41,6 +41,29 @@ type Registry struct {
 	mu      sync.Mutex // protects all; nothing blocks under it
 	conns   map[*Conn]struct{}
 	dialled map[string]struct{} // where sockets of ours may lead
+	openers map[opener]*opener
+}
+
+// opener is where a connection was opened: program counters up to the first 0.
+// There are few such places and many connections, which share them.
+type opener [12]uintptr
+
+// maxOpeners bounds the places that are kept; further ones are not shared.
+const maxOpeners = 100
+
+func (r *Registry) opener(at opener) *opener {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.openers[at]; known != nil {
+		return known
+	}
+	if r.openers == nil {
+		r.openers = map[opener]*opener{}
+	}
+	if len(r.openers) < maxOpeners {
+		r.openers[at] = &at
+	}
+	return &at
 }
 
 func (r *Registry) add(c *Conn) {
@@ -150,7 +173,11 @@ func (c *Conn) hand(owner, name string) { c.phase.Store(&phase{name, owner, c.cl
 // Stack says where the connection was opened: functions and lines, made
 // readable only when somebody asks.
 func (c *Conn) Stack() string {
-	frames := runtime.CallersFrames(c.pcs[:c.depth])
+	depth := 0
+	for depth < len(c.opener) && c.opener[depth] != 0 {
+		depth++
+	}
+	frames := runtime.CallersFrames(c.opener[:depth])
 	var at []string
 	for {
 		f, more := frames.Next()

@@ -23,9 +23,8 @@ type mover struct {
 	ends     [2]end
 	pipe     *pipe // holds bytes of the flow that filled it, nil most of the time
 	piping   *flow
-	fast     int64     // bytes that were spliced since one had to wait for long
-	heldAt   time.Time // when the pipe could not be emptied at once
-	wide     bool      // the backend's socket may hold more
+	fast     int64 // bytes that were spliced since one had to wait for long
+	wide     bool  // the backend's socket may hold more
 	timed    timed
 }
 
@@ -330,7 +329,7 @@ func (r *relay) flush(f *flow) bool {
 	err := far.wire.Flush()
 	if err == nil && !far.wire.Unsent() && r.pipe != nil && r.piping == f {
 		err = r.empty(far)
-		if r.pipe == nil && r.s.server.clock.Now().Sub(r.heldAt) > longWait {
+		if r.pipe == nil && r.s.server.clock.Now().Sub(f.moved) > longWait {
 			r.fast = 0
 		}
 	}

@@ -130,7 +130,6 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 		moved += n
 		r.fast += int64(n)
 		if !r.beforeSplice(f, n) || !r.afterWrite(f, n, r.holds(f), r.empty(far)) || r.holds(f) {
-			r.heldAt = l.server.clock.Now()
 			return moved, false
 		}
 	}

@@ -92,7 +92,8 @@ type stage struct {
 	begun       time.Time        // when it happened
 	stalled     time.Duration    // what the meter showed then
 
-	goroutines, timers, descriptors int // before the session
+	goroutines, timers, descriptors int                    // before the session
+	strangers                       map[socktab.Entry]bool // sockets of an earlier test that had one of the ports, and whose peer was deaf
 }
 
 // Limits of the stage that the rig has none of, or longer ones.
@@ -143,7 +144,14 @@ func (s *stage) ready(listener string) {
 		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1 && s.clock.pending(poolsEvery) == 1
 	})
 	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
+	s.strangers = map[socktab.Entry]bool{}
+	for _, e := range s.sockets(false) {
+		s.strangers[entryOf(e)] = true
+	}
 }
+
+// entryOf is a socket without what changes of it.
+func entryOf(e socktab.Entry) socktab.Entry { return socktab.Entry{Local: e.Local, Remote: e.Remote} }
 
 // count counts the timers.
 func (c *fakeClock) count() int {
@@ -236,7 +244,7 @@ func (s *stage) sockets(own bool) []socktab.Entry {
 			continue // somebody else's, with the same port
 		}
 		switch {
-		case e.State == "LISTEN", e.State == "TIME_WAIT":
+		case e.State == "LISTEN", e.State == "TIME_WAIT", s.strangers[entryOf(e)]:
 		case outer[e.Local.Port()], e.Remote.Port() == inner:
 			found = append(found, e)
 		case !own && (outer[e.Remote.Port()] || e.Local.Port() == inner):
