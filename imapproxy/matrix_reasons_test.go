@@ -121,6 +121,7 @@ func (s *stage) closedByClient() bool { return s.session().relay.closedByClient(
 
 // idleTooLong lets the idle limit pass.
 func (s *stage) idleTooLong() {
+	s.written()
 	s.clock.advance(stageIdle)
 	for range 5 {
 		s.clock.awaitTimer(s.t, sweepEvery)
@@ -128,6 +129,21 @@ func (s *stage) idleTooLong() {
 		if s.session().door.why() != "" {
 			return
 		}
+	}
+}
+
+// written waits until the relay has noted when its last write came through: the
+// peer may have read it before. A write that is stuck stays as it is.
+func (s *stage) written() {
+	ses := s.session()
+	busy := func() bool {
+		r := &ses.relay
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.up.busy || r.down.busy
+	}
+	for begun := time.Now(); ses.relaying.Load() && busy() && time.Since(begun) < time.Second; {
+		time.Sleep(time.Millisecond)
 	}
 }
 
