@@ -28,7 +28,7 @@ const (
 
 // startUp starts it with a fast backend of its own, on the address that the namespace reaches.
 func (s *benchSite) startUp(ctx context.Context, delay string) (*proxy, error) {
-	p := peer{name: benchUp, programs: []string{upProgram}, packages: "apt-get install imapproxy"}
+	p := peer{name: benchUp, programs: []string{upProgram}, packages: "scripts/install-up-imapproxy"}
 	program, err := p.program()
 	if err != nil {
 		return nil, err
