@@ -380,12 +380,20 @@ func (s *stage) stuff() int {
 	s.t.Helper()
 	const chunk, enough = 16 << 10, 3 * 16 << 10
 	sent, quiet := 0, time.Now()
-	down := &s.session().relay.down
+	r := &s.session().relay
+	down := &r.down
+	stuck := func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return down.busy
+	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
 		switch {
 		case sent-int(down.bytes.Load()) < enough:
 			s.b.write(strings.Repeat(stuffing, chunk/len(stuffing)))
 			sent, quiet = sent+chunk, time.Now()
+		case !stuck():
+			quiet = time.Now()
 		case time.Since(quiet) > 20*time.Millisecond:
 			return sent
 		}

@@ -26,6 +26,7 @@ type pointTest struct {
 	tls    backend.TLSMode
 	end    endReason // "" is panic; another one where the session had its reason before
 	goesOn bool      // periodic work: no session ends
+	pool   bool      // the backends' connections are pooled
 }
 
 // pointRig is a proxy with one session that must not notice, and one that
@@ -65,7 +66,7 @@ var pointTests = map[string]pointTest{
 	"server.admit":       {reach: says("plain"), goesOn: true},
 	"session.open":       {reach: says("plain")},
 	"session.greet":      {reach: says("plain")},
-	"session.proxy":      {reach: func(p *pointRig) { behindBalancer(p.rig, ProxyHeader{Ignore: true}); p.c = p.connectRaw("plain") }},
+	"session.proxy":      {reach: func(p *pointRig) { p.putBehindBalancer(); p.c = p.connectRaw("plain") }},
 	"session.tls":        {reach: func(p *pointRig) { p.c = p.connectRaw("tls") }},
 	"dialogue.read":      {reach: says("plain")},
 	"dialogue.parse":     {reach: says("plain", "a NOOP")},
@@ -111,8 +112,24 @@ var pointTests = map[string]pointTest{
 	"end.begin":        {armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
 	"end.drain":        {armed: inRelay, reach: func(p *pointRig) { p.c.halfClose() }, end: endClientClosed},
 
+	"pool.reset":  {pool: true, armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
+	"pool.upkeep": {reach: thenWaits(poolsEvery), goesOn: true},
+
 	"leak.scan": {reach: thenWaits(sweepEvery), goesOn: true},
 	"census":    {reach: thenWaits(censusEvery), goesOn: true},
+}
+
+// putBehindBalancer has the listeners of a new generation expect a PROXY header,
+// which a client that nobody trusts may do without.
+func (p *pointRig) putBehindBalancer() {
+	next := *p.settings
+	next.Listeners = map[string]*Listener{}
+	for name, l := range p.settings.Listeners {
+		behind := *l
+		behind.Proxy = ProxyHeader{Required: true, Ignore: true}
+		next.Listeners[name] = &behind
+	}
+	p.server.Reload(&next)
 }
 
 // TestFaultPoints panics at each fault point in turn. That session alone ends,
@@ -132,6 +149,9 @@ func TestFaultPoints(t *testing.T) {
 		}
 	}
 	for _, name := range names {
+		if slices.Contains(slices.Collect(maps.Values(poolPanics)), name) {
+			continue // the pool's panic cells pass it
+		}
 		test, found := tests[name]
 		if !found {
 			t.Errorf("%s: no test makes a session pass it", name)
@@ -175,10 +195,17 @@ func sourcePoints(t *testing.T) []string {
 func runPoint(t *testing.T, name string, test pointTest) {
 	p := &pointRig{clock: newFakeClock()}
 	special := test.script
+	if test.pool {
+		special = pooledMailbox(nil)
+	}
 	if special == nil {
 		special = mailbox
 	}
-	p.rig = newRig(t, withClock(p.clock), withLimits(func(l *Limits) { l.Heartbeat = time.Second }),
+	pool := func(*rig) {}
+	if test.pool {
+		pool = withPool(nil)
+	}
+	p.rig = newRig(t, pool, withClock(p.clock), withLimits(func(l *Limits) { l.Heartbeat = time.Second }),
 		withScript(func(c *backendConn) {
 			if c.number == 0 {
 				mailbox(c)
@@ -291,8 +318,11 @@ func (p *pointRig) stillWorks(name string) {
 	}
 	again := arm(p.t)
 	every := sweepEvery
-	if name == "census" {
+	switch name {
+	case "census":
 		every = censusEvery
+	case "pool.upkeep":
+		every = poolsEvery
 	}
 	p.await("the next round", func() bool {
 		p.clock.awaitTimer(p.t, every)
