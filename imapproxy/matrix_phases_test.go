@@ -378,7 +378,7 @@ var stuffing = "* OK " + strings.Repeat("stuffing", 255) + "!\r\n"
 // the proxy's window.
 func (s *stage) stuff() int {
 	s.t.Helper()
-	const chunk, enough = 16 << 10, 3 * 16 << 10
+	const chunk = 16 << 10
 	sent, quiet := 0, time.Now()
 	r := &s.session().relay
 	down := &r.down
@@ -389,7 +389,7 @@ func (s *stage) stuff() int {
 	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
 		switch {
-		case sent-int(down.bytes.Load()) < enough:
+		case sent-int(down.bytes.Load()) < chunk:
 			s.b.write(strings.Repeat(stuffing, chunk/len(stuffing)))
 			sent, quiet = sent+chunk, time.Now()
 		case !stuck():

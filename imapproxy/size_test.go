@@ -42,7 +42,7 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 	r.address("plain")
 	r.address("tls")
 	r.await("the server's periodic work", func() bool {
-		return clock.pending(sweepEvery) == 1 && clock.pending(censusEvery) == 1
+		return clock.pending(sweepEvery) == 1 && clock.pending(censusEvery) == 1 && clock.pending(poolsEvery) == 1
 	})
 	timers := clock.count()
 	for i := range 20 {
@@ -61,6 +61,8 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 		for s.relay.handling.Load() { // behind it, what the loop has written is there to be read
 			runtime.Gosched()
 		}
+		s.relay.mu.Lock() // the session's end comes behind it
+		defer s.relay.mu.Unlock()
 		if s.client.in.buf != nil || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() || s.relay.pipe != nil {
 			t.Errorf("session %s holds a buffer", s.id)
 		}
