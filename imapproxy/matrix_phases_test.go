@@ -385,7 +385,7 @@ func (s *stage) stuff() int {
 	stuck := func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return down.busy
+		return down.busy && !atWork(r)
 	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
 		switch {
