@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -114,8 +113,8 @@ func dialogue(t *testing.T, end string, lines ...string) string {
 func needServers(t *testing.T, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if _, err := exec.LookPath("/usr/sbin/" + n); err != nil {
-			t.Skipf("SKIPPED: no /usr/sbin/%s: run scripts/install-bench-programs", n)
+		if _, err := (peer{name: "benchmark", programs: []string{n}, packages: "run scripts/install-bench-programs"}).program(); err != nil {
+			t.Skipf("SKIPPED: %v", err)
 		}
 	}
 }

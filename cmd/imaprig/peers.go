@@ -71,10 +71,10 @@ func findPeer(name, own string) (peer, error) {
 	return peer{}, fmt.Errorf("no peer %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// program finds the executable, in the places where Debian puts servers too.
+// program finds the executable, in the places where servers are put too.
 func (p peer) program() (string, error) {
 	for _, name := range p.programs {
-		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name)} {
+		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name), filepath.Join("/usr/local/sbin", name)} {
 			if path, err := exec.LookPath(candidate); err == nil {
 				return path, nil
 			}
