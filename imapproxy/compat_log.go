@@ -107,12 +107,14 @@ func (s *session) compatNotBase64(mechanism string) {
 }
 
 // compatReport tells how the session ended.
-func (s *session) compatReport(reason endReason) {
+func (s *session) compatReport(reason endReason, detail error) {
 	switch {
 	case s.relaying.Load() && reason == endIdleTimeout:
 		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("proxying"))
 	case s.relaying.Load():
 		s.compatLog(false, "proxied session done%s", s.compatContext("proxying"))
+	case reason == endProxyHeader && errors.Is(detail, errBadHeader):
+		s.compatLog(false, "broken header%s", s.compatContext("reading PROXY protocol"))
 	case reason == endLoginTimeout:
 		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("in auth state"))
 	case reason == endClientProtocol && s.bad > 0:

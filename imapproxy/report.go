@@ -44,7 +44,7 @@ func (s *session) report(reason endReason, detail error) {
 	}
 	e.Msg("session ended")
 	if s.listener.Compat != nil {
-		s.compatReport(reason)
+		s.compatReport(reason, detail)
 	}
 }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -222,22 +220,10 @@ func TestFollowsFiles(t *testing.T) {
 func TestFollowsRevocations(t *testing.T) {
 	folder := siteFolder(t)
 	in := func(name string) string { return filepath.Join(folder, "tls", name) }
-	authority := issue(t, in("revoker"), &x509.Certificate{Subject: pkix.Name{CommonName: "revoker"}, IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}, nil)
-	pair, err := tls.LoadX509KeyPair(in("revoker.crt"), in("revoker.key"))
-	try(t, "authority", err)
-	by := &issuer{authority, pair.PrivateKey.(crypto.Signer)}
+	by := issueAuthority(t, in("revoker"), nil)
 	leaf := issue(t, in("alice"), &x509.Certificate{Subject: pkix.Name{CommonName: "alice"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, by)
-	list := func(number int64, serials ...*big.Int) string {
-		l := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: authority.NotBefore, NextUpdate: farAway}
-		for _, n := range serials {
-			l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: authority.NotBefore})
-		}
-		der, err := x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.key)
-		try(t, "list", err)
-		return string(der)
-	}
+	list := func(number int64, serials ...*big.Int) string { return string(revoke(t, by, number, serials...)) }
 	mustWrite(t, in("client.crl"), list(1))
 	g := loadGood(t, folder, tlsSite+`key = "tls/imap.key"
 client_certificates = "on"

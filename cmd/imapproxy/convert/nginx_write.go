@@ -41,7 +41,7 @@ func (c *nginxConverter) finish() {
 		switch s.name {
 		case "worker_shutdown_timeout":
 			if d, good := c.span(s, leastDrain, mostDrain); good {
-				c.note(s, Converted, "drain_timeout = %s", span(d))
+				c.note(s, Converted, "drain_timeout and retire_timeout = %s", span(d))
 			}
 		case "error_log":
 			if _, noted := c.findings[s]; !noted {
@@ -142,7 +142,7 @@ func (c *nginxConverter) limits(first *draft) []setting {
 		}
 		if d, err := parseNginxTime(s.args[0]); err == nil {
 			d, _ = clampSpan(d, leastDrain, mostDrain)
-			limits = append(limits, setting{"drain_timeout", span(d), s.from()})
+			limits = append(limits, setting{"drain_timeout", span(d), s.from()}, setting{"retire_timeout", span(d), s.from()})
 		}
 	}
 	if n, from := c.sessions(); n > defaultSessions {
@@ -150,6 +150,9 @@ func (c *nginxConverter) limits(first *draft) []setting {
 	}
 	return limits
 }
+
+// defaultConnect is that of a target's connect_timeout.
+const defaultConnect = 5 * time.Second
 
 // defaultSessions and mostSessions are those of limits.sessions.
 const (
@@ -194,12 +197,26 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		{"plain_login", "true", ""},
 	}
 	if first.login.from != "" {
-		target = append(target, setting{"login_timeout", span(max(min(first.loginSpan(), 5*time.Minute), 100*time.Millisecond)), "timeout holds for the backend's login too"})
+		target = append(target, first.backendSpans()...)
 	}
 	if first.header.from != "" {
 		target = append(target, first.header)
 	}
 	d.section("[[target]]", target)
+}
+
+// backendSpans is what nginx's timeout says of a backend: one span for the
+// connect, the greeting and the login. A connect that takes longer than
+// imapproxy's default fails anyway.
+func (s *draft) backendSpans() []setting {
+	d := max(s.loginSpan(), 100*time.Millisecond)
+	var spans []setting
+	if d < defaultConnect {
+		spans = append(spans, setting{"connect_timeout", span(d), "timeout holds for the way to the backend too"})
+	}
+	return append(spans,
+		setting{"greeting_timeout", span(min(d, time.Minute)), "timeout holds for the backend's greeting too"},
+		setting{"login_timeout", span(min(d, 5*time.Minute)), "timeout holds for the backend's login too"})
 }
 
 // loginSpan is login_timeout as a duration.
