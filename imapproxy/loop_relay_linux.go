@@ -228,7 +228,7 @@ func (r *relay) dead(l *loop, side int) {
 	e := &r.ends[side]
 	if e.eof && side == clientSide { // it half-closed, and is gone altogether now
 		if cause, err := backend.WaitGone(e.wire); err == nil {
-			r.cut(clientReason(cause), cause)
+			r.clientGone(cause)
 		}
 		return
 	}
@@ -413,6 +413,11 @@ func (r *relay) leave() {
 		}
 	}
 }
+
+// readerTells and writerTells are false: who writes reads too, and gets the cause.
+func (r *relay) readerTells(*flow, error) bool { return false }
+
+func (r *relay) writerTells(error) bool { return false }
 
 // beat asks for the heartbeat behind the sweep, which holds the relay's lock.
 func (r *relay) beat() { r.beating = true }

@@ -2,5 +2,13 @@
 
 package imapproxy
 
+import "time"
+
+// blocked is how long a write makes no step when it is blocked.
+const blocked = 100 * time.Millisecond
+
 // atWork can't be told from a goroutine that waits in a write.
 func atWork(*relay) bool { return false }
+
+// isSwept tells whether the server's next look at its sessions takes this one in.
+func isSwept(s *session) bool { return s.relaying.Load() }

@@ -19,7 +19,7 @@ import (
 const (
 	goneBound   = time.Second
 	logoutBound = 2 * time.Second
-	vanishBound = 3 * time.Second // until the kernel notices, with quickTCP
+	vanishBound = 4 * time.Second // until the kernel notices, with quickTCP
 )
 
 // runCell brings a session into the phase, makes the reason happen and checks

@@ -2,6 +2,14 @@
 
 package imapproxy
 
+import "time"
+
+// blocked is how long a write makes no step when it is blocked.
+const blocked = 20 * time.Millisecond
+
 // atWork tells whether the relay's loop is inside a step: what is busy then may
 // be merely slow.
 func atWork(r *relay) bool { return r.handling.Load() }
+
+// isSwept tells whether the server's next look at its sessions takes this one in.
+func isSwept(s *session) bool { return s.relay.loop.Load() != nil }

@@ -85,6 +85,7 @@ func backendSays(text string) func(*stage) { return func(s *stage) { s.b.write(t
 
 // sweep lets the server look after its sessions once.
 func (s *stage) sweep() {
+	s.await("the session to be looked after", func() bool { return isSwept(s.session()) })
 	s.clock.awaitTimer(s.t, sweepEvery)
 	s.clock.advance(sweepEvery)
 }

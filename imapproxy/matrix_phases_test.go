@@ -394,7 +394,7 @@ func (s *stage) stuff() int {
 			sent, quiet = sent+chunk, time.Now()
 		case !stuck():
 			quiet = time.Now()
-		case time.Since(quiet) > 20*time.Millisecond:
+		case time.Since(quiet) > blocked:
 			return sent
 		}
 	}

@@ -102,8 +102,9 @@ const (
 	stageKick = 11 * time.Second
 )
 
-// quickTCP finds a vanished peer in about two seconds, the least there is.
-var quickTCP = backend.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 1500 * time.Millisecond}
+// quickTCP finds a vanished peer in about two and a half seconds: no less, since a
+// cell has to be set up by then.
+var quickTCP = backend.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 2500 * time.Millisecond}
 
 // newStage starts the proxy and the backend.
 func newStage(t testing.TB, c matrixCell, more ...option) *stage {

@@ -92,7 +92,7 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	f.moved = r.s.server.clock.Now()
 	if err != nil {
 		f.partial = true
-		if !isWoken(err) {
+		if !isWoken(err) && !r.readerTells(f, err) {
 			r.stop(r.lost(r.failed(f, err)), err)
 		}
 		return false

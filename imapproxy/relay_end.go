@@ -50,6 +50,21 @@ func (r *relay) clientRead(err error) {
 	}
 }
 
+// clientGone ends the session of a client that is gone altogether; cause is the
+// kernel's word for it, nil when somebody else has taken that.
+func (r *relay) clientGone(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.takeGone(cause)
+}
+
+// takeGone is clientGone with the lock held.
+func (r *relay) takeGone(cause error) {
+	if !r.writerTells(cause) {
+		r.stop(clientReason(cause), cause)
+	}
+}
+
 // lost is the reason when a side goes away: behind the client's LOGOUT that
 // was to be expected, in whatever way it goes.
 func (r *relay) lost(reason endReason) endReason {

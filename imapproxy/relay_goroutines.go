@@ -3,7 +3,9 @@
 package imapproxy
 
 import (
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"imapproxy/backend"
@@ -60,7 +62,7 @@ func (r *relay) runUp() {
 		return
 	}
 	if cause, err := backend.WaitGone(&r.s.client.raw); err == nil {
-		r.cut(clientReason(cause), cause) // it half-closed, and is gone altogether now
+		r.clientGone(cause) // it half-closed, and is gone altogether now
 	}
 }
 
@@ -97,6 +99,23 @@ func (r *relay) forward(f *flow, p []byte) bool {
 	n, err := r.write(f, p)
 	return r.afterWrite(f, n, false, err)
 }
+
+// readerTells says that the goroutine which reads from the flow's far end knows
+// why a write there failed: the kernel gives the cause to one of the two, and
+// the other gets EPIPE. The lock is held.
+func (r *relay) readerTells(f *flow, err error) bool {
+	if !errors.Is(err, syscall.EPIPE) {
+		return false
+	}
+	if f == &r.down {
+		return !r.up.busy && !r.clientEOF
+	}
+	return !r.down.busy && !r.backendEOF
+}
+
+// writerTells says that the goroutine which writes to the client knows why it
+// has gone. The lock is held.
+func (r *relay) writerTells(cause error) bool { return cause == nil && r.down.busy }
 
 // beat says the heartbeat beside the sweep, which holds the relay's lock.
 func (r *relay) beat() { r.s.help("heartbeat", r.heartbeat) }

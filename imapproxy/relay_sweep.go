@@ -65,7 +65,7 @@ func (r *relay) lookAtClient() {
 	case err != nil:
 	case s.State == backend.StateClosed:
 		if cause, err := backend.WaitGone(&r.s.client.raw); err == nil { // at once
-			r.stop(clientReason(cause), cause)
+			r.takeGone(cause)
 		}
 	case s.State == backend.StateCloseWait:
 		r.limitHalfClose()
