@@ -140,8 +140,8 @@ func debianVersion(ctx context.Context, name string) string {
 	ctx, cancel := context.WithTimeout(ctx, peerVersionLimit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Package} ${Version}", name).Output()
-	if err != nil {
-		return ""
+	if err != nil { // it has been put here without its package
+		return "version unknown"
 	}
 	return string(out)
 }
