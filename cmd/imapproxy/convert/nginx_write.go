@@ -196,9 +196,7 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
 		{"plain_login", "true", ""},
 	}
-	if first.login.from != "" {
-		target = append(target, first.backendSpans()...)
-	}
+	target = append(target, first.backendSpans()...)
 	if first.header.from != "" {
 		target = append(target, first.header)
 	}
@@ -209,14 +207,17 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 // connect, the greeting and the login. A connect that takes longer than
 // imapproxy's default fails anyway.
 func (s *draft) backendSpans() []setting {
-	d := max(s.loginSpan(), 100*time.Millisecond)
+	d, from := max(s.loginSpan(), 100*time.Millisecond), "timeout holds for the backend too"
+	if s.login.from == "" {
+		from = "nginx's default of timeout holds for the backend too"
+	}
 	var spans []setting
 	if d < defaultConnect {
-		spans = append(spans, setting{"connect_timeout", span(d), "timeout holds for the way to the backend too"})
+		spans = append(spans, setting{"connect_timeout", span(d), from})
 	}
 	return append(spans,
-		setting{"greeting_timeout", span(min(d, time.Minute)), "timeout holds for the backend's greeting too"},
-		setting{"login_timeout", span(min(d, 5*time.Minute)), "timeout holds for the backend's login too"})
+		setting{"greeting_timeout", span(min(d, time.Minute)), from},
+		setting{"login_timeout", span(min(d, 5*time.Minute)), from})
 }
 
 // loginSpan is login_timeout as a duration.
