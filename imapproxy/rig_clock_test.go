@@ -85,10 +85,13 @@ func (t *fakeTimer) Stop() bool {
 	return i >= 0
 }
 
-// advance moves the time on and makes the calls that are due, in order.
+// advance moves the time on, and then makes the calls that are due, in order: who
+// is woken by one and asks for the time finds the whole of d gone by, however
+// soon he asks.
 func (c *fakeClock) advance(d time.Duration) {
 	c.mu.Lock()
-	end := c.now.Add(d)
+	c.now = c.now.Add(d)
+	end := c.now
 	c.mu.Unlock()
 	for {
 		f := c.nextDue(end)
@@ -99,7 +102,7 @@ func (c *fakeClock) advance(d time.Duration) {
 	}
 }
 
-// nextDue takes the first timer that is due by end; nil moves the time there.
+// nextDue takes the first timer that is due by end; nil: there is none.
 func (c *fakeClock) nextDue(end time.Time) func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,11 +113,9 @@ func (c *fakeClock) nextDue(end time.Time) func() {
 		}
 	}
 	if first == nil {
-		c.now = end
 		return nil
 	}
 	c.timers = slices.DeleteFunc(c.timers, func(t *fakeTimer) bool { return t == first })
-	c.now = first.at
 	return first.f
 }
 
