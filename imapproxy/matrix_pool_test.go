@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"sync"
@@ -144,7 +145,7 @@ func (s *poolStage) kick() {
 
 func (s *poolStage) shutdown() {
 	over := make(chan error, 1)
-	go func() { over <- s.server.Drain(s.t.Context()) }()
+	go func() { over <- s.server.Drain(context.Background()) }() // which may be last to see that all is over
 	s.t.Cleanup(func() {
 		if err := <-over; err != nil {
 			s.t.Error(err)

@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"context"
 	"testing"
 
 	"imapproxy/backend"
@@ -44,7 +45,7 @@ var waitReasons = map[string]func(s *waitStage) endReason{
 	},
 	"shutdown": func(s *waitStage) endReason { // the login gets its answer in front of BYE, as in the phases behind
 		over := make(chan error, 1)
-		go func() { over <- s.server.Drain(s.t.Context()) }()
+		go func() { over <- s.server.Drain(context.Background()) }()
 		s.t.Cleanup(func() { <-over })
 		s.c.expect(`in NO \[UNAVAILABLE\] .*`)
 		s.c.expectBye(`\[UNAVAILABLE\] .*`)

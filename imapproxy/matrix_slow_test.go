@@ -44,6 +44,10 @@ func streaming(c *backendConn) {
 // zeros are one for all, so that they are not counted as a session's memory.
 var zeros [64 << 10]byte
 
+// clientBuffer is what the client's kernel may take on its own: by default it
+// grows to 6 MiB, and a client that has read 4 MiB has kept up with 10.
+const clientBuffer = 128 << 10
+
 // TestClientThatNeverReads takes megabytes at full speed, so that the kernel's
 // buffers grow, then reads no more: each such session costs 256 KiB at most, its
 // backend stands still, and another session stays as fast as before. One that
@@ -67,6 +71,9 @@ func TestClientThatNeverReads(t *testing.T) {
 			var slow []*testClient
 			for range sessions {
 				c := r.login(listener, "stream")
+				if err := c.raw.SetReadBuffer(clientBuffer); err != nil {
+					t.Fatal(err)
+				}
 				c.send("a FETCH 1 BODY[]")
 				c.deadline()
 				if _, err := io.CopyN(io.Discard, c.in, test.reads); err != nil {

@@ -141,16 +141,16 @@ func TestIdleLimit(t *testing.T) {
 		busy.send("a NOOP")
 		busy.expect("a OK .*")
 	}
-	settle()
+	clock.awaitTimer(t, sweepEvery)
 	if r.server.Sessions() != 3 {
 		t.Fatal("a session ended before the limit")
 	}
-	passTime(clock, limit/5+time.Minute)
+	r.passTime(limit/5 + time.Minute)
 	silent.expectBye("Autologout.*")
 	if l := r.endsWith(silent, endIdleTimeout); l.str("backend_end") != "logout" {
 		t.Errorf("the backend's connection ended as %q", l.str("backend_end"))
 	}
-	passTime(clock, 2*limit)
+	r.passTime(2 * limit)
 	busy.expectBye("Autologout.*")
 	r.endsWith(busy, endIdleTimeout)
 	if r.server.Sessions() != 1 {
@@ -158,19 +158,18 @@ func TestIdleLimit(t *testing.T) {
 	}
 	idling.send("DONE")
 	idling.expect("i OK .*")
-	passTime(clock, limit+time.Minute)
+	r.passTime(limit + time.Minute)
 	idling.expectBye("Autologout.*")
 	r.endsWith(idling, endIdleTimeout)
 }
 
-// passTime advances step by step, so that periodic work gets its turns.
-func passTime(c *fakeClock, d time.Duration) {
+// passTime advances step by step; in each the server looks at its sessions.
+func (r *rig) passTime(d time.Duration) {
+	r.t.Helper()
+	clock := r.clock.(*fakeClock)
 	for step := 30 * time.Second; d > 0; d -= step {
-		c.advance(min(step, d))
-		settle()
+		clock.awaitTimer(r.t, sweepEvery)
+		clock.advance(min(step, d))
 	}
+	clock.awaitTimer(r.t, sweepEvery)
 }
-
-// settle gives goroutines that a timer has woken the time to run; a test must
-// hold without it.
-func settle() { time.Sleep(2 * time.Millisecond) }
