@@ -122,18 +122,18 @@ func (r *rig) staysFast(c *testClient) {
 // unread from the backend.
 func (r *rig) awaitStuck(want int) []int {
 	r.t.Helper()
-	var held []int
+	var stuck []*session
 	var last []int64
 	since := time.Now()
 	r.await("the slow sessions to stand still", func() bool {
 		var moved []int64
-		held = held[:0]
+		stuck = stuck[:0]
 		r.server.sessions.each(func(s *session) {
 			if s.user != "stream" || !s.relaying.Load() {
 				return
 			}
 			moved = append(moved, s.relay.down.bytes.Load()+s.relay.up.bytes.Load())
-			held = append(held, queues(r.t, &s.client.raw)+queues(r.t, s.backend.Raw()))
+			stuck = append(stuck, s)
 		})
 		slices.Sort(moved)
 		if !slices.Equal(moved, last) {
@@ -141,17 +141,23 @@ func (r *rig) awaitStuck(want int) []int {
 		}
 		return len(moved) == want && time.Since(since) > 300*time.Millisecond
 	})
+	// Once only: with the sockets that other tests have left in TIME_WAIT it can
+	// take a tenth of a second.
+	table, err := socktab.Read("/proc/net")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var held []int
+	for _, s := range stuck {
+		held = append(held, queues(r.t, table, &s.client.raw)+queues(r.t, table, s.backend.Raw()))
+	}
 	return held
 }
 
 // queues gives the bytes in a socket's queues, both ways, by the kernel's table.
-func queues(t testing.TB, w *backend.Wire) int {
+func queues(t testing.TB, table []socktab.Entry, w *backend.Wire) int {
 	t.Helper()
 	socket, err := backend.AskSocket(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := socktab.Read("/proc/net")
 	if err != nil {
 		t.Fatal(err)
 	}
