@@ -54,9 +54,25 @@ func chosen(t *testing.T, want func(matrixCell) bool) []matrixCell {
 	return cells
 }
 
-// rounds runs f as often as the flag says.
+// maxMatrixGrowth is what the process may have in use after all rounds beyond
+// what it had after the first, in which pools, tables and metrics get their
+// size. A session that is kept costs some KiB, and there are thousands.
+const maxMatrixGrowth = 4 << 20
+
+// rounds runs f as often as the flag says, and holds the process to rule 10: it
+// lives, and its memory does not grow. What is in use counts, since the race
+// detector has several times as much beside it in the resident set.
 func rounds(t *testing.T, f func(t *testing.T)) {
+	first := 0
 	for n := range *matrixRepeats {
 		t.Run(fmt.Sprint("round ", n+1), f)
+		if n == 0 {
+			first = heldMemory()
+		}
+	}
+	last := heldMemory()
+	t.Logf("%d bytes in use after the first round, %d after %d", first, last, *matrixRepeats)
+	if last > first+maxMatrixGrowth {
+		t.Errorf("memory grows: %d bytes in use after %d rounds, %d after the first", last, *matrixRepeats, first)
 	}
 }
