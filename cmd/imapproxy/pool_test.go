@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +33,7 @@ func TestPoolCommand(t *testing.T) {
 		bob.says("c " + command + "\r\n")
 		bob.reads("c ")
 		r.leave(bob)
+		r.rests("two") // or the next login waits
 	}
 	waiting := r.connect()
 	waiting.says("w LOGIN alice " + canary + "\r\n")
@@ -51,16 +53,27 @@ func TestPoolCommand(t *testing.T) {
 	r.leave(alice)
 	waiting.reads("w OK")
 	r.leave(waiting)
+	r.rests("one")
 }
 
-// leave logs out, and waits until the connection is in the pool or gone.
+// leave logs out.
 func (r *adminRig) leave(u *mailUser) {
 	r.t.Helper()
 	u.says("z LOGOUT\r\n")
 	u.farewell()
-	eventually(r.t, "return", func() (bool, string) {
-		_, out, _ := runIn(r.t, r.folder, "", "sockets", "--admin", r.address())
-		return !strings.Contains(out, " reset "), out
+}
+
+// rests waits until the connections to a target are in the pool or gone.
+func (r *adminRig) rests(target string) {
+	r.t.Helper()
+	eventually(r.t, "rest", func() (bool, string) {
+		_, out, _ := runIn(r.t, r.folder, "", "pool", "--json", "--admin", r.address())
+		var list []backend.PoolStats
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			return false, err.Error() + out
+		}
+		i := slices.IndexFunc(list, func(p backend.PoolStats) bool { return p.Target == target })
+		return i >= 0 && list[i].Leased+list[i].Resetting+list[i].Ending == 0, out
 	})
 }
 
