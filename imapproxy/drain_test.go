@@ -9,10 +9,17 @@ import (
 	"time"
 )
 
-// draining starts a drain and gives what it returns.
-func (r *rig) draining(ctx context.Context) <-chan error {
+// drainBeside starts a drain and gives what it returns, for which drained waits.
+// The test's own context would cut a drain that is the last to see the end.
+func (r *rig) drainBeside(ctx context.Context) <-chan error {
 	over := make(chan error, 1)
 	go func() { over <- r.server.Drain(ctx) }()
+	return over
+}
+
+// draining starts a drain and waits until nobody listens.
+func (r *rig) draining(ctx context.Context) <-chan error {
+	over := r.drainBeside(ctx)
 	r.await("the listeners closed", func() bool {
 		for _, a := range r.addresses {
 			conn, err := net.Dial("tcp", a)

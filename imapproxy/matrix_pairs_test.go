@@ -27,7 +27,7 @@ var shots = []shot{
 	{"bRST", func(s *stage) { s.b.reset() }, []endReason{endBackendAborted}, ""},
 	{"time", timePasses, []endReason{endIdleTimeout, endHalfClose}, ""},
 	{"kick", func(s *stage) { s.server.Kick(func(SessionInfo) bool { return true }) }, []endReason{endKicked}, ""},
-	{"term", drainsBeside, []endReason{endShutdown}, ""},
+	{"term", func(s *stage) { s.over = s.drainBeside(context.Background()) }, []endReason{endShutdown}, ""},
 	{"panC", func(s *stage) { _, _ = s.c.raw.Write([]byte("6")) }, []endReason{endPanic}, "relay.up.write"},
 	{"panB", func(s *stage) { s.b.write("m") }, []endReason{endPanic}, "relay.down.write"},
 }
@@ -39,13 +39,6 @@ func timePasses(s *stage) {
 		time.Sleep(2 * time.Millisecond) // for the server to see it, if it still looks; either way must do
 		s.clock.advance(sweepEvery)
 	}
-}
-
-// drainsBeside drains without waiting for anything.
-func drainsBeside(s *stage) {
-	over := make(chan error, 1)
-	s.over = over
-	go func() { over <- s.server.Drain(context.Background()) }()
 }
 
 // TestMatrixPairs is rule 4: each two of the reasons at one instant, in the

@@ -433,9 +433,7 @@ func (s *stage) startDrain() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.t.Cleanup(cancel)
 	s.again = cancel
-	over := make(chan error, 1)
-	go func() { over <- s.server.Drain(ctx) }()
-	s.over = over
+	s.over = s.drainBeside(ctx)
 	r := &s.session().relay
 	s.await("the drain", func() bool {
 		if s.ses.door.why() != "" {

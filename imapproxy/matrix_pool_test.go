@@ -144,10 +144,9 @@ func (s *poolStage) kick() {
 }
 
 func (s *poolStage) shutdown() {
-	over := make(chan error, 1)
-	go func() { over <- s.server.Drain(context.Background()) }() // which may be last to see that all is over
-	s.t.Cleanup(func() {
-		if err := <-over; err != nil {
+	over := s.drainBeside(context.Background())
+	s.t.Cleanup(func() { // it may be last to see that all is over
+		if err := s.drained(over); err != nil {
 			s.t.Error(err)
 		}
 	})

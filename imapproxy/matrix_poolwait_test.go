@@ -44,9 +44,12 @@ var waitReasons = map[string]func(s *waitStage) endReason{
 		return endKicked
 	},
 	"shutdown": func(s *waitStage) endReason { // the login gets its answer in front of BYE, as in the phases behind
-		over := make(chan error, 1)
-		go func() { over <- s.server.Drain(context.Background()) }()
-		s.t.Cleanup(func() { <-over })
+		over := s.drainBeside(context.Background())
+		s.t.Cleanup(func() {
+			if err := s.drained(over); err != nil {
+				s.t.Error(err)
+			}
+		})
 		s.c.expect(`in NO \[UNAVAILABLE\] .*`)
 		s.c.expectBye(`\[UNAVAILABLE\] .*`)
 		return endShutdown

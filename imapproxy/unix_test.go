@@ -136,7 +136,7 @@ func TestUnixEndings(t *testing.T) {
 		}, func(_ *rig, c *testClient) { c.send("f FETCH") }, endBackendClosed, backend.EndEOF, "", "f FETCH\r\n"},
 		{"kick", nil, func(r *rig, _ *testClient) { r.server.Kick(func(SessionInfo) bool { return true }) }, endKicked, backend.EndLogout,
 			"* BYE [UNAVAILABLE] Disconnected by an administrator\r\n", "X9 LOGOUT\r\n"},
-		{"drain", nil, func(r *rig, _ *testClient) { go func() { _ = r.server.Drain(context.Background()) }() }, endShutdown, backend.EndLogout,
+		{"drain", nil, func(r *rig, _ *testClient) { r.drainBeside(context.Background()) }, endShutdown, backend.EndLogout,
 			"* BYE [UNAVAILABLE] The server is shutting down; connect again\r\n", "X9 LOGOUT\r\n"},
 		{"backend never closes", deaf, func(_ *rig, c *testClient) { c.close() }, endClientClosed, backend.EndReset, "-", "X9 LOGOUT\r\n"},
 	} {
