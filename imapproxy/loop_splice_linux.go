@@ -129,7 +129,11 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 		r.pipe, r.piping = x, f
 		moved += n
 		r.fast += int64(n)
-		if !r.beforeSplice(f, n) || !r.afterWrite(f, n, r.holds(f), r.empty(far)) || r.holds(f) {
+		if !r.beforeSplice(f, n) {
+			return moved, false
+		}
+		err = r.empty(far) // first: whether the flow holds anything is known only after it
+		if !r.afterWrite(f, n, r.holds(f), err) || r.holds(f) {
 			return moved, false
 		}
 	}

@@ -2,6 +2,7 @@ package imapproxy
 
 import (
 	"errors"
+	"io"
 	"regexp"
 	"runtime"
 	"slices"
@@ -36,7 +37,7 @@ func runCell(t testing.TB, c matrixCell, crowd bool) {
 	}
 	s.phase.enter(s)
 	s.begin()
-	injection(c)(s)
+	injection(s.cell)(s)
 	s.finishCell()
 }
 
@@ -173,7 +174,7 @@ func (s *stage) expectAlert() {
 // finishLiteral lets a literal in flight come to its end.
 func (s *stage) finishLiteral() {
 	if s.cell.Phase == "relay_literal_c2s" {
-		s.finishClientLiteral("67890")
+		s.finishClientLiteral(s.second)
 		return
 	}
 	s.finishBackendLiteral()
@@ -203,10 +204,9 @@ func (s *stage) undisturbed() {
 func (s *stage) reads(text string) {
 	s.t.Helper()
 	s.c.deadline()
-	for _, b := range []byte(text) {
-		if got, err := s.c.in.ReadByte(); got != b || err != nil {
-			s.t.Fatalf("the client reads %q and %v, want %q of %q", got, err, b, text)
-		}
+	got := make([]byte, len(text))
+	if n, err := io.ReadFull(s.c.in, got); err != nil || string(got) != text {
+		s.t.Fatalf("the client reads %.200q and %v, want %.200q, %d bytes", got[:n], err, text, len(text))
 	}
 }
 
@@ -220,7 +220,7 @@ var passedOn = map[string]func(*stage) endReason{
 		return endShutdown
 	},
 	"relay_literal_s2c/b_protocol": func(s *stage) endReason {
-		s.reads("mmmmm" + junk)
+		s.reads(s.second + junk)
 		s.b.send("a OK fetched")
 		s.c.expect("a OK fetched")
 		return s.leaveAfterNoop()
@@ -241,7 +241,7 @@ var passedOn = map[string]func(*stage) endReason{
 // finishJunkLiteral ends the literal whose bytes were junk.
 func (s *stage) finishJunkLiteral() {
 	s.c.write("\r\n")
-	s.hears("12345\x00\xff\r\n!\r\n")
+	s.hears(s.first + s.junkHalf() + "\r\n")
 	s.b.send("a OK stored")
 	s.c.expect("a OK stored")
 }
@@ -272,8 +272,8 @@ func (s *stage) checkBackend() {
 		if !loggedOut {
 			s.t.Errorf("the backend gets %q, want LOGOUT at the end", got)
 		}
-		if s.cell.Phase == "relay_literal_c2s" && !strings.Contains(got, "1234567890\r\nX9") {
-			s.t.Errorf("the backend gets %q, want the whole literal", got)
+		if s.cell.Phase == "relay_literal_c2s" && !strings.Contains(got, s.first+s.second+"\r\nX9") {
+			s.t.Errorf("the backend gets %.200q, %d bytes, want the whole literal", got, len(got))
 		}
 	case "X":
 		if loggedOut && !s.mayLogout() {
@@ -465,5 +465,6 @@ func (s *stage) checkBack() {
 		return
 	}
 	s.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= s.goroutines })
+	dropIdlePipes(s.server)
 	s.await("the descriptors to be back", func() bool { return openFiles(s.t) <= s.descriptors })
 }

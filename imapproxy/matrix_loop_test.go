@@ -11,5 +11,19 @@ const blocked = 20 * time.Millisecond
 // be merely slow.
 func atWork(r *relay) bool { return r.handling.Load() }
 
+// canSplice says that a large literal may go through the kernel.
+const canSplice = true
+
+// openPipes counts the pipes of splicing, idle ones included.
+func openPipes(s *Server) int {
+	p := &s.movers.pipes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
+}
+
+// dropIdlePipes closes the pipes that are kept for later sessions.
+func dropIdlePipes(s *Server) { s.movers.pipes.close() }
+
 // isSwept tells whether the server's next look at its sessions takes this one in.
 func isSwept(s *session) bool { return s.relay.loop.Load() != nil }

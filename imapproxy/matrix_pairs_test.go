@@ -111,7 +111,7 @@ func (s *stage) carryOn() {
 	}
 	s.begin()
 	if s.cell.Phase == "relay_literal_s2c" {
-		s.b.write("mmmmm)\r\na OK fetched\r\n")
+		s.b.write(s.second + ")\r\na OK fetched\r\n")
 	}
 	for end := time.Now().Add(20 * time.Millisecond); !over() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}

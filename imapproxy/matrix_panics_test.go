@@ -115,7 +115,7 @@ func TestMatrixPanics(t *testing.T) {
 // runPanic is runCell with a panic for a reason.
 func runPanic(t *testing.T, c matrixCell) {
 	s := newStage(t, c)
-	at := panicPoints[c.String()]
+	at := panicPoints[s.cell.String()]
 	enter := at.enter
 	if enter == nil {
 		enter = s.phase.enter

@@ -251,40 +251,61 @@ func (s *stage) relayIdle() {
 }
 
 func (s *stage) inClientLiteral() {
-	s.logIn("plain", "joe")
-	s.c.send("a APPEND x {10}")
-	s.hears("{10}\r\n")
+	if s.large.size > 0 {
+		s.inLargeClientLiteral()
+	} else {
+		s.appends(len(s.first + s.second))
+		s.c.write(s.first)
+	}
+	s.hears("}\r\n" + s.first)
+	s.resume = func() endReason { s.finishClientLiteral(s.second); return s.leaveAfterNoop() }
+}
+
+// appends begins a command with a literal of that size.
+func (s *stage) appends(size int) {
+	s.logIn(s.large.listener(), "joe")
+	s.c.send("a APPEND x {%d}", size)
+	s.hears("}\r\n")
 	s.b.send("+ go on")
 	s.c.expect(`\+ go on`)
-	s.c.write("12345")
-	s.hears("{10}\r\n12345")
-	s.resume = func() endReason { s.finishClientLiteral("67890"); return s.leaveAfterNoop() }
 }
 
 // finishClientLiteral sends the rest, and the backend stores it.
 func (s *stage) finishClientLiteral(rest string) {
 	s.c.write(rest + "\r\n")
-	s.hears("12345" + rest + "\r\n")
+	s.hears(s.first + rest + "\r\n")
 	s.b.send("a OK stored")
 	s.c.expect("a OK stored")
 }
 
 func (s *stage) inBackendLiteral() {
-	s.logIn("plain", "joe")
-	s.c.send("a FETCH 1 BODY[]")
-	s.hears("FETCH 1")
-	s.b.write("* 1 FETCH (BODY[] {10}\r\nmmmmm")
-	s.c.expect(`\* 1 FETCH .*`)
-	s.takes(5)
+	if s.large.size > 0 {
+		s.inLargeBackendLiteral()
+	} else {
+		s.first, s.second = "mmmmm", "mmmmm"
+		s.fetches(10)
+		s.b.write(s.first)
+		s.reads(s.first)
+	}
 	s.resume = func() endReason {
 		s.finishBackendLiteral()
 		return s.leaveAfterNoop()
 	}
 }
 
+// fetches begins the answer to a command, a literal of that size.
+func (s *stage) fetches(size int) {
+	s.logIn(s.large.listener(), "joe")
+	s.c.send("a FETCH 1 BODY[]")
+	s.hears("FETCH 1")
+	s.b.send("* 1 FETCH (BODY[] {%d}", size)
+	s.c.expect(`\* 1 FETCH .*`)
+}
+
 func (s *stage) finishBackendLiteral() {
-	s.b.write("mmmmm)\r\na OK fetched\r\n")
-	s.c.expect(`mmmmm\)`)
+	s.b.write(s.second + ")\r\na OK fetched\r\n")
+	s.reads(s.second)
+	s.c.expect(`\)`)
 	s.c.expect("a OK fetched")
 }
 
@@ -421,7 +442,7 @@ func (s *stage) drainingLiteral() {
 	s.inClientLiteral()
 	s.startDrain()
 	s.resume = func() endReason {
-		s.finishClientLiteral("67890")
+		s.finishClientLiteral(s.second)
 		s.c.expectBye(byeShutdown)
 		return endShutdown
 	}

@@ -80,7 +80,7 @@ var specialInjections = map[string]func(*stage){
 	"backend_tls/cert_bad":     func(*stage) {}, // the handshake goes on by itself
 
 	"relay_literal_s2c/c_fin":          func(s *stage) { s.c.close(); s.await("the FIN", s.closedByClient); s.b.write("mmmm") },
-	"relay_literal_s2c/b_protocol":     func(s *stage) { s.b.write("mmmmm" + junk) },
+	"relay_literal_s2c/b_protocol":     func(s *stage) { s.b.write(s.second + junk) },
 	"compress_active/shutdown":         func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
 	"half_closed_by_client/b_protocol": func(s *stage) { s.b.write("* " + junk) },
 	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
@@ -91,8 +91,8 @@ var specialInjections = map[string]func(*stage){
 	"draining/shutdown":                func(s *stage) { s.again() },
 	"shutdown_running/shutdown":        func(s *stage) { s.again() },
 	"shutdown_running/b_protocol":      func(s *stage) { s.b.write("* " + junk) },
-	"shutdown_running/c_protocol":      func(s *stage) { s.c.write("\x00\xff\r\n!") },
-	"relay_literal_c2s/c_protocol":     func(s *stage) { s.c.write("\x00\xff\r\n!") },
+	"shutdown_running/c_protocol":      func(s *stage) { s.c.write(s.junkHalf()) },
+	"relay_literal_c2s/c_protocol":     func(s *stage) { s.c.write(s.junkHalf()) },
 
 	"reload_running/emfile_or_memory": func(s *stage) { s.reloadBroken(errOutOfFiles) },
 	"reload_running/auth_down":        func(s *stage) { s.reloadBroken(errDirectory) },

@@ -73,7 +73,8 @@ func (g gatedRouter) Route(ctx context.Context, q backend.Query) (backend.Route,
 // stage is one session between a client and a backend that the test plays.
 type stage struct {
 	*rig
-	cell  matrixCell // as interpreted
+	cell  matrixCell // as interpreted, with the phase that the large ones are variants of
+	large largePhase // the zero value in other phases
 	phase matrixPhase
 	end   endReason // the reason to expect
 
@@ -81,16 +82,17 @@ type stage struct {
 	askAuth, askRoute, askName *gate
 	crowd                      bool // other rigs are at work in this process
 
-	c           *testClient
-	b           *backendConn
-	ses         *session
-	over        <-chan error // what Drain returns
-	again       func()       // the second signal
-	stopReloads func()
-	alert       error            // what the client's handshake has failed with
-	resume      func() endReason // takes the session on from where it stands, to its usual end
-	begun       time.Time        // when it happened
-	stalled     time.Duration    // what the meter showed then
+	first, second string // the halves of the literal in flight
+	c             *testClient
+	b             *backendConn
+	ses           *session
+	over          <-chan error // what Drain returns
+	again         func()       // the second signal
+	stopReloads   func()
+	alert         error            // what the client's handshake has failed with
+	resume        func() endReason // takes the session on from where it stands, to its usual end
+	begun         time.Time        // when it happened
+	stalled       time.Duration    // what the meter showed then
 
 	goroutines, timers, descriptors int                    // before the session
 	strangers                       map[socktab.Entry]bool // sockets of an earlier test that had one of the ports, and whose peer was deaf
@@ -109,12 +111,16 @@ var quickTCP = backend.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval:
 // newStage starts the proxy and the backend.
 func newStage(t testing.TB, c matrixCell, more ...option) *stage {
 	t.Helper()
-	s := &stage{phase: matrixPhases[c.Phase], clock: newFakeClock(), askAuth: newGate(), askRoute: newGate(), askName: newGate()}
+	c, size := sizeOf(c)
+	s := &stage{phase: matrixPhases[c.Phase], large: size, first: "12345", second: "67890", clock: newFakeClock(), askAuth: newGate(), askRoute: newGate(), askName: newGate()}
 	s.cell, s.end = interpreted(c)
 	options := append([]option{withClock(s.clock), withAuth(gatedAuth{s.askAuth}), withScript((*backendConn).untilLogout),
 		withLimits(func(l *Limits) { l.Idle, l.Kick = stageIdle, stageKick }), s.gates}, more...)
 	if isPanic(c) { // a relay that may have to say something soon is looked at by every sweep
 		options = append(options, withLimits(func(l *Limits) { l.Heartbeat = sweepEvery }))
+	}
+	if s.large.backendTLS {
+		options = append(options, secureBackend)
 	}
 	if s.phase.options != nil {
 		options = append(options, s.phase.options(s)...)
@@ -132,8 +138,11 @@ func (s *stage) gates(r *rig) {
 		}
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	if isVanish(s.cell) {
-		r.settings.TCP, r.target.TCP = quickTCP, quickTCP
+	switch s.cell.Reason { // the other side may be deaf for as long as it takes to set the cell up
+	case "c_vanish":
+		r.settings.TCP = quickTCP
+	case "b_vanish":
+		r.target.TCP = quickTCP
 	}
 }
 

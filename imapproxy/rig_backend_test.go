@@ -3,6 +3,7 @@ package imapproxy
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type backendScript func(c *backendConn)
 type scriptedBackend struct {
 	t       testing.TB
 	ln      net.Listener
+	tls     bool // from the first byte
 	running sync.WaitGroup
 
 	mu      sync.Mutex // protects what follows
@@ -39,6 +41,8 @@ type backendConn struct {
 
 	afterLogin string // what it offers then, "" for the usual
 	raw        backend.Stream
+	secured    chan struct{} // closed once talk is TLS; nil for a backend without
+	talk       io.ReadWriter // raw, or TLS over it
 	in         *bufio.Reader
 
 	mu       sync.Mutex // protects what follows
@@ -54,12 +58,12 @@ type backendLogin struct{ authz, user, secret string }
 
 func startBackend(t testing.TB, script backendScript) *scriptedBackend {
 	t.Helper()
-	return startBackendOn(t, listen(t), script)
+	return startBackendOn(t, listen(t), false, script)
 }
 
-func startBackendOn(t testing.TB, ln net.Listener, script backendScript) *scriptedBackend {
+func startBackendOn(t testing.TB, ln net.Listener, tls bool, script backendScript) *scriptedBackend {
 	t.Helper()
-	b := &scriptedBackend{t: t, ln: ln}
+	b := &scriptedBackend{t: t, ln: ln, tls: tls}
 	b.running.Go(func() {
 		for {
 			conn, err := b.ln.Accept()
@@ -77,7 +81,10 @@ func (b *scriptedBackend) address() string { return b.ln.Addr().String() }
 func (b *scriptedBackend) add(raw backend.Stream) *backendConn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := &backendConn{number: len(b.conns), raw: raw}
+	c := &backendConn{number: len(b.conns), raw: raw, talk: raw}
+	if b.tls {
+		c.secured = make(chan struct{})
+	}
 	c.in = bufio.NewReader(recorder{c})
 	b.conns = append(b.conns, c)
 	if b.stopped {
@@ -87,9 +94,24 @@ func (b *scriptedBackend) add(raw backend.Stream) *backendConn {
 }
 
 func (b *scriptedBackend) run(c *backendConn, script backendScript) {
+	if b.tls && !c.secure() {
+		return
+	}
 	script(c)
 	_, _ = io.Copy(io.Discard, c.in)
 	_ = c.raw.Close()
+}
+
+// secure is the backend's side of the handshake.
+func (c *backendConn) secure() bool {
+	defer close(c.secured)
+	t := tls.Server(c.raw, serverTLS())
+	if err := t.Handshake(); err != nil {
+		_ = c.raw.Close()
+		return false
+	}
+	c.talk = t
+	return true
 }
 
 // stop ends every connection and waits for the scripts.
@@ -139,7 +161,7 @@ type recorder struct{ c *backendConn }
 
 // Read implements io.Reader.
 func (r recorder) Read(p []byte) (int, error) {
-	n, err := r.c.raw.Read(p)
+	n, err := r.c.talk.Read(p)
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	r.c.received.Write(p[:n])
@@ -176,10 +198,15 @@ func (c *backendConn) everything() string {
 
 // send writes; that the proxy may be gone shows when the script reads.
 func (c *backendConn) send(format string, args ...any) {
-	_, _ = io.WriteString(c.raw, sprintf(format, args...)+"\r\n")
+	c.write(sprintf(format, args...) + "\r\n")
 }
 
-func (c *backendConn) write(s string) { _, _ = io.WriteString(c.raw, s) }
+func (c *backendConn) write(s string) {
+	if c.secured != nil {
+		<-c.secured
+	}
+	_, _ = io.WriteString(c.talk, s)
+}
 
 // line reads a line; false at the connection's end.
 func (c *backendConn) line() (string, bool) {

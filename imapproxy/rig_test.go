@@ -28,19 +28,20 @@ const canary = "c4nary-S3cret-Zq9"
 // rig is a proxy between clients and a scripted backend, all in this process.
 // At the test's end it checks that nothing is left of them.
 type rig struct {
-	t         testing.TB
-	server    *Server
-	settings  *Settings
-	auth      auth.Authenticator
-	router    backend.Router
-	target    *backend.Target
-	backend   *scriptedBackend
-	backendOn net.Listener // nil: TCP
-	script    backendScript
-	clock     backend.Clock
-	resolve   func(context.Context, string, string) ([]netip.Addr, error)
-	log       *logBook
-	resolving atomic.Int64 // look-ups under way, where a test counts them
+	t          testing.TB
+	server     *Server
+	settings   *Settings
+	auth       auth.Authenticator
+	router     backend.Router
+	target     *backend.Target
+	backend    *scriptedBackend
+	backendOn  net.Listener // nil: TCP
+	backendTLS bool         // TLS from the first byte
+	script     backendScript
+	clock      backend.Clock
+	resolve    func(context.Context, string, string) ([]netip.Addr, error)
+	log        *logBook
+	resolving  atomic.Int64 // look-ups under way, where a test counts them
 
 	serving   sync.WaitGroup
 	listen    func(name string) (net.Listener, string) // and the address
@@ -83,7 +84,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	if r.backendOn == nil {
 		r.backendOn = listen(t)
 	}
-	r.backend = startBackendOn(t, r.backendOn, r.script)
+	r.backend = startBackendOn(t, r.backendOn, r.backendTLS, r.script)
 	if r.target.Addresses == nil {
 		r.target.Addresses = []string{r.backend.address()}
 	}
