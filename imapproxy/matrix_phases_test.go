@@ -37,6 +37,7 @@ var matrixPhases = map[string]matrixPhase{
 	"relay_idle":             {enter: (*stage).relayIdle},
 	"relay_literal_c2s":      {enter: (*stage).inClientLiteral},
 	"relay_literal_s2c":      {enter: (*stage).inBackendLiteral},
+	"relay_unanswered":       {enter: (*stage).unanswered},
 	"idle_command":           {enter: (*stage).inIdle},
 	"compress_active":        {enter: (*stage).compressed},
 	"half_closed_by_client":  {enter: (*stage).halfClosedByClient, limit: halfCloseLimit},
@@ -319,6 +320,16 @@ func (s *stage) takes(n int) {
 	}
 }
 
+// unanswered has a command whose answer the backend owes, as a stuck worker does.
+func (s *stage) unanswered() {
+	s.commandPending()
+	s.resume = func() endReason {
+		s.b.send("w OK at last")
+		s.c.expect("w OK at last")
+		return s.leaveAfterNoop()
+	}
+}
+
 func (s *stage) inIdle() {
 	s.logIn("plain", "joe")
 	s.c.send("i IDLE")
@@ -348,9 +359,7 @@ func (s *stage) compressed() {
 }
 
 func (s *stage) halfClosedByClient() {
-	s.logIn("plain", "joe")
-	s.c.send("w WAIT")
-	s.hears("w WAIT\r\n")
+	s.commandPending()
 	s.c.halfClose()
 	s.clock.awaitTimer(s.t, s.settings.Limits.HalfClose)
 	s.resume = func() endReason {
@@ -425,9 +434,7 @@ func (s *stage) stuff() int {
 
 // drainingCommand drains while a command waits for its answer.
 func (s *stage) drainingCommand() {
-	s.logIn("plain", "joe")
-	s.c.send("w WAIT")
-	s.hears("w WAIT\r\n")
+	s.commandPending()
 	s.startDrain()
 	s.resume = func() endReason {
 		s.b.send("w OK at last")

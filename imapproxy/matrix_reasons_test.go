@@ -81,6 +81,8 @@ var specialInjections = map[string]func(*stage){
 
 	"relay_literal_s2c/c_fin":          func(s *stage) { s.c.close(); s.await("the FIN", s.closedByClient); s.b.write("mmmm") },
 	"relay_literal_s2c/b_protocol":     func(s *stage) { s.b.write(s.second + junk) },
+	"relay_unanswered/c_fin":           (*stage).leaveUnanswered,
+	"relay_unanswered/shutdown":        func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
 	"compress_active/shutdown":         func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
 	"half_closed_by_client/b_protocol": func(s *stage) { s.b.write("* " + junk) },
 	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
@@ -115,6 +117,14 @@ func (s *stage) babbleInLogin() {
 	s.c.write(nonsense(3))
 	s.phase.fail(s)
 	s.c.expect(`a NO \[UNAVAILABLE\] .*`)
+}
+
+// leaveUnanswered closes the client, and lets the limit on silence pass.
+func (s *stage) leaveUnanswered() {
+	s.written()
+	s.c.close()
+	s.clock.awaitTimer(s.t, s.settings.Limits.HalfCloseIdle)
+	s.clock.advance(s.settings.Limits.HalfCloseIdle)
 }
 
 func (s *stage) closedByClient() bool { return s.session().relay.closedByClient() }

@@ -216,11 +216,11 @@ func TestBackendThatNeverReads(t *testing.T) {
 }
 
 // TestHalfCloseByBackendAndSlowClient ends a session whose backend has closed
-// and whose client does not read, at the limit and not before.
+// and whose client does not read, at the limit on silence and not before.
 func TestHalfCloseByBackendAndSlowClient(t *testing.T) {
 	s := newStage(t, matrixCell{Phase: "half_closed_by_backend", Reason: "timeout"})
 	s.halfClosedByBackend()
-	s.clock.advance(s.clock.until(s.settings.Limits.HalfClose) - time.Second)
+	s.clock.advance(s.clock.until(s.settings.Limits.HalfCloseIdle) - time.Second)
 	if s.ses.door.why() != "" {
 		t.Errorf("ended before the limit, as %q", s.ses.door.why())
 	}

@@ -26,7 +26,9 @@ type relay struct {
 	clientEOF  bool      // the client has closed its side
 	backendEOF bool      // so has the backend, while a slow client still reads
 	up, down   flow
-	closeTimer backend.Timer
+
+	closeTimer   backend.Timer // of a half-closed session; nil before
+	silenceTimer backend.Timer // the same
 
 	mover
 }
@@ -151,8 +153,10 @@ func (r *relay) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
-	if r.closeTimer != nil {
-		r.closeTimer.Stop()
+	for _, t := range []backend.Timer{r.closeTimer, r.silenceTimer} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package imapproxy
 import (
 	"errors"
 	"io"
+	"time"
 
 	"imapproxy/backend"
 )
@@ -75,10 +76,37 @@ func (r *relay) lost(reason endReason) endReason {
 }
 
 // limitHalfClose bounds the time in which the side that is still open may
-// finish; the lock is held.
+// finish: Limits.HalfClose in all, and Limits.HalfCloseIdle without a byte. The
+// lock is held.
 func (r *relay) limitHalfClose() {
-	if r.closeTimer == nil {
-		r.closeTimer = r.s.after(r.s.settings.Limits.HalfClose, func() { r.cut(endHalfClose, nil) })
+	if r.closeTimer != nil {
+		return
+	}
+	limits := &r.s.settings.Limits
+	r.closeTimer = r.s.after(limits.HalfClose, func() { r.cut(endHalfClose, nil) })
+	if limits.HalfCloseIdle > 0 {
+		r.watchSilence(limits.HalfCloseIdle)
+	}
+}
+
+// watchSilence looks after d whether anything has moved since now; the lock is held.
+func (r *relay) watchSilence(d time.Duration) {
+	moved := r.lastMoved()
+	r.silenceTimer = r.s.after(d, func() { r.endSilence(moved) })
+}
+
+// endSilence ends a half-closed session in which nothing has moved since the time
+// given: whoever closed is most likely gone, and its socket stands in CLOSE_WAIT.
+func (r *relay) endSilence(since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	moved := r.lastMoved()
+	switch {
+	case r.stopped:
+	case moved.After(since):
+		r.watchSilence(max(0, moved.Add(r.s.settings.Limits.HalfCloseIdle).Sub(r.s.server.clock.Now())))
+	default:
+		r.stop(endHalfClose, nil)
 	}
 }
 

@@ -212,23 +212,42 @@ func afterGate(gate <-chan struct{}) backendScript {
 	}
 }
 
-// TestHalfCloseLimit waits for an answer that does not come, but not longer
-// than the limit.
-func TestHalfCloseLimit(t *testing.T) {
-	gate := make(chan struct{})
-	clock := newFakeClock()
-	r := newRig(t, withClock(clock), withScript(afterGate(gate)))
-	t.Cleanup(func() { close(gate) })
-	c := r.login("plain", "joe")
-	c.send("a FETCH 1 BODY[]")
-	r.await("the command at the backend", func() bool { return strings.Contains(r.backend.conn(0).relayed(), "FETCH") })
-	c.halfClose()
-	clock.awaitTimer(t, r.settings.Limits.HalfClose)
-	clock.advance(r.settings.Limits.HalfClose - time.Second)
-	if r.server.Sessions() != 1 {
-		t.Error("ended before the limit")
+// TestHalfCloseSilence waits for an answer that does not come: for as long as the
+// backend says something now and then, up to the limit; without that, for a few
+// seconds.
+func TestHalfCloseSilence(t *testing.T) {
+	s := newStage(t, matrixCell{Phase: "half_closed_by_client", Reason: "timeout"})
+	s.halfClosedByClient()
+	limits, since := s.settings.Limits, s.clock.Now()
+	for s.clock.Now().Sub(since)+limits.HalfCloseIdle < limits.HalfClose {
+		s.clock.advance(limits.HalfCloseIdle - time.Millisecond)
+		if why := s.ses.door.why(); why != "" {
+			t.Fatalf("ended as %q, %v after the half-close and before any limit", why, s.clock.Now().Sub(since))
+		}
+		s.b.send("* 1 EXISTS")
+		s.c.expect(`\* 1 EXISTS`)
+		s.written()
 	}
-	clock.advance(time.Second)
-	c.expectBye("Autologout.*")
-	r.endsWith(c, endHalfClose)
+	s.clock.advance(limits.HalfCloseIdle - time.Millisecond)
+	if why := s.ses.door.why(); why != endHalfClose || s.clock.Now().Sub(since) < limits.HalfClose {
+		t.Errorf("%v after the half-close the reason to end is %q", s.clock.Now().Sub(since), why)
+	}
+	s.c.expectBye("Autologout.*")
+	s.endsWith(s.c, endHalfClose)
+}
+
+// TestHalfCloseSilent ends a half-closed session whose backend is silent, at the
+// limit and not before, and asks the backend to close.
+func TestHalfCloseSilent(t *testing.T) {
+	s := newStage(t, matrixCell{Phase: "half_closed_by_client", Reason: "timeout"})
+	s.halfClosedByClient()
+	s.clock.advance(s.settings.Limits.HalfCloseIdle - time.Millisecond)
+	if why := s.ses.door.why(); why != "" {
+		t.Errorf("ended before the limit, as %q", why)
+	}
+	s.clock.advance(time.Millisecond)
+	s.c.expectBye("Autologout.*")
+	if l := s.endsWith(s.c, endHalfClose); l.str("backend_end") != "logout" {
+		t.Errorf("the backend's connection ended as %q", l.str("backend_end"))
+	}
 }

@@ -70,7 +70,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: backend.SystemClock{},
 		auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
-		Login: 63 * time.Second, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, Drain: 29 * time.Second,
+		Login: 63 * time.Second, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, HalfCloseIdle: 5501 * time.Millisecond, Drain: 29 * time.Second,
 		Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
 	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5003 * time.Millisecond, TLS: 6007 * time.Millisecond,
 		Greeting: 7011 * time.Millisecond, Login: 8009 * time.Millisecond, Logout: 2 * time.Second}}

@@ -59,16 +59,18 @@ func (s *session) authenticator() auth.Authenticator {
 // Limits bounds sessions. Every field must be positive; durations count from
 // where their names begin.
 type Limits struct {
-	Login        time.Duration // from accept to logged in; traffic does not extend it
-	Idle         time.Duration // nothing moved either way, but for IDLE; at least 30 minutes (RFC 3501 section 5.4)
-	HalfClose    time.Duration // one side closed, the other still finishes
-	Drain        time.Duration // from SIGTERM until what is left is cut
-	Retire       time.Duration // from SIGQUIT until what is left is drained; 0 is never
-	Farewell     time.Duration // for BYE, and for the client to close
-	BadCommands  int           // a client's errors before login
-	FailedLogins int           // refused logins of one connection
-	Sessions     int           // clients at once
-	ProxyTTL     int           // proxies that may follow each other
+	Login     time.Duration // from accept to logged in; traffic does not extend it
+	Idle      time.Duration // nothing moved either way, but for IDLE; at least 30 minutes (RFC 3501 section 5.4)
+	HalfClose time.Duration // one side closed, the other still finishes
+	// HalfCloseIdle is how long a half-closed session may be silent in both directions; 0 is never.
+	HalfCloseIdle time.Duration
+	Drain         time.Duration // from SIGTERM until what is left is cut
+	Retire        time.Duration // from SIGQUIT until what is left is drained; 0 is never
+	Farewell      time.Duration // for BYE, and for the client to close
+	BadCommands   int           // a client's errors before login
+	FailedLogins  int           // refused logins of one connection
+	Sessions      int           // clients at once
+	ProxyTTL      int           // proxies that may follow each other
 
 	Kick        time.Duration // from a kick until the session is cut
 	Heartbeat   time.Duration // silence in IDLE after which the proxy says a line; 0 is never

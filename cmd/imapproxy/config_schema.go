@@ -44,7 +44,8 @@ type limitsConfig struct {
 	Place        place
 	Login        time.Duration `key:"login_timeout" doc:"From accepted to logged in. What the client sends does not extend it." default:"60s" min:"5s" max:"10m"`
 	Idle         time.Duration `key:"session_idle_timeout" doc:"How long a session may be silent in both directions. RFC 3501 5.4 and IDLE (RFC 2177) need 30 minutes." default:"35m" min:"30m" max:"168h"`
-	HalfClose    time.Duration `key:"half_close_timeout" doc:"How long one side may go on sending after the other has closed." default:"30s" min:"1s" max:"10m"`
+	HalfClose    time.Duration `key:"half_close_timeout" doc:"How long one side may go on sending after the other has closed, as long as it does send (half_close_idle)." default:"30s" min:"1s" max:"10m"`
+	HalfIdle     time.Duration `key:"half_close_idle" doc:"How long nothing may be sent after one side has closed; then both are closed. A client that has gone looks like one that only sends no more." default:"5s" min:"1s" max:"10m"`
 	Drain        time.Duration `key:"drain_timeout" doc:"How long sessions may take to reach a safe point after SIGTERM before they are cut." default:"30s" min:"1s" max:"24h"`
 	Retire       time.Duration `key:"retire_timeout" doc:"How long sessions may go on after SIGQUIT before they are drained; 0s is for ever." default:"24h" min:"0s" max:"8760h"`
 	Bye          time.Duration `key:"bye_timeout" doc:"How long a client may take to read its BYE and to close." default:"2s" min:"100ms" max:"10s"`

@@ -76,7 +76,7 @@ func hostname(c *config, r *report) string {
 
 func limitsOf(l limitsConfig) imapproxy.Limits {
 	return imapproxy.Limits{
-		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, HalfCloseIdle: l.HalfIdle, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}

@@ -42,7 +42,7 @@ func TestWiring(t *testing.T) {
 		got, want any
 	}{
 		{"hostname", s.Hostname, "imap.example.org"},
-		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second, Drain: 5 * time.Minute, Retire: 24 * time.Hour,
+		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second, HalfCloseIdle: 3 * time.Second, Drain: 5 * time.Minute, Retire: 24 * time.Hour,
 			Farewell: time.Second, BadCommands: 5, FailedLogins: 10, Sessions: 500, ProxyTTL: 2,
 			Kick: time.Second, Heartbeat: 2 * time.Minute, LeakReport: time.Minute, LeakReclaim: 10 * time.Minute}},
 		{"TCP", []backend.TCPOptions{s.TCP, one.TCP, two.TCP}, slices.Repeat([]backend.TCPOptions{

@@ -32,7 +32,7 @@ func modeEndings() []struct {
 		{"no-close-without-logout", leaving},
 		{"no-close-on-eof", leaving},
 		{"poll-available", []string{"idle", "in-idle", "mid-append", "rst", "logout", "vanish"}},
-		{"stuck-worker", []string{"idle", "rst", "logout", "half-close", "vanish"}},
+		{"stuck-worker", []string{"idle", "unanswered", "rst", "logout", "half-close", "vanish"}},
 		{"stuck-fetch", []string{"mid-fetch"}},
 		{"auth-fail", refused},
 		{"auth-fail-noclose", refused},

@@ -45,6 +45,7 @@ func ways() []way {
 		{name: "idle", text: "a mailbox is selected; the client closes", open: openSelected, end: closeClient},
 		{name: "in-idle", text: "in IDLE the client closes", open: openIdle, end: closeClient},
 		{name: "mid-fetch", text: "the client closes in the middle of a message, with unread data", open: openFetch, end: closeClient, slow: true},
+		{name: "unanswered", text: "the client says FETCH and closes in the middle of it, before a byte of the answer", open: openUnansweredFetch, end: closeClient},
 		{name: "mid-append", text: "the client closes in the middle of the literal of APPEND", open: openAppend, end: closeClient},
 		{name: "rst", text: "a mailbox is selected; the client resets", open: openSelected, end: (*client).reset},
 		{name: "logout", text: "the client says LOGOUT, waits 3s at most for its answer, and closes", open: openSelected, end: endLogout},
@@ -105,6 +106,14 @@ func openFetch(c *client) error {
 		return fmt.Errorf("%w: the message of %q begins with %.*q", errForeign, c.user, maxForeign, head)
 	}
 	return nil
+}
+
+// openUnansweredFetch says FETCH to a backend that does not answer.
+func openUnansweredFetch(c *client) error {
+	if err := openSelected(c); err != nil {
+		return err
+	}
+	return c.command("FETCH 1 BODY[]")
 }
 
 func openAppend(c *client) error {

@@ -19,7 +19,7 @@ func imapproxyPeer() peer {
 	return peer{
 		name: ownProxy, programs: programs, version: []string{"version"},
 		packages: "build it with make, or name it with --self FILE",
-		settings: "keepalive_idle 15s, keepalive_interval 5s, keepalive_count 3, user_timeout 20s, half_close_timeout 5s",
+		settings: "keepalive_idle 15s, keepalive_interval 5s, keepalive_count 3, user_timeout 20s",
 		prepare:  prepareImapproxy,
 	}
 }
@@ -45,7 +45,6 @@ keepalive_count = 3
 user_timeout = "20s"
 
 [limits]
-half_close_timeout = "5s"
 sessions = 100000
 
 [[target]]
