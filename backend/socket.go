@@ -11,8 +11,22 @@ type TCPOptions struct {
 	KeepAliveIdle     time.Duration // silence before the first probe
 	KeepAliveInterval time.Duration // between probes
 	KeepAliveCount    int           // probes without an answer
-	UserTimeout       time.Duration // how long sent bytes may stay unacknowledged (RFC 5482)
+	UserTimeout       time.Duration // how long sent bytes may stay unacknowledged (RFC 5482); 0: GoneAfter says
 }
+
+// GoneAfter is how long sent bytes and probes may stay without an answer:
+// UserTimeout, or without it as long as the probes take. Linux counts no probes
+// where it has such a time (tcp(7)), so that a longer one would take the place
+// of the count. It is 0, the system's own, where a part of the keep-alive is.
+func (o TCPOptions) GoneAfter() time.Duration {
+	if o.UserTimeout > 0 || o.KeepAliveIdle == 0 || o.KeepAliveInterval == 0 || o.KeepAliveCount == 0 {
+		return o.UserTimeout
+	}
+	return time.Second * time.Duration(seconds(o.KeepAliveIdle)+seconds(o.KeepAliveInterval)*o.KeepAliveCount)
+}
+
+// seconds is a time as the kernel takes it for probes.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // Apply sets the options on a TCP socket. Those of a Unix socket need none: the
 // kernel tells at once when the peer is gone.

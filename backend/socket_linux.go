@@ -13,8 +13,8 @@ import (
 // unsent bytes so that a peer that does not read costs little.
 func applySystem(c *net.TCPConn, o TCPOptions) error {
 	return control(c, func(fd int) error {
-		if o.UserTimeout > 0 {
-			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout/time.Millisecond)); err != nil {
+		if d := o.GoneAfter(); d > 0 {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond)); err != nil {
 				return err
 			}
 		}
@@ -151,12 +151,10 @@ func (o TCPOptions) values() [][3]int {
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(o.KeepAliveIdle)},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(o.KeepAliveInterval)},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount},
-		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.UserTimeout / time.Millisecond)},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.GoneAfter() / time.Millisecond)},
 		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
 	}
 }
-
-func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // ApplyListener sets the options on a listening socket, whose clients begin with
 // them unless Go sets its own (net.ListenConfig.KeepAlive).

@@ -5,25 +5,12 @@ import (
 	"time"
 )
 
-// tcpConfig is the section [tcp].
-type tcpConfig struct {
-	Place       place
-	Idle        time.Duration `key:"keepalive_idle" doc:"Silence before the first probe." default:"60s" min:"1s" max:"2h"`
-	Interval    time.Duration `key:"keepalive_interval" doc:"Between two probes." default:"10s" min:"1s" max:"10m"`
-	Count       int           `key:"keepalive_count" doc:"Probes without an answer after which the peer is gone. Linux goes by user_timeout instead." default:"6" min:"1" max:"127"`
-	UserTimeout time.Duration `key:"user_timeout" doc:"How long sent bytes and probes may stay without an answer (TCP_USER_TIMEOUT, RFC 5482)." default:"120s" min:"1s" max:"1h"`
-}
-
 // adminConfig is the section [admin].
 type adminConfig struct {
 	Place     place
 	Address   string   `key:"address" doc:"unix:/path of a socket, which its owner alone can use, or host:port of this machine, which needs token_file." example:"unix:/run/imapproxy/admin.sock" print:"no"`
 	TokenFile filePath `key:"token_file" doc:"The file whose first line is the token that requests to host:port carry, 16 characters at least. Read again on SIGHUP." example:"admin.token" print:"no"`
 }
-
-// goneWithin is how soon a peer that has vanished should be noticed: its
-// sockets and its backend's are held until then.
-const goneWithin = 5 * time.Minute
 
 // Bounds that the schema can't say, since 0 means never.
 const (
@@ -43,16 +30,6 @@ func checkLimits(l *limitsConfig, r *report) {
 		r.errorf(l.Place, "leak_reclaim", `write more than leak_report, or "0s" for never`,
 			"%v is not longer than leak_report, which is %v", l.LeakReclaim, l.LeakReport)
 	}
-}
-
-func checkTCP(t *tcpConfig, r *report) {
-	warn := func(key, remedy string, after time.Duration) {
-		if after > goneWithin {
-			r.warnf(t.Place, key, remedy, "a peer that has vanished is noticed only after %v; until then its sockets are held", after)
-		}
-	}
-	warn("keepalive_idle", "make keepalive_idle + keepalive_count x keepalive_interval 5m at most", t.Idle+time.Duration(t.Count)*t.Interval)
-	warn("user_timeout", "make it 5m at most", t.UserTimeout)
 }
 
 // checkAdmin checks the admin listener, and makes a relative path of a socket

@@ -93,6 +93,8 @@ func TestCheckLimitsAndTCP(t *testing.T) {
 		{`tcp = { keepalive_count = 25 }`, "noticed only after 5m10s"},
 		{`tcp = { user_timeout = "5m" }`, ""},
 		{`tcp = { user_timeout = "301s" }`, "warning: tcp.user_timeout: a peer that has vanished is noticed only after 5m1s"},
+		{`tcp = { user_timeout = "999ms" }`, "999ms is out of range"},
+		{`tcp = { user_timeout = "61m" }`, "61m is out of range"},
 		{`tcp = { keepalive_count = 0 }`, "0 is out of range"},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,7 @@ func checkConfig(c *config, r *report) {
 	checkListeners(c.Listeners, r)
 	checkLog(&c.Log, r)
 	checkLimits(&c.Limits, r)
-	checkTCP(&c.TCP, r)
+	checkTCP(c, r)
 	checkAdmin(c, r)
 	checkAuth(&c.Auth, r)
 	checkOffers(c, r)

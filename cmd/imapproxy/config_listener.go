@@ -39,6 +39,7 @@ type listenerConfig struct {
 	KeepAliveIdle     time.Duration `key:"keepalive_idle" doc:"Instead of tcp.keepalive_idle, for this listener's clients." example:"30m" min:"1s" max:"2h" print:"no"`
 	KeepAliveInterval time.Duration `key:"keepalive_interval" doc:"Instead of tcp.keepalive_interval, for this listener's clients." example:"10s" min:"1s" max:"10m" print:"no"`
 	KeepAliveCount    int           `key:"keepalive_count" doc:"Instead of tcp.keepalive_count, for this listener's clients." example:"6" min:"1" max:"127" print:"no"`
+	UserTimeout       time.Duration `key:"user_timeout" doc:"Instead of tcp.user_timeout, for this listener's clients." example:"120s" min:"1s" max:"1h" print:"no"`
 
 	Capabilities []string      `key:"capabilities" doc:"What CAPABILITY says before the login, in this order, behind which STARTTLS, LOGINDISABLED and AUTH= are added as they hold. After the login clients get the backend's. Without it: IMAP4rev1 SASL-IR ID; with nginx_compat IMAP4 IMAP4rev1 UIDPLUS." example:"[\"IMAP4rev1\", \"SASL-IR\", \"ID\"]" print:"no"`
 	Mechanisms   []string      `key:"mechanisms" doc:"The SASL mechanisms that are offered: PLAIN, LOGIN, EXTERNAL, XOAUTH2, OAUTHBEARER (the last two with auth.type http or passthrough) and CRAM-MD5 (with http). Without it: PLAIN, LOGIN, and EXTERNAL where auth.external has it; with nginx_compat PLAIN. The command LOGIN is always there, and with nginx_compat PLAIN and LOGIN are always taken." example:"[\"PLAIN\", \"XOAUTH2\", \"OAUTHBEARER\"]" print:"no"`

@@ -25,7 +25,7 @@ type config struct {
 	Auth      authConfig       `key:"auth" doc:"Who may log in." required:"yes"`
 	Rewrite   rewritesConfig   `key:"rewrite" doc:"How the user's name is rewritten, one section for each step. The order within a step: strip_domain, add_domain, lower_case."`
 	Route     routeConfig      `key:"route" doc:"Which backend a user belongs to." required:"yes"`
-	TCP       tcpConfig        `key:"tcp" doc:"When a client or a backend that sends nothing counts as gone. Both sides take the same."`
+	TCP       tcpConfig        `key:"tcp" doc:"When a client or a backend that sends nothing counts as gone. Both sides take the same, but for what a listener or a target has of its own."`
 	Admin     adminConfig      `key:"admin" doc:"The admin listener, for the commands sessions, sockets, pool, kick and drain and for monitoring. Without an address there is none."`
 	Targets   []targetConfig   `key:"target" doc:"A backend: where it is and how it is spoken to. Write the section once for each." required:"yes"`
 }

@@ -32,7 +32,13 @@ type targetConfig struct {
 	GreetLimit   time.Duration `key:"greeting_timeout" doc:"From connected to the backend's greeting." default:"10s" min:"100ms" max:"60s"`
 	LoginLimit   time.Duration `key:"login_timeout" doc:"STARTTLS, ID and the login together." default:"20s" min:"100ms" max:"5m"`
 	LogoutLimit  time.Duration `key:"logout_timeout" doc:"From LOGOUT to the end of the backend's side; then the connection is reset." default:"2s" min:"100ms" max:"60s"`
-	Pool         poolConfig    `key:"pool" doc:"Whether connections to this target are used again, by the same user's next session. It belongs to the [[target]] above it. For clients with short sessions, such as webmail: a client that idles for hours never gives its connection back."`
+
+	KeepAliveIdle     time.Duration `key:"keepalive_idle" doc:"Instead of tcp.keepalive_idle, for this target's connections." example:"60s" min:"1s" max:"2h" print:"no"`
+	KeepAliveInterval time.Duration `key:"keepalive_interval" doc:"Instead of tcp.keepalive_interval, for this target's connections." example:"10s" min:"1s" max:"10m" print:"no"`
+	KeepAliveCount    int           `key:"keepalive_count" doc:"Instead of tcp.keepalive_count, for this target's connections." example:"6" min:"1" max:"127" print:"no"`
+	UserTimeout       time.Duration `key:"user_timeout" doc:"Instead of tcp.user_timeout, for this target's connections." example:"120s" min:"1s" max:"1h" print:"no"`
+
+	Pool poolConfig `key:"pool" doc:"Whether connections to this target are used again, by the same user's next session. It belongs to the [[target]] above it. For clients with short sessions, such as webmail: a client that idles for hours never gives its connection back."`
 }
 
 // poolConfig is a section [target.pool].

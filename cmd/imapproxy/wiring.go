@@ -42,7 +42,7 @@ func build(c *config, r *report) *generation {
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
 		Limits:    limitsOf(c.Limits),
-		TCP:       tcpOf(c.TCP),
+		TCP:       c.TCP.options(),
 	}
 	var watched []*listenerTLS
 	for i := range c.Listeners {
@@ -55,7 +55,7 @@ func build(c *config, r *report) *generation {
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
 		t := buildTarget(&c.Targets[i], r)
-		t.TCP = s.TCP
+		t.TCP = c.Targets[i].tcp().over(c.TCP).options()
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
@@ -80,10 +80,6 @@ func limitsOf(l limitsConfig) imapproxy.Limits {
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
-}
-
-func tcpOf(c tcpConfig) backend.TCPOptions {
-	return backend.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
 }
 
 func rewriteOf(c rewriteConfig) backend.Rewrite {

@@ -14,10 +14,7 @@ const proxyTimeout = 24 * time.Hour
 func offerOf(c *config, l *listenerConfig, to *imapproxy.Listener, r *report) {
 	to.Capabilities, to.Mechanisms = l.Capabilities, l.Mechanisms
 	to.Login, to.BadCommands = l.Login, l.BadCommands
-	to.TCP = tcpOf(c.TCP)
-	to.TCP.KeepAliveIdle = cmp.Or(l.KeepAliveIdle, to.TCP.KeepAliveIdle)
-	to.TCP.KeepAliveInterval = cmp.Or(l.KeepAliveInterval, to.TCP.KeepAliveInterval)
-	to.TCP.KeepAliveCount = cmp.Or(l.KeepAliveCount, to.TCP.KeepAliveCount)
+	to.TCP = l.tcp().over(c.TCP).options()
 	if l.NginxCompat {
 		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout), PassBackendErrors: l.PassBackendErrors}
 	}

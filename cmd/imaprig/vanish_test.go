@@ -1,0 +1,227 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+const (
+	ticks       = 50 * time.Millisecond // the kernel's are 10 ms at most
+	noticeSlack = 20 * time.Second      // for a machine that is busy; by default a peer is gone after 120 s
+)
+
+// vanishConfig says who has which keep-alive, and a user_timeout or none. It takes the addresses of the listeners, the
+// first of which is for clients that stay, of the near backend and of the far one, which vanishes.
+const vanishConfig = `hostname = "rig.example"
+auth = { type = "passthrough" }
+route = { type = "map", file = "map" }
+tcp = { keepalive_idle = "2s", keepalive_interval = "1s", keepalive_count = 3 }
+listener = [
+  { name = "here", address = %q, tls = "off" },
+  { name = "tcp", address = %q, tls = "off", insecure = true },
+  { name = "own", address = %q, tls = "off", insecure = true, keepalive_idle = "1s", keepalive_count = 2 },
+  { name = "written", address = %q, tls = "off", insecure = true, keepalive_idle = "1s", keepalive_count = 1, user_timeout = "7s" },
+]
+target = [
+  { name = "near", addresses = [%q], tls = "off" },
+  { name = "far-tcp", addresses = [%[6]q], tls = "off", plain_login = true },
+  { name = "far-own", addresses = [%[6]q], tls = "off", plain_login = true, keepalive_idle = "1s", keepalive_count = 2 },
+  { name = "far-written", addresses = [%[6]q], tls = "off", plain_login = true, keepalive_idle = "1s", keepalive_count = 1, user_timeout = "7s" },
+]
+limits = { bye_timeout = "100ms" }
+log = { file = "log", format = "json" }
+`
+
+// vanishing is a session one side of which vanishes. Its user's name is its own.
+type vanishing struct {
+	user     string
+	listener int    // of vanishConfig
+	reason   string // which the proxy gives
+	after    time.Duration
+
+	client *client
+	spoke  time.Time // before its last bytes: the kernel counts from a moment after it
+}
+
+// TestVanished measures how soon clients and backends that vanish are noticed: after idle + interval x count, unless
+// user_timeout is written. All vanish together, and nothing is in flight.
+func TestVanished(t *testing.T) {
+	n := testNamespace(t)
+	t.Cleanup(func() {
+		if err := n.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	far, server := vanishBackend(t, n)
+	near := newFastRig(t, backendOptions{})
+	x := vanishProxy(t, n, near.clear, server)
+	sessions := []*vanishing{
+		{user: "client-tcp", listener: 1, reason: "client_vanished", after: 5 * time.Second},
+		{user: "client-own", listener: 2, reason: "client_vanished", after: 3 * time.Second},
+		{user: "client-written", listener: 3, reason: "client_vanished", after: 7 * time.Second},
+		{user: "far-tcp", reason: "backend_vanished", after: 5 * time.Second},
+		{user: "far-own", reason: "backend_vanished", after: 3 * time.Second},
+		{user: "far-written", reason: "backend_vanished", after: 7 * time.Second},
+	}
+	host, err := n.NewClient(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range sessions {
+		v.open(t, n, x.listen, host, i)
+	}
+	for _, who := range []netip.Addr{host, far} {
+		if err := n.Deafen(t.Context(), who); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Mute(t.Context(), who); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.awaitEndings(t, sessions, time.Now())
+}
+
+// vanishBackend runs a fast backend that is in the namespace, at an address of its own.
+func vanishBackend(t *testing.T, n *namespace) (host netip.Addr, server string) {
+	t.Helper()
+	host, err := n.NewClient(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b *fastBackend
+	err = n.inside(func() (err error) {
+		b, err = newFastBackend(t.Context(), backendOptions{listen: netip.AddrPortFrom(host, 0).String()})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveInTest(t, b.run)
+	t.Cleanup(func() { // before it closes them: a FIN that nobody acknowledges would keep the namespace
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		for conn := range b.server.open {
+			_ = conn.SetLinger(0)
+		}
+	})
+	return host, b.listeners[0].Addr().String()
+}
+
+// vanishProxy starts our proxy with vanishConfig. Its first listener is on loopback.
+func vanishProxy(t *testing.T, n *namespace, near, far string) *peerSetup {
+	t.Helper()
+	p := imapproxyPeer()
+	p.programs = []string{ownProgram(t)}
+	var setup *peerSetup
+	p.prepare = func(s *peerSetup) ([]string, error) {
+		setup = s
+		for range 2 {
+			more, err := freeAddr(n.Outside())
+			if err != nil {
+				return nil, err
+			}
+			s.listen = append(s.listen, more)
+		}
+		config := fmt.Sprintf(vanishConfig, s.listen[0], s.listen[1], s.listen[2], s.listen[3], near, far)
+		if err := s.write("map", "far-tcp far-tcp\nfar-own far-own\nfar-written far-written\n* near\n"); err != nil {
+			return nil, err
+		}
+		return []string{"serve", "--config", s.path("imapproxy.toml")}, s.write("imapproxy.toml", config)
+	}
+	x, err := p.start(t.Context(), 0, n.Outside())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := x.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return setup
+}
+
+// open logs in and says something, by which everything is acknowledged.
+func (v *vanishing) open(t *testing.T, n *namespace, listen []netip.AddrPort, host netip.Addr, number int) {
+	t.Helper()
+	v.client = &client{id: number, user: v.user, password: "secret", limit: answerLimit}
+	dial, local := dialTCP, netip.Addr{}
+	if v.listener > 0 {
+		dial, local = n.Dial, host
+	}
+	if err := v.client.connect(dial, listen[v.listener].String(), local, false); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.client.reset() }) // no FIN, as the backend's
+	if err := v.client.greeting(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.client.ok(v.client.loginWords()); err != nil {
+		t.Fatal(err)
+	}
+	v.spoke = time.Now()
+	if err := v.client.ok("NOOP"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitEndings polls the proxy's log until each session has ended, and wants it to be in time. gone is when everybody had
+// vanished.
+func (s *peerSetup) awaitEndings(t *testing.T, sessions []*vanishing, gone time.Time) {
+	t.Helper()
+	waiting := map[string]*vanishing{}
+	for _, v := range sessions {
+		waiting[v.user] = v
+	}
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for len(waiting) > 0 {
+		<-tick.C
+		ended, now := s.endings(t), time.Now()
+		for user, v := range waiting {
+			reason, over := ended[user]
+			switch {
+			case over:
+				v.judge(t, reason, now)
+			case now.After(gone.Add(v.after + noticeSlack)):
+				t.Errorf("%s: not noticed %v after it vanished, want %v", user, now.Sub(gone), v.after)
+			default:
+				continue
+			}
+			delete(waiting, user)
+		}
+	}
+}
+
+// judge compares an ending with the one that is expected.
+func (v *vanishing) judge(t *testing.T, reason string, at time.Time) {
+	t.Helper()
+	took := at.Sub(v.spoke).Round(time.Millisecond)
+	t.Logf("%s: %s, %v after it spoke last", v.user, reason, took)
+	if reason != v.reason || took < v.after-ticks {
+		t.Errorf("%s: %s after %v, want %s after %v at the earliest", v.user, reason, took, v.reason, v.after)
+	}
+}
+
+// endings are the reasons that the proxy's log gives, by users.
+func (s *peerSetup) endings(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(s.path("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for line := range bytes.Lines(text) {
+		var e struct{ Message, User, Reason string }
+		if json.Unmarshal(line, &e) == nil && e.Message == "session ended" {
+			reasons[e.User] = e.Reason
+		}
+	}
+	return reasons
+}
