@@ -28,12 +28,10 @@ deb: ## build dist/imapproxy_VERSION_ARCH.deb, without root
 run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:1143 and :1993
 	@exec bin/imapproxy demo
 
-# -p=1: one package at a time, since some tests hold the program to times. The
-# tag is the relay of systems without epoll, which passes the same tests.
+# -p=1: one package at a time, since some tests hold the program to times.
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=1 -timeout=30m $(TESTFLAGS) ./...
-	go test -race -shuffle=on -timeout=30m -tags goroutines $(TESTFLAGS) ./imapproxy
 
 # In two processes of about the same length: in each, one session follows the
 # other, so that what the process holds is that session's alone.
@@ -49,7 +47,6 @@ matrix: ## run each cell of the fault matrix 20 times, each pair of reasons 50 t
 check: ## gofmt, go vet, staticcheck and the project's own rules
 	@scripts/check-format
 	go vet ./...
-	GOOS=darwin go vet ./...
 	go tool staticcheck ./...
 	go test -count=1 .
 

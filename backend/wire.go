@@ -102,7 +102,7 @@ func (w *Wire) SyscallConn() (syscall.RawConn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn == nil {
-		return w.bare()
+		return bare{w}, nil
 	}
 	return w.conn.SyscallConn()
 }

@@ -1,11 +1,8 @@
-//go:build faultpoints && linux && !goroutines
+//go:build faultpoints
 
 package imapproxy
 
 import "strings"
-
-// otherRelay marks the files of the relay that is not built in.
-const otherRelay = "//go:build !linux || goroutines"
 
 // loopPoints are the fault points of the loop.
 var loopPoints = map[string]pointTest{

@@ -1,5 +1,3 @@
-//go:build linux && !goroutines
-
 package imapproxy
 
 import "time"
@@ -10,9 +8,6 @@ const blocked = 20 * time.Millisecond
 // atWork tells whether the relay's loop is inside a step: what is busy then may
 // be merely slow.
 func atWork(r *relay) bool { return r.handling.Load() }
-
-// canSplice says that a large literal may go through the kernel.
-const canSplice = true
 
 // openPipes counts the pipes of splicing, idle ones included.
 func openPipes(s *Server) int {

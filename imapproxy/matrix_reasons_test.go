@@ -127,7 +127,13 @@ func (s *stage) leaveUnanswered() {
 	s.clock.advance(s.settings.Limits.HalfCloseIdle)
 }
 
-func (s *stage) closedByClient() bool { return s.session().relay.closedByClient() }
+// closedByClient reports whether the relay goes on after the client has closed its side.
+func (s *stage) closedByClient() bool {
+	r := &s.session().relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clientEOF && !r.stopped
+}
 
 // idleTooLong lets the idle limit pass.
 func (s *stage) idleTooLong() {

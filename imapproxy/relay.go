@@ -13,9 +13,8 @@ import (
 // relay is act two: it moves bytes unchanged both ways while the ledger
 // watches, until there is a reason to end. It owns both sockets meanwhile.
 //
-// What moves the bytes is behind a seam: on Linux a loop for many sessions
-// (loop_linux.go), elsewhere two goroutines for each (relay_goroutines.go).
-// What the rest of the session sees of it is run, drain, sweep and the door.
+// A loop for many sessions moves the bytes (loop.go). What the rest of the
+// session sees of the relay is run, drain, sweep and the door.
 type relay struct {
 	s      *session
 	ledger *backend.Ledger
@@ -94,7 +93,7 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	f.moved = r.s.server.clock.Now()
 	if err != nil {
 		f.partial = true
-		if !isWoken(err) && !r.readerTells(f, err) {
+		if !isWoken(err) {
 			r.stop(r.lost(r.failed(f, err)), err)
 		}
 		return false

@@ -52,18 +52,11 @@ func (r *relay) clientRead(err error) {
 }
 
 // clientGone ends the session of a client that is gone altogether; cause is the
-// kernel's word for it, nil when somebody else has taken that.
+// kernel's word for it.
 func (r *relay) clientGone(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.takeGone(cause)
-}
-
-// takeGone is clientGone with the lock held.
-func (r *relay) takeGone(cause error) {
-	if !r.writerTells(cause) {
-		r.stop(clientReason(cause), cause)
-	}
+	r.stop(clientReason(cause), cause)
 }
 
 // lost is the reason when a side goes away: behind the client's LOGOUT that
@@ -108,14 +101,6 @@ func (r *relay) endSilence(since time.Time) {
 	default:
 		r.stop(endHalfClose, nil)
 	}
-}
-
-// closedByClient tells that the client has closed its side, and the relay
-// goes on for the answers.
-func (r *relay) closedByClient() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.clientEOF && !r.stopped
 }
 
 // backendRead takes the end of the backend's side: all it had to say has been

@@ -33,7 +33,7 @@ func (r *relay) sweep(now time.Time) {
 		r.lookAtClient()
 	}
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
-		r.beat()
+		r.beating = true
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *relay) lookAtClient() {
 	case err != nil:
 	case s.State == backend.StateClosed:
 		if cause, err := backend.WaitGone(&r.s.client.raw); err == nil { // at once
-			r.takeGone(cause)
+			r.stop(clientReason(cause), cause)
 		}
 	case s.State == backend.StateCloseWait:
 		r.limitHalfClose()

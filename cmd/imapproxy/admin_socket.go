@@ -57,9 +57,8 @@ func (s *socketFile) Close() error {
 // socketMode of the admin listener lets the socket's owner use it, and root.
 const socketMode = 0o600
 
-// listenUnix listens on a socket that has its mode from the first moment: on
-// Linux the file takes that of the descriptor it is bound to. Elsewhere it is
-// changed afterwards.
+// listenUnix listens on a socket that has its mode from the first moment: the
+// file takes that of the descriptor it is bound to.
 func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command imapproxy is an IMAP proxy: it authenticates clients, routes each to
 // a backend, relays between them, and leaves no backend socket behind. `imapproxy
 // help` lists what it can do.

@@ -356,3 +356,6 @@ func scaled(n int) int {
 	}
 	return n
 }
+
+// endsWithTest has a program end when the test binary does, however that is.
+func endsWithTest(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,5 +1,3 @@
-//go:build linux && !goroutines
-
 package imapproxy
 
 import "time"

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -226,8 +225,6 @@ func retried(f func() (int, error)) (int, error) {
 
 // bare is the descriptor of a parked wire, for those who ask the kernel about it.
 type bare struct{ w *Wire }
-
-func (w *Wire) bare() (syscall.RawConn, error) { return bare{w}, nil }
 
 var errNotParked = errors.New("the socket has changed hands meanwhile")
 

@@ -1,5 +1,3 @@
-//go:build linux && !goroutines
-
 package imapproxy
 
 import (
@@ -19,7 +17,7 @@ type mover struct {
 	round    int32                // the place's
 	handling atomic.Bool          // the loop looks at the door behind this step, so it need not be nudged
 	queued   bool                 // in loop.ready
-	beating  bool                 // the sweep wants a heartbeat
+	beating  bool                 // the sweep wants a heartbeat, after it: it holds the relay's lock
 	ends     [2]end
 	pipe     *pipe // holds bytes of the flow that filled it, nil most of the time
 	piping   *flow
@@ -413,14 +411,6 @@ func (r *relay) leave() {
 		}
 	}
 }
-
-// readerTells and writerTells are false: who writes reads too, and gets the cause.
-func (r *relay) readerTells(*flow, error) bool { return false }
-
-func (r *relay) writerTells(error) bool { return false }
-
-// beat asks for the heartbeat behind the sweep, which holds the relay's lock.
-func (r *relay) beat() { r.beating = true }
 
 func (r *relay) heartbeat() {
 	if !r.beginHeartbeat() {
