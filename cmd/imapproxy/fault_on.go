@@ -20,10 +20,10 @@ func armFaults() {
 	if folder == "" {
 		return
 	}
-	fault := func(name string) {
+	point := func(name string) {
 		if os.Remove(filepath.Join(folder, name)) == nil {
 			panic("fault point " + name)
 		}
 	}
-	backend.Fault.Store(&fault)
+	backend.Fault.Store(&point)
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// fault is where a victim panics: at each of the points in turn.
-type fault struct {
+// panicCase is where a victim panics: at each of the points in turn.
+type panicCase struct {
 	points string
 	reason string                    // of the victim's end
 	act    func(victim *guest) error // what takes it there; nil is the login
@@ -20,8 +20,8 @@ type fault struct {
 
 // faults are points that one session passes alone, by what it does: the others
 // are silent meanwhile.
-func faults() []fault {
-	return []fault{
+func faults() []panicCase {
+	return []panicCase{
 		{"session.open session.greet dialogue.read dialogue.parse dialogue.handler watch.read connect.route connect.dial " +
 			"dial.connect connect.authenticate login.begin login.send login.await login.verdict relay.begin relay.up.start", "panic", nil},
 		{"relay.up.read relay.down.read relay.up.write relay.up.written relay.down.write relay.down.written relay.settle", "panic",
@@ -101,7 +101,7 @@ func TestPanicAmong200(t *testing.T) {
 }
 
 // panics has a session panic at the point that the file is named like.
-func (r *crowd) panics(t *testing.T, p *process, file string, f fault) {
+func (r *crowd) panics(t *testing.T, p *process, file string, f panicCase) {
 	from := p.written(t)
 	if f.act == nil {
 		write(t, file, 0o600, "")
