@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"imapproxy/backend/fault"
 )
 
 // Conn is one backend connection from dial to end, with its ledger. It is
@@ -62,7 +64,7 @@ type source struct{ c *Conn }
 // Read notes the end of the backend's side: after it nothing need be asked.
 func (s source) Read(p []byte) (int, error) {
 	n, err := s.c.conn.Read(p)
-	FaultPoint("backend.read")
+	fault.Point("backend.read")
 	if isClosing(err) {
 		s.c.peer = err
 	}

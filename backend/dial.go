@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"imapproxy/backend/fault"
 )
 
 // Origin is what a backend may be told of the client.
@@ -158,7 +160,7 @@ const maxResolved = 4
 // connect makes the TCP connection, to each address that the name has until
 // one answers, or the one to a Unix socket, all within one limit.
 func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (Stream, error) {
-	FaultPoint("dial.connect")
+	fault.Point("dial.connect")
 	ctx, free := Within(ctx, d.Clock, t.Limits.Connect, errLimit)
 	defer free()
 	var conn Stream
@@ -241,7 +243,7 @@ func (d *Dialer) resolve(ctx context.Context, addr string) ([]string, error) {
 // failed.
 func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 	t := c.Target
-	FaultPoint("dial.header")
+	fault.Point("dial.header")
 	if err := c.sendHeader(ctx, o); err != nil {
 		return "header", err
 	}
@@ -298,7 +300,7 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 // startTLS wraps the connection. What was learnt without TLS is forgotten
 // (RFC 9051 section 6.2.1).
 func (c *Conn) startTLS(ctx context.Context) error {
-	FaultPoint("dial.tls")
+	fault.Point("dial.tls")
 	c.inStep = false // the backend awaits a handshake
 	if c.in.buffered() > 0 {
 		return errInjected

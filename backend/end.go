@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"imapproxy/backend/fault"
 )
 
 // Ending says in one word how a backend connection ended.
@@ -69,7 +71,7 @@ func (c *Conn) Hurry() {
 }
 
 func (c *Conn) end() Ending {
-	FaultPoint("end.begin")
+	fault.Point("end.begin")
 	_ = c.raw.SetDeadline(time.Now().Add(c.Target.Limits.Logout))
 	if c.hurry.Load() {
 		_ = c.raw.SetDeadline(time.Now().Add(min(HurryLimit, c.Target.Limits.Logout)))
@@ -159,7 +161,7 @@ var drainBuffers = sync.Pool{New: func() any { return new([drainBuffer]byte) }}
 
 // discard reads to the end of r, and tells whether it has come.
 func discard(r io.Reader, left *int) bool {
-	FaultPoint("end.drain")
+	fault.Point("end.drain")
 	buf := drainBuffers.Get().(*[drainBuffer]byte)
 	defer drainBuffers.Put(buf)
 	for *left > 0 {

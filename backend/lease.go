@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"imapproxy/backend/fault"
 	"imapproxy/backend/pool"
 )
 
@@ -196,7 +197,7 @@ func (l *Lease) Return(ctx context.Context, why string) Ending {
 		done = true
 		return e
 	}
-	FaultPoint("pool.return")
+	fault.Point("pool.return")
 	done = true
 	c.hand(PoolOwner, PhasePooled)
 	if forgotten {

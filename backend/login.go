@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"imapproxy/backend/fault"
 )
 
 var (
@@ -83,7 +85,7 @@ func (t *Target) mayTell(remote string) error {
 
 func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 	c.hidden = append(pieces(cred.plain()), cred.Secret[:min(len(cred.Secret), 64)])
-	FaultPoint("login.begin")
+	fault.Point("login.begin")
 	offered := c.caps
 	c.caps.forget() // what holds before the login is void behind it
 	var id string
@@ -176,7 +178,7 @@ func (c *Conn) loginLiterals(id string, cred Credentials) (answer, error) {
 // send writes a command, or a part of one. From here until its answer has
 // come nothing else may be sent.
 func (c *Conn) send(s string) error {
-	FaultPoint("login.send")
+	fault.Point("login.send")
 	c.inStep = false
 	_, err := c.Write([]byte(s))
 	return err
@@ -184,7 +186,7 @@ func (c *Conn) send(s string) error {
 
 // judged reads to the answer of the login, X2, and past the one of ID, X1.
 func (c *Conn) judged(idSent bool) (answer, error) {
-	FaultPoint("login.await")
+	fault.Point("login.await")
 	r, err := c.await("X2", idSent)
 	if err != nil {
 		return r, err
@@ -205,7 +207,7 @@ func (c *Conn) continuation(idSent bool) (answer, error) {
 
 // verdict turns the login's tagged answer into nil, a *Refused, or a failure.
 func (c *Conn) verdict(r answer) error {
-	FaultPoint("login.verdict")
+	fault.Point("login.verdict")
 	switch r.word {
 	case "OK":
 		return nil
@@ -287,7 +289,7 @@ func pieces(word string) []string {
 
 // askCapability asks what the backend offers.
 func (c *Conn) askCapability() error {
-	FaultPoint("dial.capability")
+	fault.Point("dial.capability")
 	c.caps.forget()
 	if err := c.send("X3 CAPABILITY\r\n"); err != nil {
 		return err
@@ -302,7 +304,7 @@ func (c *Conn) askCapability() error {
 // askSTARTTLS goes on only when the backend offers TLS and says OK, with
 // nothing behind it (RFC 9051 section 6.2.1).
 func (c *Conn) askSTARTTLS() error {
-	FaultPoint("dial.starttls")
+	fault.Point("dial.starttls")
 	if !c.caps.known() {
 		if err := c.askCapability(); err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+
+	"imapproxy/backend/fault"
 )
 
 // The mechanisms for bearer tokens: RFC 7628, and Google's older one.
@@ -87,7 +89,7 @@ func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer
 			return answer{}, err
 		}
 	}
-	FaultPoint("login.await")
+	fault.Point("login.await")
 	r, err := c.await("+", id != "" && inCommand)
 	if err == nil && r.tag == "X2" {
 		err = c.verdict(r)

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"imapproxy/backend/fault"
 	"imapproxy/backend/pool"
 )
 
@@ -180,7 +181,7 @@ func (p *Pools) check(c *Conn) error {
 	if err := c.stillGood(p.ctx, "NOOP", true); err != nil {
 		return err
 	}
-	FaultPoint("pool.checked")
+	fault.Point("pool.checked")
 	c.hand(PoolOwner, PhasePooled)
 	return nil
 }

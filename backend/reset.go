@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"imapproxy/backend/fault"
 )
 
 // Limits of what a pool says to a backend.
@@ -83,7 +85,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 		return false, why, fmt.Errorf("%w: %s", errNotClean, why)
 	}
 	c.enter(PhaseReset)
-	FaultPoint("pool.reset")
+	fault.Point("pool.reset")
 	_ = c.raw.SetDeadline(time.Time{}) // the session's end had woken its reader
 	if plan.done {
 		if why, err := c.leaveIdle(ctx); err != nil {
@@ -216,7 +218,7 @@ func (c *Conn) note(r answer) {
 // question. command is NOOP or ID.
 func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) error {
 	c.enter(PhaseCheck)
-	FaultPoint("pool.check")
+	fault.Point("pool.check")
 	c.in.total = 0
 	if !mustAsk && !unread(&c.raw) {
 		return nil

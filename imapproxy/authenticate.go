@@ -9,7 +9,7 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"imapproxy/auth"
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // maxSASLSteps bounds an exchange; no mechanism here needs more than two.
@@ -76,7 +76,7 @@ const notBase64 = "The response is not base64"
 // to its end.
 func (s *session) exchange(cmd *command, mech sasl.Server, response []byte) (reply, error) {
 	for range maxSASLSteps {
-		backend.FaultPoint("sasl.step")
+		fault.Point("sasl.step")
 		challenge, done, err := mech.Next(response)
 		var denied *auth.Denied
 		if errors.As(err, &denied) {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // census compares what the proxy believes to hold with what the kernel says.
@@ -63,7 +64,7 @@ func (c *counted) differences() int { return len(c.missing) + len(c.unknown) }
 // takeCensus counts, and while something is wrong again: a socket is a
 // difference when each count has it. Their number is a metric that must be 0.
 func (s *Server) takeCensus(now time.Time) {
-	backend.FaultPoint("census")
+	fault.Point("census")
 	c, err := s.countSockets()
 	for i := 1; i < censusRounds && err == nil && c.differences() > 0; i++ {
 		if !s.sleep(s.life, censusRecount) {

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // nginx's parser of commands, without its faults: an empty literal takes no
@@ -35,19 +35,19 @@ func (s *session) compatCommand() (reply, error) {
 		return reply{}, err
 	}
 	s.lastCommand = cmd.name
-	backend.FaultPoint("dialogue.handler")
+	fault.Point("dialogue.handler")
 	return s.compatHandle(&cmd, args)
 }
 
 // readCompat reads a command with its arguments. ID is not nginx's and keeps
 // its own parser.
 func (s *session) readCompat() (command, []string, error) {
-	backend.FaultPoint("dialogue.read")
+	fault.Point("dialogue.read")
 	line, err := s.readLine()
 	if err != nil {
 		return command{}, nil, err
 	}
-	backend.FaultPoint("dialogue.parse")
+	fault.Point("dialogue.parse")
 	if isHTTP(line) {
 		return command{}, nil, s.over(endClientProtocol, errors.New("an HTTP request"))
 	}
@@ -174,7 +174,7 @@ func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text stri
 	if cmd.name == "LOGIN" && !s.mayAuthenticate() { // a password must not even be asked for
 		return "", nil, &badCommand{tag: cmd.tag, text: "LOGIN without TLS", fatal: !spec.sync}
 	}
-	backend.FaultPoint("dialogue.literal")
+	fault.Point("dialogue.literal")
 	if spec.sync {
 		if err := s.say("+ OK\r\n"); err != nil {
 			return "", nil, err

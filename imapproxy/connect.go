@@ -7,6 +7,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // The refusals a client may read. An unknown user and a wrong password read
@@ -66,7 +67,7 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 		return "", s.refuse(err)
 	}
 	s.enter(phaseRoute)
-	backend.FaultPoint("connect.route")
+	fault.Point("connect.route")
 	route, err := s.settings.Router.Route(ctx, backend.Query{User: grant.User, Server: grant.Server})
 	if err != nil {
 		return "", s.refuseRoute(ctx, grant, err)
@@ -92,7 +93,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
 	}
 	s.front, s.backendUser = r.User, ""
-	backend.FaultPoint("connect.authenticate")
+	fault.Point("connect.authenticate")
 	grant, err := s.authenticator().Authenticate(ctx, r)
 	s.pause(ctx, waitOf(err))
 	return grant, err

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // reply is what a handler answers. The dialogue alone writes it and counts.
@@ -112,18 +112,18 @@ func (s *session) command() (reply, error) {
 		return bad(&cmd, "Unknown command, or not before login"), nil
 	}
 	s.lastCommand = cmd.name
-	backend.FaultPoint("dialogue.handler")
+	fault.Point("dialogue.handler")
 	return h(&cmd)
 }
 
 // readCommand reads a command with its literals.
 func (s *session) readCommand() (command, error) {
-	backend.FaultPoint("dialogue.read")
+	fault.Point("dialogue.read")
 	line, err := s.readLine()
 	if err != nil {
 		return command{}, err
 	}
-	backend.FaultPoint("dialogue.parse")
+	fault.Point("dialogue.parse")
 	if isHTTP(line) {
 		return command{}, s.over(endClientProtocol, errors.New("an HTTP request"))
 	}
@@ -166,7 +166,7 @@ func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad erro
 	case len(cmd.literals) >= maxLiteralCount:
 		return &badCommand{tag: cmd.tag, text: errTooManyLiterals.Error(), fatal: !spec.sync}
 	}
-	backend.FaultPoint("dialogue.literal")
+	fault.Point("dialogue.literal")
 	if spec.sync {
 		if err := s.say("+ Ready for the literal\r\n"); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // This file and the loop are the only places where goroutines begin and
@@ -70,7 +71,7 @@ func (s *session) help(name string, f func()) <-chan struct{} {
 func (s *session) after(d time.Duration, f func()) backend.Timer {
 	return s.server.clock.AfterFunc(d, func() {
 		defer s.recovered("timer")
-		backend.FaultPoint("session.timer")
+		fault.Point("session.timer")
 		f()
 	})
 }
@@ -136,7 +137,7 @@ func (s *session) endAside(conn *backend.Conn) {
 func (s *session) farewell(reason endReason) {
 	raw := &s.client.raw
 	defer func() { _ = raw.Close() }()
-	backend.FaultPoint("session.farewell")
+	fault.Point("session.farewell")
 	switch reason {
 	case endClientAborted, endClientVanished:
 		_ = raw.SetLinger(0)
@@ -194,7 +195,7 @@ func (s *session) closeWrite() {
 func (s *session) watch() (stop func()) {
 	over := s.help("watch", func() {
 		for {
-			backend.FaultPoint("watch.read")
+			fault.Point("watch.read")
 			err := s.client.in.fill(maxPipelined)
 			if errors.Is(err, errLineTooLong) || (err != nil && isWoken(err)) {
 				return // full: back-pressure; or stopped

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"imapproxy/auth"
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // capabilities is what is offered before login: what the proxy itself does,
@@ -136,7 +136,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 }
 
 func (s *session) afterSTARTTLS() error {
-	backend.FaultPoint("starttls.handshake")
+	fault.Point("starttls.handshake")
 	s.speaking = false
 	s.clientName = ""
 	s.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // leakSlack is how far over its bound a phase must be before it counts: the
@@ -42,7 +43,7 @@ const (
 // once, and once more when it resolves by itself, and takes back what has
 // lasted for too long.
 func (s *Server) findLeaks(now time.Time) {
-	backend.FaultPoint("leak.scan")
+	fault.Point("leak.scan")
 	d := &s.leaks
 	d.mu.Lock()
 	defer d.mu.Unlock()

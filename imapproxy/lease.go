@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // logoutText is what the client of a pooled connection reads behind LOGOUT,
@@ -35,7 +36,7 @@ func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Cr
 
 // dial opens a connection for this session alone.
 func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string, err error) {
-	backend.FaultPoint("connect.dial")
+	fault.Point("connect.dial")
 	conn, err := s.server.dialer.Dial(ctx, t, o)
 	if err != nil {
 		return "", err

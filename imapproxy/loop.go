@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // loop relays many sessions in one thread: it waits for all their sockets at
@@ -130,7 +130,7 @@ func (l *loop) isEnding() bool {
 // round waits for events and takes each.
 func (l *loop) round() {
 	n := l.wait()
-	backend.FaultPoint("loop.round")
+	fault.Point("loop.round")
 	for _, e := range l.events[:n] {
 		if e.Fd == wakePlace {
 			l.woken()

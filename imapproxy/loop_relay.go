@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // mover is what a loop needs to move a relay's bytes.
@@ -94,7 +95,7 @@ func (r *relay) park() error {
 
 // start moves what was read ahead on both sides.
 func (r *relay) start() {
-	backend.FaultPoint("relay.up.start")
+	fault.Point("relay.up.start")
 	if r.s.door.why() != "" {
 		return
 	}
@@ -204,7 +205,7 @@ func (l *loop) event(r *relay, client bool, events uint32) {
 		side = clientSide
 	}
 	l.protected(r, func() {
-		backend.FaultPoint("loop.event")
+		fault.Point("loop.event")
 		if events&unix.EPOLLOUT != 0 && !r.flush(r.out(side)) {
 			return
 		}
@@ -253,9 +254,9 @@ func (l *loop) read(r *relay, side int) {
 	f, e := r.in(side), &r.ends[side]
 	for moved := 0; moved < turnBound; {
 		if side == clientSide {
-			backend.FaultPoint("relay.up.read")
+			fault.Point("relay.up.read")
 		} else {
-			backend.FaultPoint("relay.down.read")
+			fault.Point("relay.down.read")
 		}
 		n, err := l.fill(r, f, e.secure)
 		if n > 0 && !r.forward(f, l.buf[:n]) {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // A large literal between two plaintext sockets goes from one to the other in
@@ -181,7 +182,7 @@ func (r *relay) beforeSplice(f *flow, n int) bool {
 
 // empty moves what the pipe holds to the far end, and gives an empty one back.
 func (r *relay) empty(far *end) error {
-	backend.FaultPoint("loop.splice")
+	fault.Point("loop.splice")
 	for r.pipe.held > 0 {
 		n, err := move(r.pipe.r, int(far.fd), r.pipe.held)
 		if err == unix.EAGAIN {

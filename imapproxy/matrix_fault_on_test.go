@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // faultPoints tells whether the fault points are built in.
@@ -26,13 +26,13 @@ func arm(t testing.TB, points ...string) *fuse {
 	t.Helper()
 	f := &fuse{left: slices.Clone(points), seen: map[string]int{}}
 	at := f.pass
-	backend.Fault.Store(&at)
+	fault.Handler.Store(&at)
 	t.Cleanup(disarm)
 	return f
 }
 
 // disarm takes any fuse out.
-func disarm() { backend.Fault.Store(nil) }
+func disarm() { fault.Handler.Store(nil) }
 
 func (f *fuse) pass(name string) {
 	f.mu.Lock()

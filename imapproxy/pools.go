@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // poolsEvery is how often the server looks after idle backend connections.
@@ -33,7 +34,7 @@ func (s *Server) pools() []*backend.Pools {
 
 // keepPools looks after what is idle, and forgets generations that have ended.
 func (s *Server) keepPools(time.Time) {
-	backend.FaultPoint("pool.upkeep")
+	fault.Point("pool.upkeep")
 	for _, p := range s.pools() {
 		p.Upkeep()
 	}

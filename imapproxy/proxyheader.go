@@ -16,7 +16,7 @@ import (
 	"github.com/pires/go-proxyproto/tlvparse"
 
 	"imapproxy/auth"
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // ProxyHeader says what a listener makes of PROXY protocol headers, which a
@@ -64,7 +64,7 @@ func (s *session) meet() error {
 		return nil
 	}
 	s.enter(phaseProxy)
-	backend.FaultPoint("session.proxy")
+	fault.Point("session.proxy")
 	trusted := p.trusts(&s.client)
 	if !trusted && !p.Ignore {
 		return s.over(endProxyHeader, errUntrusted)

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // relay is act two: it moves bytes unchanged both ways while the ledger
@@ -41,7 +42,7 @@ type flow struct {
 }
 
 func (r *relay) begin(s *session) {
-	backend.FaultPoint("relay.begin")
+	fault.Point("relay.begin")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.s, r.ledger = s, &s.backend.Ledger
@@ -66,10 +67,10 @@ func (r *relay) beforeWrite(f *flow, p []byte) ([]byte, bool) {
 		return nil, false
 	}
 	if f == &r.up {
-		backend.FaultPoint("relay.up.write")
+		fault.Point("relay.up.write")
 		p = r.ledger.Forward(p)
 	} else {
-		backend.FaultPoint("relay.down.write")
+		fault.Point("relay.down.write")
 		r.ledger.Backend(p)
 	}
 	f.busy = true
@@ -85,9 +86,9 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f == &r.up {
-		backend.FaultPoint("relay.up.written")
+		fault.Point("relay.up.written")
 	} else {
-		backend.FaultPoint("relay.down.written")
+		fault.Point("relay.down.written")
 	}
 	f.busy = unsent
 	f.moved = r.s.server.clock.Now()
@@ -139,7 +140,7 @@ func (r *relay) failed(f *flow, err error) endReason {
 
 // readFailed takes the error of a read.
 func (r *relay) readFailed(f *flow, err error) {
-	backend.FaultPoint("relay.read.failed")
+	fault.Point("relay.read.failed")
 	if f == &r.up {
 		r.clientRead(err)
 	} else {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // This file says when the relay ends.
@@ -16,7 +16,7 @@ func (r *relay) settle() {
 	if r.stopped || r.up.busy || r.down.busy {
 		return
 	}
-	backend.FaultPoint("relay.settle")
+	fault.Point("relay.settle")
 	l := r.ledger
 	switch {
 	case l.LoggedOut() && l.Outstanding() == 0, r.heldLogout():

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // This file is what time does to a relay. The server calls sweep for every
@@ -21,7 +22,7 @@ func (r *relay) sweep(now time.Time) {
 	if r.stopped {
 		return
 	}
-	backend.FaultPoint("relay.sweep")
+	fault.Point("relay.sweep")
 	if at := r.silentUntil(); !at.After(now) && (r.s.listener.Compat != nil || !r.ledger.InIdle()) {
 		r.stop(endIdleTimeout, nil)
 		return
@@ -102,7 +103,7 @@ func (r *relay) beginHeartbeat() bool {
 	if r.stopped || r.down.busy || !r.ledger.InIdle() || !r.ledger.MayBye() {
 		return false
 	}
-	backend.FaultPoint("relay.heartbeat")
+	fault.Point("relay.heartbeat")
 	r.down.busy = true
 	r.down.moved = r.s.server.clock.Now()
 	return true

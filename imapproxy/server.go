@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // ListenerTLS says how clients of a listener get TLS.
@@ -209,7 +210,7 @@ func (s *Server) admit(conn backend.Stream, name string, from *listening) {
 			_ = conn.Close()
 		}
 	}()
-	backend.FaultPoint("server.admit")
+	fault.Point("server.admit")
 	settings := s.Settings()
 	l := settings.Listeners[name]
 	if l == nil || s.isClosing() {

@@ -15,6 +15,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // session is one client connection. Its owner is its goroutine in login and
@@ -129,13 +130,13 @@ func (s *session) limitLogin() backend.Timer {
 
 // open brings the client to the greeting.
 func (s *session) open() error {
-	backend.FaultPoint("session.open")
+	fault.Point("session.open")
 	if err := s.meet(); err != nil {
 		return err
 	}
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
-		backend.FaultPoint("session.tls")
+		fault.Point("session.tls")
 		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 			return s.over(handshakeReason(err), err)
 		}
@@ -144,7 +145,7 @@ func (s *session) open() error {
 		}
 	}
 	s.enter(phaseLogin)
-	backend.FaultPoint("session.greet")
+	fault.Point("session.greet")
 	s.speaking = true
 	if s.listener.Compat != nil {
 		return s.say(compatGreeting)

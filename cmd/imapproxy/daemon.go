@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/backend/fault"
 	"imapproxy/imapproxy"
 )
 
@@ -99,7 +100,7 @@ func (d *daemon) reload() {
 var errBadConfig = errors.New("the configuration has errors")
 
 func (d *daemon) tryReload() error {
-	backend.FaultPoint("reload.load")
+	fault.Point("reload.load")
 	g, r := d.load()
 	d.logFindings(r)
 	if r.failed() || g == nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"syscall"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 	"imapproxy/imapproxy"
 )
 
@@ -93,7 +93,7 @@ func (d *daemon) swapListeners(g *generation) error {
 			kept[s.key] = d.sockets[s.key]
 		}
 	}
-	backend.FaultPoint("reload.swap")
+	fault.Point("reload.swap")
 	opened, err := d.openListeners(specs, kept)
 	if err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"imapproxy/backend"
+	"imapproxy/backend/fault"
 )
 
 // faultFolder is the environment variable that names a folder: a file in it,
@@ -25,5 +25,5 @@ func armFaults() {
 			panic("fault point " + name)
 		}
 	}
-	backend.Fault.Store(&point)
+	fault.Handler.Store(&point)
 }

@@ -1,7 +1,0 @@
-//go:build !faultpoints
-
-package backend
-
-// FaultPoint is a place where tests make the program panic. Without the build
-// tag faultpoints it is nothing, and the compiler removes the call.
-func FaultPoint(string) {}
