@@ -17,7 +17,7 @@ import (
 // is some, and the bytes that were read but not yet used.
 type client struct {
 	raw    backend.Wire
-	wire   wire
+	wire   clientWire
 	conn   net.Conn // &wire, or TLS over it
 	remote bool     // a balancer on another machine is in front
 
@@ -85,19 +85,19 @@ func (c *client) startTLS(cfg *tls.Config) error {
 	return nil
 }
 
-// wire is the raw socket as TLS sees it: it notes the FIN, and it leaves
+// clientWire is the raw socket as TLS sees it: it notes the FIN, and it leaves
 // deadlines to the door, since crypto/tls would move them to 5 s for its own
 // last alert.
-type wire struct {
+type clientWire struct {
 	*backend.Wire
 	eof atomic.Bool
 }
 
-func (*wire) SetDeadline(time.Time) error      { return nil }
-func (*wire) SetReadDeadline(time.Time) error  { return nil }
-func (*wire) SetWriteDeadline(time.Time) error { return nil }
+func (*clientWire) SetDeadline(time.Time) error      { return nil }
+func (*clientWire) SetReadDeadline(time.Time) error  { return nil }
+func (*clientWire) SetWriteDeadline(time.Time) error { return nil }
 
-func (w *wire) Read(p []byte) (int, error) {
+func (w *clientWire) Read(p []byte) (int, error) {
 	n, err := w.Wire.Read(p)
 	if errors.Is(err, io.EOF) {
 		w.eof.Store(true)
