@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // Conn is one backend connection from dial to end, with its ledger. It is
@@ -19,7 +20,7 @@ type Conn struct {
 	Addr   string // the address that answered
 	Ledger Ledger // fed by the relay
 
-	raw    Wire
+	raw    wire.Wire
 	conn   net.Conn // raw, or TLS over it
 	in     answers
 	caps   capabilities
@@ -46,7 +47,7 @@ type Conn struct {
 
 // Raw is the socket, for options and for the door that cuts it. Deadlines
 // belong to the owner.
-func (c *Conn) Raw() *Wire { return &c.raw }
+func (c *Conn) Raw() *wire.Wire { return &c.raw }
 
 // TLS tells the state of the TLS layer, nil without one.
 func (c *Conn) TLS() *tls.ConnectionState {

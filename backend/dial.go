@@ -15,6 +15,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // Origin is what a backend may be told of the client.
@@ -118,8 +119,8 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 	return c, "", nil
 }
 
-func (d *Dialer) newConn(raw Stream, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: addressText(raw.RemoteAddr())}
+func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: wire.AddressText(raw.RemoteAddr())}
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.src = source{c}
@@ -128,7 +129,7 @@ func (d *Dialer) newConn(raw Stream, t *Target, addr, owner string) *Conn {
 	c.opener = d.Registry.opener(at)
 	c.hand(owner, PhaseHeader)
 	d.Registry.add(c)
-	_ = raw.SetReadBuffer(maxUnread)
+	_ = raw.SetReadBuffer(wire.MaxUnread)
 	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later
 	return c
 }
@@ -159,13 +160,13 @@ const maxResolved = 4
 
 // connect makes the TCP connection, to each address that the name has until
 // one answers, or the one to a Unix socket, all within one limit.
-func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (Stream, error) {
+func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (wire.Stream, error) {
 	fault.Point("dial.connect")
 	ctx, free := Within(ctx, d.Clock, t.Limits.Connect, errLimit)
 	defer free()
-	var conn Stream
+	var conn wire.Stream
 	var err error
-	if path, isUnix := strings.CutPrefix(addr, UnixPrefix); isUnix {
+	if path, isUnix := strings.CutPrefix(addr, wire.UnixPrefix); isUnix {
 		conn, err = d.connectUnix(ctx, path)
 	} else {
 		conn, err = d.connectAny(ctx, t.Limits.Connect, addr)
@@ -178,7 +179,7 @@ func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (Stream, e
 
 // connectAny gives each address a share of the limit: a silent one must not
 // use up the time of the next. Where the system resolves, net.Dialer does so.
-func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (Stream, error) {
+func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (wire.Stream, error) {
 	addrs, err := d.resolve(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -198,7 +199,7 @@ const fullQueuePause = 10 * time.Millisecond
 
 // connectUnix connects to a Unix socket. When its queue is full the kernel says
 // so at once, where TCP would try again by itself.
-func (d *Dialer) connectUnix(ctx context.Context, path string) (Stream, error) {
+func (d *Dialer) connectUnix(ctx context.Context, path string) (wire.Stream, error) {
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 		if err == nil {
@@ -309,7 +310,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	if c.Target.TLSConfig != nil {
 		cfg = c.Target.TLSConfig.Clone()
 	}
-	if cfg.ServerName == "" && !strings.HasPrefix(c.Addr, UnixPrefix) {
+	if cfg.ServerName == "" && !strings.HasPrefix(c.Addr, wire.UnixPrefix) {
 		host, _, err := net.SplitHostPort(c.Addr)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // Ending says in one word how a backend connection ended.
@@ -89,8 +90,8 @@ func (c *Conn) open() bool {
 	if c.peer != nil {
 		return false
 	}
-	s, err := AskSocket(&c.raw)
-	return err != nil || s.State != StateCloseWait && s.State != StateClosed
+	s, err := wire.AskSocket(&c.raw)
+	return err != nil || s.State != wire.StateCloseWait && s.State != wire.StateClosed
 }
 
 // closedByPeer closes a socket whose other side has closed it. Where a write
@@ -148,7 +149,7 @@ func (c *Conn) drain() bool {
 	if !ok || isReset(c.peer) {
 		return true
 	}
-	if s, err := AskSocket(&c.raw); err == nil && s.State == StateEstablished {
+	if s, err := wire.AskSocket(&c.raw); err == nil && s.State == wire.StateEstablished {
 		_ = t.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
 	}
 	return discard(&c.raw, &left)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 // leased gives a connection that is logged in and in a session's hands. The
@@ -55,10 +57,10 @@ func stuff(tb testing.TB, c *Conn) {
 }
 
 // untilState polls until the kernel has heard from the backend.
-func untilState(tb testing.TB, c *Conn, want SocketState) {
+func untilState(tb testing.TB, c *Conn, want wire.State) {
 	tb.Helper()
 	eventually(tb, func() error {
-		if s, err := AskSocket(&c.raw); err != nil || s.State != want {
+		if s, err := wire.AskSocket(&c.raw); err != nil || s.State != want {
 			return fmt.Errorf("the socket is %v, %v", s.State, err)
 		}
 		return nil
@@ -180,7 +182,7 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
 		t.Run("closed", func(t *testing.T) {
 			conn, s := leased(t, words, "S: * BYE", "! close")
-			untilState(t, conn, StateCloseWait)
+			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, EndEOF, time.Second)
 		})
 		t.Run("closed, and read", func(t *testing.T) {
@@ -191,13 +193,13 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 		t.Run("closed, in a literal", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 *", "! close")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
-			untilState(t, conn, StateCloseWait)
+			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, EndEOF, time.Second)
 		})
 		t.Run("reset", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
 			relayed(t, conn, "A1 NOOP\r\n")
-			untilState(t, conn, StateClosed)
+			untilState(t, conn, wire.StateClosed)
 			wantEnd(t, conn, s, EndPeerReset, time.Second)
 		})
 		t.Run("reset, and read", func(t *testing.T) {
@@ -208,12 +210,12 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 		})
 		t.Run("half-closed", func(t *testing.T) {
 			conn, s := leased(t, words, "! half-close", "! mute")
-			untilState(t, conn, StateCloseWait)
+			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, EndEOF, time.Second)
 		})
 		t.Run("half-closed, and reads nothing", func(t *testing.T) {
 			conn, s := leased(t, words, "! half-close", "! deaf")
-			untilState(t, conn, StateCloseWait)
+			untilState(t, conn, wire.StateCloseWait)
 			stuff(t, conn)
 			conn.broken.Store(true)
 			wantEnd(t, conn, s, EndEOF, time.Second)
@@ -349,7 +351,7 @@ func TestReadGivesWhatTheLoginLeft(t *testing.T) {
 // A write to a backend that is gone is noted, and so is a read.
 func TestWriteToAClosedBackend(t *testing.T) {
 	conn, s := leased(t, "", "! reset")
-	untilState(t, conn, StateClosed)
+	untilState(t, conn, wire.StateClosed)
 	if _, err := conn.Write([]byte("A1 NOOP\r\n")); err == nil || !conn.broken.Load() {
 		t.Errorf("%v, broken %v", err, conn.broken.Load())
 	}

@@ -8,6 +8,7 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/pool"
+	"imapproxy/backend/wire"
 )
 
 // PoolRequest says for whom a connection is wanted.
@@ -141,7 +142,7 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
 	c.hand(o.SessionID, PhaseReady)
-	if unread(&c.raw) {
+	if wire.Unread(&c.raw) {
 		return wrap(ctx, c.Addr, "check", errOutOfStep)
 	}
 	return l.login(ctx, o)

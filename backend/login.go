@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 var (
@@ -77,7 +78,7 @@ func (t *Target) mayTell(remote string) error {
 		return nil
 	}
 	ap, err := netip.ParseAddrPort(remote)
-	if strings.HasPrefix(remote, UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
+	if strings.HasPrefix(remote, wire.UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
 		return nil
 	}
 	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true", errConfig)

@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/pool"
+	"imapproxy/backend/wire"
 )
 
 // PoolOptions say how a target's connections are used again. Counts are at
@@ -170,7 +171,7 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		Aside:     p.aside,
 		End:       func(c *Conn, _ string) { c.End() },
 		Check:     p.check,
-		Stirs:     func(c *Conn) bool { return unread(&c.raw) },
+		Stirs:     func(c *Conn) bool { return wire.Unread(&c.raw) },
 		Open:      func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
 		Counters:  p.counts.of(t.Name),
 	}

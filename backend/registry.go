@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 // The phases of a backend connection; each has a limit of its own, but for
@@ -80,10 +82,10 @@ func (r *Registry) add(c *Conn) {
 }
 
 // Dialled tells whether a connection has led where this socket does.
-func (r *Registry) Dialled(h HeldSocket) bool {
+func (r *Registry) Dialled(h wire.HeldSocket) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.dialled[h.remote]
+	_, ok := r.dialled[h.Remote]
 	return ok
 }
 

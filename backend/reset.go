@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // Limits of what a pool says to a backend.
@@ -220,7 +221,7 @@ func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) erro
 	c.enter(PhaseCheck)
 	fault.Point("pool.check")
 	c.in.total = 0
-	if !mustAsk && !unread(&c.raw) {
+	if !mustAsk && !wire.Unread(&c.raw) {
 		return nil
 	}
 	err := c.during(ctx, checkLimit, func() error { return c.ask(command) })

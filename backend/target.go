@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 // TLSMode says how a backend is spoken to.
@@ -45,15 +47,15 @@ type Limits struct {
 // once it is in use; a reload makes new ones.
 type Target struct {
 	Name       string
-	Addresses  []string    // host:port, tried in this order while one can't be reached
-	TLS        TLSMode     //
-	TLSConfig  *tls.Config // versions, roots, verification; ServerName "" means the address's host
-	Header     ProxyHeader //
-	ForwardID  bool        // send ID with the client's address (RFC 2971), when the backend offers ID
-	Master     Credentials // master login: AuthID and Secret; zero when there is none
-	Limits     Limits      //
-	TCP        TCPOptions  //
-	PlainLogin bool        // send the password to a non-loopback backend without TLS (the configuration warned)
+	Addresses  []string        // host:port, tried in this order while one can't be reached
+	TLS        TLSMode         //
+	TLSConfig  *tls.Config     // versions, roots, verification; ServerName "" means the address's host
+	Header     ProxyHeader     //
+	ForwardID  bool            // send ID with the client's address (RFC 2971), when the backend offers ID
+	Master     Credentials     // master login: AuthID and Secret; zero when there is none
+	Limits     Limits          //
+	TCP        wire.TCPOptions //
+	PlainLogin bool            // send the password to a non-loopback backend without TLS (the configuration warned)
 
 	Pool *PoolOptions // how connections are used again; nil when they are not
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"imapproxy/backend/wire"
 )
 
 // maxHost bounds a host in bytes (RFC 1035 2.3.4).
@@ -34,7 +36,7 @@ func parseEndpoint(s string, defaultPort uint16) (endpoint, error) {
 			return endpoint{}, fmt.Errorf("byte 0x%02X at position %d can't stand in an address", s[i], i+1)
 		}
 	}
-	if strings.HasPrefix(s, UnixPrefix+"/") {
+	if strings.HasPrefix(s, wire.UnixPrefix+"/") {
 		return endpoint{}, errors.New("a Unix socket needs a named target")
 	}
 	host, port, err := splitEndpoint(s)

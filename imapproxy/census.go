@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // census compares what the proxy believes to hold with what the kernel says.
@@ -92,8 +93,8 @@ func (s *Server) takeCensus(now time.Time) {
 func (s *Server) countSockets() (counted, error) {
 	c := counted{known: map[uint64]SocketInfo{}, missing: map[uint64]bool{}, unknown: map[uint64]bool{}}
 	states := map[[2]string]int{}
-	note := func(raw *backend.Wire, i SocketInfo) {
-		k, err := backend.AskSocket(raw)
+	note := func(raw *wire.Wire, i SocketInfo) {
+		k, err := wire.AskSocket(raw)
 		if err != nil {
 			return // closed meanwhile
 		}
@@ -103,14 +104,14 @@ func (s *Server) countSockets() (counted, error) {
 	}
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
-		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: backend.ClientText(ses.address()), Phase: v.phase})
+		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: wire.ClientText(ses.address()), Phase: v.phase})
 	})
 	for _, conn := range s.dialer.Registry.All() {
 		i := conn.Info()
 		note(conn.Raw(), SocketInfo{Side: "backend", Session: i.Owner, Target: i.Target, Peer: i.Addr, Phase: i.Phase})
 	}
 	s.metrics.socketStates(states)
-	held, err := backend.HeldSockets()
+	held, err := wire.HeldSockets()
 	if err != nil {
 		return c, err
 	}
@@ -151,7 +152,7 @@ func (s *Server) watchCloseWait(known map[uint64]SocketInfo, now time.Time) {
 	d.closeWait, d.halfClosed = map[uint64]halfClosed{}, map[string]time.Time{}
 	over := 0
 	for inode, i := range known {
-		if i.State != backend.StateCloseWait {
+		if i.State != wire.StateCloseWait {
 			continue
 		}
 		h, seen := before[inode]

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"imapproxy/auth"
-	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // client is the client's socket: the raw connection, TLS over it once there
 // is some, and the bytes that were read but not yet used.
 type client struct {
-	raw    backend.Wire
+	raw    wire.Wire
 	wire   clientWire
 	conn   net.Conn // &wire, or TLS over it
 	remote bool     // a balancer on another machine is in front
@@ -33,7 +33,7 @@ type client struct {
 	proxied *auth.Proxied // what the PROXY header says, believed or not; nil without one
 }
 
-func (c *client) init(raw backend.Stream) {
+func (c *client) init(raw wire.Stream) {
 	c.raw.Init(raw)
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
@@ -89,7 +89,7 @@ func (c *client) startTLS(cfg *tls.Config) error {
 // deadlines to the door, since crypto/tls would move them to 5 s for its own
 // last alert.
 type clientWire struct {
-	*backend.Wire
+	*wire.Wire
 	eof atomic.Bool
 }
 

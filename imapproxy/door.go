@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // door is how anybody but its owner reaches a session: through it a session
@@ -19,7 +20,7 @@ type door struct {
 	detail  error
 	shut    bool
 	cancel  context.CancelFunc // of the login; nil behind it
-	sockets [2]*backend.Wire   // the client's, the backend's once there is one
+	sockets [2]*wire.Wire      // the client's, the backend's once there is one
 	atShut  []func()
 	hurried bool
 	relay   interface{ nudge() } // tells the loop, while the sockets are parked
@@ -70,7 +71,7 @@ func (d *door) cancelLogin() {
 
 // adopt puts a socket behind the door; a session that has been cut meanwhile
 // finds it woken already.
-func (d *door) adopt(c *backend.Wire) {
+func (d *door) adopt(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sockets[0] == nil {
@@ -84,14 +85,14 @@ func (d *door) adopt(c *backend.Wire) {
 }
 
 // wake ends the read that a helper of the owner blocks in, without a cut.
-func (d *door) wake(c *backend.Wire) {
+func (d *door) wake(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_ = c.SetReadDeadline(longAgo)
 }
 
 // calm takes the effect of wake back, unless the session has been cut.
-func (d *door) calm(c *backend.Wire) {
+func (d *door) calm(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.reason == "" {
@@ -124,7 +125,7 @@ func (d *door) close() (endReason, error) {
 
 // bound is the owner's: it limits what is left to do on a socket, the more so
 // when somebody is in a hurry.
-func (d *door) bound(c *backend.Wire, limit time.Duration) {
+func (d *door) bound(c *wire.Wire, limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hurried {

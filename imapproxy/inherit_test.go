@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // TestInherit accepts clients of listeners whose sockets get their options from
 // the listening one, and of those that Go gives its own.
 func TestInherit(t *testing.T) {
-	options := backend.TCPOptions{KeepAliveIdle: 77 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3, UserTimeout: 44 * time.Second}
+	options := wire.TCPOptions{KeepAliveIdle: 77 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3, UserTimeout: 44 * time.Second}
 	other := options
 	other.KeepAliveIdle = 99 * time.Second
 	for _, test := range []struct {
@@ -28,7 +28,7 @@ func TestInherit(t *testing.T) {
 			}
 			defer ln.Close()
 			from := listening{Listener: ln}
-			for i, o := range []backend.TCPOptions{options, options, options, other, other} {
+			for i, o := range []wire.TCPOptions{options, options, options, other, other} {
 				client, err := net.Dial("tcp", ln.Addr().String())
 				if err != nil {
 					t.Fatal(err)

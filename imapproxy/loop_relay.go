@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // mover is what a loop needs to move a relay's bytes.
@@ -29,7 +29,7 @@ type mover struct {
 
 // end is one of a relay's two sockets.
 type end struct {
-	wire   *backend.Wire
+	wire   *wire.Wire
 	fd     int32
 	mask   uint32 // what epoll watches for
 	secure bool   // TLS: there may be more to read than the kernel knows of
@@ -80,7 +80,7 @@ func (r *relay) run(s *session) (taken bool) {
 
 // park takes both sockets out of Go's poller.
 func (r *relay) park() error {
-	wires := [2]*backend.Wire{backendSide: r.s.backend.Raw(), clientSide: &r.s.client.raw}
+	wires := [2]*wire.Wire{backendSide: r.s.backend.Raw(), clientSide: &r.s.client.raw}
 	for i, w := range wires {
 		fd, err := w.Park()
 		if err != nil {
@@ -210,7 +210,7 @@ func (l *loop) event(r *relay, client bool, events uint32) {
 			return
 		}
 		e := &r.ends[side]
-		e.wire.Wet()
+		e.wire.MarkReadable()
 		switch {
 		case e.mask&unix.EPOLLIN != 0:
 			l.read(r, side)
@@ -226,7 +226,7 @@ func (l *loop) event(r *relay, client bool, events uint32) {
 func (r *relay) dead(l *loop, side int) {
 	e := &r.ends[side]
 	if e.eof && side == clientSide { // it half-closed, and is gone altogether now
-		if cause, err := backend.WaitGone(e.wire); err == nil {
+		if cause, err := wire.WaitGone(e.wire); err == nil {
 			r.clientGone(cause)
 		}
 		return
@@ -243,7 +243,7 @@ func (l *loop) readOn(r *relay) {
 		e := &r.ends[side]
 		if e.more && !e.eof && !r.holds(r.in(side)) {
 			e.more = false
-			e.wire.Wet()
+			e.wire.MarkReadable()
 			l.read(r, side)
 		}
 	}
@@ -263,7 +263,7 @@ func (l *loop) read(r *relay, side int) {
 			return
 		}
 		switch {
-		case errors.Is(err, backend.ErrWouldBlock):
+		case errors.Is(err, wire.ErrWouldBlock):
 			return
 		case err != nil:
 			e.eof = true

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // A large literal between two plaintext sockets goes from one to the other in
@@ -148,7 +148,7 @@ func (r *relay) spliceSize(f *flow, near *end) int64 {
 	}
 	if f == &r.down && !r.wide {
 		r.wide = true
-		backend.Widen(near.wire)
+		wire.Widen(near.wire)
 	}
 	return pipeSize
 }

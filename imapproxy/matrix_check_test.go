@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // Bounds of rule 1, from where the event is noticed.
@@ -298,7 +298,7 @@ func (s *stage) checkGoneAtBackend() {
 	inner := addrPort(s.backend.ln.Addr()).Port()
 	s.await("the backend's socket to be gone", func() bool {
 		return s.server.dialer.Registry.Count() == 0 &&
-			!slices.ContainsFunc(s.sockets(true), func(e socktab.Entry) bool { return e.Remote.Port() == inner })
+			!slices.ContainsFunc(s.sockets(true), func(e wire.TableEntry) bool { return e.Remote.Port() == inner })
 	})
 	s.within(s.bound())
 }
@@ -333,7 +333,7 @@ func (s *stage) checkGone() {
 	s.t.Helper()
 	s.await("the session to be gone", func() bool { return s.server.Sessions() == 0 && s.server.dialer.Registry.Count() == 0 })
 	own := isVanish(s.cell) // the vanished peer's socket is still there
-	var left []socktab.Entry
+	var left []wire.TableEntry
 	s.await("the sockets to be gone", func() bool { left = s.sockets(own); return len(left) == 0 })
 	for _, e := range left {
 		s.t.Errorf("left: %+v", e)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // matrixPhase brings a session into a phase. Behind enter, resume is set to
@@ -192,7 +192,7 @@ func (s *stage) dialing() {
 	drop(s.t, s.backend.ln.(syscall.Conn))
 	s.c.send("a LOGIN joe %s", canary)
 	s.await("SYN_SENT", func() bool {
-		return slices.ContainsFunc(s.sockets(true), func(e socktab.Entry) bool { return e.State == "SYN_SENT" })
+		return slices.ContainsFunc(s.sockets(true), func(e wire.TableEntry) bool { return e.State == "SYN_SENT" })
 	})
 	s.resume = func() endReason { s.fireOwn(); return s.refusedThenLogout() }
 }

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend"
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // maxSlowPeer is what a peer that does not read may cost: this process's memory
@@ -17,9 +16,9 @@ import (
 const maxSlowPeer = 256 << 10
 
 // usualTCP are the program's defaults.
-var usualTCP = backend.TCPOptions{KeepAliveIdle: time.Minute, KeepAliveInterval: 10 * time.Second, KeepAliveCount: 6, UserTimeout: 2 * time.Minute}
+var usualTCP = wire.TCPOptions{KeepAliveIdle: time.Minute, KeepAliveInterval: 10 * time.Second, KeepAliveCount: 6, UserTimeout: 2 * time.Minute}
 
-func withTCP(o backend.TCPOptions) option {
+func withTCP(o wire.TCPOptions) option {
 	return func(r *rig) { r.settings.TCP, r.target.TCP = o, o }
 }
 
@@ -143,7 +142,7 @@ func (r *rig) awaitStuck(want int) []int {
 	})
 	// Once only: with the sockets that other tests have left in TIME_WAIT it can
 	// take a tenth of a second.
-	table, err := socktab.Read("/proc/net")
+	table, err := wire.ReadTable("/proc/net")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -155,13 +154,13 @@ func (r *rig) awaitStuck(want int) []int {
 }
 
 // queues gives the bytes in a socket's queues, both ways, by the kernel's table.
-func queues(t testing.TB, table []socktab.Entry, w *backend.Wire) int {
+func queues(t testing.TB, table []wire.TableEntry, w *wire.Wire) int {
 	t.Helper()
-	socket, err := backend.AskSocket(w)
+	socket, err := wire.AskSocket(w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(table, func(e socktab.Entry) bool { return e.Inode == socket.Inode })
+	i := slices.IndexFunc(table, func(e wire.TableEntry) bool { return e.Inode == socket.Inode })
 	if i < 0 {
 		t.Fatalf("no socket of inode %d", socket.Inode)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // gate asks the test and waits for its answer.
@@ -94,8 +94,8 @@ type stage struct {
 	begun         time.Time        // when it happened
 	stalled       time.Duration    // what the meter showed then
 
-	goroutines, timers, descriptors int                    // before the session
-	strangers                       map[socktab.Entry]bool // sockets of an earlier test that had one of the ports, and whose peer was deaf
+	goroutines, timers, descriptors int                      // before the session
+	strangers                       map[wire.TableEntry]bool // sockets of an earlier test that had one of the ports, and whose peer was deaf
 }
 
 // Limits of the stage that the rig has none of, or longer ones.
@@ -106,7 +106,7 @@ const (
 
 // quickTCP finds a vanished peer in about two and a half seconds: no less, since a
 // cell has to be set up by then.
-var quickTCP = backend.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 2500 * time.Millisecond}
+var quickTCP = wire.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 2500 * time.Millisecond}
 
 // newStage starts the proxy and the backend.
 func newStage(t testing.TB, c matrixCell, more ...option) *stage {
@@ -154,14 +154,16 @@ func (s *stage) ready(listener string) {
 		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1 && s.clock.pending(poolsEvery) == 1
 	})
 	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
-	s.strangers = map[socktab.Entry]bool{}
+	s.strangers = map[wire.TableEntry]bool{}
 	for _, e := range s.sockets(false) {
 		s.strangers[entryOf(e)] = true
 	}
 }
 
 // entryOf is a socket without what changes of it.
-func entryOf(e socktab.Entry) socktab.Entry { return socktab.Entry{Local: e.Local, Remote: e.Remote} }
+func entryOf(e wire.TableEntry) wire.TableEntry {
+	return wire.TableEntry{Local: e.Local, Remote: e.Remote}
+}
 
 // count counts the timers.
 func (c *fakeClock) count() int {
@@ -238,7 +240,7 @@ func (s *stage) logIn(listener, user string) {
 
 // sockets gives the lines of the kernel's table that touch the stage's ports,
 // without listeners and TIME_WAIT; own keeps the proxy's sockets alone.
-func (s *stage) sockets(own bool) []socktab.Entry {
+func (s *stage) sockets(own bool) []wire.TableEntry {
 	s.t.Helper()
 	inner := addrPort(s.backend.ln.Addr()).Port()
 	outer := map[uint16]bool{}
@@ -248,7 +250,7 @@ func (s *stage) sockets(own bool) []socktab.Entry {
 		outer[p] = true
 		wanted = append(wanted, fmt.Sprintf(":%04X ", p))
 	}
-	var found []socktab.Entry
+	var found []wire.TableEntry
 	for _, e := range tableOf(s.t, wanted) {
 		if !e.Local.Addr().IsLoopback() || !e.Remote.Addr().IsLoopback() {
 			continue // somebody else's, with the same port
@@ -266,7 +268,7 @@ func (s *stage) sockets(own bool) []socktab.Entry {
 
 // tableOf parses only the lines that hold one of the texts: with thousands of
 // connections in TIME_WAIT the whole table takes its time.
-func tableOf(t testing.TB, wanted []string) []socktab.Entry {
+func tableOf(t testing.TB, wanted []string) []wire.TableEntry {
 	t.Helper()
 	some := bytes.NewBufferString("heading\n")
 	for line := range bytes.Lines(kernelTable(t)) {
@@ -274,7 +276,7 @@ func tableOf(t testing.TB, wanted []string) []socktab.Entry {
 			some.Write(line)
 		}
 	}
-	found, err := socktab.Parse(some)
+	found, err := wire.ParseTable(some)
 	if err != nil {
 		t.Fatal(err)
 	}

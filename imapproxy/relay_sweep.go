@@ -3,8 +3,8 @@ package imapproxy
 import (
 	"time"
 
-	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // This file is what time does to a relay. The server calls sweep for every
@@ -50,8 +50,8 @@ func (r *relay) silentUntil() time.Time {
 // lookBehind asks the kernel for the backend's FIN: the reader of the backend
 // is stuck behind the client and can't see it. The lock is held.
 func (r *relay) lookBehind() {
-	s, err := backend.AskSocket(r.s.backend.Raw())
-	if err == nil && (s.State == backend.StateCloseWait || s.State == backend.StateClosed) {
+	s, err := wire.AskSocket(r.s.backend.Raw())
+	if err == nil && (s.State == wire.StateCloseWait || s.State == wire.StateClosed) {
 		r.backendEOF = true
 		r.limitHalfClose()
 	}
@@ -61,14 +61,14 @@ func (r *relay) lookBehind() {
 // that does not read. What the client has sent may still be taken, but for a
 // client that is gone altogether. The lock is held.
 func (r *relay) lookAtClient() {
-	s, err := backend.AskSocket(&r.s.client.raw)
+	s, err := wire.AskSocket(&r.s.client.raw)
 	switch {
 	case err != nil:
-	case s.State == backend.StateClosed:
-		if cause, err := backend.WaitGone(&r.s.client.raw); err == nil { // at once
+	case s.State == wire.StateClosed:
+		if cause, err := wire.WaitGone(&r.s.client.raw); err == nil { // at once
 			r.stop(clientReason(cause), cause)
 		}
-	case s.State == backend.StateCloseWait:
+	case s.State == wire.StateCloseWait:
 		r.limitHalfClose()
 	}
 }

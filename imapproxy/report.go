@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // maxLogged bounds what a client chose of a log line.
@@ -56,7 +57,7 @@ func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()
 // fields puts in who it is about. What a client chose stands in a field,
 // bounded, never in the message.
 func (s *session) fields(e *zerolog.Event) *zerolog.Event {
-	e.Str("session", s.id).Str("client", backend.ClientText(s.client.addr))
+	e.Str("session", s.id).Str("client", wire.ClientText(s.client.addr))
 	optional(e, "user", bounded(s.user))
 	optional(e, "authzid", bounded(s.authzID))
 	optional(e, "backend", s.backendAddr)

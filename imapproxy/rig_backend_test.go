@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // backendScript is what a backend does with one connection. When it returns,
@@ -40,7 +40,7 @@ type backendConn struct {
 	number int // 0 for the first
 
 	afterLogin string // what it offers then, "" for the usual
-	raw        backend.Stream
+	raw        wire.Stream
 	secured    chan struct{} // closed once talk is TLS; nil for a backend without
 	talk       io.ReadWriter // raw, or TLS over it
 	in         *bufio.Reader
@@ -70,7 +70,7 @@ func startBackendOn(t testing.TB, ln net.Listener, tls bool, script backendScrip
 			if err != nil {
 				return
 			}
-			b.running.Go(func() { b.run(b.add(conn.(backend.Stream)), script) })
+			b.running.Go(func() { b.run(b.add(conn.(wire.Stream)), script) })
 		}
 	})
 	return b
@@ -78,7 +78,7 @@ func startBackendOn(t testing.TB, ln net.Listener, tls bool, script backendScrip
 
 func (b *scriptedBackend) address() string { return b.ln.Addr().String() }
 
-func (b *scriptedBackend) add(raw backend.Stream) *backendConn {
+func (b *scriptedBackend) add(raw wire.Stream) *backendConn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := &backendConn{number: len(b.conns), raw: raw, talk: raw}

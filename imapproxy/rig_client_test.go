@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // testClient is a mail client that does what it is told.
 type testClient struct {
 	t    testing.TB
-	raw  backend.Stream
+	raw  wire.Stream
 	conn net.Conn // raw, or TLS over it
 	in   *bufio.Reader
 	port uint16
@@ -40,14 +40,14 @@ func (r *rig) connect(listener string) *testClient {
 func (r *rig) connectRaw(listener string) *testClient {
 	r.t.Helper()
 	network, address := "tcp", r.address(listener)
-	if path, isUnix := strings.CutPrefix(address, backend.UnixPrefix); isUnix {
+	if path, isUnix := strings.CutPrefix(address, wire.UnixPrefix); isUnix {
 		network, address = "unix", path
 	}
 	conn, err := net.Dial(network, address)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c := &testClient{t: r.t, raw: conn.(backend.Stream), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
+	c := &testClient{t: r.t, raw: conn.(wire.Stream), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
 	r.clients = append(r.clients, c)
 	return c
 }

@@ -18,6 +18,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // ListenerTLS says how clients of a listener get TLS.
@@ -45,7 +46,7 @@ type Listener struct {
 	Auth         auth.Authenticator // nil: Settings.Auth
 	Login        time.Duration      // 0: Limits.Login
 	BadCommands  int                // 0: Limits.BadCommands
-	TCP          backend.TCPOptions // of its clients; zero: Settings.TCP
+	TCP          wire.TCPOptions    // of its clients; zero: Settings.TCP
 	Compat       *Compat            // nginx's manner; nil: our own
 }
 
@@ -89,7 +90,7 @@ type Settings struct {
 	AuthName  backend.Rewrite        // of the user name, before it is authenticated
 	Listeners map[string]*Listener
 	Limits    Limits
-	TCP       backend.TCPOptions // of clients' sockets
+	TCP       wire.TCPOptions // of clients' sockets
 
 	pools *backend.Pools // of this generation
 }
@@ -186,7 +187,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			continue
 		}
 		pause = firstPause
-		stream, ok := conn.(backend.Stream)
+		stream, ok := conn.(wire.Stream)
 		if !ok {
 			_ = conn.Close()
 			return fmt.Errorf("imapproxy: listener %s gives %T, neither TCP nor a Unix socket", name, conn)
@@ -203,7 +204,7 @@ const (
 )
 
 // admit starts the session of a client, or turns the client away.
-func (s *Server) admit(conn backend.Stream, name string, from *listening) {
+func (s *Server) admit(conn wire.Stream, name string, from *listening) {
 	started := false
 	defer func() {
 		if !started { // turned away, or a panic

@@ -16,6 +16,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // session is one client connection. Its owner is its goroutine in login and
@@ -64,7 +65,7 @@ type session struct {
 	endings int            // backend connections that have begun to end, and logins
 }
 
-func (s *Server) newSession(conn backend.Stream, l *Listener, settings *Settings) *session {
+func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *session {
 	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
 		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
 	ses.client.init(conn)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // newUnixRig has a listener and a backend on Unix sockets.
@@ -24,11 +25,11 @@ func newUnixRig(t *testing.T, options ...option) *rig {
 	}
 	onUnix := func(r *rig) {
 		r.backendOn = listen("backend")
-		r.target.Addresses = []string{backend.UnixPrefix + filepath.Join(folder, "backend")}
+		r.target.Addresses = []string{wire.UnixPrefix + filepath.Join(folder, "backend")}
 	}
 	r := newRig(t, append([]option{onUnix}, options...)...)
 	r.listen = func(name string) (net.Listener, string) {
-		return listen(name), backend.UnixPrefix + filepath.Join(folder, name)
+		return listen(name), wire.UnixPrefix + filepath.Join(folder, name)
 	}
 	return r
 }
@@ -46,8 +47,8 @@ func TestUnixSession(t *testing.T) {
 		t.Errorf("FETCH gives %d lines", len(lines))
 	}
 	sockets := r.server.Sockets()
-	if len(sockets) != 2 || sockets[0].Peer != "unix:" || sockets[0].State != backend.StateEstablished ||
-		sockets[1].Peer != r.target.Addresses[0] || sockets[1].State != backend.StateEstablished {
+	if len(sockets) != 2 || sockets[0].Peer != "unix:" || sockets[0].State != wire.StateEstablished ||
+		sockets[1].Peer != r.target.Addresses[0] || sockets[1].State != wire.StateEstablished {
 		t.Errorf("the sockets are %+v", sockets)
 	}
 	if l := r.server.List(); len(l) != 1 || l[0].Client != "unix:" {
@@ -85,7 +86,7 @@ func TestUnixCensus(t *testing.T) {
 	if n := unknown(); n != 0 {
 		t.Errorf("%d unknown sockets", n)
 	}
-	for i, path := range []string{strings.TrimPrefix(r.target.Addresses[0], backend.UnixPrefix), ln.Addr().String()} {
+	for i, path := range []string{strings.TrimPrefix(r.target.Addresses[0], wire.UnixPrefix), ln.Addr().String()} {
 		lost, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)

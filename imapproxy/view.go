@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // The phases of a session, as others see them.
@@ -86,7 +87,7 @@ func (s *session) address() netip.AddrPort {
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
 	w := s.view.get()
-	v := SessionInfo{ID: s.id, Client: backend.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
+	v := SessionInfo{ID: s.id, Client: wire.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
 		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
 		r := &s.relay
@@ -134,13 +135,13 @@ func (s *Server) Kick(match func(SessionInfo) bool) int {
 
 // SocketInfo is what an administrator sees of a socket.
 type SocketInfo struct {
-	Side    string              `json:"side"` // client or backend
-	Session string              `json:"session"`
-	Target  string              `json:"target,omitempty"`
-	Peer    string              `json:"peer"`
-	Phase   string              `json:"phase"`
-	Since   time.Time           `json:"since"`
-	State   backend.SocketState `json:"state"`
+	Side    string     `json:"side"` // client or backend
+	Session string     `json:"session"`
+	Target  string     `json:"target,omitempty"`
+	Peer    string     `json:"peer"`
+	Phase   string     `json:"phase"`
+	Since   time.Time  `json:"since"`
+	State   wire.State `json:"state"`
 }
 
 // Sockets gives every socket of every session with the kernel's word on it.
@@ -148,12 +149,12 @@ func (s *Server) Sockets() []SocketInfo {
 	var all []SocketInfo
 	s.sessions.each(func(ses *session) {
 		v := ses.view.get()
-		if k, err := backend.AskSocket(&ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", ses.id, "", backend.ClientText(ses.address()), v.phase, v.since, k.State})
+		if k, err := wire.AskSocket(&ses.client.raw); err == nil {
+			all = append(all, SocketInfo{"client", ses.id, "", wire.ClientText(ses.address()), v.phase, v.since, k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {
-		if k, err := backend.AskSocket(c.Raw()); err == nil {
+		if k, err := wire.AskSocket(c.Raw()); err == nil {
 			i := c.Info()
 			all = append(all, SocketInfo{"backend", i.Owner, i.Target, i.Addr, i.Phase, i.Since, k.State})
 		}

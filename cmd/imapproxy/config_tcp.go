@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/wire"
 )
 
 // tcpConfig is the section [tcp]. Of a listener or a target it is what that has
@@ -41,8 +41,8 @@ func (c tcpConfig) over(common tcpConfig) tcpConfig {
 
 // options are the settings for sockets, which add what user_timeout is when
 // nobody has written it.
-func (c tcpConfig) options() backend.TCPOptions {
-	return backend.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
+func (c tcpConfig) options() wire.TCPOptions {
+	return wire.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
 }
 
 // probesTake is when a peer is gone by its silence to probes.

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"testing"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 	"imapproxy/imapproxy"
 )
 
@@ -194,17 +194,17 @@ func (d *dovecot) pids(user string) ([]string, error) {
 
 // sockets lists what the kernel has of connections to the proxy's and the
 // Dovecots' ports.
-func (r *crowd) sockets(t *testing.T) []socktab.Entry {
+func (r *crowd) sockets(t *testing.T) []wire.TableEntry {
 	t.Helper()
-	all, err := socktab.Read("/proc/self/net")
+	all, err := wire.ReadTable("/proc/self/net")
 	try(t, "sockets", err)
 	ports := []uint16{uint16(r.PlainPort), uint16(r.TLSPort)}
 	for _, d := range []*dovecot{r.One, r.Two} {
 		ports = append(ports, uint16(d.PlainPort), uint16(d.TLSPort))
 	}
-	return slices.DeleteFunc(all, func(e socktab.Entry) bool {
+	return slices.DeleteFunc(all, func(e wire.TableEntry) bool {
 		ours := slices.Contains(ports, e.Local.Port()) || slices.Contains(ports, e.Remote.Port())
-		return !ours || e.State == socktab.Listen || e.State == socktab.TimeWait
+		return !ours || e.State == wire.StateListen || e.State == wire.StateTimeWait
 	})
 }
 
@@ -214,7 +214,7 @@ func (r *crowd) settled(t *testing.T) {
 	t.Helper()
 	times := 0
 	eventually(t, "bytes on their way up", func() (bool, string) {
-		var unread []socktab.Entry
+		var unread []wire.TableEntry
 		for _, e := range r.sockets(t) {
 			port := int(e.Local.Port())
 			atServer := port == r.PlainPort || port == r.TLSPort || port == r.One.PlainPort || port == r.One.TLSPort || port == r.Two.PlainPort || port == r.Two.TLSPort

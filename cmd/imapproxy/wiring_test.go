@@ -16,6 +16,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
+	"imapproxy/backend/wire"
 	"imapproxy/imapproxy"
 )
 
@@ -45,7 +46,7 @@ func TestWiring(t *testing.T) {
 		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second, HalfCloseIdle: 3 * time.Second, Drain: 5 * time.Minute, Retire: 24 * time.Hour,
 			Farewell: time.Second, BadCommands: 5, FailedLogins: 10, Sessions: 500, ProxyTTL: 2,
 			Kick: time.Second, Heartbeat: 2 * time.Minute, LeakReport: time.Minute, LeakReclaim: 10 * time.Minute}},
-		{"TCP", []backend.TCPOptions{s.TCP, one.TCP, two.TCP}, slices.Repeat([]backend.TCPOptions{
+		{"TCP", []wire.TCPOptions{s.TCP, one.TCP, two.TCP}, slices.Repeat([]wire.TCPOptions{
 			{KeepAliveIdle: 30 * time.Second, KeepAliveInterval: 5 * time.Second, KeepAliveCount: 3, UserTimeout: 45 * time.Second}}, 3)},
 		{"admin", []string{g.Admin.Network, g.Admin.Address, string(g.Admin.Token)}, []string{"tcp", "127.0.0.1:9143", adminToken}},
 		{"auth name", s.AuthName.Apply("A@B"), "a@b"},

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // up-imapproxy, in Debian's package imapproxy, is the IMAP proxy that uses backend connections again. It listens on all
@@ -110,8 +110,8 @@ func awaitUp(ctx context.Context, c *child) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		entries, err := socktab.Read(filepath.Join("/proc", strconv.Itoa(c.PID()), "net"))
-		if err == nil && slices.ContainsFunc(entries, func(e socktab.Entry) bool { return e.State == socktab.Listen && e.Local.Port() == upPort }) {
+		entries, err := wire.ReadTable(filepath.Join("/proc", strconv.Itoa(c.PID()), "net"))
+		if err == nil && slices.ContainsFunc(entries, func(e wire.TableEntry) bool { return e.State == wire.StateListen && e.Local.Port() == upPort }) {
 			return nil
 		}
 		select {

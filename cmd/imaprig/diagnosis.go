@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // side is the end of a connection: the server's sockets have the port locally, the client's remotely.
@@ -30,11 +30,11 @@ const (
 )
 
 // examine judges one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
-func examine(s socktab.Entry) finding {
+func examine(s wire.TableEntry) finding {
 	switch {
-	case s.State == socktab.FinWait2:
+	case s.State == wire.StateFinWait2:
 		return peerKeepsOpen
-	case s.State != socktab.CloseWait:
+	case s.State != wire.StateCloseWait:
 		return nothingFound
 	case s.Inode == 0:
 		return neverAccepted
@@ -52,7 +52,7 @@ func examine(s socktab.Entry) finding {
 type socketGroup struct {
 	Port     uint16
 	Side     side
-	State    socktab.State
+	State    wire.State
 	Finding  finding
 	Count    int
 	MinRecvQ uint64
@@ -62,7 +62,7 @@ type socketGroup struct {
 
 // groupSockets counts the sockets of these ports; one between two of them counts for both. The groups come by port as
 // given, then server before client, then by state.
-func groupSockets(all []socktab.Entry, ports []uint16) []socketGroup {
+func groupSockets(all []wire.TableEntry, ports []uint16) []socketGroup {
 	var groups []socketGroup
 	for _, port := range ports {
 		for _, sd := range []side{serverSide, clientSide} {
@@ -73,8 +73,8 @@ func groupSockets(all []socktab.Entry, ports []uint16) []socketGroup {
 }
 
 // socketsOn returns the sockets of one port and side.
-func socketsOn(all []socktab.Entry, port uint16, sd side) []socktab.Entry {
-	var socks []socktab.Entry
+func socketsOn(all []wire.TableEntry, port uint16, sd side) []wire.TableEntry {
+	var socks []wire.TableEntry
 	for _, s := range all {
 		isServer := s.Local.Port() == port
 		if isServer && sd == serverSide || !isServer && s.Remote.Port() == port && sd == clientSide {
@@ -84,9 +84,9 @@ func socketsOn(all []socktab.Entry, port uint16, sd side) []socktab.Entry {
 	return socks
 }
 
-func groupSide(socks []socktab.Entry, port uint16, sd side) []socketGroup {
+func groupSide(socks []wire.TableEntry, port uint16, sd side) []socketGroup {
 	type key struct {
-		state   socktab.State
+		state   wire.State
 		finding finding
 	}
 	byKey := map[key]*socketGroup{}
@@ -131,7 +131,7 @@ func (g socketGroup) Diagnosis() string {
 	case peerKeepsOpen:
 		return "closed here; the peer has not closed"
 	}
-	if g.State == socktab.Listen && g.MaxRecvQ > 0 {
+	if g.State == wire.StateListen && g.MaxRecvQ > 0 {
 		return fmt.Sprintf("%d connections wait to be accepted", g.MaxRecvQ)
 	}
 	return ""

@@ -4,33 +4,33 @@ import (
 	"slices"
 	"testing"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
-func closeWait(recvQ, sendQ, inode uint64) socktab.Entry {
-	return socktab.Entry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: socktab.CloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
+func closeWait(recvQ, sendQ, inode uint64) wire.TableEntry {
+	return wire.TableEntry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: wire.StateCloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
 }
 
 func TestDiagnosis(t *testing.T) {
-	listener := socktab.Entry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: socktab.Listen, RecvQ: 7, Inode: 1}
+	listener := wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, RecvQ: 7, Inode: 1}
 	quiet := listener
 	quiet.RecvQ = 0
-	finWait := socktab.Entry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: socktab.FinWait2}
+	finWait := wire.TableEntry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: wire.StateFinWait2}
 	tests := []struct {
 		name  string
-		socks []socktab.Entry
+		socks []wire.TableEntry
 		want  string
 	}{
-		{"EOF read", []socktab.Entry{closeWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
-		{"EOF read, answer stuck", []socktab.Entry{closeWait(0, 40, 9), closeWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
-		{"FIN unread", []socktab.Entry{closeWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
-		{"never accepted", []socktab.Entry{closeWait(1, 0, 0), closeWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
-		{"LOGOUT unread", []socktab.Entry{closeWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
-		{"data unread", []socktab.Entry{closeWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
-		{"much unread", []socktab.Entry{closeWait(900, 0, 9), closeWait(2, 0, 9), closeWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
-		{"half closed by us", []socktab.Entry{finWait}, "closed here; the peer has not closed"},
-		{"backlog", []socktab.Entry{listener}, "7 connections wait to be accepted"},
-		{"listener", []socktab.Entry{quiet}, ""},
+		{"EOF read", []wire.TableEntry{closeWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
+		{"EOF read, answer stuck", []wire.TableEntry{closeWait(0, 40, 9), closeWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
+		{"FIN unread", []wire.TableEntry{closeWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
+		{"never accepted", []wire.TableEntry{closeWait(1, 0, 0), closeWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
+		{"LOGOUT unread", []wire.TableEntry{closeWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
+		{"data unread", []wire.TableEntry{closeWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"much unread", []wire.TableEntry{closeWait(900, 0, 9), closeWait(2, 0, 9), closeWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"half closed by us", []wire.TableEntry{finWait}, "closed here; the peer has not closed"},
+		{"backlog", []wire.TableEntry{listener}, "7 connections wait to be accepted"},
+		{"listener", []wire.TableEntry{quiet}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,10 +46,10 @@ func TestDiagnosis(t *testing.T) {
 }
 
 func TestGroupSockets(t *testing.T) {
-	est := func(local, remote string) socktab.Entry {
-		return socktab.Entry{Local: addr(local), Remote: addr(remote), State: socktab.Established, Inode: 5}
+	est := func(local, remote string) wire.TableEntry {
+		return wire.TableEntry{Local: addr(local), Remote: addr(remote), State: wire.StateEstablished, Inode: 5}
 	}
-	all := []socktab.Entry{
+	all := []wire.TableEntry{
 		est("127.0.0.1:50001", "127.0.0.1:143"), est("127.0.0.1:143", "127.0.0.1:50001"), est("127.0.0.1:143", "10.0.0.9:50002"),
 		est("127.0.0.1:993", "127.0.0.1:143"), // both ports watched
 		est("127.0.0.1:7000", "127.0.0.1:7001"),
@@ -59,7 +59,7 @@ func TestGroupSockets(t *testing.T) {
 	type row struct {
 		port    uint16
 		side    side
-		state   socktab.State
+		state   wire.State
 		finding finding
 		count   int
 	}
@@ -68,12 +68,12 @@ func TestGroupSockets(t *testing.T) {
 		got = append(got, row{g.Port, g.Side, g.State, g.Finding, g.Count})
 	}
 	want := []row{
-		{993, serverSide, socktab.Established, nothingFound, 1},
-		{143, serverSide, socktab.Established, nothingFound, 3},
-		{143, serverSide, socktab.CloseWait, closeForgotten, 1},
-		{143, serverSide, socktab.CloseWait, finUnread, 1},
-		{143, serverSide, socktab.CloseWait, neverAccepted, 1},
-		{143, clientSide, socktab.Established, nothingFound, 2},
+		{993, serverSide, wire.StateEstablished, nothingFound, 1},
+		{143, serverSide, wire.StateEstablished, nothingFound, 3},
+		{143, serverSide, wire.StateCloseWait, closeForgotten, 1},
+		{143, serverSide, wire.StateCloseWait, finUnread, 1},
+		{143, serverSide, wire.StateCloseWait, neverAccepted, 1},
+		{143, clientSide, wire.StateEstablished, nothingFound, 2},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // Look reads the socket table and the descriptors, once for all cells.
@@ -16,11 +16,11 @@ func (m *monitor) Look() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	entries, err := socktab.Read("/proc/self/net")
+	entries, err := wire.ReadTable("/proc/self/net")
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(entries, func(e socktab.Entry) bool { return e.State == socktab.Listen && e.Local.Port() == m.backend }) {
+	if !slices.ContainsFunc(entries, func(e wire.TableEntry) bool { return e.State == wire.StateListen && e.Local.Port() == m.backend }) {
 		return errors.New("the socket table does not show the backend's listener, so what it shows can't be believed")
 	}
 	m.attribute(entries)
@@ -55,11 +55,11 @@ type link struct {
 }
 
 // attribute finds connections that were not there before, and the inodes of their sockets.
-func (m *monitor) attribute(entries []socktab.Entry) {
+func (m *monitor) attribute(entries []wire.TableEntry) {
 	m.looks++
 	for _, e := range entries {
 		switch {
-		case e.State == socktab.Listen || e.State == socktab.TimeWait:
+		case e.State == wire.StateListen || e.State == wire.StateTimeWait:
 		case e.Local.Port() == m.backend:
 			l := m.linkOf(e.Remote, e.Inode, func(l *link) *uint64 { return &l.there })
 			if e.Inode != 0 {
@@ -102,14 +102,14 @@ func (m *monitor) linkOf(proxyEnd netip.AddrPort, inode uint64, end func(*link) 
 }
 
 // countSocket adds one to what is found of its cell.
-func (m *monitor) countSocket(e socktab.Entry) {
+func (m *monitor) countSocket(e wire.TableEntry) {
 	add := func(w *watch, part func(*count) states) {
 		if w != nil {
 			part(w.found).add(e)
 		}
 	}
 	switch {
-	case e.State == socktab.Listen || e.State == socktab.TimeWait:
+	case e.State == wire.StateListen || e.State == wire.StateTimeWait:
 	case e.Local.Port() == m.backend:
 		add(m.links[e.Remote].watch, func(c *count) states { return c.Backend })
 	case e.Remote.Port() == m.backend:

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 const lookPort = 1430
@@ -13,14 +13,14 @@ const lookPort = 1430
 // tableRow is a socket that a look reads: local, remote, state, inode.
 type tableRow struct {
 	local, remote string
-	state         socktab.State
+	state         wire.State
 	inode         uint64
 }
 
 func (m *monitor) see(rows ...tableRow) {
-	var entries []socktab.Entry
+	var entries []wire.TableEntry
 	for _, r := range rows {
-		entries = append(entries, socktab.Entry{Local: addr(r.local), Remote: addr(r.remote), State: r.state, Inode: r.inode})
+		entries = append(entries, wire.TableEntry{Local: addr(r.local), Remote: addr(r.remote), State: r.state, Inode: r.inode})
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {
@@ -47,29 +47,29 @@ const (
 )
 
 func TestAttribute(t *testing.T) {
-	listener := tableRow{backendEnd, "0.0.0.0:0", socktab.Listen, 1}
-	proxySide := func(inode uint64) tableRow { return tableRow{proxyEnd, backendEnd, socktab.Established, inode} }
-	javaSide := func(state socktab.State, inode uint64) tableRow { return tableRow{backendEnd, proxyEnd, state, inode} }
+	listener := tableRow{backendEnd, "0.0.0.0:0", wire.StateListen, 1}
+	proxySide := func(inode uint64) tableRow { return tableRow{proxyEnd, backendEnd, wire.StateEstablished, inode} }
+	javaSide := func(state wire.State, inode uint64) tableRow { return tableRow{backendEnd, proxyEnd, state, inode} }
 	tests := []struct {
 		name          string
 		first, second []tableRow // looks of two cells
 		one, two      int        // connections that each reached
 		java, proxy   [2]uint64  // an inode that belongs to each, 0 = none
 	}{
-		{"each its own", []tableRow{listener, proxySide(10), javaSide(socktab.Established, 11)},
-			[]tableRow{proxySide(10), javaSide(socktab.Established, 11), {"127.0.0.1:40002", backendEnd, socktab.Established, 20}}, 1, 1, [2]uint64{11, 0}, [2]uint64{10, 20}},
-		{"accepted late", []tableRow{proxySide(10), javaSide(socktab.Established, 0)},
-			[]tableRow{proxySide(10), javaSide(socktab.Established, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
-		{"left in CLOSE_WAIT", []tableRow{proxySide(10), javaSide(socktab.Established, 11)},
-			[]tableRow{javaSide(socktab.CloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
-		{"orphan of the proxy", []tableRow{proxySide(10), javaSide(socktab.Established, 11)},
-			[]tableRow{{proxyEnd, backendEnd, socktab.FinWait2, 0}, javaSide(socktab.CloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
-		{"port used again", []tableRow{proxySide(10), javaSide(socktab.Established, 11)},
-			[]tableRow{proxySide(20), javaSide(socktab.Established, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 20}},
-		{"port used again, the proxy's end not read yet", []tableRow{proxySide(10), javaSide(socktab.Established, 11)},
-			[]tableRow{javaSide(socktab.Established, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 0}},
-		{"TIME_WAIT says nothing", nil, []tableRow{{backendEnd, proxyEnd, socktab.TimeWait, 0}}, 0, 0, [2]uint64{}, [2]uint64{}},
-		{"in the accept queue", nil, []tableRow{javaSide(socktab.CloseWait, 0)}, 0, 1, [2]uint64{}, [2]uint64{}},
+		{"each its own", []tableRow{listener, proxySide(10), javaSide(wire.StateEstablished, 11)},
+			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11), {"127.0.0.1:40002", backendEnd, wire.StateEstablished, 20}}, 1, 1, [2]uint64{11, 0}, [2]uint64{10, 20}},
+		{"accepted late", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 0)},
+			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
+		{"left in CLOSE_WAIT", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
+			[]tableRow{javaSide(wire.StateCloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
+		{"orphan of the proxy", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
+			[]tableRow{{proxyEnd, backendEnd, wire.StateFinWait2, 0}, javaSide(wire.StateCloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
+		{"port used again", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
+			[]tableRow{proxySide(20), javaSide(wire.StateEstablished, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 20}},
+		{"port used again, the proxy's end not read yet", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
+			[]tableRow{javaSide(wire.StateEstablished, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 0}},
+		{"TIME_WAIT says nothing", nil, []tableRow{{backendEnd, proxyEnd, wire.StateTimeWait, 0}}, 0, 0, [2]uint64{}, [2]uint64{}},
+		{"in the accept queue", nil, []tableRow{javaSide(wire.StateCloseWait, 0)}, 0, 1, [2]uint64{}, [2]uint64{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -97,19 +97,19 @@ func TestAttribute(t *testing.T) {
 // only one end, or none, was seen alive.
 func TestAttributeAbsent(t *testing.T) {
 	for name, first := range map[string]tableRow{
-		"the proxy's end was seen":   {proxyEnd, backendEnd, socktab.Established, 10},
-		"the backend's end was seen": {backendEnd, proxyEnd, socktab.Established, 11},
-		"an orphan was seen":         {proxyEnd, backendEnd, socktab.FinWait2, 0},
+		"the proxy's end was seen":   {proxyEnd, backendEnd, wire.StateEstablished, 10},
+		"the backend's end was seen": {backendEnd, proxyEnd, wire.StateEstablished, 11},
+		"an orphan was seen":         {proxyEnd, backendEnd, wire.StateFinWait2, 0},
 	} {
 		for how, second := range map[string]tableRow{
-			"accepted": {backendEnd, proxyEnd, socktab.Established, 21},
-			"queued":   {backendEnd, proxyEnd, socktab.Established, 0},
+			"accepted": {backendEnd, proxyEnd, wire.StateEstablished, 21},
+			"queued":   {backendEnd, proxyEnd, wire.StateEstablished, 0},
 		} {
 			t.Run(name+", then "+how, func(t *testing.T) {
 				m := lookMonitor()
 				one := m.nextCell()
 				m.see(first)
-				m.see(tableRow{backendEnd, proxyEnd, socktab.TimeWait, 0})
+				m.see(tableRow{backendEnd, proxyEnd, wire.StateTimeWait, 0})
 				two := m.nextCell()
 				m.see(second)
 				if m.links[addr(proxyEnd)].watch != two || one.reached != 1 || two.reached != 1 {
@@ -125,11 +125,11 @@ func TestCountSockets(t *testing.T) {
 	w := m.nextCell()
 	m.clients[addr(clientEnd)] = w
 	m.see(
-		tableRow{proxyEnd, backendEnd, socktab.FinWait2, 0}, tableRow{backendEnd, proxyEnd, socktab.CloseWait, 11},
-		tableRow{proxyListener, clientEnd, socktab.CloseWait, 12}, tableRow{clientEnd, proxyListener, socktab.FinWait2, 13},
-		tableRow{"127.0.0.1:50001", "127.0.0.1:99", socktab.Established, 14}, // the client's port, to somebody else
-		tableRow{proxyListener, "127.0.0.1:50002", socktab.Established, 15},  // somebody else's client
-		tableRow{"127.0.0.1:40009", backendEnd, socktab.TimeWait, 0}, tableRow{proxyListener, "0.0.0.0:0", socktab.Listen, 16},
+		tableRow{proxyEnd, backendEnd, wire.StateFinWait2, 0}, tableRow{backendEnd, proxyEnd, wire.StateCloseWait, 11},
+		tableRow{proxyListener, clientEnd, wire.StateCloseWait, 12}, tableRow{clientEnd, proxyListener, wire.StateFinWait2, 13},
+		tableRow{"127.0.0.1:50001", "127.0.0.1:99", wire.StateEstablished, 14}, // the client's port, to somebody else
+		tableRow{proxyListener, "127.0.0.1:50002", wire.StateEstablished, 15},  // somebody else's client
+		tableRow{"127.0.0.1:40009", backendEnd, wire.StateTimeWait, 0}, tableRow{proxyListener, "0.0.0.0:0", wire.StateListen, 16},
 	)
 	got := []string{w.found.Backend.List(), w.found.Upstream.List(), w.found.Downstream.List(), w.found.Client.List()}
 	want := []string{"CLOSE_WAIT 1", "FIN_WAIT2 1", "CLOSE_WAIT 1", "FIN_WAIT2 1"}
@@ -173,7 +173,7 @@ func TestNote(t *testing.T) {
 	look(11*time.Second, 1) // all is done
 	var counts, points []int
 	for _, c := range w.result.Counts {
-		counts = append(counts, int(c.Planned), c.Backend[socktab.CloseWait].Sockets)
+		counts = append(counts, int(c.Planned), c.Backend[wire.StateCloseWait].Sockets)
 	}
 	for _, p := range w.result.Series {
 		points = append(points, p.CloseWait)

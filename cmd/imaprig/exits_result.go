@@ -3,7 +3,7 @@ package main
 import (
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // This file is what a run finds out, in the shape of the JSON report.
@@ -58,7 +58,7 @@ type count struct {
 }
 
 // states counts sockets by state.
-type states map[socktab.State]stateCount
+type states map[wire.State]stateCount
 
 // stateCount is how many sockets are in a state, and the bytes that their programs have not read.
 type stateCount struct {
@@ -68,9 +68,9 @@ type stateCount struct {
 }
 
 // lingering are the states in which a connection is not over.
-func lingering(s socktab.State) bool { return s == socktab.CloseWait || s == socktab.Established }
+func lingering(s wire.State) bool { return s == wire.StateCloseWait || s == wire.StateEstablished }
 
-func (s states) add(e socktab.Entry) {
+func (s states) add(e wire.TableEntry) {
 	c, known := s[e.State]
 	if !known {
 		c.MinRecvQ = e.RecvQ
@@ -78,7 +78,7 @@ func (s states) add(e socktab.Entry) {
 	s[e.State] = stateCount{c.Sockets + 1, min(c.MinRecvQ, e.RecvQ), max(c.MaxRecvQ, e.RecvQ)}
 }
 
-func (s states) sum(in func(socktab.State) bool) int {
+func (s states) sum(in func(wire.State) bool) int {
 	n := 0
 	for state, c := range s {
 		if in(state) {
@@ -98,7 +98,7 @@ type point struct {
 }
 
 func (c count) point() point {
-	return point{c.Seconds, c.Backend[socktab.CloseWait].Sockets, c.Backend[socktab.Established].Sockets, c.ProxyFDs, c.JavaFDs}
+	return point{c.Seconds, c.Backend[wire.StateCloseWait].Sockets, c.Backend[wire.StateEstablished].Sockets, c.ProxyFDs, c.JavaFDs}
 }
 
 // misses counts all of them.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // counted is a cell whose sessions all went as planned, with these counts.
@@ -17,7 +17,7 @@ func counted(mode, ending string, counts ...count) *cellResult {
 
 func at(seconds float64, closeWait, established, proxyFDs, javaFDs int) count {
 	backend := states{}
-	for state, n := range map[socktab.State]int{socktab.CloseWait: closeWait, socktab.Established: established} {
+	for state, n := range map[wire.State]int{wire.StateCloseWait: closeWait, wire.StateEstablished: established} {
 		if n > 0 {
 			backend[state] = stateCount{Sockets: n, MinRecvQ: 1, MaxRecvQ: 1}
 		}

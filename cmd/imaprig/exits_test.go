@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // programs are what the runs of these tests need.
@@ -70,7 +70,7 @@ func TestExitsOwn(t *testing.T) {
 			continue
 		}
 		first, last := c.Counts[0], c.Counts[1]
-		if n := first.Backend[socktab.Established].Sockets; c.Ending == "vanish" && (n != 5 || first.ProxyFDs != 10) {
+		if n := first.Backend[wire.StateEstablished].Sockets; c.Ending == "vanish" && (n != 5 || first.ProxyFDs != 10) {
 			t.Errorf("%v: after 1 s %d sockets and %d descriptors in the proxy; want 5 and 10, for nobody can know yet", c.cell, n, first.ProxyFDs)
 		}
 		stuck := 0
@@ -156,7 +156,7 @@ func TestExitsRelay(t *testing.T) {
 	}
 	for _, c := range r.Proxies[0].Cells {
 		last := c.Counts[len(c.Counts)-1]
-		got := fmt.Sprint(last.Backend[socktab.CloseWait].Sockets, last.ProxyFDs, last.JavaFDs, c.Misses)
+		got := fmt.Sprint(last.Backend[wire.StateCloseWait].Sockets, last.ProxyFDs, last.JavaFDs, c.Misses)
 		if got != want[c.cell.String()] {
 			t.Errorf("%v: got %s, want %s", c.cell, got, want[c.cell.String()])
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 const javaTestSource = "../../" + javaSourcePath
@@ -66,18 +66,18 @@ func (r rig) stats() javaStats {
 }
 
 // socket returns the backend's end of a client's connection as the kernel shows it. TIME_WAIT is gone.
-func (r rig) socket(client netip.AddrPort) (socktab.Entry, bool) {
+func (r rig) socket(client netip.AddrPort) (wire.TableEntry, bool) {
 	r.t.Helper()
-	all, err := socktab.Read(filepath.Join("/proc", strconv.Itoa(r.PID()), "net"))
+	all, err := wire.ReadTable(filepath.Join("/proc", strconv.Itoa(r.PID()), "net"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	for _, s := range socketsOn(all, r.Port, serverSide) {
-		if s.Remote == client && s.State != socktab.TimeWait {
+		if s.Remote == client && s.State != wire.StateTimeWait {
 			return s, true
 		}
 	}
-	return socktab.Entry{}, false
+	return wire.TableEntry{}, false
 }
 
 // wantGone waits until the kernel has no socket for this client.
@@ -100,7 +100,7 @@ func (r rig) wantCloseWait(client netip.AddrPort, recvQ uint64, why finding) {
 func (r rig) checkCloseWait(client netip.AddrPort, recvQ uint64, why finding) error {
 	r.t.Helper()
 	s, found := r.socket(client)
-	if !found || s.State != socktab.CloseWait || s.RecvQ != recvQ || examine(s) != why {
+	if !found || s.State != wire.StateCloseWait || s.RecvQ != recvQ || examine(s) != why {
 		return fmt.Errorf("socket %+v (found %v), want CLOSE_WAIT, Recv-Q %d, finding %d", s, found, recvQ, why)
 	}
 	return nil

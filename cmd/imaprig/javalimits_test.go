@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // TestJavaLimits fills the worker pool, then the descriptor limit, shows that closing helps, and ends the backend by
@@ -29,7 +29,7 @@ func TestJavaLimits(t *testing.T) {
 	refused := connect(t, r.Addr())
 	eventually(t, func() error {
 		s, found := r.socket(refused.local())
-		if !found || s.State != socktab.Established || s.Inode != 0 {
+		if !found || s.State != wire.StateEstablished || s.Inode != 0 {
 			return fmt.Errorf("socket %+v (found %v), want it in the accept queue", s, found)
 		}
 		return nil

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 const (
@@ -193,7 +193,7 @@ func (r rig) testServerClosesFirst(t *testing.T) {
 		t.Errorf("behind BYE: %v, want EOF", err)
 	}
 	eventually(t, func() error {
-		if s, found := r.socket(c.local()); !found || s.State != socktab.FinWait2 {
+		if s, found := r.socket(c.local()); !found || s.State != wire.StateFinWait2 {
 			return fmt.Errorf("socket %+v (found %v), want FIN_WAIT2", s, found)
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // start runs the peer in front of the backend's port, on loopback, and on the namespace's outer address if there is one.
@@ -105,10 +105,10 @@ func (s *peerSetup) ready() (bool, error) {
 
 // listens tells whether somebody listens there. It does not connect: some proxies would connect to the backend then.
 func listens(addr netip.AddrPort) (bool, error) {
-	entries, err := socktab.Read("/proc/self/net")
-	return slices.ContainsFunc(entries, func(e socktab.Entry) bool {
+	entries, err := wire.ReadTable("/proc/self/net")
+	return slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
 		every := e.Local.Addr().IsUnspecified() && e.Local.Port() == addr.Port()
-		return e.State == socktab.Listen && (e.Local == addr || every)
+		return e.State == wire.StateListen && (e.Local == addr || every)
 	}), err
 }
 

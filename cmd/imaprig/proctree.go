@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // processTree returns a process and all that descend from it, in no order. A process that is gone has none.
@@ -69,7 +69,7 @@ func heldBy(root int) (map[uint64]int, error) {
 	}
 	total := map[uint64]int{}
 	for _, pid := range tree {
-		held, err := socktab.Held(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+		held, err := wire.HeldInodes(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
 		if isGone(err) {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 func TestParentsOf(t *testing.T) {
@@ -59,11 +59,11 @@ func TestHeldBy(t *testing.T) {
 	if _, err := ready.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := socktab.Read("/proc/self/net")
+	entries, err := wire.ReadTable("/proc/self/net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(entries, func(e socktab.Entry) bool { return e.Local.String() == ln.Addr().String() })
+	i := slices.IndexFunc(entries, func(e wire.TableEntry) bool { return e.Local.String() == ln.Addr().String() })
 	if i < 0 {
 		t.Fatal("the listener is not in the socket table")
 	}

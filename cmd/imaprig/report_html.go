@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 //go:embed report.html
@@ -24,7 +24,7 @@ const (
 func writeHTML(w io.Writer, r *runResult) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"chart": chart, "dash": orDash, "curves": curves,
-		"established": func(c count) int { return c.Backend[socktab.Established].Sockets },
+		"established": func(c count) int { return c.Backend[wire.StateEstablished].Sockets },
 		"tally":       func(p proxyResult) string { return tallyWords(&p) },
 		"limit":       func(c *cellResult) float64 { return whenGone(c.cell).Seconds() },
 		"text":        func(c *cellResult) string { return wayOf(c.cell).text },

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // writeTables prints the result for people: a table for each proxy, and one that compares them.
@@ -43,7 +43,7 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	for _, c := range p.Cells {
 		fmt.Fprintf(w, "%s\t%s\t%s\t", c.Mode, c.Ending, c.sessions())
 		for _, at := range c.Counts {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t", at.CloseWait(), at.Backend[socktab.Established].Sockets, orDash(at.ProxyFDs), at.JavaFDs)
+			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t", at.CloseWait(), at.Backend[wire.StateEstablished].Sockets, orDash(at.ProxyFDs), at.JavaFDs)
 		}
 		if c.NotRun != "" {
 			fmt.Fprint(w, strings.Repeat("\t", 4*len(r.After)))
@@ -115,7 +115,7 @@ func (c *cellResult) summary() string {
 	if len(c.Misses) > 0 {
 		star = " *"
 	}
-	return fmt.Sprintf("%d / %s / %d%s", at.Backend[socktab.CloseWait].Sockets, orDash(at.ProxyFDs), at.JavaFDs, star)
+	return fmt.Sprintf("%d / %s / %d%s", at.Backend[wire.StateCloseWait].Sockets, orDash(at.ProxyFDs), at.JavaFDs, star)
 }
 
 func (p *proxyResult) title() string { return nameAndVersion(p.Name, p.Version) }
@@ -166,7 +166,7 @@ func (c *cellResult) Verdict() string {
 
 // CloseWait is the number of the backend's sockets in CLOSE_WAIT, with what their Recv-Q says.
 func (c count) CloseWait() string {
-	s := c.Backend[socktab.CloseWait]
+	s := c.Backend[wire.StateCloseWait]
 	switch {
 	case s.Sockets == 0:
 		return "0"
@@ -185,7 +185,7 @@ func orDash(n int) string {
 
 // List writes states in the kernel's order, such as "ESTABLISHED 3, CLOSE_WAIT 200 q1".
 func (s states) List() string {
-	names := slices.SortedFunc(maps.Keys(s), func(a, b socktab.State) int { return cmp.Compare(a.Number(), b.Number()) })
+	names := slices.SortedFunc(maps.Keys(s), func(a, b wire.State) int { return cmp.Compare(a.Number(), b.Number()) })
 	var parts []string
 	for _, n := range names {
 		parts = append(parts, fmt.Sprintf("%s %d", n, s[n].Sockets))

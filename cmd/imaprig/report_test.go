@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // smallResult has a cell of each kind: met, missed, not run.
@@ -21,7 +21,7 @@ func smallResult() *runResult {
 	met.Series = []point{{Seconds: 0, Established: 5, ProxyFDs: 10, JavaFDs: 5}, {Seconds: 1, Established: 5, ProxyFDs: 10, JavaFDs: 5}, {Seconds: 10}}
 	missed := counted("stuck-worker", "idle", at(1, 4, 0, -1, 4), at(10, 4, 0, -1, 4))
 	missed.Opened, missed.Expected, missed.Problem = 4, 4, "LOGIN: <b>EOF</b>"
-	missed.Counts[1].Backend[socktab.CloseWait] = stateCount{Sockets: 4, MinRecvQ: 1, MaxRecvQ: 11}
+	missed.Counts[1].Backend[wire.StateCloseWait] = stateCount{Sockets: 4, MinRecvQ: 1, MaxRecvQ: 11}
 	missed.Series = []point{{Seconds: 0, CloseWait: 4, JavaFDs: 4}, {Seconds: 10, CloseWait: 4, JavaFDs: 4}}
 	notRun := &cellResult{cell: cell{"good", "vanish"}, Sessions: 5, NotRun: "no root"}
 	p := proxyResult{Name: "nginx", Version: "nginx/1", Settings: "none", Seconds: 12, Cells: []*cellResult{met, missed, notRun},
@@ -162,7 +162,7 @@ func TestReportFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(readFile(t, o.json)), &back); err != nil {
 		t.Fatal(err)
 	}
-	if c := back.Proxies[0].Cells[1]; c.Mode != "stuck-worker" || c.Counts[1].Backend[socktab.CloseWait].MaxRecvQ != 11 || len(c.Misses) != 2 {
+	if c := back.Proxies[0].Cells[1]; c.Mode != "stuck-worker" || c.Counts[1].Backend[wire.StateCloseWait].MaxRecvQ != 11 || len(c.Misses) != 2 {
 		t.Errorf("the second cell came back as %+v", c)
 	}
 	if !strings.HasSuffix(readFile(t, o.html), "</html>\n") {

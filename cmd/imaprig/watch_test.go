@@ -14,18 +14,18 @@ import (
 	"testing/synctest"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // netDir writes a socket table and returns its directory.
-func netDir(t *testing.T, socks ...socktab.Entry) string {
+func netDir(t *testing.T, socks ...wire.TableEntry) string {
 	t.Helper()
 	dir := t.TempDir()
 	writeTable(t, dir, socks...)
 	return dir
 }
 
-func writeTable(t *testing.T, dir string, socks ...socktab.Entry) {
+func writeTable(t *testing.T, dir string, socks ...wire.TableEntry) {
 	t.Helper()
 	text := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 	for i, s := range socks {
@@ -41,8 +41,8 @@ func tableAddr(ap netip.AddrPort) string {
 }
 
 // leaked returns n sockets of port 143 in CLOSE_WAIT, from clients with ports from 50000 on.
-func leaked(n int, recvQ uint64) []socktab.Entry {
-	var socks []socktab.Entry
+func leaked(n int, recvQ uint64) []wire.TableEntry {
+	var socks []wire.TableEntry
 	for i := range n {
 		s := closeWait(recvQ, 0, uint64(100+i))
 		s.Remote = netip.AddrPortFrom(s.Remote.Addr(), uint16(50000+i))
@@ -51,7 +51,7 @@ func leaked(n int, recvQ uint64) []socktab.Entry {
 	return socks
 }
 
-func swapped(socks []socktab.Entry) []socktab.Entry {
+func swapped(socks []wire.TableEntry) []wire.TableEntry {
 	for i := range socks {
 		socks[i].Local, socks[i].Remote = socks[i].Remote, socks[i].Local
 	}
@@ -59,15 +59,15 @@ func swapped(socks []socktab.Entry) []socktab.Entry {
 }
 
 func TestWatchOnce(t *testing.T) {
-	listener := socktab.Entry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: socktab.Listen, Inode: 1}
+	listener := wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
 	tests := []struct {
 		name  string
-		socks []socktab.Entry
+		socks []wire.TableEntry
 		args  []string
 		code  level
 		want  string
 	}{
-		{"quiet", []socktab.Entry{listener}, nil, levelOK, "CLOSE_WAIT OK - 0 sockets on the server's side, 0 on the client's; ages unknown without --state FILE | server=0;100;512;0 client=0;100;512;0\n"},
+		{"quiet", []wire.TableEntry{listener}, nil, levelOK, "CLOSE_WAIT OK - 0 sockets on the server's side, 0 on the client's; ages unknown without --state FILE | server=0;100;512;0 client=0;100;512;0\n"},
 		{"at the threshold", leaked(100, 1), nil, levelOK, "CLOSE_WAIT OK - 100 sockets"},
 		{"above it", leaked(101, 1), nil, levelWarning, "CLOSE_WAIT WARNING - 101 sockets on the server's side, above 100;"},
 		{"diagnosis", leaked(101, 11), nil, levelWarning, "\nport 143, server's side: 101 with Recv-Q 11: 10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck\n"},
@@ -79,7 +79,7 @@ func TestWatchOnce(t *testing.T) {
 		{"the worse side counts", append(leaked(201, 0), swapped(leaked(150, 0))...), []string{"--fd-limit", "400"}, levelCritical,
 			"CRITICAL - 201 sockets on the server's side, above 200; 150 sockets on the client's side, above 100;"},
 		{"nobody there", nil, nil, levelUnknown, "UNKNOWN - no socket on port 143, not even a listener;"},
-		{"other port", []socktab.Entry{listener}, []string{"993"}, levelUnknown, "no socket on port 993"},
+		{"other port", []wire.TableEntry{listener}, []string{"993"}, levelUnknown, "no socket on port 993"},
 		{"critical beats unknown", leaked(2, 0), []string{"993", "--crit-count", "1"}, levelCritical, "CRITICAL - 2 sockets"},
 		{"no table", nil, []string{"--net", "/no/such/dir"}, levelUnknown, "CLOSE_WAIT UNKNOWN - read the socket table: open /no/such/dir/tcp"},
 	}
@@ -151,7 +151,7 @@ func TestWatchOnceAges(t *testing.T) {
 		}
 		checkOutput(t, "stdout", stdout.String(), step.want)
 	}
-	writeTable(t, dir, socktab.Entry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: socktab.Listen, Inode: 1})
+	writeTable(t, dir, wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
 	var stdout bytes.Buffer
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelOK) {
 		t.Errorf("sockets gone: code %d, want 0: %s", code, stdout.String())

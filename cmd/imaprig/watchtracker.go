@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 const stateFileBytes = 64 << 20 // about 400,000 sockets
@@ -37,10 +37,10 @@ func newTracker() *tracker {
 
 // observe takes in what there is now and forgets what has gone. The same addresses with another inode are another
 // connection; inode 0 becomes another when the connection is accepted.
-func (t *tracker) observe(socks []socktab.Entry, now time.Time) {
+func (t *tracker) observe(socks []wire.TableEntry, now time.Time) {
 	seen := make(map[addrPair]sighting)
 	for _, s := range socks {
-		if s.State != socktab.CloseWait {
+		if s.State != wire.StateCloseWait {
 			continue
 		}
 		key := addrPair{s.Local, s.Remote}
@@ -54,7 +54,7 @@ func (t *tracker) observe(socks []socktab.Entry, now time.Time) {
 }
 
 // oldest returns the greatest age among these sockets, and 0 when none of them is in CLOSE_WAIT.
-func (t *tracker) oldest(socks []socktab.Entry, now time.Time) time.Duration {
+func (t *tracker) oldest(socks []wire.TableEntry, now time.Time) time.Duration {
 	var age time.Duration
 	for _, s := range socks {
 		if entry, known := t.seen[addrPair{s.Local, s.Remote}]; known {

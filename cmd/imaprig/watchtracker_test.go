@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 func TestTracker(t *testing.T) {
@@ -15,18 +15,18 @@ func TestTracker(t *testing.T) {
 	queued, accepted, reused := one, one, one
 	queued.Inode, accepted.Inode, reused.Inode = 0, 7, 8
 	established := one
-	established.State = socktab.Established
+	established.State = wire.StateEstablished
 	tests := []struct {
 		name  string
-		looks []socktab.Entry // a minute apart
+		looks []wire.TableEntry // a minute apart
 		want  time.Duration
 	}{
-		{"first look", []socktab.Entry{one}, 0},
-		{"stays", []socktab.Entry{one, one, one}, 2 * time.Minute},
-		{"accepted meanwhile", []socktab.Entry{queued, accepted}, time.Minute},
-		{"another descriptor", []socktab.Entry{one, reused}, 0},
-		{"left and came back", []socktab.Entry{one, established, one}, 0},
-		{"not in CLOSE_WAIT", []socktab.Entry{one, established}, 0},
+		{"first look", []wire.TableEntry{one}, 0},
+		{"stays", []wire.TableEntry{one, one, one}, 2 * time.Minute},
+		{"accepted meanwhile", []wire.TableEntry{queued, accepted}, time.Minute},
+		{"another descriptor", []wire.TableEntry{one, reused}, 0},
+		{"left and came back", []wire.TableEntry{one, established, one}, 0},
+		{"not in CLOSE_WAIT", []wire.TableEntry{one, established}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTracker(t *testing.T) {
 			var at time.Time
 			for i, s := range tt.looks {
 				at = now.Add(time.Duration(i) * time.Minute)
-				tr.observe([]socktab.Entry{s}, at)
+				tr.observe([]wire.TableEntry{s}, at)
 			}
 			if got := tr.oldest(tt.looks[len(tt.looks)-1:], at); got != tt.want {
 				t.Errorf("oldest %v, want %v", got, tt.want)

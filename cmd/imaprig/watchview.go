@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"imapproxy/backend/socktab"
+	"imapproxy/backend/wire"
 )
 
 // view is one look at the sockets of the watched ports.
@@ -29,16 +29,16 @@ type viewGroup struct {
 // look reads the sockets, keeps the tracker up to date and judges. No socket at all on a port, not even a listener,
 // is UNKNOWN: the port is mistaken, or its server is down.
 func look(o watchOptions, t *tracker, now time.Time) (view, error) {
-	all, err := socktab.Read(o.netDir)
+	all, err := wire.ReadTable(o.netDir)
 	if err != nil {
 		return view{}, err
 	}
 	return o.view(all, t, now), nil
 }
 
-func (o watchOptions) view(all []socktab.Entry, t *tracker, now time.Time) view {
+func (o watchOptions) view(all []wire.TableEntry, t *tracker, now time.Time) view {
 	v := view{at: now, counts: map[side]int{}, oldest: map[side]time.Duration{}}
-	var mine []socktab.Entry
+	var mine []wire.TableEntry
 	for _, port := range o.ports {
 		mine = append(mine, socketsOn(all, port, serverSide)...)
 		mine = append(mine, socketsOn(all, port, clientSide)...)
@@ -46,7 +46,7 @@ func (o watchOptions) view(all []socktab.Entry, t *tracker, now time.Time) view 
 	t.observe(mine, now)
 	for _, g := range groupSockets(all, o.ports) {
 		vg := viewGroup{socketGroup: g}
-		if g.State == socktab.CloseWait {
+		if g.State == wire.StateCloseWait {
 			vg.oldest = t.oldest(membersOf(all, g), now)
 			v.counts[g.Side] += g.Count
 			v.oldest[g.Side] = max(v.oldest[g.Side], vg.oldest)
@@ -57,8 +57,8 @@ func (o watchOptions) view(all []socktab.Entry, t *tracker, now time.Time) view 
 	return v
 }
 
-func membersOf(all []socktab.Entry, g socketGroup) []socktab.Entry {
-	var members []socktab.Entry
+func membersOf(all []wire.TableEntry, g socketGroup) []wire.TableEntry {
+	var members []wire.TableEntry
 	for _, s := range socketsOn(all, g.Port, g.Side) {
 		if s.State == g.State && examine(s) == g.Finding {
 			members = append(members, s)
@@ -105,7 +105,7 @@ func (v view) table(o watchOptions) []byte {
 	fmt.Fprint(w, "PORT\tSIDE\tSTATE\tSOCKETS\tRECV-Q\tSEND-Q\tOLDEST\tMEANING\n")
 	for _, g := range v.groups {
 		oldest := "-"
-		if g.State == socktab.CloseWait {
+		if g.State == wire.StateCloseWait {
 			oldest = g.oldest.Truncate(time.Second).String()
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\n", g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
@@ -142,7 +142,7 @@ func (v view) plugin(o watchOptions) []byte {
 	}
 	out.WriteByte('\n')
 	for _, g := range v.groups {
-		if g.State == socktab.CloseWait {
+		if g.State == wire.StateCloseWait {
 			fmt.Fprintf(&out, "port %d, %s's side: %d with Recv-Q %s: %s\n", g.Port, g.Side, g.Count, g.recvQ(), g.Diagnosis())
 		}
 	}

@@ -1,11 +1,13 @@
-package backend
+package wire
 
 import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -37,13 +39,35 @@ func wirePair(tb testing.TB) (*Wire, *net.TCPConn) {
 	return w, peer.(*net.TCPConn)
 }
 
+// eventually polls until check is content, and fails with its last words.
+func eventually(tb testing.TB, check func() error) {
+	tb.Helper()
+	var err error
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	tb.Fatal(err)
+}
+
+// socketCount counts the process's sockets.
+func socketCount(tb testing.TB) int {
+	tb.Helper()
+	held, err := HeldInodes("/proc/self/fd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return len(held)
+}
+
 // readParked reads from a parked wire, waiting for the peer's bytes.
 func readParked(tb testing.TB, w io.Reader, wet *Wire, p []byte) (int, error) {
 	tb.Helper()
 	var n int
 	var err error
 	eventually(tb, func() error {
-		wet.Wet()
+		wet.MarkReadable()
 		n, err = w.Read(p)
 		if errors.Is(err, ErrWouldBlock) {
 			return err
@@ -100,7 +124,12 @@ func TestWireParks(t *testing.T) {
 		t.Errorf("the peer reads %d, %v", n, err)
 	}
 	_, _ = w.Close(), peer.Close()
-	noSocketsLeft(t, before)
+	eventually(t, func() error {
+		if now := socketCount(t); now > before {
+			return fmt.Errorf("%d sockets, %d before", now, before)
+		}
+		return nil
+	})
 }
 
 // TestWireLinger resets a connection that has been parked.
@@ -163,9 +192,12 @@ func TestWireKeepsUnsent(t *testing.T) {
 	}
 }
 
-func wireCert(tb testing.TB) tls.Certificate {
+// testCertificate returns a certificate that no client has to trust.
+func testCertificate(tb testing.TB) tls.Certificate {
 	tb.Helper()
-	return newAuthority(tb).certificates()["good"].Certificates[0]
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return server.TLS.Certificates[0]
 }
 
 // TestWireTLS runs crypto/tls on a parked wire: reading can be taken up again,
@@ -173,7 +205,7 @@ func wireCert(tb testing.TB) tls.Certificate {
 func TestWireTLS(t *testing.T) {
 	w, peer := wirePair(t)
 	w.Unpark()
-	server := tls.Server(w, &tls.Config{Certificates: []tls.Certificate{wireCert(t)}})
+	server := tls.Server(w, &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}})
 	client := tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	done := make(chan error, 1)
 	go func() { done <- client.Handshake() }()
@@ -214,7 +246,7 @@ func TestWireTLS(t *testing.T) {
 func BenchmarkWireTLS(b *testing.B) {
 	w, peer := wirePair(b)
 	w.Unpark()
-	server := tls.Server(w, &tls.Config{Certificates: []tls.Certificate{wireCert(b)}})
+	server := tls.Server(w, &tls.Config{Certificates: []tls.Certificate{testCertificate(b)}})
 	client := tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	done := make(chan error, 1)
 	go func() { done <- client.Handshake() }()
@@ -230,10 +262,10 @@ func BenchmarkWireTLS(b *testing.B) {
 		if _, err := client.Write(line); err != nil {
 			b.Fatal(err)
 		}
-		w.Wet()
+		w.MarkReadable()
 		n, err := server.Read(buf)
 		for errors.Is(err, ErrWouldBlock) {
-			w.Wet()
+			w.MarkReadable()
 			n, err = server.Read(buf)
 		}
 		w.Cork()

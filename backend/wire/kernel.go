@@ -1,4 +1,4 @@
-package backend
+package wire
 
 import (
 	"errors"
@@ -22,12 +22,6 @@ func applySystem(c *net.TCPConn, o TCPOptions) error {
 	})
 }
 
-// socketStates are the kernel's numbers (include/net/tcp_states.h).
-var socketStates = [...]SocketState{
-	1: StateEstablished, 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
-	7: StateClosed, 8: StateCloseWait, 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
-}
-
 // AskSocket asks the kernel for a socket's state (TCP_INFO, or poll(2) for a Unix
 // socket) and inode. A
 // socket that is closed already is an error.
@@ -44,7 +38,7 @@ func AskSocket(c syscall.Conn) (Socket, error) {
 			return
 		}
 		s.Inode = st.Ino
-		s.State, failed = stateOf(int(fd))
+		s.State, failed = stateOfDescriptor(int(fd))
 	})
 	if err != nil {
 		return Socket{}, err
@@ -52,7 +46,7 @@ func AskSocket(c syscall.Conn) (Socket, error) {
 	return s, failed
 }
 
-func stateOf(fd int) (SocketState, error) {
+func stateOfDescriptor(fd int) (State, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err == unix.EOPNOTSUPP {
 		return stateOfUnix(fd)
@@ -60,15 +54,12 @@ func stateOf(fd int) (SocketState, error) {
 	if err != nil {
 		return StateUnknown, err
 	}
-	if int(info.State) < len(socketStates) && socketStates[info.State] != "" {
-		return socketStates[info.State], nil
-	}
-	return StateUnknown, nil
+	return stateOfNumber(info.State), nil
 }
 
 // stateOfUnix is the state of a Unix socket: what the peer has closed. Bytes that
 // it has sent before can still be read.
-func stateOfUnix(fd int) (SocketState, error) {
+func stateOfUnix(fd int) (State, error) {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	if _, err := retried(func() (int, error) { return unix.Poll(p, 0) }); err != nil {
 		return StateUnknown, err
@@ -93,7 +84,7 @@ func heldUnix(fd int) (h HeldSocket, isUnix bool) {
 	h.localPath = at.Name
 	if far, err := unix.Getpeername(fd); err == nil {
 		if to, ok := far.(*unix.SockaddrUnix); ok {
-			h.remote = UnixPrefix + to.Name
+			h.Remote = UnixPrefix + to.Name
 		}
 	}
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
@@ -111,7 +102,7 @@ func WaitGone(c syscall.Conn) (cause, err error) {
 		return nil, err
 	}
 	err = raw.Read(func(fd uintptr) bool {
-		state, err := stateOf(int(fd))
+		state, err := stateOfDescriptor(int(fd))
 		if err == nil && state != StateClosed {
 			return false
 		}
@@ -189,9 +180,9 @@ func (o TCPOptions) InForce(c Stream) bool {
 
 var errNotInForce = errors.New("the socket has other options")
 
-// unread tells whether anything has come on an idle socket: bytes, the end, or
+// Unread tells whether anything has come on an idle socket: bytes, the end, or
 // an error. Nothing is taken out. In doubt something has.
-func unread(c syscall.Conn) bool {
+func Unread(c syscall.Conn) bool {
 	return !errors.Is(control(c, func(fd int) error {
 		var b [1]byte
 		_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)

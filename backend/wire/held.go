@@ -1,10 +1,8 @@
-package backend
+package wire
 
 import (
 	"net"
 	"net/netip"
-
-	"imapproxy/backend/socktab"
 )
 
 // HeldSocket is a TCP or Unix socket of this process, by the kernel's word.
@@ -12,7 +10,7 @@ type HeldSocket struct {
 	Listening bool
 	local     netip.AddrPort
 	localPath string // of a Unix socket; a client's has none
-	remote    string // as addressText has it; "" for none
+	Remote    string // as AddressText has it; "" for none
 }
 
 // On tells whether the socket is bound to a listener's port or path.
@@ -28,18 +26,18 @@ func (h HeldSocket) On(listener net.Addr) bool {
 
 // HeldSockets gives every TCP and Unix socket that this process holds, by inode.
 func HeldSockets() (map[uint64]HeldSocket, error) {
-	inodes, err := socktab.Held("/proc/self/fd")
+	inodes, err := HeldInodes("/proc/self/fd")
 	if err != nil {
 		return nil, err
 	}
-	table, err := socktab.Read("/proc/self/net")
+	table, err := ReadTable("/proc/self/net")
 	if err != nil {
 		return nil, err
 	}
 	held := map[uint64]HeldSocket{}
 	for _, e := range table {
 		if _, ours := inodes[e.Inode]; ours {
-			held[e.Inode] = HeldSocket{Listening: e.State == "LISTEN", local: e.Local, remote: e.Remote.String()}
+			held[e.Inode] = HeldSocket{Listening: e.State == "LISTEN", local: e.Local, Remote: e.Remote.String()}
 		}
 	}
 	for inode, fd := range inodes {

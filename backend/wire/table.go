@@ -1,6 +1,4 @@
-// Package socktab reads Linux's table of TCP sockets: /proc/net/tcp and tcp6,
-// and which of them a process holds. It knows nothing of IMAP.
-package socktab
+package wire
 
 import (
 	"bufio"
@@ -18,33 +16,37 @@ import (
 )
 
 // State is a TCP state by the name that netstat prints, or "state N" for a
-// number that has none.
+// number that has none. A Unix socket's is that of a TCP socket in the same
+// position.
 type State string
 
 // The states of RFC 9293 and the kernel's own.
 const (
-	Established State = "ESTABLISHED"
-	SynSent     State = "SYN_SENT"
-	SynRecv     State = "SYN_RECV"
-	FinWait1    State = "FIN_WAIT1"
-	FinWait2    State = "FIN_WAIT2"
-	TimeWait    State = "TIME_WAIT"
-	Close       State = "CLOSE"
-	CloseWait   State = "CLOSE_WAIT"
-	LastAck     State = "LAST_ACK"
-	Listen      State = "LISTEN"
-	Closing     State = "CLOSING"
-	NewSynRecv  State = "NEW_SYN_RECV"
+	StateEstablished State = "ESTABLISHED"
+	StateSynSent     State = "SYN_SENT"
+	StateSynRecv     State = "SYN_RECV"
+	StateFinWait1    State = "FIN_WAIT1"
+	StateFinWait2    State = "FIN_WAIT2"
+	StateTimeWait    State = "TIME_WAIT"
+	StateClosed      State = "CLOSE"
+	StateCloseWait   State = "CLOSE_WAIT"
+	StateLastAck     State = "LAST_ACK"
+	StateListen      State = "LISTEN"
+	StateClosing     State = "CLOSING"
+	StateNewSynRecv  State = "NEW_SYN_RECV"
 )
+
+// StateUnknown is that of a socket that could not be asked.
+const StateUnknown State = "UNKNOWN"
 
 // states are the kernel's numbers (include/net/tcp_states.h).
 var states = [...]State{
-	1: Established, 2: SynSent, 3: SynRecv, 4: FinWait1, 5: FinWait2, 6: TimeWait,
-	7: Close, 8: CloseWait, 9: LastAck, 10: Listen, 11: Closing, 12: NewSynRecv,
+	1: StateEstablished, 2: StateSynSent, 3: StateSynRecv, 4: StateFinWait1, 5: StateFinWait2, 6: StateTimeWait,
+	7: StateClosed, 8: StateCloseWait, 9: StateLastAck, 10: StateListen, 11: StateClosing, 12: StateNewSynRecv,
 }
 
-// stateOf names the kernel's number.
-func stateOf(number uint8) State {
+// stateOfNumber names the kernel's number.
+func stateOfNumber(number uint8) State {
 	if number == 0 || int(number) >= len(states) {
 		return State(fmt.Sprintf("state %d", number))
 	}
@@ -56,8 +58,8 @@ func (s State) Number() int {
 	return max(0, slices.Index(states[:], s))
 }
 
-// Entry is one socket.
-type Entry struct {
+// TableEntry is one socket.
+type TableEntry struct {
 	Local  netip.AddrPort // IPv4-mapped addresses, as the JVM uses them, are given as IPv4
 	Remote netip.AddrPort
 	State  State
@@ -66,10 +68,10 @@ type Entry struct {
 	Inode  uint64 // 0 = no descriptor: still in an accept queue, or closed by its process
 }
 
-// Read reads both tables below a folder such as /proc/net or /proc/PID/net,
+// ReadTable reads both tables below a folder such as /proc/net or /proc/PID/net,
 // which is the view of that process's network namespace. An error names the
 // file. A kernel without IPv6 has no tcp6 there.
-func Read(dir string) ([]Entry, error) {
+func ReadTable(dir string) ([]TableEntry, error) {
 	all, err := readFile(filepath.Join(dir, "tcp"))
 	if err != nil {
 		return nil, err
@@ -80,25 +82,24 @@ func Read(dir string) ([]Entry, error) {
 	}
 	return append(all, six...), nil
 }
-
-func readFile(path string) (_ []Entry, err error) {
+func readFile(path string) (_ []TableEntry, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the socket table: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	all, err := Parse(f)
+	all, err := ParseTable(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return all, nil
 }
 
-// Parse reads one table as the kernel prints it
+// ParseTable reads one table as the kernel prints it
 // (Documentation/networking/proc_net_tcp.rst). The first line is the heading.
 // An error names the line.
-func Parse(r io.Reader) ([]Entry, error) {
-	var all []Entry
+func ParseTable(r io.Reader) ([]TableEntry, error) {
+	var all []TableEntry
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		if n == 1 {
@@ -114,7 +115,7 @@ func Parse(r io.Reader) ([]Entry, error) {
 }
 
 // parseLine reads "sl local remote st tx:rx tr:when retrnsmt uid timeout inode ...".
-func parseLine(line string) (e Entry, err error) {
+func parseLine(line string) (e TableEntry, err error) {
 	f := strings.Fields(line)
 	if len(f) < 10 {
 		return e, fmt.Errorf("%d fields, want at least 10: %q", len(f), line)
@@ -123,7 +124,7 @@ func parseLine(line string) (e Entry, err error) {
 	e.Local, errs[0] = parseAddrPort(f[1])
 	e.Remote, errs[1] = parseAddrPort(f[2])
 	number, err := strconv.ParseUint(f[3], 16, 8)
-	e.State, errs[2] = stateOf(uint8(number)), err
+	e.State, errs[2] = stateOfNumber(uint8(number)), err
 	tx, rx, _ := strings.Cut(f[4], ":")
 	e.SendQ, errs[3] = strconv.ParseUint(tx, 16, 64)
 	e.RecvQ, errs[4] = strconv.ParseUint(rx, 16, 64)
@@ -154,9 +155,9 @@ func parseAddrPort(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
 }
 
-// Held gives the sockets, of any kind, that a process holds: their inodes,
+// HeldInodes gives the sockets, of any kind, that a process holds: their inodes,
 // with one descriptor each. dir is /proc/self/fd or /proc/PID/fd.
-func Held(dir string) (map[uint64]int, error) {
+func HeldInodes(dir string) (map[uint64]int, error) {
 	names, err := readNames(dir)
 	if err != nil {
 		return nil, err
@@ -179,7 +180,6 @@ func Held(dir string) (map[uint64]int, error) {
 	}
 	return held, nil
 }
-
 func readNames(dir string) (names []string, err error) {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -1,4 +1,4 @@
-package backend
+package wire
 
 import (
 	"net"
@@ -27,9 +27,9 @@ func ClientText(a netip.AddrPort) string {
 	return a.String()
 }
 
-// addressText writes an address as ip:port, IPv4-mapped ones as IPv4, or as
+// AddressText writes an address as ip:port, IPv4-mapped ones as IPv4, or as
 // unix:path.
-func addressText(a net.Addr) string {
+func AddressText(a net.Addr) string {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		ap := a.AddrPort()

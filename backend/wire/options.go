@@ -1,4 +1,4 @@
-package backend
+package wire
 
 import (
 	"net"
@@ -48,29 +48,17 @@ func (o TCPOptions) Apply(s Stream) error {
 // what is on its way already.
 const maxUnsent = 32 << 10
 
-// maxUnread bounds what the kernel takes from a backend while the client does
+// MaxUnread bounds what the kernel takes from a backend while the client does
 // not read; it doubles the number for its own needs. Left alone, the buffer of
 // a fast backend grows to megabytes. It is also what may be on its way at a
 // time: 64 MB/s from a backend a millisecond away.
-const maxUnread = 64 << 10
+const MaxUnread = 64 << 10
 
 // maxUnreadWide is that bound while the client keeps up with a large message.
 const maxUnreadWide = 256 << 10
 
-// SocketState is a socket's state by the kernel's own word. A Unix socket's is
-// given as that of a TCP socket in the same position.
-type SocketState string
-
-// The states that matter here; others are given as the kernel names them.
-const (
-	StateUnknown     SocketState = "UNKNOWN"
-	StateEstablished SocketState = "ESTABLISHED"
-	StateCloseWait   SocketState = "CLOSE_WAIT"
-	StateClosed      SocketState = "CLOSE"
-)
-
 // Socket is what the kernel says of a socket of ours.
 type Socket struct {
-	State SocketState
+	State State
 	Inode uint64
 }

@@ -1,4 +1,4 @@
-package socktab
+package wire
 
 import (
 	"encoding/binary"
@@ -18,22 +18,22 @@ func TestParse(t *testing.T) {
 	}
 	tests := []struct {
 		name, row string
-		want      Entry
+		want      TableEntry
 	}{
 		{"listener", "   0: 0100007F:0477 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 7001 1 0000000000000000 100 0 0 10 0",
-			Entry{addr("127.0.0.1:1143"), addr("0.0.0.0:0"), Listen, 3, 0, 7001}},
+			TableEntry{addr("127.0.0.1:1143"), addr("0.0.0.0:0"), StateListen, 3, 0, 7001}},
 		{"unread FIN", "   1: 0100007F:0477 0200007F:D431 08 00000000:00000001 00:00000000 00000000     0        0 7002 1 0000000000000000 20 4 30 10 -1",
-			Entry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), CloseWait, 1, 0, 7002}},
+			TableEntry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), StateCloseWait, 1, 0, 7002}},
 		{"queues", "10000: 0100007F:0477 0200007F:D431 01 000000FF:00000100 01:00000000 00000000     0        0 7003 1 0000000000000000 20 4 30 10 -1",
-			Entry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), Established, 256, 255, 7003}},
+			TableEntry{addr("127.0.0.1:1143"), addr("127.0.0.2:54321"), StateEstablished, 256, 255, 7003}},
 		{"IPv4 as the JVM has it", "   2: 0000000000000000FFFF00000100007F:0477 0000000000000000FFFF00000100007F:D431 06 00000000:00000000 03:00000F00 00000000     0        0 0 3 0000000000000000",
-			Entry{addr("127.0.0.1:1143"), addr("127.0.0.1:54321"), TimeWait, 0, 0, 0}},
+			TableEntry{addr("127.0.0.1:1143"), addr("127.0.0.1:54321"), StateTimeWait, 0, 0, 0}},
 		{"IPv6", "   3: B80D01200000000000000000010000FF:03E1 00000000000000000000000001000000:D431 05 00000000:00000000 00:00000000 00000000     0        0 7004 1 0000000000000000",
-			Entry{addr("[2001:db8::ff00:1]:993"), addr("[::1]:54321"), FinWait2, 0, 0, 7004}},
+			TableEntry{addr("[2001:db8::ff00:1]:993"), addr("[::1]:54321"), StateFinWait2, 0, 0, 7004}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Parse(strings.NewReader(socketHead + tt.row + "\n"))
+			got, err := ParseTable(strings.NewReader(socketHead + tt.row + "\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := strings.Replace(row, tt.old, tt.new, 1)
-			_, err := Parse(strings.NewReader(socketHead + bad + "\n"))
+			_, err := ParseTable(strings.NewReader(socketHead + bad + "\n"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -69,7 +69,7 @@ func TestParseRefuses(t *testing.T) {
 func TestStates(t *testing.T) {
 	for number, want := range map[uint8]State{0: "state 0", 1: "ESTABLISHED", 5: "FIN_WAIT2", 6: "TIME_WAIT",
 		8: "CLOSE_WAIT", 10: "LISTEN", 12: "NEW_SYN_RECV", 13: "state 13"} {
-		got := stateOf(number)
+		got := stateOfNumber(number)
 		if got != want {
 			t.Errorf("%d: %q, want %q", number, got, want)
 		}
@@ -91,13 +91,13 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	all, err := Read("/proc/self/net")
+	all, err := ReadTable("/proc/self/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
 	local, remote := map[State]int{}, map[State]int{}
-	held, err := Held("/proc/self/fd")
+	held, err := HeldInodes("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,22 +115,22 @@ func TestRead(t *testing.T) {
 			}
 		}
 	}
-	if local[Listen] != 1 || local[Established] != 1 || remote[Established] != 1 {
+	if local[StateListen] != 1 || local[StateEstablished] != 1 || remote[StateEstablished] != 1 {
 		t.Errorf("states %v and %v, want a listener and both ends established", local, remote)
 	}
 }
 
 func TestReadFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := ReadTable(dir); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("no file: error %v, want one that names it", err)
 	}
 	writeFile(t, filepath.Join(dir, "tcp"), socketHead)
-	if socks, err := Read(dir); err != nil || len(socks) != 0 {
+	if socks, err := ReadTable(dir); err != nil || len(socks) != 0 {
 		t.Errorf("no tcp6: %v, %v, want none and no error", socks, err)
 	}
 	writeFile(t, filepath.Join(dir, "tcp6"), socketHead+"junk\n")
-	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "tcp6")+": line 2") {
+	if _, err := ReadTable(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "tcp6")+": line 2") {
 		t.Errorf("bad tcp6: error %v, want its name and line", err)
 	}
 }

@@ -1,4 +1,4 @@
-package socktab
+package wire
 
 import (
 	"testing"

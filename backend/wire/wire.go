@@ -1,4 +1,7 @@
-package backend
+// Package wire has the sockets of clients and backends: the descriptor, in Go's
+// poller or in one of the caller's, deadlines, TCP options and states, and the
+// kernel's tables. It knows nothing of IMAP.
+package wire
 
 import (
 	"io"

@@ -1,4 +1,4 @@
-package backend
+package wire
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 type parked struct {
 	fd     int    // the descriptor, while conn is nil
 	closed bool   // fd is closed
-	dry    bool   // the last read took all there was: Wet says that there may be more
+	dry    bool   // the last read took all there was: MarkReadable says that there may be more
 	corked bool   // writes are kept until Flush
 	unsent []byte // what the kernel has not taken yet
 }
@@ -114,11 +114,11 @@ func (w *Wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Wet says that the socket may have something to read again.
-func (w *Wire) Wet() { w.dry = false }
+// MarkReadable says that the socket may have something to read again.
+func (w *Wire) MarkReadable() { w.dry = false }
 
-// Dry tells whether all that has come so far has been read.
-func (w *Wire) Dry() bool { return w.dry }
+// Drained tells whether all that has come so far has been read.
+func (w *Wire) Drained() bool { return w.dry }
 
 // Write is that of net.Conn.
 func (w *Wire) Write(p []byte) (int, error) {
