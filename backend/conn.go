@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/ledger"
 	"imapproxy/backend/wire"
 )
 
@@ -17,8 +18,8 @@ import (
 // goroutine may read while another writes.
 type Conn struct {
 	Target *Target
-	Addr   string // the address that answered
-	Ledger Ledger // fed by the relay
+	Addr   string        // the address that answered
+	Ledger ledger.Ledger // fed by the relay
 
 	raw    wire.Wire
 	conn   net.Conn // raw, or TLS over it

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/ledger"
 	"imapproxy/backend/wire"
 )
 
@@ -100,7 +101,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 	if err != nil {
 		return false, "reset_failed", err
 	}
-	c.relay, c.Ledger = false, Ledger{}
+	c.relay, c.Ledger = false, ledger.Ledger{}
 	c.in.release()
 	return plan.forget, "", nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/ledger"
 )
 
 // relay is act two: it moves bytes unchanged both ways while the ledger
@@ -18,7 +19,7 @@ import (
 // session sees of the relay is run, drain, sweep and the door.
 type relay struct {
 	s      *session
-	ledger *backend.Ledger
+	ledger *ledger.Ledger
 
 	mu         sync.Mutex // protects the ledger and what follows; no I/O under it
 	stopped    bool

@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 // maxHeld bounds what may have to be held back: a tag, a space, LOGOUT and CR.
 const maxHeld = maxTag + 1 + len("LOGOUT") + 1

@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 var doubtDialogues = []dialogue{
 	{"empty line", "C- \"\\r\\n\"\n= bye selected why=doubt doubt=line last="},

@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 // words is a set of words seen in a client's line, outside of literals.
 type words uint8

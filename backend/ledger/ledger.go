@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 // Ledger follows an IMAP connection after its login, by the bytes of both
 // directions, and says what may be done to it. It does no I/O, keeps no time

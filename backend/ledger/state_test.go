@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 var idleDialogues = []dialogue{
 	{"to its end", `

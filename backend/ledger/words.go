@@ -1,4 +1,4 @@
-package backend
+package ledger
 
 // kind says what a command's replies mean to the ledger.
 type kind uint8
