@@ -19,13 +19,13 @@ type Rewrite struct {
 // another domain's nameless user.
 func (r Rewrite) Apply(user string) string {
 	if r.StripDomain {
-		user, _, _ = r.split(user)
+		user, _, _ = r.Split(user)
 	}
-	if r.AddDomain != "" && user != "" && !strings.Contains(user, r.delimiter()) {
-		user += r.delimiter() + r.AddDomain
+	if r.AddDomain != "" && user != "" && !strings.Contains(user, r.Separator()) {
+		user += r.Separator() + r.AddDomain
 	}
 	if r.LowerCase {
-		user = lowerASCII(user)
+		user = LowerASCII(user)
 	}
 	return user
 }
@@ -45,31 +45,31 @@ func (r Rewrite) String() string {
 	if len(steps) == 0 {
 		return "unchanged"
 	}
-	if (r.StripDomain || r.AddDomain != "") && r.delimiter() != "@" {
+	if (r.StripDomain || r.AddDomain != "") && r.Separator() != "@" {
 		steps = append(steps, "delimiter "+strconv.Quote(r.Delimiter))
 	}
 	return strings.Join(steps, ", ")
 }
 
-func (r Rewrite) delimiter() string {
+func (r Rewrite) Separator() string {
 	if r.Delimiter == "" {
 		return "@"
 	}
 	return r.Delimiter
 }
 
-// split cuts user at the last delimiter; found is false when there is none.
-func (r Rewrite) split(user string) (name, domain string, found bool) {
-	i := strings.LastIndex(user, r.delimiter())
+// Split cuts user at the last delimiter; found is false when there is none.
+func (r Rewrite) Split(user string) (name, domain string, found bool) {
+	i := strings.LastIndex(user, r.Separator())
 	if i < 0 {
 		return user, "", false
 	}
-	return user[:i], user[i+len(r.delimiter()):], true
+	return user[:i], user[i+len(r.Separator()):], true
 }
 
-// lowerASCII lower-cases A to Z only: Unicode's rules make the Kelvin sign a
+// LowerASCII lower-cases A to Z only: Unicode's rules make the Kelvin sign a
 // "k" and every invalid byte the same character, so two users would be one.
-func lowerASCII(s string) string {
+func LowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {

@@ -1,3 +1,5 @@
+// Package ledger follows the bytes of an IMAP connection and answers what may be
+// done to it: say LOGOUT or BYE, use it again, leave it idle.
 package ledger
 
 // Ledger follows an IMAP connection after its login, by the bytes of both

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"imapproxy/backend"
+	"imapproxy/backend/route"
 	"imapproxy/cmd/imapproxy/convert"
 )
 
@@ -108,7 +108,7 @@ func (e usageError) Error() string { return string(e) }
 
 func convertFrom(from, conf string, o *convertOptions) (*convert.Result, error) {
 	for _, entry := range o.backends {
-		if _, err := backend.ParseAllow(entry); err != nil {
+		if _, err := route.ParseAllow(entry); err != nil {
 			return nil, usageError("--backend: " + err.Error())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/route"
 	"imapproxy/imapproxy"
 )
 
@@ -117,7 +118,7 @@ func buildUserFile(c *authConfig, r *report) auth.Authenticator {
 // buildRouter makes the router. A map is read only when all before it is good,
 // for else its errors would be consequences.
 func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
-	o := backend.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
+	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
 	for i := range c.Listeners {
 		if at := c.Listeners[i].Address; strings.HasPrefix(at, unixPrefix) {
 			o.SelfSockets = append(o.SelfSockets, at)
@@ -127,7 +128,7 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 		if !sectionName.MatchString(t.Name) {
 			continue // reported already
 		}
-		if _, err := backend.NewTargets(backend.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {
+		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {
 			r.errorf(c.Targets[i].Place, "addresses", "", "%v", err)
 		}
 		if t.Name == c.Route.Template {
@@ -135,7 +136,7 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 		}
 	}
 	for _, entry := range c.Route.Allow {
-		allow, err := backend.ParseAllow(entry)
+		allow, err := route.ParseAllow(entry)
 		if err != nil {
 			r.errorf(c.Route.Place, "allow", "", "%v", err)
 		}
@@ -147,7 +148,7 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 	if r.failed() {
 		return nil
 	}
-	targets, err := backend.NewTargets(o)
+	targets, err := route.NewTargets(o)
 	if err != nil {
 		addJoined(r, c.Route.Place, "", err)
 		return nil
@@ -156,7 +157,7 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 }
 
 // chooseRouter is the switch over route.type.
-func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router {
+func chooseRouter(c *config, targets *route.Targets, r *report) backend.Router {
 	login := rewriteOf(c.Rewrite.Backend)
 	var router backend.Router
 	switch {
@@ -166,9 +167,9 @@ func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router
 			r.errorf(c.Route.Place, "target", "", "%v", err)
 			return nil
 		}
-		router = backend.NewFixed(t, login)
+		router = route.NewFixed(t, login)
 	case c.Route.File != "":
-		m, err := backend.OpenMap(string(c.Route.File), targets.Resolve, rewriteOf(c.Rewrite.Lookup), login)
+		m, err := route.OpenMap(string(c.Route.File), targets.Resolve, rewriteOf(c.Rewrite.Lookup), login)
 		if err != nil {
 			addJoined(r, c.Route.Place, "file", err)
 			return nil
@@ -176,7 +177,7 @@ func chooseRouter(c *config, targets *backend.Targets, r *report) backend.Router
 		router = m
 	}
 	if c.Route.Type == "auth" {
-		return backend.NewAnswered(targets.Resolve, login, router)
+		return route.NewAnswered(targets.Resolve, login, router)
 	}
 	return router
 }

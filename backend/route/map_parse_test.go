@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"imapproxy/backend"
 )
 
 func TestParseMapErrors(t *testing.T) {
@@ -65,7 +67,7 @@ func TestParseMapErrors(t *testing.T) {
 		{strings.Repeat("#", maxMapLine+2), "longer than 4096"},
 		{strings.Repeat("#", 3*maxMapLine), "longer than 4096"},
 	} {
-		table, err := parseMap(strings.NewReader("ok imap1\r\n"+c.line+"\r\n# end\r\nlast imap1"), "users.map", resolve, Rewrite{})
+		table, err := parseMap(strings.NewReader("ok imap1\r\n"+c.line+"\r\n# end\r\nlast imap1"), "users.map", resolve, backend.Rewrite{})
 		if table != nil || err == nil || !strings.HasPrefix(err.Error(), "users.map:2: ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60q: got %v, %v, want an error with %q", c.line, table, err, c.want)
 			continue
@@ -85,18 +87,18 @@ func TestParseMapDuplicates(t *testing.T) {
 		"* imap1\n# x\n* imap2":        `f:3: "*" again: line 1`,
 		"\"bob\" imap1\n\nbob imap2\n": `f:3: "bob" again: line 1`,
 	} {
-		if _, err := parseMap(strings.NewReader(file), "f", resolve, Rewrite{LowerCase: true}); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := parseMap(strings.NewReader(file), "f", resolve, backend.Rewrite{LowerCase: true}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", file, err, want)
 		}
 	}
-	if _, err := parseMap(strings.NewReader("bob imap1\nBOB imap2\n@.a imap1\n@a imap2"), "f", resolve, Rewrite{}); err != nil {
+	if _, err := parseMap(strings.NewReader("bob imap1\nBOB imap2\n@.a imap1\n@a imap2"), "f", resolve, backend.Rewrite{}); err != nil {
 		t.Errorf("not duplicates: %v", err)
 	}
 }
 
 func TestParseMapGathersErrors(t *testing.T) {
 	resolve := exampleTargets(t).Resolve
-	_, err := parseMap(strings.NewReader("a\nok imap1\nb evil.test\n/(/ x\n"), "f", resolve, Rewrite{})
+	_, err := parseMap(strings.NewReader("a\nok imap1\nb evil.test\n/(/ x\n"), "f", resolve, backend.Rewrite{})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -106,7 +108,7 @@ func TestParseMapGathersErrors(t *testing.T) {
 			t.Fatalf("want errors of lines 1, 3 and 4, got:\n%v", err)
 		}
 	}
-	_, err = parseMap(strings.NewReader(strings.Repeat("a\n", maxMapErrors+7)), "f", resolve, Rewrite{})
+	_, err = parseMap(strings.NewReader(strings.Repeat("a\n", maxMapErrors+7)), "f", resolve, backend.Rewrite{})
 	if err == nil || strings.Count(err.Error(), "\n") != maxMapErrors || !strings.HasSuffix(err.Error(), "f: and 7 more errors") {
 		t.Errorf("many errors: %v", err)
 	}
@@ -134,9 +136,9 @@ type readerFunc func(b []byte) (int, error)
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 func TestParseMapBounds(t *testing.T) {
-	target := &Target{Name: "t"}
-	resolve := func(string) (*Target, error) { return target, nil }
-	parse := func(r io.Reader) (*mapTable, error) { return parseMap(r, "f", resolve, Rewrite{}) }
+	target := &backend.Target{Name: "t"}
+	resolve := func(string) (*backend.Target, error) { return target, nil }
+	parse := func(r io.Reader) (*mapTable, error) { return parseMap(r, "f", resolve, backend.Rewrite{}) }
 	user := func(i int) string { return "u" + strconv.Itoa(i) + " t\n" }
 
 	// The line of the error says that all rules before it were taken.
@@ -183,13 +185,13 @@ func FuzzMap(f *testing.F) {
 	f.Add("\"a\\x00\" imap1\n/(/ x", "a@b", false)
 	targets := exampleTargets(f)
 	f.Fuzz(func(t *testing.T, file, user string, lower bool) {
-		permitted := map[*Target]bool{}
-		resolve := func(s string) (*Target, error) {
+		permitted := map[*backend.Target]bool{}
+		resolve := func(s string) (*backend.Target, error) {
 			target, err := targets.Resolve(s)
 			permitted[target] = err == nil
 			return target, err
 		}
-		m := &Map{path: "f", resolve: resolve, lookup: Rewrite{LowerCase: lower}, login: Rewrite{StripDomain: lower}}
+		m := &Map{path: "f", resolve: resolve, lookup: backend.Rewrite{LowerCase: lower}, login: backend.Rewrite{StripDomain: lower}}
 		table, err := parseMap(strings.NewReader(file), "f", resolve, m.lookup)
 		if (table == nil) != (err != nil) {
 			t.Fatalf("table %v with error %v", table, err)
@@ -201,9 +203,9 @@ func FuzzMap(f *testing.F) {
 			return
 		}
 		m.table.Store(table)
-		got, err := m.Route(t.Context(), Query{User: user})
+		got, err := m.Route(t.Context(), backend.Query{User: user})
 		line := slowLine(table, m.lookup.Apply(user))
-		if errors.Is(err, ErrNoRoute) != (line == 0) && checkLoginName(m.lookup.Apply(user)) == nil {
+		if errors.Is(err, backend.ErrNoRoute) != (line == 0) && checkLoginName(m.lookup.Apply(user)) == nil {
 			t.Fatalf("line %d should decide, got %v", line, err)
 		}
 		if err != nil {
@@ -227,7 +229,7 @@ func slowLine(table *mapTable, key string) int {
 	}
 	best, line := "", 0
 	if parts := regexp.MustCompile(`(?s)^.*@(.*)$`).FindStringSubmatchIndex(key); parts != nil {
-		domain := lowerASCII(key[parts[2]:])
+		domain := backend.LowerASCII(key[parts[2]:])
 		for d, r := range table.domains {
 			below := d[0] == '.' && strings.HasSuffix(domain, d) && len(domain) > len(d)
 			if (d == domain && d[0] != '.' || below) && len(d) > len(best) {

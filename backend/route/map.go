@@ -1,4 +1,6 @@
-package backend
+// Package route finds the backend of a user: one target for all, map files,
+// targets by name, and the servers that an auth answer names, within an allow-list.
+package route
 
 import (
 	"context"
@@ -7,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"imapproxy/backend"
 )
 
 // Map is the Router of a map file. One rule a line, a key and a result:
@@ -30,7 +34,7 @@ import (
 type Map struct {
 	path          string
 	resolve       Resolver
-	lookup, login Rewrite
+	lookup, login backend.Rewrite
 	reloading     sync.Mutex // one Reload at a time, so that an older reading never replaces a newer; Route does not take it
 	table         atomic.Pointer[mapTable]
 }
@@ -47,7 +51,7 @@ type mapTable struct {
 type mapRule struct {
 	line   int
 	user   string // "" means the login rewrite of the user's own name
-	target *Target
+	target *backend.Target
 }
 
 // mapRegexp is a regular expression and its result.
@@ -56,14 +60,14 @@ type mapRegexp struct {
 	pattern *regexp.Regexp
 	user    mapTemplate // nil means the login rewrite of the user's own name
 	host    mapTemplate
-	target  *Target // the host resolved when the file was read, nil when it has groups
+	target  *backend.Target // the host resolved when the file was read, nil when it has groups
 }
 
 // OpenMap reads the map file at path. The name that is looked up is what lookup
 // makes of the user; the name for the backend's login is the result's user as
 // it is, else what login makes of the user. The error holds every mistake in
 // the file (errors.Join), each with file, line and remedy.
-func OpenMap(path string, resolve Resolver, lookup, login Rewrite) (*Map, error) {
+func OpenMap(path string, resolve Resolver, lookup, login backend.Rewrite) (*Map, error) {
 	m := &Map{path: path, resolve: resolve, lookup: lookup, login: login}
 	if err := m.Reload(); err != nil {
 		return nil, err
@@ -84,10 +88,10 @@ func (m *Map) Reload() error {
 }
 
 // Route implements Router.
-func (m *Map) Route(_ context.Context, q Query) (Route, error) {
+func (m *Map) Route(_ context.Context, q backend.Query) (backend.Route, error) {
 	key := m.lookup.Apply(q.User)
 	if err := checkLoginName(key); err != nil {
-		return Route{}, fmt.Errorf("map %s: look up user name %s: %w", m.path, quoteShort(key), err)
+		return backend.Route{}, fmt.Errorf("map %s: look up user name %s: %w", m.path, quoteShort(key), err)
 	}
 	table := m.table.Load()
 	if rule, kind := table.byName(key, m.lookup); rule != nil {
@@ -102,19 +106,19 @@ func (m *Map) Route(_ context.Context, q Query) (Route, error) {
 	if table.fallback != nil {
 		return m.answer(*table.fallback, "default", q)
 	}
-	return Route{}, fmt.Errorf("map %s: no rule for %s: %w", m.path, quoteShort(key), ErrNoRoute)
+	return backend.Route{}, fmt.Errorf("map %s: no rule for %s: %w", m.path, quoteShort(key), backend.ErrNoRoute)
 }
 
 // byName finds the exact name's or the domain's rule, nil when there is none.
-func (t *mapTable) byName(key string, lookup Rewrite) (*mapRule, string) {
+func (t *mapTable) byName(key string, lookup backend.Rewrite) (*mapRule, string) {
 	if rule, ok := t.exact[key]; ok {
 		return &rule, "exact name"
 	}
-	_, domain, found := lookup.split(key)
+	_, domain, found := lookup.Split(key)
 	if !found {
 		return nil, ""
 	}
-	domain = lowerASCII(domain)
+	domain = backend.LowerASCII(domain)
 	if rule, ok := t.domains[domain]; ok && domain[0] != '.' {
 		return &rule, "domain @" + domain
 	}
@@ -129,7 +133,7 @@ func (t *mapTable) byName(key string, lookup Rewrite) (*mapRule, string) {
 	return nil, ""
 }
 
-func (m *Map) answer(r mapRule, kind string, q Query) (Route, error) {
+func (m *Map) answer(r mapRule, kind string, q backend.Query) (backend.Route, error) {
 	user := r.user
 	if user == "" {
 		user = m.login.Apply(q.User)
@@ -139,22 +143,22 @@ func (m *Map) answer(r mapRule, kind string, q Query) (Route, error) {
 
 // expand fills a regular expression's result in. A host made of groups is
 // resolved here, under the same allow-list as every other.
-func (m *Map) expand(r *mapRegexp, key string, match []int, q Query) (Route, error) {
+func (m *Map) expand(r *mapRegexp, key string, match []int, q backend.Query) (backend.Route, error) {
 	rule := m.ruleText(r.line, "regular expression /"+r.pattern.String()+"/")
 	target, user := r.target, ""
 	var err error
 	if r.user == nil {
 		user = m.login.Apply(q.User)
 	} else if user, err = r.user.expand(key, match); err != nil {
-		return Route{}, fmt.Errorf("%s: user name: %w", rule, err)
+		return backend.Route{}, fmt.Errorf("%s: user name: %w", rule, err)
 	}
 	if target == nil {
 		host, err := r.host.expand(key, match)
 		if err != nil {
-			return Route{}, fmt.Errorf("%s: host: %w", rule, err)
+			return backend.Route{}, fmt.Errorf("%s: host: %w", rule, err)
 		}
 		if target, err = m.resolve(host); err != nil {
-			return Route{}, fmt.Errorf("%s: %w", rule, err)
+			return backend.Route{}, fmt.Errorf("%s: %w", rule, err)
 		}
 	}
 	return newRoute(target, user, rule)

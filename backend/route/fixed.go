@@ -1,10 +1,12 @@
-package backend
+package route
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+
+	"imapproxy/backend"
 )
 
 // maxLoginName bounds a user name that a router looks up or produces, in
@@ -12,26 +14,28 @@ import (
 const maxLoginName = 1024
 
 type fixedRouter struct {
-	target *Target
-	login  Rewrite
+	target *backend.Target
+	login  backend.Rewrite
 }
 
 // NewFixed returns a Router that sends every user to t, under the name that
 // login makes of theirs.
-func NewFixed(t *Target, login Rewrite) Router { return fixedRouter{target: t, login: login} }
+func NewFixed(t *backend.Target, login backend.Rewrite) backend.Router {
+	return fixedRouter{target: t, login: login}
+}
 
 // Route implements Router.
-func (f fixedRouter) Route(_ context.Context, q Query) (Route, error) {
+func (f fixedRouter) Route(_ context.Context, q backend.Query) (backend.Route, error) {
 	return newRoute(f.target, f.login.Apply(q.User), "fixed target "+f.target.Name)
 }
 
 // newRoute is where every router's answer is made, so that no backend is sent
 // a user name that is empty or could end a line.
-func newRoute(t *Target, user, rule string) (Route, error) {
+func newRoute(t *backend.Target, user, rule string) (backend.Route, error) {
 	if err := checkLoginName(user); err != nil {
-		return Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w", rule, quoteShort(user), err)
+		return backend.Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w", rule, quoteShort(user), err)
 	}
-	return Route{Target: t, User: user, Rule: rule}, nil
+	return backend.Route{Target: t, User: user, Rule: rule}, nil
 }
 
 // checkLoginName refuses names that are empty, over-long or hold a control

@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"bufio"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"imapproxy/backend"
 )
 
 // The bounds of a map file.
@@ -23,7 +25,7 @@ const (
 type mapParser struct {
 	path    string
 	resolve Resolver
-	lookup  Rewrite
+	lookup  backend.Rewrite
 	table   *mapTable
 	line    int
 	rules   int
@@ -31,7 +33,7 @@ type mapParser struct {
 	unsaid  int // mistakes beyond maxMapErrors
 }
 
-func readMapFile(path string, resolve Resolver, lookup Rewrite) (*mapTable, error) {
+func readMapFile(path string, resolve Resolver, lookup backend.Rewrite) (*mapTable, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("map file: %w", err)
@@ -49,7 +51,7 @@ func readMapFile(path string, resolve Resolver, lookup Rewrite) (*mapTable, erro
 
 // parseMap reads rules from r; path is for messages. The error holds every
 // mistake, the first maxMapErrors of them in words.
-func parseMap(r io.Reader, path string, resolve Resolver, lookup Rewrite) (*mapTable, error) {
+func parseMap(r io.Reader, path string, resolve Resolver, lookup backend.Rewrite) (*mapTable, error) {
 	p := &mapParser{path: path, resolve: resolve, lookup: lookup,
 		table: &mapTable{exact: make(map[string]mapRule), domains: make(map[string]mapRule)}}
 	limited := &io.LimitedReader{R: r, N: maxMapBytes + 1}
@@ -163,7 +165,7 @@ func (p *mapParser) add(key mapKey, result string) error {
 	}
 	name := key.text
 	if p.lookup.LowerCase {
-		name = lowerASCII(name)
+		name = backend.LowerASCII(name)
 	}
 	if err := checkLoginName(name); err != nil {
 		return fmt.Errorf("name %s: %w", quoteShort(name), err)
@@ -175,10 +177,10 @@ func (p *mapParser) addDomain(domain string, rule mapRule) error {
 	if strings.Trim(domain, ".") == "" {
 		return errors.New("no domain behind the @: write @example.com")
 	}
-	if strings.Contains(domain, p.lookup.delimiter()) {
-		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one", quoteShort(domain), p.lookup.delimiter())
+	if strings.Contains(domain, p.lookup.Separator()) {
+		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one", quoteShort(domain), p.lookup.Separator())
 	}
-	return addMapRule(p.table.domains, lowerASCII(domain), rule)
+	return addMapRule(p.table.domains, backend.LowerASCII(domain), rule)
 }
 
 func addMapRule(rules map[string]mapRule, key string, rule mapRule) error {

@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"imapproxy/backend"
 )
 
 // writeMap writes a map file and returns its path.
@@ -51,7 +53,7 @@ dollar                $$x@imap1
 
 func TestMap(t *testing.T) {
 	path := writeMap(t, exampleMap)
-	m, err := OpenMap(path, exampleTargets(t).Resolve, Rewrite{}, Rewrite{StripDomain: true})
+	m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{StripDomain: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +89,7 @@ func TestMap(t *testing.T) {
 		{"l=x@evil.test", "imap1", "x@evil.test", `:23 (regular expression /^l=(.*)$/)`},
 		{"nobody", "imap3", "nobody", ":25 (default)"},
 	} {
-		got, err := m.Route(t.Context(), Query{User: c.in})
+		got, err := m.Route(t.Context(), backend.Query{User: c.in})
 		if err != nil {
 			t.Errorf("%s: %v", c.in, err)
 			continue
@@ -100,22 +102,22 @@ func TestMap(t *testing.T) {
 
 // A name that a client chose ends up in the host of a result.
 func TestMapHoldsTheAllowList(t *testing.T) {
-	m, err := OpenMap(writeMap(t, exampleMap), exampleTargets(t).Resolve, Rewrite{}, Rewrite{})
+	m, err := OpenMap(writeMap(t, exampleMap), exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, server := range hostileServers {
 		for _, prefix := range []string{"h=", "m=", "h=victim@", "m=@", "m=x@10.1.1.1:143@"} {
-			if got, err := m.Route(t.Context(), Query{User: prefix + server}); err == nil {
+			if got, err := m.Route(t.Context(), backend.Query{User: prefix + server}); err == nil {
 				t.Errorf("%.60q was routed to %v", prefix+server, got.Target.Addresses)
 			}
 		}
-		if got, err := m.Route(t.Context(), Query{User: "l=x@" + server}); err == nil && got.Target.Name != "imap1" {
+		if got, err := m.Route(t.Context(), backend.Query{User: "l=x@" + server}); err == nil && got.Target.Name != "imap1" {
 			t.Errorf("%.60q was routed to %v", "l=x@"+server, got.Target.Addresses)
 		}
 	}
 	for _, user := range []string{"u8@other", "u@h=imap1:22", "m=@10.1.1.1:143", "p256"} {
-		if got, err := m.Route(t.Context(), Query{User: user}); err == nil && got.Target.Name != "imap3" || errors.Is(err, ErrNoRoute) {
+		if got, err := m.Route(t.Context(), backend.Query{User: user}); err == nil && got.Target.Name != "imap3" || errors.Is(err, backend.ErrNoRoute) {
 			t.Errorf("%q: got %+v, %v, want an error that is not ErrNoRoute", user, got, err)
 		}
 	}
@@ -125,28 +127,28 @@ func TestMapRewritesAndKeys(t *testing.T) {
 	resolve := exampleTargets(t).Resolve
 	for _, c := range []struct {
 		name          string
-		lookup, login Rewrite
+		lookup, login backend.Rewrite
 		file, in      string
 		target, user  string
 	}{
-		{"looked up in lower case, logged in as is", Rewrite{LowerCase: true}, Rewrite{}, "bob imap1\n* imap3", "BOB", "imap1", "BOB"},
-		{"the file's names are lower-cased with it", Rewrite{LowerCase: true}, Rewrite{}, "Bob imap1\n* imap3", "bOb", "imap1", "bOb"},
-		{"case counts otherwise", Rewrite{}, Rewrite{}, "Bob imap1\n* imap3", "bob", "imap3", "bob"},
-		{"domain added for the lookup alone", Rewrite{AddDomain: "x.org"}, Rewrite{}, "@x.org imap1\n* imap3", "bob", "imap1", "bob"},
-		{"domain stripped for the lookup alone", Rewrite{StripDomain: true}, Rewrite{}, "bob imap1\n* imap3", "bob@x", "imap1", "bob@x"},
-		{"login rewritten from the user, not the key", Rewrite{StripDomain: true}, Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
-		{"a result's user is not rewritten", Rewrite{}, Rewrite{LowerCase: true, AddDomain: "y"}, "bob Rob@imap1", "bob", "imap1", "Rob"},
-		{"another delimiter", Rewrite{Delimiter: "%"}, Rewrite{}, "@x imap1\n* imap3", "bob%x", "imap1", "bob%x"},
-		{"expression sees the key", Rewrite{LowerCase: true}, Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB", "imap1", "ob"},
-		{"CRLF, BOM, tabs, no final newline", Rewrite{}, Rewrite{}, "\uFEFFbob\timap1\t# x\r\n\r\n* imap3", "bob", "imap1", "bob"},
-		{"bytes in quotes", Rewrite{}, Rewrite{}, `"b\xf6b" imap1`, "b\xF6b", "imap1", "b\xF6b"},
+		{"looked up in lower case, logged in as is", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "bob imap1\n* imap3", "BOB", "imap1", "BOB"},
+		{"the file's names are lower-cased with it", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "Bob imap1\n* imap3", "bOb", "imap1", "bOb"},
+		{"case counts otherwise", backend.Rewrite{}, backend.Rewrite{}, "Bob imap1\n* imap3", "bob", "imap3", "bob"},
+		{"domain added for the lookup alone", backend.Rewrite{AddDomain: "x.org"}, backend.Rewrite{}, "@x.org imap1\n* imap3", "bob", "imap1", "bob"},
+		{"domain stripped for the lookup alone", backend.Rewrite{StripDomain: true}, backend.Rewrite{}, "bob imap1\n* imap3", "bob@x", "imap1", "bob@x"},
+		{"login rewritten from the user, not the key", backend.Rewrite{StripDomain: true}, backend.Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
+		{"a result's user is not rewritten", backend.Rewrite{}, backend.Rewrite{LowerCase: true, AddDomain: "y"}, "bob Rob@imap1", "bob", "imap1", "Rob"},
+		{"another delimiter", backend.Rewrite{Delimiter: "%"}, backend.Rewrite{}, "@x imap1\n* imap3", "bob%x", "imap1", "bob%x"},
+		{"expression sees the key", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB", "imap1", "ob"},
+		{"CRLF, BOM, tabs, no final newline", backend.Rewrite{}, backend.Rewrite{}, "\uFEFFbob\timap1\t# x\r\n\r\n* imap3", "bob", "imap1", "bob"},
+		{"bytes in quotes", backend.Rewrite{}, backend.Rewrite{}, `"b\xf6b" imap1`, "b\xF6b", "imap1", "b\xF6b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := OpenMap(writeMap(t, c.file), resolve, c.lookup, c.login)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := m.Route(t.Context(), Query{User: c.in})
+			got, err := m.Route(t.Context(), backend.Query{User: c.in})
 			if err != nil || got.Target.Name != c.target || got.User != c.user {
 				t.Errorf("got %+v, %v, want %s, %q", got, err, c.target, c.user)
 			}
@@ -156,7 +158,7 @@ func TestMapRewritesAndKeys(t *testing.T) {
 
 func TestMapRefusesNames(t *testing.T) {
 	file := "bob imap1\n/^(a)+$/ " + strings.Repeat("$0", 8) + "@imap1\n/^e(x?)/ $1@imap1\n/^n(.*)/ $1$1$1$1.example.org\n"
-	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, Rewrite{}, Rewrite{StripDomain: true})
+	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{StripDomain: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +175,8 @@ func TestMapRefusesNames(t *testing.T) {
 		{"empty by its groups", "e", "empty", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := m.Route(t.Context(), Query{User: c.user})
-			if err == nil || got != (Route{}) || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrNoRoute) != c.noRoute {
+			got, err := m.Route(t.Context(), backend.Query{User: c.user})
+			if err == nil || got != (backend.Route{}) || !strings.Contains(err.Error(), c.want) || errors.Is(err, backend.ErrNoRoute) != c.noRoute {
 				t.Errorf("got %+v, %v, want an error with %q, ErrNoRoute %v", got, err, c.want, c.noRoute)
 			}
 		})
@@ -183,12 +185,12 @@ func TestMapRefusesNames(t *testing.T) {
 
 func TestMapReload(t *testing.T) {
 	path := writeMap(t, "* imap1\n")
-	m, err := OpenMap(path, exampleTargets(t).Resolve, Rewrite{}, Rewrite{})
+	m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	target := func() string {
-		got, err := m.Route(t.Context(), Query{User: "bob"})
+		got, err := m.Route(t.Context(), backend.Query{User: "bob"})
 		if err != nil {
 			t.Error(err)
 			return ""
@@ -235,8 +237,8 @@ func TestMapReload(t *testing.T) {
 // Two reloads side by side could leave the older reading in use.
 func TestMapReloadsOneAtATime(t *testing.T) {
 	var inside atomic.Int32
-	target := &Target{Name: "t"}
-	resolve := func(string) (*Target, error) {
+	target := &backend.Target{Name: "t"}
+	resolve := func(string) (*backend.Target, error) {
 		if n := inside.Add(1); n != 1 {
 			t.Errorf("%d reloads at once", n)
 		}
@@ -246,7 +248,7 @@ func TestMapReloadsOneAtATime(t *testing.T) {
 		inside.Add(-1)
 		return target, nil
 	}
-	m, err := OpenMap(writeMap(t, "* t\n"), resolve, Rewrite{}, Rewrite{})
+	m, err := OpenMap(writeMap(t, "* t\n"), resolve, backend.Rewrite{}, backend.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +274,7 @@ func TestOpenMapFiles(t *testing.T) {
 		dir:                           "not a regular file",
 		pipe:                          "not a regular file",
 	} {
-		if m, err := OpenMap(path, exampleTargets(t).Resolve, Rewrite{}, Rewrite{}); err == nil || m != nil || !strings.Contains(err.Error(), want) {
+		if m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{}); err == nil || m != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, %v, want an error with %q", path, m, err, want)
 		}
 	}

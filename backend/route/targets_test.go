@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"imapproxy/backend"
 )
 
 // mustAllow reads an allow-list.
@@ -31,12 +33,12 @@ func mustAllow(tb testing.TB, entries ...string) []Allow {
 func exampleTargets(tb testing.TB) *Targets {
 	tb.Helper()
 	targets, err := NewTargets(TargetsOptions{
-		Named: []*Target{
+		Named: []*backend.Target{
 			{Name: "imap1", Addresses: []string{"192.0.2.1:143"}},
 			{Name: "imap2", Addresses: []string{"imap2.internal:993"}},
 			{Name: "imap3", Addresses: []string{"192.0.2.3:143"}},
 		},
-		Template: &Target{Name: "template", ForwardID: true, TLS: TLSStartTLS},
+		Template: &backend.Target{Name: "template", ForwardID: true, TLS: backend.TLSStartTLS},
 		Allow: mustAllow(tb, "10.0.0.0/8:143", "10.9.0.0/16:1000-2000", "[2001:db8::/32]:143-993",
 			"imap.example.org:143", "store-7.example.org:1143", "127.0.0.8/31:143", "169.254.10.1:143"),
 		SelfAddresses: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:143"), netip.MustParseAddrPort("127.0.0.9:143")},
@@ -121,7 +123,7 @@ func TestResolveRefusesHostileServers(t *testing.T) {
 
 // Who allows the whole world has not allowed this machine and its cloud.
 func TestWideAllowListLeavesSpecialAddressesOut(t *testing.T) {
-	wide, err := NewTargets(TargetsOptions{Template: &Target{}, Allow: mustAllow(t, "0.0.0.0/0:1-65535", "[::/0]:1-65535")})
+	wide, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "0.0.0.0/0:1-65535", "[::/0]:1-65535")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +143,7 @@ func TestWideAllowListLeavesSpecialAddressesOut(t *testing.T) {
 		if r.prefix.Addr().Is4() {
 			entry = r.prefix.String() + ":143"
 		}
-		narrow, err := NewTargets(TargetsOptions{Template: &Target{}, Allow: mustAllow(t, entry)})
+		narrow, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, entry)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +155,7 @@ func TestWideAllowListLeavesSpecialAddressesOut(t *testing.T) {
 			t.Errorf("listed by its own prefix: %v", err)
 		}
 	}
-	metadata, err := NewTargets(TargetsOptions{Template: &Target{}, Allow: mustAllow(t, "169.254.0.0/16:143")})
+	metadata, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "169.254.0.0/16:143")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func TestResolveTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Name != "10.1.2.3:143" || !first.ForwardID || first.TLS != TLSStartTLS {
+	if first.Name != "10.1.2.3:143" || !first.ForwardID || first.TLS != backend.TLSStartTLS {
 		t.Errorf("not a copy of the template: %+v", first)
 	}
 	if targets.template.Name != "template" || targets.template.Addresses != nil {
@@ -191,7 +193,7 @@ func TestResolveTarget(t *testing.T) {
 func TestResolveAtOnceGivesOneTarget(t *testing.T) {
 	targets := exampleTargets(t)
 	const addresses = 4000
-	var got [4][addresses]*Target
+	var got [4][addresses]*backend.Target
 	var wg sync.WaitGroup
 	for racer := range got {
 		wg.Go(func() {
@@ -235,8 +237,8 @@ func TestResolveSaysWhy(t *testing.T) {
 }
 
 func TestResolveDefaultPort(t *testing.T) {
-	for mode, want := range map[TLSMode]string{TLSOff: "192.0.2.1:143", TLSStartTLS: "192.0.2.1:143", TLSImplicit: "192.0.2.1:993"} {
-		targets, err := NewTargets(TargetsOptions{Template: &Target{TLS: mode}, Allow: mustAllow(t, "192.0.2.1:1-65535")})
+	for mode, want := range map[backend.TLSMode]string{backend.TLSOff: "192.0.2.1:143", backend.TLSStartTLS: "192.0.2.1:143", backend.TLSImplicit: "192.0.2.1:993"} {
+		targets, err := NewTargets(TargetsOptions{Template: &backend.Target{TLS: mode}, Allow: mustAllow(t, "192.0.2.1:1-65535")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,11 +249,11 @@ func TestResolveDefaultPort(t *testing.T) {
 }
 
 func TestResolveWithoutTemplateOrList(t *testing.T) {
-	named := []*Target{{Name: "imap1", Addresses: []string{"192.0.2.1:143"}}}
+	named := []*backend.Target{{Name: "imap1", Addresses: []string{"192.0.2.1:143"}}}
 	for name, o := range map[string]TargetsOptions{
 		"no template": {Named: named, Allow: mustAllow(t, "192.0.2.0/24:143")},
-		"no list":     {Named: named, Template: &Target{}},
-		"zero entry":  {Named: named, Template: &Target{}, Allow: make([]Allow, 1)},
+		"no list":     {Named: named, Template: &backend.Target{}},
+		"zero entry":  {Named: named, Template: &backend.Target{}, Allow: make([]Allow, 1)},
 	} {
 		targets, err := NewTargets(o)
 		if err != nil {
@@ -272,8 +274,8 @@ func TestResolveWithoutTemplateOrList(t *testing.T) {
 // A name of a target may be in the list as a host, too.
 func TestResolveNamedHostInList(t *testing.T) {
 	targets, err := NewTargets(TargetsOptions{
-		Named:    []*Target{{Name: "imap.example.org", Addresses: []string{"192.0.2.1:143"}}},
-		Template: &Target{}, Allow: mustAllow(t, "imap.example.org:1143")})
+		Named:    []*backend.Target{{Name: "imap.example.org", Addresses: []string{"192.0.2.1:143"}}},
+		Template: &backend.Target{}, Allow: mustAllow(t, "imap.example.org:1143")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +287,7 @@ func TestResolveNamedHostInList(t *testing.T) {
 func TestNewTargetsRefuses(t *testing.T) {
 	one := []string{"192.0.2.1:143"}
 	_, err := NewTargets(TargetsOptions{
-		Named: []*Target{
+		Named: []*backend.Target{
 			{Name: "", Addresses: one}, {Name: "a:143", Addresses: one}, {Name: "a@b", Addresses: one}, {Name: "a b", Addresses: one},
 			{Name: "twice", Addresses: one}, {Name: "twice", Addresses: one}, {Name: "nowhere"},
 			{Name: "loop", Addresses: []string{"192.0.2.1:143", "192.0.2.9:143"}},
@@ -430,7 +432,7 @@ func FuzzResolve(f *testing.F) {
 }
 
 func TestTargetsTellTheRemedy(t *testing.T) {
-	targets, err := NewTargets(TargetsOptions{Template: &Target{}, Allow: mustAllow(t, "127.0.0.1:21143-21144")})
+	targets, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "127.0.0.1:21143-21144")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +442,7 @@ func TestTargetsTellTheRemedy(t *testing.T) {
 		"10.0.0.1:143":    "add it there if it is a backend of yours",
 	} {
 		_, err := targets.Resolve(where)
-		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrNotPermitted) {
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, backend.ErrNotPermitted) {
 			t.Errorf("%s: %v", where, err)
 		}
 	}

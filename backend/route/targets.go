@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"imapproxy/backend"
 )
 
 // maxUnnamedTargets bounds the Targets that are kept for addresses without a
@@ -18,13 +20,13 @@ const maxUnnamedTargets = 4096
 var targetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 
 // Resolver turns a target's name or host[:port] into a Target.
-type Resolver func(hostport string) (*Target, error)
+type Resolver func(hostport string) (*backend.Target, error)
 
 // TargetsOptions is what NewTargets makes a Targets of.
 type TargetsOptions struct {
-	Named    []*Target // found by their Name: letters, digits, ".", "_", "-"
-	Template *Target   // settings for addresses that have no name; nil refuses all of them
-	Allow    []Allow   // which of those addresses may be used; empty refuses all of them
+	Named    []*backend.Target // found by their Name: letters, digits, ".", "_", "-"
+	Template *backend.Target   // settings for addresses that have no name; nil refuses all of them
+	Allow    []Allow           // which of those addresses may be used; empty refuses all of them
 
 	// SelfAddresses are the proxy's own listeners: never a backend. An
 	// unspecified address (0.0.0.0, ::) stands for every address that this
@@ -36,12 +38,12 @@ type TargetsOptions struct {
 // Targets knows every backend that may be used: the named ones, and the
 // addresses that the allow-list permits. It is safe for concurrent use.
 type Targets struct {
-	named    map[string]*Target
-	template *Target
+	named    map[string]*backend.Target
+	template *backend.Target
 	allow    []Allow
 	self     selfAddresses
 	sockets  []string
-	unnamed  *lru.Cache[string, *Target] // by canonical host:port
+	unnamed  *lru.Cache[string, *backend.Target] // by canonical host:port
 }
 
 // NewTargets checks the options and returns all errors at once (errors.Join).
@@ -50,11 +52,11 @@ func NewTargets(o TargetsOptions) (*Targets, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := lru.New[string, *Target](maxUnnamedTargets)
+	cache, err := lru.New[string, *backend.Target](maxUnnamedTargets)
 	if err != nil {
 		return nil, fmt.Errorf("cache of unnamed targets: %w", err)
 	}
-	t := &Targets{named: make(map[string]*Target), template: o.Template, allow: o.Allow, self: self,
+	t := &Targets{named: make(map[string]*backend.Target), template: o.Template, allow: o.Allow, self: self,
 		sockets: o.SelfSockets, unnamed: cache}
 	var errs []error
 	for _, target := range o.Named {
@@ -66,7 +68,7 @@ func NewTargets(o TargetsOptions) (*Targets, error) {
 	return t, nil
 }
 
-func (t *Targets) add(target *Target) error {
+func (t *Targets) add(target *backend.Target) error {
 	if !targetName.MatchString(target.Name) {
 		return fmt.Errorf("target %s: a name is 1 to 255 letters, digits, '.', '_' or '-' and begins with a letter or digit",
 			quoteShort(target.Name))
@@ -93,7 +95,7 @@ func (t *Targets) add(target *Target) error {
 // 993 when the template's TLS is implicit. Resolve asks no DNS: it lets a host
 // name through only when the allow-list holds that very name. The same address
 // gives the same *Target for as long as it is in use.
-func (t *Targets) Resolve(hostport string) (*Target, error) {
+func (t *Targets) Resolve(hostport string) (*backend.Target, error) {
 	if target, ok := t.named[hostport]; ok {
 		return target, nil
 	}
@@ -110,12 +112,12 @@ func (t *Targets) Resolve(hostport string) (*Target, error) {
 // notPermitted marks an error as ErrNotPermitted without a word of its own.
 type notPermitted struct{ error }
 
-func (*notPermitted) Is(target error) bool { return target == ErrNotPermitted }
+func (*notPermitted) Is(target error) bool { return target == backend.ErrNotPermitted }
 
 func (e *notPermitted) Unwrap() error { return e.error }
 
 func (t *Targets) defaultPort() uint16 {
-	if t.template != nil && t.template.TLS == TLSImplicit {
+	if t.template != nil && t.template.TLS == backend.TLSImplicit {
 		return 993
 	}
 	return 143
@@ -159,7 +161,7 @@ func (t *Targets) notPermitted(e endpoint) error {
 }
 
 // fromTemplate keeps one Target for each address, however many ask at once.
-func (t *Targets) fromTemplate(address string) *Target {
+func (t *Targets) fromTemplate(address string) *backend.Target {
 	if target, ok := t.unnamed.Get(address); ok {
 		return target
 	}

@@ -1,4 +1,4 @@
-package backend
+package route
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imapproxy/backend"
 	"imapproxy/backend/wire"
 )
 
@@ -103,7 +104,7 @@ func canonicalHost(s string) (string, error) {
 	if len(s) > maxHost {
 		return "", fmt.Errorf("host of %d bytes: at most %d are allowed", len(s), maxHost)
 	}
-	host := lowerASCII(strings.TrimSuffix(s, "."))
+	host := backend.LowerASCII(strings.TrimSuffix(s, "."))
 	last := ""
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label) {
