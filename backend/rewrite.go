@@ -51,6 +51,7 @@ func (r Rewrite) String() string {
 	return strings.Join(steps, ", ")
 }
 
+// Separator is Delimiter, or "@" where that is empty.
 func (r Rewrite) Separator() string {
 	if r.Delimiter == "" {
 		return "@"

@@ -165,7 +165,7 @@ func TestFaultPoints(t *testing.T) {
 func sourcePoints(t *testing.T) []string {
 	t.Helper()
 	var names []string
-	for _, pattern := range []string{"*.go", "../backend/*.go"} {
+	for _, pattern := range []string{"*.go", "../backend/*.go", "../backend/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func sourcePoints(t *testing.T) []string {
 			if strings.HasSuffix(f, "_test.go") {
 				continue
 			}
-			for _, m := range regexp.MustCompile(`FaultPoint\("([^"]+)"\)`).FindAllSubmatch(text, -1) {
+			for _, m := range regexp.MustCompile(`fault\.Point\("([^"]+)"\)`).FindAllSubmatch(text, -1) {
 				names = append(names, string(m[1]))
 			}
 		}

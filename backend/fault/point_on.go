@@ -1,5 +1,6 @@
 //go:build faultpoints
 
+// Package fault has the places at which tests make the program panic.
 package fault
 
 import "sync/atomic"

@@ -36,7 +36,7 @@ func TestSummary(t *testing.T) {
 		{"nothing ran", "", "0 passed, 0 failed, 0 skipped\n", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cmd := exec.Command("python3", ".ci/summary")
+			cmd := exec.Command("python3", "../../.ci/summary")
 			cmd.Stdin = strings.NewReader(test.input)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

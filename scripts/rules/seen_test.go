@@ -16,9 +16,9 @@ var bad = []struct {
 }{
 	{"imports", "auth may not import backend", []source{
 		{"auth/a.go", "package auth\nimport \"imapproxy/backend\"\nvar _ backend.Target"}}},
-	{"imports", "auth may not import imapproxy", []source{
+	{"imports", "auth/ldapauth may not import imapproxy", []source{
 		{"auth/ldapauth/a.go", "package ldapauth\nimport \"imapproxy/imapproxy\""}}},
-	{"imports", "backend may not import auth", []source{
+	{"imports", "backend/pool may not import auth", []source{
 		{"backend/pool/a_test.go", "package pool\nimport \"imapproxy/auth\""}}},
 	{"imports", "imapproxy may not import auth/httpauth", []source{
 		{"imapproxy/a.go", "package imapproxy\nimport \"imapproxy/auth/httpauth\""}}},
@@ -163,7 +163,7 @@ func (inner) Exported() {}
 	{"backend/clock.go", "package backend\nimport \"time\"\nfunc f() { time.AfterFunc(1, nil) }"},
 	{"backend/a_test.go", "package backend\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"imapproxy/end.go", "package imapproxy\nimport \"context\"\nfunc f(x context.Context) { context.AfterFunc(x, nil); go f(x); recover() }"},
-	{"imapproxy/loop_linux.go", "package imapproxy\nimport \"imapproxy/backend\"\nfunc g() { go g(); recover() }"},
+	{"imapproxy/loop.go", "package imapproxy\nimport \"imapproxy/backend\"\nfunc g() { go g(); recover() }"},
 	{"imapproxy/a_test.go", "package imapproxy\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"cmd/imapproxy/main.go", "package main\nimport (\n_ \"embed\"\n\"os\"\n\"imapproxy/auth/httpauth\"\n)\n//go:embed a.txt\nvar text string\nvar version = \"x\"\nfunc main() { go main(); os.Exit(1) }"},
 	{"cmd/imapproxy/a_test.go", "package main\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},

@@ -52,8 +52,8 @@ func checkGoroutines(files []*file) []string {
 			return ok && (selector.Sel.Name == "Go" || selector.Sel.Name == "TryGo" || selector.Sel.Name == "DoChan")
 		})...)
 		if !afterFuncFiles[f.path] {
-			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in rules_code_test.go: use backend.Clock", calls(f, "time", "AfterFunc"))...)
-			problems = append(problems, places(f, "context.AfterFunc in a file that is not listed in rules_code_test.go", calls(f, "context", "AfterFunc"))...)
+			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in scripts/rules/code_test.go: use backend.Clock", calls(f, "time", "AfterFunc"))...)
+			problems = append(problems, places(f, "context.AfterFunc in a file that is not listed in scripts/rules/code_test.go", calls(f, "context", "AfterFunc"))...)
 		}
 	}
 	return problems

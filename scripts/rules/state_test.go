@@ -6,9 +6,9 @@ import (
 	"go/token"
 )
 
-// stateFiles hold state on purpose: faultpoint_on.go is built for tests alone,
+// stateFiles hold state on purpose: backend/fault/point_on.go is built for tests alone,
 // with the tag faultpoints.
-var stateFiles = map[string]bool{"backend/faultpoint_on.go": true}
+var stateFiles = map[string]bool{"backend/fault/point_on.go": true}
 
 // constant are calls whose result nobody changes.
 var constant = map[string]bool{

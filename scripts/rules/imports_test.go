@@ -1,0 +1,73 @@
+package rules
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+const module = "imapproxy"
+
+// mayImport says which of the project's packages each folder may import, and the
+// folders below it that have no line of their own; a name ending in /... means
+// everything below as well. The client side knows the two parents and never a
+// driver; the decision and the backend know nothing of each other.
+var mayImport = map[string][]string{
+	"cmd":           {"cmd/roff"},
+	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
+	"cmd/imaprig":   {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
+	"imapproxy":     {"auth", "backend", "backend/fault", "backend/ledger", "backend/wire"},
+	"auth":          {"auth/..."},
+
+	"backend":        {"backend/fault", "backend/ledger", "backend/pool", "backend/wire"},
+	"backend/fault":  {},
+	"backend/ledger": {},
+	"backend/pool":   {},
+	"backend/route":  {"backend", "backend/wire"},
+	"backend/wire":   {},
+	"scripts":        {},
+}
+
+// importsOf finds what the packages of a folder may import.
+func importsOf(dir string) (allowed []string, known bool) {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if allowed, known = mayImport[dir]; known {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+// checkImports enforces mayImport. A blank import hides
+// wiring, so only the compiler's own is allowed; a dot import hides names.
+func checkImports(files []*file) []string {
+	var problems []string
+	for _, f := range goFiles(files, true) {
+		allowed, known := importsOf(f.dir())
+		if !known {
+			problems = append(problems, fmt.Sprintf("%s: Go code in the folder %s, which no rule knows", f.path, f.top()))
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if name := spec.Name; name != nil && (name.Name == "." || name.Name == "_" && imported != "embed") {
+				problems = append(problems, fmt.Sprintf("%s: import %s %q: no blank and no dot imports", f.at(spec), name.Name, imported))
+			}
+			if own, ok := strings.CutPrefix(imported, module+"/"); ok && !allows(allowed, own) {
+				problems = append(problems, fmt.Sprintf("%s: %s may not import %s", f.at(spec), f.dir(), own))
+			}
+		}
+	}
+	return problems
+}
+
+// allows says whether the package is in the list.
+func allows(list []string, pkg string) bool {
+	for _, entry := range list {
+		root, below := strings.CutSuffix(entry, "/...")
+		if pkg == root || below && strings.HasPrefix(pkg, root+"/") {
+			return true
+		}
+	}
+	return false
+}
