@@ -45,7 +45,7 @@ func (s *session) handleAuthenticate(cmd *command) (reply, error) {
 	}
 	r, err := s.exchange(cmd, mech, response)
 	if err == nil && r.text == "" && got != nil {
-		r.login = &attempted{cmd.tag, got}
+		r.login = &loginAttempt{cmd.tag, got}
 	}
 	return r, err
 }
@@ -106,7 +106,7 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 		return nil, reply{text: cmd.tag + " BAD The response is too long", bad: true, why: "SASL response too long", end: endClientProtocol}, nil
 	}
 	if err != nil {
-		return nil, reply{}, s.hear(err)
+		return nil, reply{}, s.readFailed(err)
 	}
 	if string(line) == "*" {
 		return nil, reply{text: cmd.tag + " BAD The exchange was cancelled"}, nil

@@ -103,7 +103,7 @@ func (s *Server) countSockets() (counted, error) {
 		states[[2]string{i.Side, string(k.State)}]++
 	}
 	s.sessions.each(func(ses *session) {
-		v := ses.view.get()
+		v := ses.status.get()
 		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: wire.ClientText(ses.address()), Phase: v.phase})
 	})
 	for _, conn := range s.dialer.Registry.All() {

@@ -73,7 +73,7 @@ func (c *client) Read(p []byte) (int, error) {
 }
 
 // startTLS makes the connection a TLS one. Nothing that was said before it
-// survives (RFC 9051 section 6.2.1). The door's deadline bounds it.
+// survives (RFC 9051 section 6.2.1). The interrupter's deadline bounds it.
 func (c *client) startTLS(cfg *tls.Config) error {
 	t := tls.Server(&c.wire, cfg)
 	c.in = reader{src: c}
@@ -86,7 +86,7 @@ func (c *client) startTLS(cfg *tls.Config) error {
 }
 
 // clientWire is the raw socket as TLS sees it: it notes the FIN, and it leaves
-// deadlines to the door, since crypto/tls would move them to 5 s for its own
+// deadlines to the interrupter, since crypto/tls would move them to 5 s for its own
 // last alert.
 type clientWire struct {
 	*wire.Wire

@@ -66,7 +66,7 @@ func (s *session) judgeCertificate() error {
 			return nil
 		}
 	}
-	return s.over(endClientCertificate, err)
+	return s.fail(endClientCertificate, err)
 }
 
 // certified gives the user of the client's certificate. Only a certificate that

@@ -56,7 +56,7 @@ func readAll(input, pieces []byte, private bool) (commands []string, largest int
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, ctx: ctx}
-	s.door.cancel = cancel
+	s.interrupter.cancel = cancel
 	s.client.conn = src
 	s.client.in.src = src
 	for len(commands) < maxCommands {
@@ -70,7 +70,7 @@ func readAll(input, pieces []byte, private bool) (commands []string, largest int
 				return commands, largest, src.told.String()
 			}
 		case err != nil:
-			return append(commands, "end "+string(s.door.why())), largest, src.told.String()
+			return append(commands, "end "+string(s.interrupter.why())), largest, src.told.String()
 		default:
 			commands = append(commands, describe(cmd.tag, cmd.name, cmd.pieces, cmd.literals))
 		}

@@ -65,7 +65,7 @@ func (s *session) compatLogin() error {
 			return err
 		}
 		if !stays {
-			return s.over(endTooManyFailures, nil)
+			return s.fail(endTooManyFailures, nil)
 		}
 		limit = s.limitLogin()
 	}
@@ -73,7 +73,7 @@ func (s *session) compatLogin() error {
 
 // compatRefusal words why the login failed. The client stays when the auth
 // server has said how long it waits.
-func (s *session) compatRefusal(a *attempted) (text string, stays bool, err error) {
+func (s *session) compatRefusal(a *loginAttempt) (text string, stays bool, err error) {
 	if explained, err := s.compatExplain(a); err != nil || !explained {
 		return a.tag + compatInvalid, s.asksToWait(), err
 	}
@@ -102,7 +102,7 @@ func (s *session) asksToWait() bool { return waitOf(s.failure) > 0 }
 
 // compatFailure words a login that nobody has judged, or that the backend has
 // refused.
-func (s *session) compatFailure(a *attempted) string {
+func (s *session) compatFailure(a *loginAttempt) string {
 	words := backend.Words(s.failure)
 	passed := words != "" && s.listener.Compat.PassBackendErrors
 	s.compatLogFailure(words, passed)
@@ -117,7 +117,7 @@ func (s *session) compatFailure(a *attempted) string {
 
 // compatExplain hands the error challenge of a token on where there is one, as
 // freenginx does; false when the client answers something else than it should.
-func (s *session) compatExplain(a *attempted) (bool, error) {
+func (s *session) compatExplain(a *loginAttempt) (bool, error) {
 	challenge, found := s.errorChallenge(a.request)
 	if !found || challenge == "" {
 		return true, nil

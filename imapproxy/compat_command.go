@@ -49,7 +49,7 @@ func (s *session) readCompat() (command, []string, error) {
 	}
 	fault.Point("dialogue.parse")
 	if isHTTP(line) {
-		return command{}, nil, s.over(endClientProtocol, errors.New("an HTTP request"))
+		return command{}, nil, s.fail(endClientProtocol, errors.New("an HTTP request"))
 	}
 	m := compatHead.FindSubmatch(line)
 	if m == nil || !isCompatVerb(string(m[2])) {
@@ -182,14 +182,14 @@ func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text stri
 	}
 	data, err := s.client.in.take(int(spec.size))
 	if err != nil {
-		return "", nil, s.hear(err)
+		return "", nil, s.readFailed(err)
 	}
 	next, err := s.client.in.line(maxLine)
 	if errors.Is(err, errLineTooLong) {
 		return "", nil, &badCommand{tag: cmd.tag, text: "the command is too long", fatal: true}
 	}
 	if err != nil {
-		return "", nil, s.hear(err)
+		return "", nil, s.readFailed(err)
 	}
 	return string(data), bytes.Clone(next), nil
 }

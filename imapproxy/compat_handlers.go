@@ -40,7 +40,7 @@ func (s *session) compatHandle(cmd *command, args []string) (reply, error) {
 	if len(args) != 2 || args[0] == "" {
 		return invalid, nil
 	}
-	return reply{login: &attempted{cmd.tag, s.request("LOGIN", "", args[0], auth.Secret(args[1]))}}, nil
+	return reply{login: &loginAttempt{cmd.tag, s.request("LOGIN", "", args[0], auth.Secret(args[1]))}}, nil
 }
 
 // compatAuthenticate runs a SASL exchange. Everything but a login that is
@@ -78,7 +78,7 @@ func (s *session) compatAuthenticate(cmd *command, args []string) (reply, error)
 		invalid.end = r.end
 		return invalid, nil
 	}
-	return reply{login: &attempted{cmd.tag, got}}, nil
+	return reply{login: &loginAttempt{cmd.tag, got}}, nil
 }
 
 // compatMechanism begins an exchange; nil for what is not to be had. PLAIN and

@@ -23,11 +23,13 @@ const (
 // attempt tries one login: authenticate, route, dial, log in there. The client
 // is watched meanwhile: one that leaves ends it at once. An empty refusal is
 // success; an error means that the session is over.
-func (s *session) attempt(a *attempted) (refusal string, err error) {
+func (s *session) attempt(a *loginAttempt) (refusal string, err error) {
 	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
 	s.attemptedAt = s.server.clock.Now()
 	s.forgetBackend()
-	s.view.set(func(v *seen) { v.user, v.authzID, v.tls = bounded(s.user), bounded(s.authzID), s.client.tlsVersion() })
+	s.status.set(func(v *statusSnapshot) {
+		v.user, v.authzID, v.tls = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
+	})
 	stop := s.watch()
 	text, refusal := s.connect(s.ctx, a.request)
 	stop()
@@ -44,9 +46,9 @@ func (s *session) attempt(a *attempted) (refusal string, err error) {
 
 // interrupted answers a login that the session's end has overtaken, where the
 // client is there to read it.
-func (s *session) interrupted(a *attempted) (string, error) {
-	if s.door.why() == endShutdown {
-		s.lastWords = a.tag + " " + noBackend + "\r\n"
+func (s *session) interrupted(a *loginAttempt) (string, error) {
+	if s.interrupter.why() == endShutdown {
+		s.owedReply = a.tag + " " + noBackend + "\r\n"
 	}
 	return "", errEnded
 }
@@ -76,7 +78,7 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 	s.backendUser = route.User
 	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret), Token: grant.Token}
 	text, err = s.obtain(ctx, route.Target, cred,
-		backend.PoolRequest{Front: s.front, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
+		backend.PoolRequest{Front: s.authUser, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
 	if err != nil {
 		return "", s.refuse(err)
 	}
@@ -92,7 +94,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	if r.AuthzID != "" {
 		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
 	}
-	s.front, s.backendUser = r.User, ""
+	s.authUser, s.backendUser = r.User, ""
 	fault.Point("connect.authenticate")
 	grant, err := s.authenticator().Authenticate(ctx, r)
 	s.pause(ctx, waitOf(err))
@@ -126,8 +128,8 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 func (s *session) take(conn *backend.Conn) {
 	s.backend, s.failure = conn, nil
 	s.backendAddr = conn.Addr
-	s.door.adopt(conn.Raw())
-	s.view.set(func(v *seen) { v.backend, v.target = conn.Addr, conn.Target.Name })
+	s.interrupter.addSocket(conn.Raw())
+	s.status.set(func(v *statusSnapshot) { v.backend, v.target = conn.Addr, conn.Target.Name })
 }
 
 // refuse finds the answer to a failed login, and logs the whole truth.
@@ -147,7 +149,7 @@ func (s *session) refuse(err error) string {
 	case errors.As(err, &refused):
 		s.backendAddr = refused.Addr
 		s.denied(err)
-		s.server.judging.learn(s.server.clock.Now().Sub(s.attemptedAt))
+		s.server.refusalLatency.learn(s.server.clock.Now().Sub(s.attemptedAt))
 		return denial(clientCode(refused.Code), "")
 	case failed != nil:
 		s.unavailable(err)
@@ -173,7 +175,7 @@ func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) str
 		return noAnswer
 	}
 	if g.BackendJudges {
-		s.pause(ctx, s.server.judging.usual()-s.server.clock.Now().Sub(s.attemptedAt))
+		s.pause(ctx, s.server.refusalLatency.usual()-s.server.clock.Now().Sub(s.attemptedAt))
 		s.denied(err)
 		return noSuchLogin
 	}

@@ -12,12 +12,12 @@ import (
 
 // reply is what a handler answers. The dialogue alone writes it and counts.
 type reply struct {
-	text  string       // whole lines without the last CRLF; "" for none
-	bad   bool         // counts as a bad command
-	why   string       // what is wrong with it, for the log; our words alone
-	end   endReason    // ends the session behind the text
-	then  func() error // runs behind the text
-	login *attempted   // a login to try
+	text  string        // whole lines without the last CRLF; "" for none
+	bad   bool          // counts as a bad command
+	why   string        // what is wrong with it, for the log; our words alone
+	end   endReason     // ends the session behind the text
+	then  func() error  // runs behind the text
+	login *loginAttempt // a login to try
 
 	denied error // the refusal that the text words
 }
@@ -59,7 +59,7 @@ func (s *session) handler(name string) (h func(*command) (reply, error), literal
 }
 
 // dialogue answers commands until one asks to log in.
-func (s *session) dialogue() (*attempted, error) {
+func (s *session) dialogue() (*loginAttempt, error) {
 	for {
 		r, err := s.command()
 		if err != nil {
@@ -75,11 +75,11 @@ func (s *session) dialogue() (*attempted, error) {
 		}
 		switch {
 		case r.end != "":
-			return nil, s.over(r.end, r.detail())
+			return nil, s.fail(r.end, r.detail())
 		case s.bad >= cmp.Or(s.listener.BadCommands, s.settings.Limits.BadCommands):
-			return nil, s.over(endClientProtocol, r.detail())
+			return nil, s.fail(endClientProtocol, r.detail())
 		case s.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
-			return nil, s.over(endTooManyFailures, nil)
+			return nil, s.fail(endTooManyFailures, nil)
 		case r.login != nil:
 			return r.login, nil
 		case r.then != nil:
@@ -125,7 +125,7 @@ func (s *session) readCommand() (command, error) {
 	}
 	fault.Point("dialogue.parse")
 	if isHTTP(line) {
-		return command{}, s.over(endClientProtocol, errors.New("an HTTP request"))
+		return command{}, s.fail(endClientProtocol, errors.New("an HTTP request"))
 	}
 	cmd, refused := parseHead(line)
 	_, literals := s.handler(cmd.name)
@@ -174,7 +174,7 @@ func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad erro
 	}
 	data, err := s.client.in.take(int(spec.size))
 	if err != nil {
-		return s.hear(err)
+		return s.readFailed(err)
 	}
 	cmd.literals = append(cmd.literals, data)
 	return nil
@@ -200,7 +200,7 @@ func (s *session) continueLine(cmd *command) ([]byte, error) {
 		return nil, &badCommand{tag: cmd.tag, text: "Command too long", fatal: true}
 	}
 	if err != nil {
-		return nil, s.hear(err)
+		return nil, s.readFailed(err)
 	}
 	cmd.pieces = append(cmd.pieces, bytes.Clone(line))
 	return line, nil
@@ -216,7 +216,7 @@ func (s *session) readLine() ([]byte, error) {
 		return nil, &badCommand{tag: "*", text: "Line too long", fatal: true}
 	}
 	if err != nil {
-		return nil, s.hear(err)
+		return nil, s.readFailed(err)
 	}
 	return line, nil
 }

@@ -50,11 +50,11 @@ func (s *session) protected(where string, f func()) {
 	f()
 }
 
-// help runs f beside the session's goroutine and returns a channel that is
+// goHelper runs f beside the session's goroutine and returns a channel that is
 // closed when f is over. A panic in it cuts the session. The session does not
 // end before its helpers have. Whoever calls it knows that the session has not
 // ended.
-func (s *session) help(name string, f func()) <-chan struct{} {
+func (s *session) goHelper(name string, f func()) <-chan struct{} {
 	over := make(chan struct{})
 	s.helpers.Add(1)
 	go func() {
@@ -83,7 +83,7 @@ func (s *session) recovered(where string) {
 		e := &panicError{where, fmt.Sprintf("%T", p), callers()}
 		s.server.metrics.panicked(where)
 		s.server.log.Error().Str("session", s.id).Err(e).Msg("panic: a fault of the proxy; this session ends, the others go on")
-		s.door.cut(endPanic, e)
+		s.interrupter.cut(endPanic, e)
 	}
 }
 
@@ -112,8 +112,8 @@ func callers() string {
 // side: neither waits for the other's silence. A panic in a part of it does not
 // keep the others from being done.
 func (s *session) end() {
-	reason, detail := s.door.close()
-	s.endedIn = s.view.get().phase
+	reason, detail := s.interrupter.close()
+	s.endedIn = s.status.get().phase
 	s.enter(phaseEnding)
 	if s.backend != nil {
 		s.release(reason)
@@ -124,11 +124,11 @@ func (s *session) end() {
 	s.protected("report", func() { s.report(reason, detail) })
 }
 
-// endAside ends a backend connection beside the session's goroutine: at the
+// endConcurrently ends a backend connection beside the session's goroutine: at the
 // end, and where a login was refused and the session goes on.
-func (s *session) endAside(conn *backend.Conn) {
+func (s *session) endConcurrently(conn *backend.Conn) {
 	turn := s.nextEnding()
-	s.help("ending", func() { s.asideEnding(turn, conn.End()) })
+	s.goHelper("ending", func() { s.noteEnding(turn, conn.End()) })
 }
 
 // farewell says BYE where a line may stand, closes, and makes sure that the
@@ -143,7 +143,7 @@ func (s *session) farewell(reason endReason) {
 		_ = raw.SetLinger(0)
 		return
 	}
-	s.door.bound(raw, s.settings.Limits.Farewell)
+	s.interrupter.bound(raw, s.settings.Limits.Farewell)
 	if s.inMidLine(reason) {
 		_ = raw.SetLinger(0)
 		return
@@ -172,7 +172,7 @@ func (s *session) sayBye(reason endReason) {
 	if !s.speaking || (s.relaying.Load() && !s.relay.mayBye()) {
 		return
 	}
-	words := s.lastWords
+	words := s.owedReply
 	if text != "" {
 		words += "* BYE " + text + "\r\n"
 	}
@@ -193,7 +193,7 @@ func (s *session) closeWrite() {
 // somebody else, so that a client that leaves is noticed at once. What it
 // reads is kept for the relay. The returned function stops it.
 func (s *session) watch() (stop func()) {
-	over := s.help("watch", func() {
+	over := s.goHelper("watch", func() {
 		for {
 			fault.Point("watch.read")
 			err := s.client.in.fill(maxPipelined)
@@ -201,15 +201,15 @@ func (s *session) watch() (stop func()) {
 				return // full: back-pressure; or stopped
 			}
 			if err != nil {
-				s.door.cut(clientReason(err), err)
+				s.interrupter.cut(clientReason(err), err)
 				return
 			}
 		}
 	})
 	return func() {
-		s.door.wake(&s.client.raw)
+		s.interrupter.wake(&s.client.raw)
 		<-over
-		s.door.calm(&s.client.raw)
+		s.interrupter.clearReadDeadline(&s.client.raw)
 	}
 }
 
@@ -233,8 +233,8 @@ func (s *Server) Guard(name string, f func()) (whole bool) {
 	return whole
 }
 
-// beside runs f in a goroutine of the server's.
-func (s *Server) beside(f func()) {
+// goGuarded runs f in a goroutine of the server's.
+func (s *Server) goGuarded(f func()) {
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()

@@ -141,7 +141,7 @@ func (s *session) afterSTARTTLS() error {
 	s.clientName = ""
 	s.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
 	if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
-		return s.over(handshakeReason(err), err)
+		return s.fail(handshakeReason(err), err)
 	}
 	s.speaking = true
 	return s.judgeCertificate()
@@ -175,5 +175,5 @@ func (s *session) handleLogin(cmd *command) (reply, error) {
 	if !valid || !a.end() {
 		return bad(cmd, "LOGIN takes a user name and a password"), nil
 	}
-	return reply{login: &attempted{cmd.tag, s.request("LOGIN", "", user, auth.Secret(secret))}}, nil
+	return reply{login: &loginAttempt{cmd.tag, s.request("LOGIN", "", user, auth.Secret(secret))}}, nil
 }

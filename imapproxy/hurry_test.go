@@ -56,7 +56,7 @@ func TestRefusingBackendIsEndedAside(t *testing.T) {
 func TestUnroutedUserWaitsAsLong(t *testing.T) {
 	clock := newFakeClock()
 	r := newRig(t, withClock(clock))
-	r.server.judging.learn(701 * time.Millisecond)
+	r.server.refusalLatency.learn(701 * time.Millisecond)
 	c := r.dial("plain")
 	c.send("a LOGIN nobody %s", canary)
 	clock.awaitTimer(t, 701*time.Millisecond)
@@ -69,8 +69,8 @@ func TestUnroutedUserWaitsAsLong(t *testing.T) {
 }
 
 func TestJudging(t *testing.T) {
-	var j judging
-	if j.usual() != firstJudging {
+	var j refusalLatency
+	if j.usual() != firstRefusalLatency {
 		t.Errorf("at first %v", j.usual())
 	}
 	j.learn(80 * time.Millisecond)

@@ -27,7 +27,7 @@ func TestInherit(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer ln.Close()
-			from := listening{Listener: ln}
+			from := optionListener{Listener: ln}
 			for i, o := range []wire.TCPOptions{options, options, options, other, other} {
 				client, err := net.Dial("tcp", ln.Addr().String())
 				if err != nil {
@@ -43,8 +43,8 @@ func TestInherit(t *testing.T) {
 				if !o.InForce(conn.(*net.TCPConn)) {
 					t.Errorf("client %d does not have the options", i)
 				}
-				if (i == 2 || i == 4) && from.passes != test.passes {
-					t.Errorf("client %d: passes is %v, want %v", i, from.passes, test.passes)
+				if (i == 2 || i == 4) && from.inherits != test.passes {
+					t.Errorf("client %d: passes is %v, want %v", i, from.inherits, test.passes)
 				}
 			}
 		})

@@ -118,7 +118,7 @@ func (s *Server) reclaim(c *backend.Conn, x suspicion) bool {
 	s.metrics.leakReclaimed.WithLabelValues(x.kind).Inc()
 	s.leakLine(c, x).Msg("backend connection reclaimed")
 	if x.owner != nil {
-		x.owner.door.cut(endLeak, nil)
+		x.owner.interrupter.cut(endLeak, nil)
 	} else {
 		c.Force()
 	}

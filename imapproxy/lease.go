@@ -15,7 +15,7 @@ const logoutText = " OK Logout completed.\r\n"
 // obtain gives the session a backend connection that is logged in: from the
 // target's pool where that serves the session, else a new one.
 func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials, q backend.PoolRequest) (text string, err error) {
-	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endAside}
+	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endConcurrently}
 	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.clientName) {
 		return s.dial(ctx, t, cred, o)
 	}
@@ -43,7 +43,7 @@ func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Cred
 	}
 	defer func() {
 		if s.backend != conn { // refused, failed, or a panic
-			s.endAside(conn)
+			s.endConcurrently(conn)
 		}
 	}()
 	if text, err = conn.Login(ctx, cred, o); err != nil {
@@ -66,22 +66,22 @@ func (s *session) alerts() string {
 }
 
 // release is the end of the backend connection for this session: it goes back
-// to its pool, or it ends. The relay is over and the door is shut, so nobody
+// to its pool, or it ends. The relay is over and the interrupter is closed, so nobody
 // else touches the socket.
 func (s *session) release(reason endReason) {
 	if s.lease == nil {
-		s.endAside(s.backend)
+		s.endConcurrently(s.backend)
 		return
 	}
-	if tag, held := s.relay.detach(); held && reason == endLogout {
-		s.lastWords = "* BYE Logging out\r\n" + tag + logoutText
+	if tag, held := s.relay.copyLedger(); held && reason == endLogout {
+		s.owedReply = "* BYE Logging out\r\n" + tag + logoutText
 	}
 	ctx, cancel := context.WithCancel(s.server.accepting)
 	s.returning.Store(&cancel)
 	turn := s.nextEnding()
-	s.help("return", func() {
+	s.goHelper("return", func() {
 		defer cancel()
-		s.asideEnding(turn, s.lease.Return(ctx, s.notAgain(reason)))
+		s.noteEnding(turn, s.lease.Return(ctx, s.notAgain(reason)))
 	})
 }
 
@@ -111,13 +111,13 @@ func (s *session) stopReturning() bool {
 // the password may have been changed, or the account locked.
 func (s *session) dropIdle() {
 	s.server.dropPooled(func(u backend.PooledUser) bool {
-		return u.Front == s.front || s.backendUser != "" && u.User == s.backendUser
+		return u.Front == s.authUser || s.backendUser != "" && u.User == s.backendUser
 	}, backend.WhyRefused)
 }
 
-// detach leaves the relay its own copy of the ledger: the connection's goes on
+// copyLedger leaves the relay its own copy of the ledger: the connection's goes on
 // with the next session. It gives the tag of the LOGOUT that the ledger has kept.
-func (r *relay) detach() (tag string, held bool) {
+func (r *relay) copyLedger() (tag string, held bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ledger == nil { // the end came before the relay

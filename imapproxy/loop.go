@@ -27,7 +27,7 @@ type loop struct {
 	pipes  *pipes
 
 	mu      sync.Mutex // protects what follows; nothing blocks under it
-	places  []place
+	slots   []slot
 	free    []int32 // places without a relay
 	nudged  []*relay
 	wheel   wheel
@@ -36,9 +36,9 @@ type loop struct {
 	ending  bool
 }
 
-// place is where a relay stands in the loop. The kernel gives its number back
+// slot is where a relay stands in the loop. The kernel gives its number back
 // with each event, and its round, since events of a former one may still come.
-type place struct {
+type slot struct {
 	relay *relay
 	round int32
 }
@@ -49,33 +49,33 @@ const (
 	turnBound  = 256 << 10 // what one session may move before it is the next one's turn
 )
 
-// movers are the loops of a server.
-type movers struct {
+// relayLoops are the loops of a server.
+type relayLoops struct {
 	loops []*loop
 	next  sync.Mutex // protects turn
 	turn  int
 	pipes pipes
-	over  sync.WaitGroup
+	done  sync.WaitGroup
 }
 
-// startMovers starts a loop for each processor.
-func (s *Server) startMovers() error {
-	s.movers.pipes.init(maxPipes)
+// startLoops starts a loop for each processor.
+func (s *Server) startLoops() error {
+	s.relayLoops.pipes.init(maxPipes)
 	for range runtime.GOMAXPROCS(0) {
 		l, err := newLoop(s)
 		if err != nil {
-			s.stopMovers()
+			s.stopLoops()
 			return err
 		}
-		s.movers.loops = append(s.movers.loops, l)
-		s.movers.over.Add(1)
+		s.relayLoops.loops = append(s.relayLoops.loops, l)
+		s.relayLoops.done.Add(1)
 		go l.run()
 	}
 	return nil
 }
 
 // nextLoop gives the loops in turn.
-func (m *movers) nextLoop() *loop {
+func (m *relayLoops) nextLoop() *loop {
 	m.next.Lock()
 	defer m.next.Unlock()
 	m.turn = (m.turn + 1) % len(m.loops)
@@ -95,7 +95,7 @@ func newLoop(s *Server) (*loop, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("imapproxy: starting a relay loop: %w", err)
 	}
-	l := &loop{server: s, epfd: epfd, wakeFD: wake, pipes: &s.movers.pipes}
+	l := &loop{server: s, epfd: epfd, wakeFD: wake, pipes: &s.relayLoops.pipes}
 	l.wheel.init(s.clock.Now())
 	return l, nil
 }
@@ -108,7 +108,7 @@ const wakePlace = -1
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer l.server.movers.over.Done()
+	defer l.server.relayLoops.done.Done()
 	defer l.close()
 	round := l.round
 	for !l.isEnding() {
@@ -200,7 +200,7 @@ func (l *loop) takeReady() {
 func (l *loop) at(number, round int32) *relay {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := l.places[number]; p.round == round {
+	if p := l.slots[number]; p.round == round {
 		return p.relay
 	}
 	return nil
@@ -215,10 +215,10 @@ func (l *loop) protected(r *relay, f func()) {
 
 // sweepRelays has each loop look at the relays whose time has come.
 func (s *Server) sweepRelays(now time.Time) {
-	for _, l := range s.movers.loops {
+	for _, l := range s.relayLoops.loops {
 		l.askSweep(now)
 	}
-	s.movers.pipes.trim()
+	s.relayLoops.pipes.trim()
 }
 
 func (l *loop) askSweep(now time.Time) {
@@ -258,13 +258,13 @@ func (l *loop) plan(r *relay, now time.Time) {
 	l.wheel.set(r, at)
 }
 
-// stopMovers ends the loops; no session is left.
-func (s *Server) stopMovers() {
-	for _, l := range s.movers.loops {
+// stopLoops ends the loops; no session is left.
+func (s *Server) stopLoops() {
+	for _, l := range s.relayLoops.loops {
 		l.end()
 	}
-	s.movers.over.Wait()
-	s.movers.pipes.close()
+	s.relayLoops.done.Wait()
+	s.relayLoops.pipes.close()
 }
 
 func (l *loop) end() {

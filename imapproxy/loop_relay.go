@@ -16,10 +16,10 @@ type mover struct {
 	loop     atomic.Pointer[loop] // nil before and after
 	number   int32                // of the place in the loop
 	round    int32                // the place's
-	handling atomic.Bool          // the loop looks at the door behind this step, so it need not be nudged
+	handling atomic.Bool          // the loop checks the interrupter after this step, so it need not be nudged
 	queued   bool                 // in loop.ready
 	beating  bool                 // the sweep wants a heartbeat, after it: it holds the relay's lock
-	ends     [2]end
+	sides    [2]side
 	pipe     *pipe // holds bytes of the flow that filled it, nil most of the time
 	piping   *flow
 	fast     int64 // bytes that were spliced since one had to wait for long
@@ -27,8 +27,8 @@ type mover struct {
 	timed    timed
 }
 
-// end is one of a relay's two sockets.
-type end struct {
+// side is one of a relay's two sockets.
+type side struct {
 	wire   *wire.Wire
 	fd     int32
 	mask   uint32 // what epoll watches for
@@ -58,21 +58,21 @@ func (r *relay) out(side int) *flow { return r.in(1 - side) }
 func (r *relay) run(s *session) (taken bool) {
 	r.begin(s)
 	s.ctx = nil
-	if !s.door.park(r) {
+	if !s.interrupter.park(r) {
 		r.finish()
 		return false
 	}
 	if err := r.park(); err != nil {
-		s.door.cut(endOverload, err)
+		s.interrupter.cut(endOverload, err)
 	}
 	r.handling.Store(true) // nobody's nudge is needed before the loop has it
 	s.protected("relay", r.start)
 	r.handling.Store(false)
-	if s.door.why() != "" || !s.server.movers.nextLoop().adopt(r) {
-		r.leave()
+	if s.interrupter.why() != "" || !s.server.relayLoops.nextLoop().adopt(r) {
+		r.detach()
 		return false
 	}
-	if s.door.why() != "" {
+	if s.interrupter.why() != "" {
 		r.nudge() // a cut that came before there was a loop to be nudged
 	}
 	return true
@@ -86,24 +86,24 @@ func (r *relay) park() error {
 		if err != nil {
 			return err
 		}
-		r.ends[i] = end{wire: w, fd: int32(fd)}
+		r.sides[i] = side{wire: w, fd: int32(fd)}
 	}
-	r.ends[backendSide].secure = r.s.backend.TLS() != nil
-	r.ends[clientSide].secure = r.s.client.state != nil
+	r.sides[backendSide].secure = r.s.backend.TLS() != nil
+	r.sides[clientSide].secure = r.s.client.state != nil
 	return nil
 }
 
 // start moves what was read ahead on both sides.
 func (r *relay) start() {
 	fault.Point("relay.up.start")
-	if r.s.door.why() != "" {
+	if r.s.interrupter.why() != "" {
 		return
 	}
 	if ahead := r.s.client.in.rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
 		return
 	}
-	r.ends[clientSide].more = r.ends[clientSide].secure
-	r.ends[backendSide].more = r.ends[backendSide].secure || r.s.backend.Ahead()
+	r.sides[clientSide].more = r.sides[clientSide].secure
+	r.sides[backendSide].more = r.sides[backendSide].secure || r.s.backend.Ahead()
 }
 
 // adopt puts a relay into the loop. From here on it is the loop's.
@@ -111,41 +111,41 @@ func (l *loop) adopt(r *relay) bool {
 	at := r.nextSweep(l.server.clock.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seat(r)
+	l.insert(r)
 	r.loop.Store(l)
-	for side := range r.ends {
-		e := &r.ends[side]
+	for side := range r.sides {
+		e := &r.sides[side]
 		e.mask = r.wanted(side)
 		if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, int(e.fd), l.watched(r, side)); err != nil {
-			l.unseat(r)
-			r.s.door.cut(endOverload, err)
+			l.remove(r)
+			r.s.interrupter.cut(endOverload, err)
 			return false
 		}
 	}
 	l.wheel.set(r, at)
-	if r.ends[clientSide].more || r.ends[backendSide].more {
+	if r.sides[clientSide].more || r.sides[backendSide].more {
 		l.nudged = append(l.nudged, r)
 		l.wake()
 	}
 	return true
 }
 
-// seat finds a place; the lock is held.
-func (l *loop) seat(r *relay) {
+// insert finds a place; the lock is held.
+func (l *loop) insert(r *relay) {
 	if n := len(l.free); n > 0 {
 		r.number = l.free[n-1]
 		l.free = l.free[:n-1]
 	} else {
-		r.number = int32(len(l.places))
-		l.places = append(l.places, place{})
+		r.number = int32(len(l.slots))
+		l.slots = append(l.slots, slot{})
 	}
-	p := &l.places[r.number]
+	p := &l.slots[r.number]
 	p.relay, r.round = r, p.round
 }
 
-// unseat gives the place up; the lock is held.
-func (l *loop) unseat(r *relay) {
-	p := &l.places[r.number]
+// remove gives the place up; the lock is held.
+func (l *loop) remove(r *relay) {
+	p := &l.slots[r.number]
 	p.relay = nil
 	p.round++
 	l.free = append(l.free, r.number)
@@ -155,14 +155,14 @@ func (l *loop) unseat(r *relay) {
 
 // watched is what epoll is told of an end.
 func (l *loop) watched(r *relay, side int) *unix.EpollEvent {
-	return &unix.EpollEvent{Events: r.ends[side].mask, Fd: r.number<<1 | int32(side), Pad: r.round}
+	return &unix.EpollEvent{Events: r.sides[side].mask, Fd: r.number<<1 | int32(side), Pad: r.round}
 }
 
 // wanted is what an end is watched for: nothing is read as long as the other
 // one has not taken what was.
 func (r *relay) wanted(side int) uint32 {
 	var mask uint32
-	if !r.ends[side].eof && !r.holds(r.in(side)) {
+	if !r.sides[side].eof && !r.holds(r.in(side)) {
 		mask |= unix.EPOLLIN
 	}
 	if r.holds(r.out(side)) {
@@ -177,11 +177,11 @@ func (r *relay) holds(f *flow) bool {
 	if f == &r.down {
 		far = clientSide
 	}
-	w := r.ends[far].wire
+	w := r.sides[far].wire
 	return w != nil && w.Unsent() || r.pipe != nil && r.piping == f
 }
 
-// nudge makes the loop look at the door. Any goroutine may call it.
+// nudge makes the loop check the interrupter. Any goroutine may call it.
 func (r *relay) nudge() {
 	if r.handling.Load() {
 		return
@@ -209,7 +209,7 @@ func (l *loop) event(r *relay, client bool, events uint32) {
 		if events&unix.EPOLLOUT != 0 && !r.flush(r.out(side)) {
 			return
 		}
-		e := &r.ends[side]
+		e := &r.sides[side]
 		e.wire.MarkReadable()
 		switch {
 		case e.mask&unix.EPOLLIN != 0:
@@ -224,7 +224,7 @@ func (l *loop) event(r *relay, client bool, events uint32) {
 // dead takes the end of a socket that nothing is read from at the moment. epoll
 // would say it again and again.
 func (r *relay) dead(l *loop, side int) {
-	e := &r.ends[side]
+	e := &r.sides[side]
 	if e.eof && side == clientSide { // it half-closed, and is gone altogether now
 		if cause, err := wire.WaitGone(e.wire); err == nil {
 			r.clientGone(cause)
@@ -239,8 +239,8 @@ func (r *relay) dead(l *loop, side int) {
 
 // readOn takes up what earlier turns have left.
 func (l *loop) readOn(r *relay) {
-	for side := range r.ends {
-		e := &r.ends[side]
+	for side := range r.sides {
+		e := &r.sides[side]
 		if e.more && !e.eof && !r.holds(r.in(side)) {
 			e.more = false
 			e.wire.MarkReadable()
@@ -251,7 +251,7 @@ func (l *loop) readOn(r *relay) {
 
 // read moves what has come from an end, up to turnBound.
 func (l *loop) read(r *relay, side int) {
-	f, e := r.in(side), &r.ends[side]
+	f, e := r.in(side), &r.sides[side]
 	for moved := 0; moved < turnBound; {
 		if side == clientSide {
 			fault.Point("relay.up.read")
@@ -302,9 +302,9 @@ func (r *relay) forward(f *flow, p []byte) bool {
 	if !goesOn {
 		return false
 	}
-	far := &r.ends[backendSide]
+	far := &r.sides[backendSide]
 	if f == &r.down {
-		far = &r.ends[clientSide]
+		far = &r.sides[clientSide]
 	}
 	if far.secure {
 		far.wire.Cork()
@@ -318,9 +318,9 @@ func (r *relay) forward(f *flow, p []byte) bool {
 
 // flush goes on with what an end has not taken. It tells whether the relay goes on.
 func (r *relay) flush(f *flow) bool {
-	far := &r.ends[backendSide]
+	far := &r.sides[backendSide]
 	if f == &r.down {
-		far = &r.ends[clientSide]
+		far = &r.sides[clientSide]
 	}
 	if !r.holds(f) {
 		return true
@@ -339,7 +339,7 @@ func (r *relay) flush(f *flow) bool {
 func (l *loop) after(r *relay) {
 	switch {
 	case r.loop.Load() != l:
-	case r.s.door.why() != "":
+	case r.s.interrupter.why() != "":
 		l.release(r)
 	default:
 		l.rewatch(r)
@@ -349,8 +349,8 @@ func (l *loop) after(r *relay) {
 // rewatch tells epoll what has changed, and queues what is to be read although
 // epoll may have nothing.
 func (l *loop) rewatch(r *relay) {
-	for side := range r.ends {
-		e := &r.ends[side]
+	for side := range r.sides {
+		e := &r.sides[side]
 		mask := r.wanted(side)
 		if e.gone && mask&unix.EPOLLIN != 0 {
 			e.more = true // the way is free again: the read says how it died
@@ -373,28 +373,28 @@ func (l *loop) rewatch(r *relay) {
 // release takes a relay out of the loop and gives its session a goroutine for
 // the end.
 func (l *loop) release(r *relay) {
-	for i := range r.ends {
-		if e := &r.ends[i]; !e.gone {
+	for i := range r.sides {
+		if e := &r.sides[i]; !e.gone {
 			_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, int(e.fd), nil)
 		}
 	}
-	l.leaves(r)
+	l.unlink(r)
 	s := r.s
 	go func() {
-		s.protected("relay", r.leave)
+		s.protected("relay", r.detach)
 		s.server.sessions.finish(s)
 	}()
 }
 
-func (l *loop) leaves(r *relay) {
+func (l *loop) unlink(r *relay) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unseat(r)
+	l.remove(r)
 }
 
-// leave makes the session its owner's again: the sockets go back to Go's
+// detach makes the session its owner's again: the sockets go back to Go's
 // poller, and what was on its way is given up.
-func (r *relay) leave() {
+func (r *relay) detach() {
 	r.finish()
 	if r.holds(&r.down) {
 		r.down.partial = true
@@ -403,10 +403,10 @@ func (r *relay) leave() {
 		r.s.backend.Abandon()
 	}
 	if r.pipe != nil {
-		r.s.server.movers.pipes.drop(r.pipe)
+		r.s.server.relayLoops.pipes.drop(r.pipe)
 		r.pipe = nil
 	}
-	for _, e := range r.ends {
+	for _, e := range r.sides {
 		if e.wire != nil { // it was parked
 			e.wire.Unpark()
 		}
@@ -417,7 +417,7 @@ func (r *relay) heartbeat() {
 	if !r.beginHeartbeat() {
 		return
 	}
-	far := &r.ends[clientSide]
+	far := &r.sides[clientSide]
 	n, err := r.write(&r.down, []byte(stillHere))
 	r.afterWrite(&r.down, n, far.wire.Unsent(), err)
 }

@@ -108,7 +108,7 @@ func (p *pipes) close() {
 // splice moves a literal from an end to the other, as far as it goes without
 // waiting. goesOn is that reading may go on in the ordinary way.
 func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
-	near, far := &r.ends[side], &r.ends[1-side]
+	near, far := &r.sides[side], &r.sides[1-side]
 	f := r.in(side)
 	for moved < turnBound {
 		left := r.literal(f)
@@ -142,7 +142,7 @@ func (l *loop) splice(r *relay, side int) (moved int, goesOn bool) {
 // spliceSize is how much may be on its way at a time. A client that does not read
 // costs no more than spliceFirst; for one that keeps up with a large message, the
 // kernel may also take more from the backend.
-func (r *relay) spliceSize(f *flow, near *end) int64 {
+func (r *relay) spliceSize(f *flow, near *side) int64 {
 	if r.fast < keepsUp {
 		return spliceFirst
 	}
@@ -181,7 +181,7 @@ func (r *relay) beforeSplice(f *flow, n int) bool {
 }
 
 // empty moves what the pipe holds to the far end, and gives an empty one back.
-func (r *relay) empty(far *end) error {
+func (r *relay) empty(far *side) error {
 	fault.Point("loop.splice")
 	for r.pipe.held > 0 {
 		n, err := move(r.pipe.r, int(far.fd), r.pipe.held)
@@ -193,7 +193,7 @@ func (r *relay) empty(far *end) error {
 		}
 		r.pipe.held -= n
 	}
-	r.s.server.movers.pipes.put(r.pipe)
+	r.s.server.relayLoops.pipes.put(r.pipe)
 	r.pipe = nil
 	return nil
 }

@@ -183,8 +183,8 @@ func (s *stage) finishLiteral() {
 // undisturbed shows that the session goes on as if nothing had happened.
 func (s *stage) undisturbed() {
 	s.t.Helper()
-	if n := s.server.Sessions(); n != 1 || s.session().door.why() != "" {
-		s.t.Fatalf("%d sessions, and the reason %q to end", n, s.ses.door.why())
+	if n := s.server.Sessions(); n != 1 || s.session().interrupter.why() != "" {
+		s.t.Fatalf("%d sessions, and the reason %q to end", n, s.ses.interrupter.why())
 	}
 	if through := passedOn[s.cell.String()]; through != nil {
 		s.end = through(s)

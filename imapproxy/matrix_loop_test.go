@@ -11,14 +11,14 @@ func atWork(r *relay) bool { return r.handling.Load() }
 
 // openPipes counts the pipes of splicing, idle ones included.
 func openPipes(s *Server) int {
-	p := &s.movers.pipes
+	p := &s.relayLoops.pipes
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open
 }
 
 // dropIdlePipes closes the pipes that are kept for later sessions.
-func dropIdlePipes(s *Server) { s.movers.pipes.close() }
+func dropIdlePipes(s *Server) { s.relayLoops.pipes.close() }
 
 // isSwept tells whether the server's next look at its sessions takes this one in.
 func isSwept(s *session) bool { return s.relay.loop.Load() != nil }

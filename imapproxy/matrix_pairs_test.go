@@ -103,7 +103,7 @@ func runPair(t *testing.T, phase string, a, b shot) {
 // not end the session: the literal's rest, then the limits of those who asked.
 func (s *stage) carryOn() {
 	s.t.Helper()
-	over := func() bool { return s.ses.door.why() != "" }
+	over := func() bool { return s.ses.interrupter.why() != "" }
 	for end := time.Now().Add(20 * time.Millisecond); !over() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	if over() {

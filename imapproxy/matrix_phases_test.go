@@ -464,7 +464,7 @@ func (s *stage) startDrain() {
 	s.over = s.drainBeside(ctx)
 	r := &s.session().relay
 	s.await("the drain", func() bool {
-		if s.ses.door.why() != "" {
+		if s.ses.interrupter.why() != "" {
 			return true
 		}
 		r.mu.Lock()

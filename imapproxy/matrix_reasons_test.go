@@ -142,7 +142,7 @@ func (s *stage) idleTooLong() {
 	for range 5 {
 		s.clock.awaitTimer(s.t, sweepEvery)
 		s.clock.advance(sweepEvery)
-		if s.session().door.why() != "" {
+		if s.session().interrupter.why() != "" {
 			return
 		}
 	}
@@ -168,7 +168,7 @@ func (s *stage) kickAll() {
 	if n := s.server.Kick(func(SessionInfo) bool { return true }); n != 1 {
 		s.t.Errorf("%d sessions kicked, want 1", n)
 	}
-	if s.session().door.why() == "" {
+	if s.session().interrupter.why() == "" {
 		s.clock.awaitTimer(s.t, stageKick)
 		s.clock.fire(stageKick)
 	}

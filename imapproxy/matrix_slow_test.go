@@ -220,11 +220,11 @@ func TestHalfCloseByBackendAndSlowClient(t *testing.T) {
 	s := newStage(t, matrixCell{Phase: "half_closed_by_backend", Reason: "timeout"})
 	s.halfClosedByBackend()
 	s.clock.advance(s.clock.until(s.settings.Limits.HalfCloseIdle) - time.Second)
-	if s.ses.door.why() != "" {
-		t.Errorf("ended before the limit, as %q", s.ses.door.why())
+	if s.ses.interrupter.why() != "" {
+		t.Errorf("ended before the limit, as %q", s.ses.interrupter.why())
 	}
 	s.clock.advance(time.Second)
-	s.await("the limit", func() bool { return s.ses.door.why() == endHalfClose })
+	s.await("the limit", func() bool { return s.ses.interrupter.why() == endHalfClose })
 	s.endsWith(s.c, endHalfClose)
 }
 

@@ -211,7 +211,7 @@ func (s *stage) session() *session {
 func (s *stage) inPhase(phase string) {
 	s.t.Helper()
 	ses := s.session()
-	s.await("the phase "+phase, func() bool { return ses.view.get().phase == phase })
+	s.await("the phase "+phase, func() bool { return ses.status.get().phase == phase })
 }
 
 // hears waits until the backend has got text.

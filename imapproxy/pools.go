@@ -15,7 +15,7 @@ const poolsEvery = time.Second
 // addPools makes the pools of a generation and closes those of the one before:
 // what is idle ends with LOGOUT, at a bounded rate.
 func (s *Server) addPools(settings *Settings) {
-	settings.pools = s.dialer.NewPools(s.beside, &s.poolCounts)
+	settings.pools = s.dialer.NewPools(s.goGuarded, &s.poolCounts)
 	s.mu.Lock()
 	old := slices.Clone(s.generations)
 	s.generations = append(s.generations, settings.pools)

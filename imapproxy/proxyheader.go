@@ -56,9 +56,9 @@ var (
 	errNoStream      = errors.New("the PROXY header tells of datagrams")
 )
 
-// meet reads the PROXY header where the listener requires one. Until it is
+// readProxyHeader reads the PROXY header where the listener requires one. Until it is
 // read and believed not a byte goes out.
-func (s *session) meet() error {
+func (s *session) readProxyHeader() error {
 	p := &s.listener.Proxy
 	if !p.Required {
 		return nil
@@ -67,9 +67,9 @@ func (s *session) meet() error {
 	fault.Point("session.proxy")
 	trusted := p.trusts(&s.client)
 	if !trusted && !p.Ignore {
-		return s.over(endProxyHeader, errUntrusted)
+		return s.fail(endProxyHeader, errUntrusted)
 	}
-	limit := s.after(proxyHeaderLimit, func() { s.door.cut(endProxyHeader, errNoHeader) })
+	limit := s.after(proxyHeaderLimit, func() { s.interrupter.cut(endProxyHeader, errNoHeader) })
 	defer limit.Stop()
 	told, err := readProxyHeader(s.client.conn)
 	switch {
@@ -77,9 +77,9 @@ func (s *session) meet() error {
 	case isWoken(err):
 		return errEnded
 	case errors.Is(err, errBadHeader):
-		return s.over(endProxyHeader, err)
+		return s.fail(endProxyHeader, err)
 	default:
-		return s.over(clientReason(err), err)
+		return s.fail(clientReason(err), err)
 	}
 	if told.from.IsValid() && told.to.IsValid() {
 		s.client.proxied = &auth.Proxied{Client: told.from, Server: told.to}
@@ -90,7 +90,7 @@ func (s *session) meet() error {
 	if trusted && told.from.IsValid() {
 		s.client.remote = !s.client.isLocal()
 		s.client.onUnix = false
-		s.view.set(func(*seen) { s.client.addr, s.client.local = told.from, told.to })
+		s.status.set(func(*statusSnapshot) { s.client.addr, s.client.local = told.from, told.to })
 	}
 	return nil
 }

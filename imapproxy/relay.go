@@ -16,7 +16,7 @@ import (
 // watches, until there is a reason to end. It owns both sockets meanwhile.
 //
 // A loop for many sessions moves the bytes (loop.go). What the rest of the
-// session sees of the relay is run, drain, sweep and the door.
+// session sees of the relay is run, drain, sweep and the interrupter.
 type relay struct {
 	s      *session
 	ledger *ledger.Ledger
@@ -167,7 +167,7 @@ func (r *relay) stop(reason endReason, detail error) {
 		return
 	}
 	r.stopped = true
-	r.s.door.cut(reason, detail)
+	r.s.interrupter.cut(reason, detail)
 }
 
 func (r *relay) cut(reason endReason, detail error) {

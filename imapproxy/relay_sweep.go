@@ -28,10 +28,10 @@ func (r *relay) sweep(now time.Time) {
 		return
 	}
 	if r.down.busy && !r.backendEOF && now.Sub(r.down.moved) >= slowWrite {
-		r.lookBehind()
+		r.findBackendClosed()
 	}
 	if r.up.busy && now.Sub(r.up.moved) >= slowWrite {
-		r.lookAtClient()
+		r.findClientClosed()
 	}
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
 		r.beating = true
@@ -47,9 +47,9 @@ func (r *relay) silentUntil() time.Time {
 	return r.lastMoved().Add(r.s.settings.Limits.Idle)
 }
 
-// lookBehind asks the kernel for the backend's FIN: the reader of the backend
+// findBackendClosed asks the kernel for the backend's FIN: the reader of the backend
 // is stuck behind the client and can't see it. The lock is held.
-func (r *relay) lookBehind() {
+func (r *relay) findBackendClosed() {
 	s, err := wire.AskSocket(r.s.backend.Raw())
 	if err == nil && (s.State == wire.StateCloseWait || s.State == wire.StateClosed) {
 		r.backendEOF = true
@@ -57,10 +57,10 @@ func (r *relay) lookBehind() {
 	}
 }
 
-// lookAtClient asks for the client's end: its reader is stuck behind a backend
+// findClientClosed asks for the client's end: its reader is stuck behind a backend
 // that does not read. What the client has sent may still be taken, but for a
 // client that is gone altogether. The lock is held.
-func (r *relay) lookAtClient() {
+func (r *relay) findClientClosed() {
 	s, err := wire.AskSocket(&r.s.client.raw)
 	switch {
 	case err != nil:

@@ -221,7 +221,7 @@ func TestHalfCloseSilence(t *testing.T) {
 	limits, since := s.settings.Limits, s.clock.Now()
 	for s.clock.Now().Sub(since)+limits.HalfCloseIdle < limits.HalfClose {
 		s.clock.advance(limits.HalfCloseIdle - time.Millisecond)
-		if why := s.ses.door.why(); why != "" {
+		if why := s.ses.interrupter.why(); why != "" {
 			t.Fatalf("ended as %q, %v after the half-close and before any limit", why, s.clock.Now().Sub(since))
 		}
 		s.b.send("* 1 EXISTS")
@@ -229,7 +229,7 @@ func TestHalfCloseSilence(t *testing.T) {
 		s.written()
 	}
 	s.clock.advance(limits.HalfCloseIdle - time.Millisecond)
-	if why := s.ses.door.why(); why != endHalfClose || s.clock.Now().Sub(since) < limits.HalfClose {
+	if why := s.ses.interrupter.why(); why != endHalfClose || s.clock.Now().Sub(since) < limits.HalfClose {
 		t.Errorf("%v after the half-close the reason to end is %q", s.clock.Now().Sub(since), why)
 	}
 	s.c.expectBye("Autologout.*")
@@ -242,7 +242,7 @@ func TestHalfCloseSilent(t *testing.T) {
 	s := newStage(t, matrixCell{Phase: "half_closed_by_client", Reason: "timeout"})
 	s.halfClosedByClient()
 	s.clock.advance(s.settings.Limits.HalfCloseIdle - time.Millisecond)
-	if why := s.ses.door.why(); why != "" {
+	if why := s.ses.interrupter.why(); why != "" {
 		t.Errorf("ended before the limit, as %q", why)
 	}
 	s.clock.advance(time.Millisecond)

@@ -84,7 +84,7 @@ func (s *session) nextEnding() (turn int) {
 	return s.endings
 }
 
-func (s *session) asideEnding(turn int, e backend.Ending) {
+func (s *session) noteEnding(turn int, e backend.Ending) {
 	s.endMu.Lock()
 	defer s.endMu.Unlock()
 	if turn == s.endings {

@@ -97,16 +97,16 @@ type Settings struct {
 
 // Server accepts clients and runs their sessions.
 type Server struct {
-	settings atomic.Pointer[Settings]
-	dialer   *backend.Dialer
-	clock    backend.Clock
-	log      zerolog.Logger
-	sessions registry
-	metrics  *metrics
-	leaks    leakDetector
-	census   census
-	resets   resetWatch
-	judging  judging
+	settings       atomic.Pointer[Settings]
+	dialer         *backend.Dialer
+	clock          backend.Clock
+	log            zerolog.Logger
+	sessions       registry
+	metrics        *metrics
+	leaks          leakDetector
+	census         census
+	resets         resetWatch
+	refusalLatency refusalLatency
 
 	poolCounts backend.PoolCounts
 
@@ -123,7 +123,7 @@ type Server struct {
 	work         sync.WaitGroup // periodic work
 	started      sync.Once
 	unstartable  error // why the loops could not be started
-	movers       movers
+	relayLoops   relayLoops
 }
 
 // ErrClosed is what Serve returns after Drain or Close.
@@ -171,7 +171,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 		return s.unstartable
 	}
 	pause := firstPause
-	from := listening{Listener: ln}
+	from := optionListener{Listener: ln}
 	for {
 		conn, err := ln.Accept()
 		if err != nil {
@@ -204,7 +204,7 @@ const (
 )
 
 // admit starts the session of a client, or turns the client away.
-func (s *Server) admit(conn wire.Stream, name string, from *listening) {
+func (s *Server) admit(conn wire.Stream, name string, from *optionListener) {
 	started := false
 	defer func() {
 		if !started { // turned away, or a panic
@@ -220,7 +220,7 @@ func (s *Server) admit(conn wire.Stream, name string, from *listening) {
 	from.apply(cmp.Or(l.TCP, settings.TCP), conn)
 	ses := s.newSession(conn, l, settings)
 	if s.sessions.count() >= settings.Limits.Sessions {
-		ses.door.cut(endOverload, nil)
+		ses.interrupter.cut(endOverload, nil)
 	}
 	started = true
 	s.sessions.start(ses)
@@ -247,7 +247,7 @@ const (
 
 // startWork starts what the server does beside its sessions.
 func (s *Server) startWork() {
-	if s.unstartable = s.startMovers(); s.unstartable != nil {
+	if s.unstartable = s.startLoops(); s.unstartable != nil {
 		return
 	}
 	s.periodic("sweep", sweepEvery, func(now time.Time) {
@@ -263,7 +263,7 @@ func (s *Server) stopWork() {
 	s.started.Do(func() {}) // what is being started has started, and nothing will
 	s.endLife()
 	s.work.Wait() // the sweep wakes the loops
-	s.stopMovers()
+	s.stopLoops()
 }
 
 func (s *Server) track(ln net.Listener) bool {
@@ -339,8 +339,8 @@ func (s *Server) Close() {
 		p.Hurry()
 	}
 	s.sessions.each(func(ses *session) {
-		ses.door.cut(endShutdown, nil)
-		ses.door.hurry()
+		ses.interrupter.cut(endShutdown, nil)
+		ses.interrupter.hurry()
 	})
 	for _, c := range s.dialer.Registry.All() {
 		c.Hurry()

@@ -22,15 +22,15 @@ import (
 // session is one client connection. Its owner is its goroutine in login and
 // end, and the relay between them; only the owner touches what has no lock.
 type session struct {
-	id       string
-	server   *Server
-	settings *Settings // the generation it began with
-	listener *Listener
-	client   client
-	door     door
-	ctx      context.Context // of the login: done when the session is cut, nil behind it
-	started  time.Time
-	helpers  sync.WaitGroup // goroutines that must be over before the session is
+	id          string
+	server      *Server
+	settings    *Settings // the generation it began with
+	listener    *Listener
+	client      client
+	interrupter interrupter
+	ctx         context.Context // of the login: done when the session is cut, nil behind it
+	started     time.Time
+	helpers     sync.WaitGroup // goroutines that must be over before the session is
 
 	user        string // as the client gave it, for the log
 	authzID     string // whose mailbox, when that is not the user's: a master login
@@ -44,7 +44,7 @@ type session struct {
 	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
 
 	clientName  string // of the client's ID
-	front       string // the user as authenticated
+	authUser    string // the user as authenticated
 	backendUser string // the user at the backend, once the route is known
 
 	backend     *backend.Conn
@@ -54,11 +54,11 @@ type session struct {
 	relaying    atomic.Bool
 	relay       relay
 
-	view    viewBox // what others may see of it
-	endedIn string  // the phase in which the end came, for the log
+	status  status // what others may see of it
+	endedIn string // the phase in which the end came, for the log
 
 	failure   error  // why the last login failed
-	lastWords string // a tagged answer that is still owed when the session ends
+	owedReply string // a tagged answer that is still owed when the session ends
 
 	endMu   sync.Mutex     // protects what follows
 	ending  backend.Ending // how the last login's backend connection ended
@@ -69,9 +69,9 @@ func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *
 	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
 		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
 	ses.client.init(conn)
-	ses.ctx, ses.door.cancel = context.WithCancel(context.Background())
-	ses.door.adopt(&ses.client.raw)
-	ses.view.seen = seen{phase: phaseAccepted, since: ses.started}
+	ses.ctx, ses.interrupter.cancel = context.WithCancel(context.Background())
+	ses.interrupter.addSocket(&ses.client.raw)
+	ses.status.statusSnapshot = statusSnapshot{phase: phaseAccepted, since: ses.started}
 	return ses
 }
 
@@ -81,16 +81,16 @@ func newSessionID() string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }
 
-// errEnded says that the session has been cut, with the reason at the door.
+// errEnded says that the session has been cut, and has its reason.
 var errEnded = errors.New("the session is over")
 
 // login is act one: to the greeting, through the dialogue, to a backend that
-// is logged in. Every way out but success leaves the reason at the door.
+// is logged in. Every way out but success sets the reason.
 func (s *session) login() error {
 	if s.server.isDraining() {
-		s.door.cut(endShutdown, nil) // the drain came while it was accepted
+		s.interrupter.cut(endShutdown, nil) // the drain came while it was accepted
 	}
-	if s.door.why() != "" {
+	if s.interrupter.why() != "" {
 		s.speaking = s.listener.TLS != ImplicitTLS && !s.listener.Proxy.Required // BYE in the greeting's place
 		return errEnded
 	}
@@ -118,7 +118,7 @@ func (s *session) login() error {
 			return err
 		}
 		if s.refusals >= s.settings.Limits.FailedLogins {
-			return s.over(endTooManyFailures, nil)
+			return s.fail(endTooManyFailures, nil)
 		}
 	}
 }
@@ -126,20 +126,20 @@ func (s *session) login() error {
 // limitLogin begins the time that the client has to log in.
 func (s *session) limitLogin() backend.Timer {
 	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
-	return s.after(limit, func() { s.door.cut(endLoginTimeout, nil) })
+	return s.after(limit, func() { s.interrupter.cut(endLoginTimeout, nil) })
 }
 
 // open brings the client to the greeting.
 func (s *session) open() error {
 	fault.Point("session.open")
-	if err := s.meet(); err != nil {
+	if err := s.readProxyHeader(); err != nil {
 		return err
 	}
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
 		fault.Point("session.tls")
 		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
-			return s.over(handshakeReason(err), err)
+			return s.fail(handshakeReason(err), err)
 		}
 		if err := s.judgeCertificate(); err != nil {
 			return err
@@ -154,9 +154,9 @@ func (s *session) open() error {
 	return s.say("* OK [CAPABILITY " + s.capabilities() + "] " + s.settings.Hostname + " imapproxy ready\r\n")
 }
 
-// over leaves the reason at the door and gives errEnded.
-func (s *session) over(reason endReason, detail error) error {
-	s.door.cut(reason, detail)
+// fail sets the reason and gives errEnded.
+func (s *session) fail(reason endReason, detail error) error {
+	s.interrupter.cut(reason, detail)
 	return errEnded
 }
 
@@ -167,17 +167,17 @@ func (s *session) say(text string) error {
 	}
 	if _, err := s.client.conn.Write([]byte(text)); err != nil {
 		s.speaking = false // part of a line may be out
-		return s.over(clientReason(err), err)
+		return s.fail(clientReason(err), err)
 	}
 	return nil
 }
 
-// hear turns an error of reading from the client into the end of the session.
-func (s *session) hear(err error) error {
+// readFailed turns an error of reading from the client into the end of the session.
+func (s *session) readFailed(err error) error {
 	if isWoken(err) {
 		return errEnded
 	}
-	return s.over(clientReason(err), err)
+	return s.fail(clientReason(err), err)
 }
 
 // handshakeReason tells a client that left from a handshake that failed.
@@ -200,23 +200,23 @@ func (s *session) drain(reason endReason) {
 		s.relay.drain(reason)
 		return
 	}
-	s.door.cut(reason, nil)
+	s.interrupter.cut(reason, nil)
 }
 
 // kick asks the session to end at a safe point, and cuts it when none comes
 // soon; false when it is ending already.
 func (s *session) kick() bool {
-	if s.door.why() != "" {
+	if s.interrupter.why() != "" {
 		return s.stopReturning()
 	}
-	t := s.after(s.settings.Limits.Kick, func() { s.door.cut(endKicked, nil) })
-	s.door.onShut(func() { t.Stop() })
+	t := s.after(s.settings.Limits.Kick, func() { s.interrupter.cut(endKicked, nil) })
+	s.interrupter.onClose(func() { t.Stop() })
 	s.drain(endKicked)
 	return true
 }
 
-// attempted is a login that the client asks for.
-type attempted struct {
+// loginAttempt is a login that the client asks for.
+type loginAttempt struct {
 	tag     string
 	request *auth.Request
 }

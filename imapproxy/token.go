@@ -19,7 +19,7 @@ const unexplained = `{"status":"invalid_token","schemes":"bearer"}`
 // explainToken sends a client whose token was refused the error challenge and
 // waits for the dummy answer, so that the refusal may follow. A client that
 // cancels instead gets the refusal as well.
-func (s *session) explainToken(a *attempted) error {
+func (s *session) explainToken(a *loginAttempt) error {
 	challenge, found := s.errorChallenge(a.request)
 	if !found {
 		return nil
@@ -55,10 +55,10 @@ func (s *session) dummyAnswer(challenge string) (line string, err error) {
 	}
 	answer, err := s.client.in.line(maxSASLLine)
 	if errors.Is(err, errLineTooLong) {
-		return "", s.over(endClientProtocol, err)
+		return "", s.fail(endClientProtocol, err)
 	}
 	if err != nil {
-		return "", s.hear(err)
+		return "", s.readFailed(err)
 	}
 	return string(answer), nil
 }

@@ -45,8 +45,8 @@ type SessionInfo struct {
 	Idle     bool      `json:"idle"`              // in IDLE
 }
 
-// seen is what changes of it.
-type seen struct {
+// statusSnapshot is what changes of it.
+type statusSnapshot struct {
 	phase           string
 	since           time.Time // of the phase
 	tls             string
@@ -54,39 +54,39 @@ type seen struct {
 	backend, target string
 }
 
-// viewBox holds what others may see of a session; its owner writes it.
-type viewBox struct {
+// status holds what others may see of a session; its owner writes it.
+type status struct {
 	mu sync.Mutex // protects seen, and client.addr against those who only ask
-	seen
+	statusSnapshot
 }
 
-func (b *viewBox) set(f func(*seen)) {
+func (b *status) set(f func(*statusSnapshot)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f(&b.seen)
+	f(&b.statusSnapshot)
 }
 
-func (b *viewBox) get() seen {
+func (b *status) get() statusSnapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.seen
+	return b.statusSnapshot
 }
 
 // enter notes the session's phase.
 func (s *session) enter(phase string) {
-	s.view.set(func(v *seen) { v.phase, v.since = phase, s.server.clock.Now() })
+	s.status.set(func(v *statusSnapshot) { v.phase, v.since = phase, s.server.clock.Now() })
 }
 
 // address is the client's, for others: a PROXY header may change it.
 func (s *session) address() netip.AddrPort {
-	s.view.mu.Lock()
-	defer s.view.mu.Unlock()
+	s.status.mu.Lock()
+	defer s.status.mu.Unlock()
 	return s.client.addr
 }
 
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
-	w := s.view.get()
+	w := s.status.get()
 	v := SessionInfo{ID: s.id, Client: wire.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
 		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
@@ -148,7 +148,7 @@ type SocketInfo struct {
 func (s *Server) Sockets() []SocketInfo {
 	var all []SocketInfo
 	s.sessions.each(func(ses *session) {
-		v := ses.view.get()
+		v := ses.status.get()
 		if k, err := wire.AskSocket(&ses.client.raw); err == nil {
 			all = append(all, SocketInfo{"client", ses.id, "", wire.ClientText(ses.address()), v.phase, v.since, k.State})
 		}

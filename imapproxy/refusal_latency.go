@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// judging knows how long backends usually take to refuse a login, so that a
+// refusalLatency knows how long backends usually take to refuse a login, so that a
 // user whom no route knows can be refused as late as one with a wrong password.
-type judging struct{ average atomic.Int64 } // nanoseconds; 0 before the first
+type refusalLatency struct{ average atomic.Int64 } // nanoseconds; 0 before the first
 
-// firstJudging stands in until a backend has refused somebody.
-const firstJudging = time.Second
+// firstRefusalLatency stands in until a backend has refused somebody.
+const firstRefusalLatency = time.Second
 
 // learn takes one refusal into a moving average.
-func (j *judging) learn(took time.Duration) {
+func (j *refusalLatency) learn(took time.Duration) {
 	old := j.average.Load()
 	if old == 0 {
 		j.average.Store(int64(took))
@@ -23,9 +23,9 @@ func (j *judging) learn(took time.Duration) {
 }
 
 // usual is how long a refusal takes.
-func (j *judging) usual() time.Duration {
+func (j *refusalLatency) usual() time.Duration {
 	if n := j.average.Load(); n > 0 {
 		return time.Duration(n)
 	}
-	return firstJudging
+	return firstRefusalLatency
 }

@@ -9,19 +9,19 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// door is how anybody but its owner reaches a session: through it a session
+// interrupter is how anybody but its owner reaches a session: through it a session
 // is cut, never ended. A cut cancels the session's context and wakes whatever
 // blocks on its sockets, by a deadline in the past; the owner then ends it.
-// Once the owner has shut the door nobody else touches the sockets, so a
+// Once the owner has closed it no other goroutine touches the sockets, so a
 // deadline has one owner at any time.
-type door struct {
+type interrupter struct {
 	mu      sync.Mutex // protects all; no I/O under it
 	reason  endReason
 	detail  error
-	shut    bool
+	closed  bool
 	cancel  context.CancelFunc // of the login; nil behind it
 	sockets [2]*wire.Wire      // the client's, the backend's once there is one
-	atShut  []func()
+	atClose []func()
 	hurried bool
 	relay   interface{ nudge() } // tells the loop, while the sockets are parked
 }
@@ -29,13 +29,13 @@ type door struct {
 var longAgo = time.Unix(1, 0)
 
 // cut brings the session to its end. The first cause wins.
-func (d *door) cut(reason endReason, detail error) {
+func (d *interrupter) cut(reason endReason, detail error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.reason == "" {
 		d.reason, d.detail = reason, detail
 	}
-	if d.shut {
+	if d.closed {
 		return
 	}
 	d.cancelLogin()
@@ -53,7 +53,7 @@ func (d *door) cut(reason endReason, detail error) {
 // the relay's nudge, which must not block. False when the session has been cut
 // already. The login's context is over: sessions are silent for long, and it
 // would be kept for nothing.
-func (d *door) park(r interface{ nudge() }) bool {
+func (d *interrupter) park(r interface{ nudge() }) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.relay = r
@@ -62,16 +62,16 @@ func (d *door) park(r interface{ nudge() }) bool {
 }
 
 // cancelLogin ends the login's context; the lock is held.
-func (d *door) cancelLogin() {
+func (d *interrupter) cancelLogin() {
 	if d.cancel != nil {
 		d.cancel()
 		d.cancel = nil
 	}
 }
 
-// adopt puts a socket behind the door; a session that has been cut meanwhile
+// addSocket adds a socket; a session that has been cut meanwhile
 // finds it woken already.
-func (d *door) adopt(c *wire.Wire) {
+func (d *interrupter) addSocket(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sockets[0] == nil {
@@ -85,14 +85,14 @@ func (d *door) adopt(c *wire.Wire) {
 }
 
 // wake ends the read that a helper of the owner blocks in, without a cut.
-func (d *door) wake(c *wire.Wire) {
+func (d *interrupter) wake(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_ = c.SetReadDeadline(longAgo)
 }
 
-// calm takes the effect of wake back, unless the session has been cut.
-func (d *door) calm(c *wire.Wire) {
+// clearReadDeadline takes the effect of wake back, unless the session has been cut.
+func (d *interrupter) clearReadDeadline(c *wire.Wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.reason == "" {
@@ -100,24 +100,24 @@ func (d *door) calm(c *wire.Wire) {
 	}
 }
 
-// onShut runs f, which must not block, once the door is shut.
-func (d *door) onShut(f func()) {
+// onClose runs f, which must not block, once the interrupter is closed.
+func (d *interrupter) onClose(f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shut {
+	if d.closed {
 		f()
 		return
 	}
-	d.atShut = append(d.atShut, f)
+	d.atClose = append(d.atClose, f)
 }
 
 // close is the owner's: from here on the sockets are its own.
-func (d *door) close() (endReason, error) {
+func (d *interrupter) close() (endReason, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shut = true
+	d.closed = true
 	d.cancelLogin()
-	for _, f := range d.atShut {
+	for _, f := range d.atClose {
 		f()
 	}
 	return d.reason, d.detail
@@ -125,7 +125,7 @@ func (d *door) close() (endReason, error) {
 
 // bound is the owner's: it limits what is left to do on a socket, the more so
 // when somebody is in a hurry.
-func (d *door) bound(c *wire.Wire, limit time.Duration) {
+func (d *interrupter) bound(c *wire.Wire, limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hurried {
@@ -135,18 +135,18 @@ func (d *door) bound(c *wire.Wire, limit time.Duration) {
 }
 
 // hurry shortens the farewell that runs, or that will. It is the one thing
-// that reaches a session behind its door.
-func (d *door) hurry() {
+// that reaches a session after its interrupter is closed.
+func (d *interrupter) hurry() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hurried = true
-	if d.shut { // the client's; backend connections have their own Hurry
+	if d.closed { // the client's; backend connections have their own Hurry
 		_ = d.sockets[0].SetDeadline(time.Now().Add(backend.HurryLimit))
 	}
 }
 
 // why is the reason so far, "" while the session goes on.
-func (d *door) why() endReason {
+func (d *interrupter) why() endReason {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.reason
