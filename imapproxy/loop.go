@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"imapproxy/backend/fault"
+	"imapproxy/backend/wire"
 )
 
 // loop relays many sessions in one thread: it waits for all their sockets at
@@ -19,11 +18,9 @@ import (
 // reach them by nudge alone.
 type loop struct {
 	server *Server
-	epfd   int
-	wakeFD int // an eventfd
-	events [maxEvents]unix.EpollEvent
+	poller *wire.Poller
 	buf    [loopBuffer]byte
-	ready  []*relay // to be read from although the kernel may have nothing: see mover.more
+	ready  []*relay // to be read from although the kernel may have nothing: see side.more
 	pipes  *pipes
 
 	mu      sync.Mutex // protects what follows; nothing blocks under it
@@ -44,7 +41,6 @@ type slot struct {
 }
 
 const (
-	maxEvents  = 256
 	loopBuffer = 64 << 10  // what is read at a time
 	turnBound  = 256 << 10 // what one session may move before it is the next one's turn
 )
@@ -83,25 +79,14 @@ func (m *relayLoops) nextLoop() *loop {
 }
 
 func newLoop(s *Server) (*loop, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	poller, err := wire.NewPoller()
 	if err != nil {
 		return nil, fmt.Errorf("imapproxy: starting a relay loop: %w", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakePlace})
-	}
-	if err != nil {
-		_ = unix.Close(epfd)
-		return nil, fmt.Errorf("imapproxy: starting a relay loop: %w", err)
-	}
-	l := &loop{server: s, epfd: epfd, wakeFD: wake, pipes: &s.relayLoops.pipes}
+	l := &loop{server: s, poller: poller, pipes: &s.relayLoops.pipes}
 	l.wheel.init(s.clock.Now())
 	return l, nil
 }
-
-// wakePlace stands for the eventfd; places are from 0 on.
-const wakePlace = -1
 
 // run is the loop's goroutine, in a thread of its own. It ends with the server's
 // life, when no session is left.
@@ -109,16 +94,11 @@ func (l *loop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer l.server.relayLoops.done.Done()
-	defer l.close()
+	defer func() { _ = l.poller.Close() }()
 	round := l.round
 	for !l.isEnding() {
 		l.server.guarded("loop", round)
 	}
-}
-
-func (l *loop) close() {
-	_ = unix.Close(l.wakeFD)
-	_ = unix.Close(l.epfd)
 }
 
 func (l *loop) isEnding() bool {
@@ -127,45 +107,29 @@ func (l *loop) isEnding() bool {
 	return l.ending
 }
 
-// round waits for events and takes each.
+// round waits for events and takes each. It waits for none while something is
+// ready.
 func (l *loop) round() {
-	n := l.wait()
+	n, err := l.poller.Wait(len(l.ready) == 0)
+	if err != nil {
+		panic(err.Error()) // no descriptor of ours: a fault of the proxy
+	}
 	fault.Point("loop.round")
-	for _, e := range l.events[:n] {
-		if e.Fd == wakePlace {
+	for i := range n {
+		key, events, isWake := l.poller.Event(i)
+		if isWake {
 			l.woken()
 			continue
 		}
-		if r := l.at(e.Fd>>1, e.Pad); r != nil {
-			l.event(r, e.Fd&1 == clientSide, e.Events)
+		if r := l.at(key.Number>>1, key.Round); r != nil {
+			l.event(r, int(key.Number&1), events)
 		}
 	}
 	l.takeReady()
 }
 
-// wait looks for events, and blocks when there are none and nothing is ready:
-// most often there are some, and a call that may block costs more.
-func (l *loop) wait() int {
-	n, err := unix.EpollWait(l.epfd, l.events[:], 0)
-	if n == 0 && err == nil && len(l.ready) == 0 {
-		n, err = unix.EpollWait(l.epfd, l.events[:], -1)
-	}
-	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("epoll_wait: %v", err)) // no descriptor of ours: a fault of the proxy
-	}
-	return max(n, 0)
-}
-
-// wake makes the loop look at what is noted under its lock, which is held.
-func (l *loop) wake() {
-	one := [8]byte{1}
-	_, _ = unix.Write(l.wakeFD, one[:]) // full is awake
-}
-
 // woken takes what others have left.
 func (l *loop) woken() {
-	var count [8]byte
-	_, _ = unix.Read(l.wakeFD, count[:])
 	nudged, at, sweeps := l.left()
 	for _, r := range nudged {
 		l.after(r)
@@ -225,7 +189,7 @@ func (l *loop) askSweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweeps, l.sweepAt = true, now
-	l.wake()
+	l.poller.Wake()
 }
 
 func (l *loop) sweep(now time.Time) {
@@ -271,5 +235,5 @@ func (l *loop) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ending = true
-	l.wake()
+	l.poller.Wake()
 }

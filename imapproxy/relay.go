@@ -2,21 +2,17 @@ package imapproxy
 
 import (
 	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/wire"
 )
 
 // relay is act two: it moves bytes unchanged both ways while the ledger
-// watches, until there is a reason to end. It owns both sockets meanwhile.
-//
-// A loop for many sessions moves the bytes (loop.go). What the rest of the
-// session sees of the relay is run, drain, sweep and the interrupter.
+// watches, until there is a reason to end. It owns both sockets meanwhile. A
+// loop moves the bytes of many relays (loop.go); what the rest of the session
+// sees of a relay is run, drain, sweep and the interrupter.
 type relay struct {
 	s      *session
 	ledger *ledger.Ledger
@@ -26,20 +22,38 @@ type relay struct {
 	draining   endReason // "" or why the session should end at the next safe point
 	clientEOF  bool      // the client has closed its side
 	backendEOF bool      // so has the backend, while a slow client still reads
-	up, down   flow
+	up, down   flow      // to the backend, to the client
 
 	closeTimer   backend.Timer // of a half-closed session; nil before
 	silenceTimer backend.Timer // the same
 
-	mover
+	sides [2]side
+	loopMember
 }
 
-// flow is one direction.
-type flow struct {
-	busy    bool      // a write is under way, or has left something over
-	partial bool      // a write fell short: the other side is in the middle of something
-	moved   time.Time // when bytes last went this way, or began to
-	bytes   atomic.Int64
+// run gives the session to a loop, which calls registry.finish when it ends. It
+// reports whether a loop has taken it.
+func (r *relay) run(s *session) (taken bool) {
+	r.begin(s)
+	s.ctx = nil
+	if !s.interrupter.park(r) {
+		r.finish()
+		return false
+	}
+	if err := r.park(); err != nil {
+		s.interrupter.cut(endOverload, err)
+	}
+	r.handling.Store(true) // no nudge is needed before the loop has it
+	s.protected("relay", r.start)
+	r.handling.Store(false)
+	if s.interrupter.why() != "" || !s.server.relayLoops.nextLoop().adopt(r) {
+		r.detach()
+		return false
+	}
+	if s.interrupter.why() != "" {
+		r.nudge() // a cut that came before there was a loop to be nudged
+	}
+	return true
 }
 
 func (r *relay) begin(s *session) {
@@ -49,7 +63,11 @@ func (r *relay) begin(s *session) {
 	r.s, r.ledger = s, &s.backend.Ledger
 	s.backend.StartRelay()
 	now := s.server.clock.Now()
-	r.up.moved, r.down.moved = now, now
+	client, server := &r.sides[clientSide], &r.sides[backendSide]
+	r.up = flow{direction: &toBackend, from: client, to: server, moved: now}
+	r.down = flow{direction: &toClient, from: server, to: client, moved: now}
+	client.in, client.out = &r.up, &r.down
+	server.in, server.out = &r.down, &r.up
 	s.relaying.Store(true)
 	if s.server.isDraining() {
 		r.draining = endShutdown // a drain that came between login and relay
@@ -57,95 +75,52 @@ func (r *relay) begin(s *session) {
 	}
 }
 
-// beforeWrite tells the ledger what is about to be written; it is told first,
-// since the answer to these bytes can arrive before the write returns. It gives
-// what is to be written, which can be nothing (see Ledger.Forward); false when
-// the relay has ended.
-func (r *relay) beforeWrite(f *flow, p []byte) ([]byte, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stopped {
-		return nil, false
-	}
-	if f == &r.up {
-		fault.Point("relay.up.write")
-		p = r.ledger.Forward(p)
-	} else {
-		fault.Point("relay.down.write")
-		r.ledger.Backend(p)
-	}
-	f.busy = true
-	f.moved = r.s.server.clock.Now()
-	return p, true
-}
-
-// afterWrite takes what came of a write of n bytes; unsent is that some of them
-// still have to go. It tells whether the relay goes on.
-func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
-	f.bytes.Add(int64(n))
-	r.metric(f).Add(float64(n))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if f == &r.up {
-		fault.Point("relay.up.written")
-	} else {
-		fault.Point("relay.down.written")
-	}
-	f.busy = unsent
-	f.moved = r.s.server.clock.Now()
-	if err != nil {
-		f.partial = true
-		if !isWoken(err) {
-			r.stop(r.lost(r.failed(f, err)), err)
+// park takes both sockets out of Go's poller.
+func (r *relay) park() error {
+	for i, w := range [2]*wire.Wire{backendSide: r.s.backend.Raw(), clientSide: &r.s.client.raw} {
+		if err := w.Park(); err != nil {
+			return err
 		}
-		return false
+		r.sides[i].wire = w
 	}
-	r.settle()
-	return !r.stopped
+	r.sides[backendSide].secure = r.s.backend.TLS() != nil
+	r.sides[clientSide].secure = r.s.client.state != nil
+	return nil
 }
 
-// metric counts a flow's bytes.
-func (r *relay) metric(f *flow) prometheus.Counter {
-	if f == &r.up {
-		return r.s.server.metrics.bytesIn
+// start moves what was read ahead on both sides.
+func (r *relay) start() {
+	fault.Point("relay.up.start")
+	if r.s.interrupter.why() != "" {
+		return
 	}
-	return r.s.server.metrics.bytesOut
+	if ahead := r.s.client.in.rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
+		return
+	}
+	r.sides[clientSide].more = r.sides[clientSide].secure
+	r.sides[backendSide].more = r.sides[backendSide].secure || r.s.backend.Ahead()
 }
 
-// read reads what a flow moves.
-func (r *relay) read(f *flow, p []byte) (int, error) {
-	if f == &r.up {
-		return r.s.client.Read(p)
+// detach makes the session its owner's again: the sockets go back to Go's
+// poller, and what was on its way is given up.
+func (r *relay) detach() {
+	r.finish()
+	if r.down.holds() {
+		r.down.partial = true
 	}
-	return r.s.backend.Read(p)
-}
-
-// write writes it to the far end.
-func (r *relay) write(f *flow, p []byte) (int, error) {
-	if len(p) == 0 { // all of it is held: see Ledger.Forward
-		return 0, nil
+	if r.up.holds() {
+		r.s.backend.Abandon()
 	}
-	if f == &r.up {
-		return r.s.backend.Write(p)
+	for _, f := range []*flow{&r.up, &r.down} {
+		if f.pipe != nil {
+			r.s.server.relayLoops.pipes.drop(f.pipe)
+			f.pipe = nil
+		}
 	}
-	return r.s.client.conn.Write(p)
-}
-
-// failed is the reason behind a failed write.
-func (r *relay) failed(f *flow, err error) endReason {
-	if f == &r.up {
-		return backendReason(err)
-	}
-	return clientReason(err)
-}
-
-// readFailed takes the error of a read.
-func (r *relay) readFailed(f *flow, err error) {
-	fault.Point("relay.read.failed")
-	if f == &r.up {
-		r.clientRead(err)
-	} else {
-		r.backendRead(err)
+	for i := range r.sides {
+		if w := r.sides[i].wire; w != nil { // it was parked
+			w.Unpark()
+		}
 	}
 }
 

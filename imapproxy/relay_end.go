@@ -51,14 +51,6 @@ func (r *relay) clientRead(err error) {
 	}
 }
 
-// clientGone ends the session of a client that is gone altogether; cause is the
-// kernel's word for it.
-func (r *relay) clientGone(cause error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stop(clientReason(cause), cause)
-}
-
 // lost is the reason when a side goes away: behind the client's LOGOUT that
 // was to be expected, in whatever way it goes.
 func (r *relay) lost(reason endReason) endReason {
@@ -108,11 +100,7 @@ func (r *relay) endSilence(since time.Time) {
 func (r *relay) backendRead(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.stopped:
-	default:
-		r.stop(r.lost(backendReason(err)), err)
-	}
+	r.stop(r.lost(backendReason(err)), err)
 }
 
 // drain asks for the end at the next safe point.

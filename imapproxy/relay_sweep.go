@@ -97,6 +97,16 @@ func (r *relay) waiting() (since time.Time, command string, waits bool) {
 // keeps the way through NAT open, and finds out a client that has vanished.
 const stillHere = "* OK Still here\r\n"
 
+// heartbeat says stillHere where a line may stand.
+func (r *relay) heartbeat() {
+	if !r.beginHeartbeat() {
+		return
+	}
+	far := &r.sides[clientSide]
+	n, err := r.write(&r.down, []byte(stillHere))
+	r.afterWrite(&r.down, n, far.wire.Unsent(), err)
+}
+
 func (r *relay) beginHeartbeat() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,4 +117,23 @@ func (r *relay) beginHeartbeat() bool {
 	r.down.busy = true
 	r.down.moved = r.s.server.clock.Now()
 	return true
+}
+
+// nextSweep is when the relay has to be looked at again. A silence that may last
+// is looked at when it may have lasted too long.
+func (r *relay) nextSweep(now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.up.busy || r.down.busy {
+		return now.Add(slowWrite)
+	}
+	limits := &r.s.settings.Limits
+	at := r.silentUntil()
+	if beat := r.down.moved.Add(limits.Heartbeat); limits.Heartbeat > 0 && beat.Before(at) {
+		at = beat
+	}
+	if !at.After(now) { // IDLE may go on; no tick before the next
+		at = now.Add(sweepEvery)
+	}
+	return at
 }

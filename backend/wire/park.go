@@ -42,29 +42,29 @@ var errFlooded = errors.New("the peer asks for more than it reads")
 
 var unsentBuffers = sync.Pool{New: func() any { b := make([]byte, 0, unsentSize); return &b }}
 
-// Park takes the socket out of Go's poller and gives its descriptor, for a poller
-// of the caller's. From now on Read gives ErrWouldBlock instead of blocking, and
+// Park takes the socket out of Go's poller, for a Poller. From now on Read gives ErrWouldBlock instead of blocking, and
 // Write takes everything and keeps what the kernel does not take (see Unsent).
 // It fails when the process is out of descriptors; the wire is unchanged then.
-func (w *Wire) Park() (fd int, err error) {
+func (w *Wire) Park() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	rc, err := w.conn.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
+	var fd int
 	var failed error
 	err = rc.Control(func(old uintptr) { fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
 	if err == nil {
 		err = failed
 	}
 	if err != nil {
-		return 0, fmt.Errorf("parking a socket: %w", err)
+		return fmt.Errorf("parking a socket: %w", err)
 	}
 	_ = w.conn.Close() // the connection lives on in fd
 	w.conn = nil
 	w.parked = parked{fd: fd}
-	return fd, nil
+	return nil
 }
 
 // Unpark gives the socket back to Go's poller. What was unsent is lost.

@@ -32,7 +32,7 @@ func wirePair(tb testing.TB) (*Wire, *net.TCPConn) {
 	}
 	w := &Wire{}
 	w.Init(conn.(*net.TCPConn))
-	if _, err := w.Park(); err != nil {
+	if err := w.Park(); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = w.Close(); _ = peer.Close() })
@@ -108,7 +108,7 @@ func TestWireParks(t *testing.T) {
 			t.Error("a deadline in the past wakes nobody")
 		}
 		_ = w.SetReadDeadline(time.Time{})
-		if _, err := w.Park(); err != nil {
+		if err := w.Park(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +212,7 @@ func TestWireTLS(t *testing.T) {
 	if err := errors.Join(server.Handshake(), <-done); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Park(); err != nil {
+	if err := w.Park(); err != nil {
 		t.Fatal(err)
 	}
 	text := bytes.Repeat([]byte("a line of text\r\n"), 4<<10)
@@ -253,7 +253,7 @@ func BenchmarkWireTLS(b *testing.B) {
 	if err := errors.Join(server.Handshake(), <-done); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := w.Park(); err != nil {
+	if err := w.Park(); err != nil {
 		b.Fatal(err)
 	}
 	line, buf := []byte("a001 NOOP\r\n"), make([]byte, 100)

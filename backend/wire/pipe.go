@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// PipeSize is what a Pipe holds at the most, in bytes.
+const PipeSize = 256 << 10
+
+// Pipe carries bytes from one parked wire to another in the kernel (splice(2)).
+type Pipe struct {
+	r, w int
+	held int // bytes in it
+}
+
+// NewPipe returns an empty pipe; it costs two descriptors until Close.
+func NewPipe() (*Pipe, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, PipeSize) // a smaller one does, too
+	return &Pipe{r: fds[0], w: fds[1]}, nil
+}
+
+// Fill moves up to n bytes from a wire into an empty pipe, without waiting. It
+// returns ErrWouldBlock when nothing has come, and 0 without an error at the end
+// of what the peer sends.
+func (p *Pipe) Fill(from *Wire, n int) (int, error) {
+	moved, err := splice(from.fd, p.w, n)
+	p.held = max(moved, 0)
+	return p.held, err
+}
+
+// Empty moves what the pipe holds to a wire, as far as it goes without waiting.
+func (p *Pipe) Empty(to *Wire) error {
+	for p.held > 0 {
+		n, err := splice(p.r, to.fd, p.held)
+		if err == ErrWouldBlock {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.held -= n
+	}
+	return nil
+}
+
+// Held returns the number of bytes in the pipe.
+func (p *Pipe) Held() int { return p.held }
+
+// Close gives the descriptors back; what the pipe holds is lost.
+func (p *Pipe) Close() {
+	_ = unix.Close(p.r)
+	_ = unix.Close(p.w)
+}
+
+// splice moves up to n bytes from one descriptor to another.
+func splice(from, to, n int) (int, error) {
+	for {
+		moved, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch err {
+		case nil:
+			return int(moved), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, ErrWouldBlock
+		default:
+			return 0, os.NewSyscallError("splice", err)
+		}
+	}
+}

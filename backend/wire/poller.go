@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events are what a Poller waits for on a socket, and what it reports.
+type Events uint32
+
+// Readable and Writable can be waited for; Dead is reported always.
+const (
+	Readable Events = unix.EPOLLIN
+	Writable Events = unix.EPOLLOUT
+	Dead     Events = unix.EPOLLHUP | unix.EPOLLERR // both sides are closed, or an error is pending
+)
+
+// Key is what the caller of a Poller knows a socket by: it comes back with each
+// event. Number is not negative.
+type Key struct{ Number, Round int32 }
+
+// Poller waits for many parked wires at once (epoll(7)). Wake may be called
+// concurrently with all else; the other methods that wait belong to one
+// goroutine, and Add, Modify and Remove may be called concurrently with Wait.
+type Poller struct {
+	epfd, wakeFD int // wakeFD is an eventfd
+	events       [maxEvents]unix.EpollEvent
+}
+
+// maxEvents is how many events one Wait takes.
+const maxEvents = 256
+
+// wakeNumber is the key's number of the eventfd.
+const wakeNumber = -1
+
+// NewPoller returns a Poller that waits for nothing. It costs two descriptors
+// until Close.
+func NewPoller() (*Poller, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epfd)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	p := &Poller{epfd: epfd, wakeFD: wake}
+	if err := p.control(unix.EPOLL_CTL_ADD, wake, Readable, Key{Number: wakeNumber}); err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Poller) control(op, fd int, e Events, k Key) error {
+	err := unix.EpollCtl(p.epfd, op, fd, &unix.EpollEvent{Events: uint32(e), Fd: k.Number, Pad: k.Round})
+	if err != nil {
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return nil
+}
+
+// Add begins to wait for a parked wire.
+func (p *Poller) Add(w *Wire, e Events, k Key) error {
+	return p.control(unix.EPOLL_CTL_ADD, w.fd, e, k)
+}
+
+// Modify changes what a wire is waited for.
+func (p *Poller) Modify(w *Wire, e Events, k Key) error {
+	return p.control(unix.EPOLL_CTL_MOD, w.fd, e, k)
+}
+
+// Remove stops waiting for a wire.
+func (p *Poller) Remove(w *Wire) { _ = p.control(unix.EPOLL_CTL_DEL, w.fd, 0, Key{}) }
+
+// Wait looks for events, and blocks until there are some if block says so: most
+// often there are, and a call that may block costs more. It returns how many
+// there are.
+func (p *Poller) Wait(block bool) (int, error) {
+	n, err := unix.EpollWait(p.epfd, p.events[:], 0)
+	if n == 0 && err == nil && block {
+		n, err = unix.EpollWait(p.epfd, p.events[:], -1)
+	}
+	if err != nil && err != unix.EINTR {
+		return 0, fmt.Errorf("epoll_wait: %w", err)
+	}
+	return max(n, 0), nil
+}
+
+// Event returns the i-th event of the last Wait. isWake is that of a Wake, which
+// is over then.
+func (p *Poller) Event(i int) (k Key, e Events, isWake bool) {
+	event := &p.events[i]
+	if event.Fd == wakeNumber {
+		var count [8]byte
+		_, _ = unix.Read(p.wakeFD, count[:])
+		return Key{}, 0, true
+	}
+	return Key{event.Fd, event.Pad}, Events(event.Events), false
+}
+
+// Wake makes Wait return with an event of its own.
+func (p *Poller) Wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(p.wakeFD, one[:]) // full is awake
+}
+
+// Close gives the descriptors back. The wires stay as they are.
+func (p *Poller) Close() error {
+	_ = unix.Close(p.wakeFD)
+	return unix.Close(p.epfd)
+}
