@@ -69,7 +69,7 @@ func (s *session) meet() error {
 	if !trusted && !p.Ignore {
 		return s.over(endProxyHeader, errUntrusted)
 	}
-	limit := s.after(proxyHeaderLimit, func() { s.door.cut(endProxyHeader, errNoHeader) })
+	limit := s.after(timerProxyHeader, proxyHeaderLimit, func() { s.door.cut(endProxyHeader, errNoHeader) })
 	defer limit.Stop()
 	told, err := readProxyHeader(s.client.conn)
 	switch {
