@@ -11,10 +11,13 @@ type Timer interface {
 	Stop() bool
 }
 
-// Clock is where limits take their time from; tests put a fake one in.
+// Clock is the source of time of all limits; tests use a fake one.
 type Clock interface {
 	Now() time.Time
-	AfterFunc(d time.Duration, f func()) Timer
+
+	// AfterFunc calls f after d, as time.AfterFunc does. The name says what the
+	// timer is for; the clock of a test finds a timer by it.
+	AfterFunc(name string, d time.Duration, f func()) Timer
 }
 
 // SystemClock is the machine's own clock.
@@ -23,13 +26,14 @@ type SystemClock struct{}
 // Now is time.Now.
 func (SystemClock) Now() time.Time { return time.Now() }
 
-// AfterFunc is time.AfterFunc.
-func (SystemClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+// AfterFunc is time.AfterFunc; the name is not used.
+func (SystemClock) AfterFunc(_ string, d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 
-// Within returns a context that ends with cause after d by the clock. The
-// returned function frees the timer and must be called.
-func Within(ctx context.Context, c Clock, d time.Duration, cause error) (context.Context, func()) {
+// Within returns a context that ends with cause when a timer of the clock, with
+// the name given, has run for d. The returned function frees the timer and must
+// be called.
+func Within(ctx context.Context, c Clock, name string, d time.Duration, cause error) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	t := c.AfterFunc(d, func() { cancel(cause) })
+	t := c.AfterFunc(name, d, func() { cancel(cause) })
 	return ctx, func() { t.Stop(); cancel(context.Canceled) }
 }

@@ -120,13 +120,14 @@ func (c *Conn) duringLogin(ctx context.Context, f func() error) error {
 }
 
 // during runs f, which blocks on the socket, for as long as ctx and the limit
-// allow. The deadline has one owner when it returns.
+// allow. The limit's timer is named after the phase, as "backend_login". The
+// deadline has one owner when it returns.
 func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	parent := ctx
-	ctx, free := Within(ctx, c.clock, limit, errLimit)
+	ctx, free := Within(ctx, c.clock, "backend_"+c.phase.Load().name, limit, errLimit)
 	defer free()
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -162,7 +162,7 @@ const maxResolved = 4
 // one answers, or the one to a Unix socket, all within one limit.
 func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (wire.Stream, error) {
 	fault.Point("dial.connect")
-	ctx, free := Within(ctx, d.Clock, t.Limits.Connect, errLimit)
+	ctx, free := Within(ctx, d.Clock, "backend_connect", t.Limits.Connect, errLimit)
 	defer free()
 	var conn wire.Stream
 	var err error
@@ -208,7 +208,7 @@ func (d *Dialer) connectUnix(ctx context.Context, path string) (wire.Stream, err
 		if !errors.Is(err, syscall.EAGAIN) {
 			return nil, err
 		}
-		over, free := Within(ctx, d.Clock, fullQueuePause, nil)
+		over, free := Within(ctx, d.Clock, "unix_queue", fullQueuePause, nil)
 		<-over.Done()
 		free()
 		if ctx.Err() != nil {

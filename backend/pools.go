@@ -167,7 +167,9 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		MaxLifetime: o.MaxLifetime, IdleTimeout: o.IdleTimeout, KeepAlive: o.KeepAlive,
 		Spare: spare, SpareLifetime: spareLifetime,
 		Now: p.dialer.Clock.Now, Random: mathrand.Float64,
-		AfterFunc: func(d time.Duration, f func()) func() bool { return p.dialer.Clock.AfterFunc(d, f).Stop },
+		AfterFunc: func(d time.Duration, f func()) func() bool {
+			return p.dialer.Clock.AfterFunc("pool_wait", d, f).Stop
+		},
 		Aside:     p.aside,
 		End:       func(c *Conn, _ string) { c.End() },
 		Check:     p.check,

@@ -32,11 +32,7 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	r.serve(ln, "plain")
 	for i, pause := range []time.Duration{10, 20, 40, 80, 160, 320, 640, 1000, 1000} {
 		pause *= time.Millisecond
-		timers := 1
-		if pause == poolsEvery {
-			timers++ // the pools' round has one of that length
-		}
-		r.await("the pause", func() bool { return clock.pending(pause) == timers })
+		clock.awaitTimer(t, timerAccept, pause)
 		if n := len(r.log.lines(t, "accept failed; clients wait in the backlog")); n != i+1 {
 			t.Fatalf("%d warnings after %d failures", n, i+1)
 		}
@@ -54,7 +50,7 @@ func TestAcceptPauseEnds(t *testing.T) {
 	ln := &brokeListener{Listener: listen(t)}
 	ln.failures.Store(1 << 30)
 	r.serve(ln, "plain")
-	clock.awaitTimer(t, 10*time.Millisecond)
+	clock.awaitTimer(t, timerAccept, 10*time.Millisecond)
 	r.server.Close()
 	r.serving.Wait() // Serve has returned, by the clock of no one
 }

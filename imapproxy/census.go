@@ -68,7 +68,7 @@ func (s *Server) takeCensus(now time.Time) {
 	fault.Point("census")
 	c, err := s.countSockets()
 	for i := 1; i < censusRounds && err == nil && c.differences() > 0; i++ {
-		if !s.sleep(s.life, censusRecount) {
+		if !s.sleep(s.life, timerRecount, censusRecount) {
 			return // one count proves nothing
 		}
 		before := c

@@ -119,7 +119,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	over, free := backend.Within(ctx, s.server.clock, d, nil)
+	over, free := backend.Within(ctx, s.server.clock, timerRefusal, d, nil)
 	defer free()
 	<-over.Done()
 }

@@ -164,7 +164,7 @@ func TestDrainLimit(t *testing.T) {
 			}
 			switch way {
 			case "limit":
-				clock.awaitTimer(t, r.settings.Limits.Drain)
+				clock.awaitTimer(t, timerDrain, r.settings.Limits.Drain)
 				clock.advance(r.settings.Limits.Drain)
 			case "second signal":
 				cancel()

@@ -66,10 +66,10 @@ func (s *session) goHelper(name string, f func()) <-chan struct{} {
 	return over
 }
 
-// after runs f later, unless the timer is stopped. A panic in it cuts the
+// after runs f after d, unless the timer is stopped. A panic in it cuts the
 // session.
-func (s *session) after(d time.Duration, f func()) backend.Timer {
-	return s.server.clock.AfterFunc(d, func() {
+func (s *session) after(name string, d time.Duration, f func()) backend.Timer {
+	return s.server.clock.AfterFunc(name, d, func() {
 		defer s.recovered("timer")
 		fault.Point("session.timer")
 		f()
@@ -214,12 +214,12 @@ func (s *session) watch() (stop func()) {
 }
 
 // periodic runs f at intervals until the server's life is over: in a goroutine
-// of its own, which a panic does not end.
+// of its own, which a panic does not end. Its timer and its panics have the name.
 func (s *Server) periodic(name string, every time.Duration, f func(now time.Time)) {
 	s.work.Add(1)
 	go func() {
 		defer s.work.Done()
-		for s.sleep(s.life, every) {
+		for s.sleep(s.life, name, every) {
 			s.guarded(name, func() { f(s.clock.Now()) })
 		}
 	}()

@@ -59,7 +59,7 @@ func TestUnroutedUserWaitsAsLong(t *testing.T) {
 	r.server.refusalLatency.learn(701 * time.Millisecond)
 	c := r.dial("plain")
 	c.send("a LOGIN nobody %s", canary)
-	clock.awaitTimer(t, 701*time.Millisecond)
+	clock.awaitTimer(t, timerRefusal, 701*time.Millisecond)
 	if n := len(r.log.lines(t, "login refused")); n != 0 {
 		t.Error("refused before a backend would have")
 	}

@@ -60,7 +60,7 @@ func TestLoginLimit(t *testing.T) {
 			clock := newFakeClock()
 			r := newRig(t, withClock(clock), withTarget(longLimits))
 			c := test.begin(r)
-			clock.awaitTimer(t, r.settings.Limits.Login)
+			clock.awaitTimer(t, timerLogin, r.settings.Limits.Login)
 			clock.advance(r.settings.Limits.Login - time.Second)
 			if n := len(r.log.ends(t, c.port)); n != 0 {
 				t.Fatal("ended before the limit")
@@ -105,7 +105,7 @@ func TestLoginLimitIsOver(t *testing.T) {
 	clock := newFakeClock()
 	r := newRig(t, withClock(clock))
 	c := r.login("plain", "joe")
-	r.await("the login limit's timer stopped", func() bool { return clock.pending(r.settings.Limits.Login) == 0 })
+	r.await("the login limit's timer stopped", func() bool { return clock.pending(timerLogin) == 0 })
 	clock.advance(10 * time.Minute)
 	c.send("a NOOP")
 	c.expect("a OK .*")
@@ -118,7 +118,7 @@ func TestWait(t *testing.T) {
 	r := newRig(t, withClock(clock))
 	c := r.dial("plain")
 	c.send("a LOGIN wait x")
-	clock.awaitTimer(t, 3*time.Second)
+	clock.awaitTimer(t, timerRefusal, 3*time.Second)
 	c.send("b NOOP")
 	if c.in.Buffered() > 0 {
 		t.Error("answered at once")
@@ -128,7 +128,7 @@ func TestWait(t *testing.T) {
 	c.expect("b OK .*")
 
 	c.send("c LOGIN wait x")
-	clock.awaitTimer(t, 3*time.Second)
+	clock.awaitTimer(t, timerRefusal, 3*time.Second)
 	c.close()
 	r.endsWith(c, endClientClosed)
 }
@@ -139,13 +139,16 @@ func TestBackendLimits(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		script backendScript
-		limit  func(r *rig) time.Duration
+		timer  string
+		limit  func(l *backend.Limits) time.Duration
 	}{
-		{"no greeting", func(*backendConn) {}, func(r *rig) time.Duration { return r.target.Limits.Greeting }},
-		{"half a greeting", func(c *backendConn) { c.write("* OK [CAPA") }, func(r *rig) time.Duration { return r.target.Limits.Greeting }},
-		{"no answer to CAPABILITY", func(c *backendConn) { c.send("* OK hello") }, func(r *rig) time.Duration { return r.target.Limits.Login }},
+		{"no greeting", func(*backendConn) {}, timerGreeting, func(l *backend.Limits) time.Duration { return l.Greeting }},
+		{"half a greeting", func(c *backendConn) { c.write("* OK [CAPA") }, timerGreeting,
+			func(l *backend.Limits) time.Duration { return l.Greeting }},
+		{"no answer to CAPABILITY", func(c *backendConn) { c.send("* OK hello") }, timerCapability,
+			func(l *backend.Limits) time.Duration { return l.Login }},
 		{"no answer to the login", func(c *backendConn) { c.send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello") },
-			func(r *rig) time.Duration { return r.target.Limits.Login }},
+			timerBackend, func(l *backend.Limits) time.Duration { return l.Login }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock := newFakeClock()
@@ -153,8 +156,9 @@ func TestBackendLimits(t *testing.T) {
 			c := r.dial("plain")
 			for _, tag := range []string{"a", "b"} {
 				c.send("%s LOGIN joe %s", tag, canary)
-				clock.awaitTimer(t, test.limit(r))
-				clock.advance(test.limit(r))
+				limit := test.limit(&r.target.Limits)
+				clock.awaitTimer(t, test.timer, limit)
+				clock.advance(limit)
 				c.expect(tag + ` NO \[UNAVAILABLE\] .*`)
 				clock.advance(2 * time.Second) // the backend is left alone for a second
 			}

@@ -232,7 +232,7 @@ var passedOn = map[string]func(*stage) endReason{
 		s.hears(junk)
 		s.b.send("w OK at last")
 		s.c.expect("w OK at last")
-		s.clock.fire(s.settings.Limits.Drain)
+		s.clock.fire(timerDrain)
 		s.c.expectBye(byeShutdown)
 		return endShutdown
 	},

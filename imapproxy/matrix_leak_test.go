@@ -339,7 +339,7 @@ func (r *rig) expectCensus(want float64) {
 	go func() { defer over(); r.server.takeCensus(r.clock.Now()) }()
 	for end := time.Now().Add(patience); ctx.Err() == nil; time.Sleep(time.Millisecond) {
 		if c, fake := r.clock.(*fakeClock); fake {
-			c.fire(censusRecount)
+			c.fire(timerRecount)
 		}
 		if time.Now().After(end) {
 			r.t.Fatal("the census does not end")

@@ -22,7 +22,7 @@ var poolShots = []poolShot{
 	{"cRST", func(_ *poolStage, c *testClient) { c.reset() }, "", true},
 	{"bFIN", func(s *poolStage, _ *testClient) { _ = s.b.raw.CloseWrite() }, "", false},
 	{"bRST", func(s *poolStage, _ *testClient) { s.b.reset() }, "", false},
-	{"time", func(s *poolStage, _ *testClient) { s.clock.fire(poolPhases["returning_to_pool"].limit) }, "", false},
+	{"time", func(s *poolStage, _ *testClient) { s.clock.fire(timerReset) }, "", false},
 	{"kick", func(s *poolStage, _ *testClient) { s.server.Kick(func(SessionInfo) bool { return true }) }, "", false},
 	{"term", func(s *poolStage, _ *testClient) { s.shutdown() }, "", false},
 	{"panB", func(s *poolStage, _ *testClient) { s.free() }, poolPanics["returning_to_pool/panic_backend_side"], false},
@@ -59,7 +59,7 @@ func TestMatrixPoolPairs(t *testing.T) {
 func runPoolPair(t *testing.T, a, b poolShot) {
 	s := newPoolStage(t, matrixCell{Phase: "returning_to_pool", Reason: "pair"})
 	s.address("plain")
-	s.await("the server's periodic work", func() bool { return s.clock.pending(poolsEvery) == 1 && s.clock.pending(censusEvery) == 1 })
+	s.await("the server's periodic work", func() bool { return s.clock.pending(timerPools) == 1 && s.clock.pending(timerCensus) == 1 })
 	goroutines := runtime.NumGoroutine()
 	c := s.halfLeft()
 	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(points) > 0 {

@@ -115,7 +115,7 @@ func (s *stage) carryOn() {
 	}
 	for end := time.Now().Add(20 * time.Millisecond); !over() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
-	for !over() && s.clock.fire(stageKick)+s.clock.fire(s.settings.Limits.Drain) == 0 {
+	for !over() && s.clock.fire(timerKick)+s.clock.fire(timerDrain) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -18,7 +18,7 @@ type panicPoint struct {
 // session's until the relay, a helper in it; timers and the sweep supervise.
 var panicPoints = map[string]panicPoint{
 	"accepted/panic_client_side":           {"session.open", nil, func(s *stage) { s.clock.release() }},
-	"accepted/panic_supervisor":            {"session.timer", nil, func(s *stage) { s.clock.fire(s.settings.Limits.Login); s.clock.release() }},
+	"accepted/panic_supervisor":            {"session.timer", nil, func(s *stage) { s.clock.fire(timerLogin); s.clock.release() }},
 	"tls_handshake/panic_client_side":      {"session.tls", (*stage).accepted, func(s *stage) { s.clock.release() }},
 	"tls_handshake/panic_supervisor":       {"session.timer", nil, fireLogin},
 	"greeting_sent/panic_client_side":      {"dialogue.parse", nil, clientSays("x NOOP\r\n")},
@@ -80,7 +80,7 @@ var panicPoints = map[string]panicPoint{
 	"reload_running/panic_supervisor":           {"relay.sweep", nil, (*stage).sweep},
 }
 
-func fireLogin(s *stage) { s.clock.fire(s.settings.Limits.Login) }
+func fireLogin(s *stage) { s.clock.fire(timerLogin) }
 
 func clientSays(text string) func(*stage) { return func(s *stage) { s.c.write(text) } }
 
@@ -89,7 +89,7 @@ func backendSays(text string) func(*stage) { return func(s *stage) { s.b.write(t
 // sweep lets the server look after its sessions once.
 func (s *stage) sweep() {
 	s.await("the session to be looked after", func() bool { return isSwept(s.session()) })
-	s.clock.awaitTimer(s.t, sweepEvery)
+	s.clock.awaitTimer(s.t, timerSweep, sweepEvery)
 	s.clock.advance(sweepEvery)
 }
 

@@ -18,7 +18,7 @@ import (
 type matrixPhase struct {
 	options func(s *stage) []option // nil for none
 	enter   func(s *stage)
-	limit   func(s *stage) time.Duration // the phase's own; its timer is fired
+	limit   func(s *stage) (timer string, d time.Duration) // the phase's own; its timer is fired
 	fail    func(s *stage)               // brings NO to a login that is being decided
 }
 
@@ -31,9 +31,9 @@ var matrixPhases = map[string]matrixPhase{
 	"auth_pending":           {enter: (*stage).authenticating, fail: func(s *stage) { s.askAuth.answer(errDirectory) }},
 	"routing_pending":        {enter: (*stage).routing, fail: func(s *stage) { s.askRoute.answer(errDirectory) }},
 	"dialing":                {enter: (*stage).dialing, options: dialOptions, limit: connectLimit, fail: fireLimit},
-	"backend_tls":            {enter: (*stage).inBackendTLS, options: tlsOptions, limit: func(s *stage) time.Duration { return s.target.Limits.TLS }, fail: closeBackend},
-	"backend_greeting":       {enter: (*stage).awaitingGreeting, limit: func(s *stage) time.Duration { return s.target.Limits.Greeting }, fail: closeBackend},
-	"backend_login":          {enter: (*stage).loggingIn, limit: func(s *stage) time.Duration { return s.target.Limits.Login }, fail: closeBackend},
+	"backend_tls":            {enter: (*stage).inBackendTLS, options: tlsOptions, limit: tlsLimit, fail: closeBackend},
+	"backend_greeting":       {enter: (*stage).awaitingGreeting, limit: greetingLimit, fail: closeBackend},
+	"backend_login":          {enter: (*stage).loggingIn, limit: backendLimit, fail: closeBackend},
 	"relay_idle":             {enter: (*stage).relayIdle},
 	"relay_literal_c2s":      {enter: (*stage).inClientLiteral},
 	"relay_literal_s2c":      {enter: (*stage).inBackendLiteral},
@@ -47,10 +47,16 @@ var matrixPhases = map[string]matrixPhase{
 	"reload_running":         {enter: (*stage).reloading},
 }
 
-func loginLimit(s *stage) time.Duration     { return s.settings.Limits.Login }
-func halfCloseLimit(s *stage) time.Duration { return s.settings.Limits.HalfClose }
-func drainLimit(s *stage) time.Duration     { return s.settings.Limits.Drain }
-func connectLimit(s *stage) time.Duration   { return s.target.Limits.Connect }
+func loginLimit(s *stage) (string, time.Duration) { return timerLogin, s.settings.Limits.Login }
+func halfCloseLimit(s *stage) (string, time.Duration) {
+	return timerHalfClose, s.settings.Limits.HalfClose
+}
+func drainLimit(s *stage) (string, time.Duration)   { return timerDrain, s.settings.Limits.Drain }
+func connectLimit(s *stage) (string, time.Duration) { return timerConnect, s.target.Limits.Connect }
+
+func tlsLimit(s *stage) (string, time.Duration)      { return timerTLS, s.target.Limits.TLS }
+func greetingLimit(s *stage) (string, time.Duration) { return timerGreeting, s.target.Limits.Greeting }
+func backendLimit(s *stage) (string, time.Duration)  { return timerBackend, s.target.Limits.Login }
 
 func fireLimit(s *stage) { s.fireOwn() }
 
@@ -59,9 +65,9 @@ func closeBackend(s *stage) { s.b.close() }
 // fireOwn runs into the phase's own limit.
 func (s *stage) fireOwn() {
 	s.t.Helper()
-	d := s.phase.limit(s)
-	s.clock.awaitTimer(s.t, d)
-	s.clock.fire(d)
+	name, d := s.phase.limit(s)
+	s.clock.awaitTimer(s.t, name, d)
+	s.clock.fire(name)
 }
 
 // accepted stops the session's goroutine before its first word.
@@ -77,9 +83,9 @@ func (s *stage) accepted() {
 		return
 	}
 	s.ready(listener)
-	s.clock.holdAt(s.settings.Limits.Login)
+	s.clock.holdAt(timerLogin)
 	s.c = s.connectRaw(listener)
-	s.clock.awaitTimer(s.t, s.settings.Limits.Login)
+	s.clock.awaitTimer(s.t, timerLogin, s.settings.Limits.Login)
 	s.inPhase(phaseAccepted)
 	s.resume = func() endReason {
 		s.clock.release()
@@ -226,7 +232,7 @@ func (s *stage) inBackendTLS() {
 func (s *stage) awaitingGreeting() {
 	s.held("joe")
 	s.inPhase(phaseBackend)
-	s.clock.awaitTimer(s.t, s.target.Limits.Greeting)
+	s.clock.awaitTimer(s.t, timerGreeting, s.target.Limits.Greeting)
 }
 
 func (s *stage) loggingIn() {
@@ -361,7 +367,7 @@ func (s *stage) compressed() {
 func (s *stage) halfClosedByClient() {
 	s.commandPending()
 	s.c.halfClose()
-	s.clock.awaitTimer(s.t, s.settings.Limits.HalfClose)
+	s.clock.awaitTimer(s.t, timerHalfClose, s.settings.Limits.HalfClose)
 	s.resume = func() endReason {
 		s.b.send("w OK at last")
 		s.c.expect("w OK at last")
@@ -388,7 +394,7 @@ func (s *stage) halfClosedByBackend() {
 	_ = s.b.raw.CloseWrite()
 	s.await("the FIN found behind a stuck write", func() bool {
 		s.clock.advance(sweepEvery)
-		return s.clock.pending(s.settings.Limits.HalfClose) == 1
+		return s.clock.pending(timerHalfClose) == 1
 	})
 	s.resume = func() endReason {
 		s.hearAgain()
@@ -469,7 +475,7 @@ func (s *stage) startDrain() {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return r.draining != "" && s.clock.pending(s.settings.Limits.Drain) == 1
+		return r.draining != "" && s.clock.pending(timerDrain) == 1
 	})
 }
 

@@ -52,9 +52,9 @@ func inRelay(p *pointRig) { p.c = p.login("plain", "joe") }
 
 func thenSays(line string) func(*pointRig) { return func(p *pointRig) { p.c.write(line + "\r\n") } }
 
-func thenWaits(d time.Duration) func(*pointRig) {
+func thenWaits(timer string, d time.Duration) func(*pointRig) {
 	return func(p *pointRig) {
-		p.clock.awaitTimer(p.t, d)
+		p.clock.awaitTimer(p.t, timer, d)
 		p.clock.advance(d)
 	}
 }
@@ -99,23 +99,23 @@ var pointTests = map[string]pointTest{
 	"relay.down.written": {armed: inRelay, reach: thenSays("a NOOP")},
 	"relay.settle":       {armed: inRelay, reach: thenSays("a NOOP")},
 	"relay.read.failed":  {armed: inRelay, reach: func(p *pointRig) { p.c.halfClose() }},
-	"relay.sweep":        {armed: inRelay, reach: thenWaits(sweepEvery)},
+	"relay.sweep":        {armed: inRelay, reach: thenWaits(timerSweep, sweepEvery)},
 	"relay.heartbeat": {armed: func(p *pointRig) {
 		inRelay(p)
 		p.c.send("i IDLE")
 		p.c.expect(`\+ .*`)
-	}, reach: thenWaits(sweepEvery)},
+	}, reach: thenWaits(timerSweep, sweepEvery)},
 
-	"session.timer":    {armed: func(p *pointRig) { p.c = p.dial("plain") }, reach: func(p *pointRig) { p.clock.fire(p.settings.Limits.Login) }},
+	"session.timer":    {armed: func(p *pointRig) { p.c = p.dial("plain") }, reach: func(p *pointRig) { p.clock.fire(timerLogin) }},
 	"session.farewell": {armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
 	"end.begin":        {armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
 	"end.drain":        {armed: inRelay, reach: func(p *pointRig) { p.c.halfClose() }, end: endClientClosed},
 
 	"pool.reset":  {pool: true, armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
-	"pool.upkeep": {reach: thenWaits(poolsEvery), goesOn: true},
+	"pool.upkeep": {reach: thenWaits(timerPools, poolsEvery), goesOn: true},
 
-	"leak.scan": {reach: thenWaits(sweepEvery), goesOn: true},
-	"census":    {reach: thenWaits(censusEvery), goesOn: true},
+	"leak.scan": {reach: thenWaits(timerSweep, sweepEvery), goesOn: true},
+	"census":    {reach: thenWaits(timerCensus, censusEvery), goesOn: true},
 }
 
 // putBehindBalancer has the listeners of a new generation expect a PROXY header,
@@ -313,15 +313,15 @@ func (p *pointRig) stillWorks(name string) {
 		p.await("the session to be gone", func() bool { return p.server.Sessions() == 1 })
 	}
 	again := arm(p.t)
-	every := sweepEvery
+	timer, every := timerSweep, sweepEvery
 	switch name {
 	case "census":
-		every = censusEvery
+		timer, every = timerCensus, censusEvery
 	case "pool.upkeep":
-		every = poolsEvery
+		timer, every = timerPools, poolsEvery
 	}
 	p.await("the next round", func() bool {
-		p.clock.awaitTimer(p.t, every)
+		p.clock.awaitTimer(p.t, timer, every)
 		p.clock.advance(every)
 		return again.passed(name)
 	})

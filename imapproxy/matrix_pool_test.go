@@ -18,11 +18,12 @@ import (
 // poolPhases bring a connection into a phase; limit is the timer of the phase.
 var poolPhases = map[string]struct {
 	enter func(s *poolStage)
+	timer string
 	limit time.Duration
 }{
-	"returning_to_pool": {(*poolStage).returning, 2 * time.Second},
-	"idle_in_pool":      {(*poolStage).lying, 0},
-	"pool_health_check": {(*poolStage).checking, 2 * time.Second},
+	"returning_to_pool": {(*poolStage).returning, timerReset, 2 * time.Second},
+	"idle_in_pool":      {(*poolStage).lying, "", 0},
+	"pool_health_check": {(*poolStage).checking, timerCheck, 2 * time.Second},
 }
 
 // poolReasons make a reason happen.
@@ -119,18 +120,18 @@ func (s *poolStage) checking() {
 
 // upkeep lets the time pass, and then the server look after its pools.
 func (s *poolStage) upkeep(d time.Duration) {
-	s.clock.awaitTimer(s.t, poolsEvery)
+	s.clock.awaitTimer(s.t, timerPools, poolsEvery)
 	s.clock.advance(d + poolsEvery)
 }
 
 func (s *poolStage) timeout() {
-	limit := poolPhases[s.cell.Phase].limit
-	if limit == 0 {
+	phase := poolPhases[s.cell.Phase]
+	if phase.limit == 0 {
 		s.upkeep(s.target.Pool.IdleTimeout)
 		return
 	}
-	s.clock.awaitTimer(s.t, limit)
-	s.clock.fire(limit)
+	s.clock.awaitTimer(s.t, phase.timer, phase.limit)
+	s.clock.fire(phase.timer)
 }
 
 func (s *poolStage) kick() {
@@ -181,7 +182,7 @@ func runPoolCell(t *testing.T, c matrixCell) {
 	}
 	s := newPoolStage(t, c)
 	s.address("plain")
-	s.await("the server's periodic work", func() bool { return s.clock.pending(poolsEvery) == 1 && s.clock.pending(censusEvery) == 1 })
+	s.await("the server's periodic work", func() bool { return s.clock.pending(timerPools) == 1 && s.clock.pending(timerCensus) == 1 })
 	goroutines := runtime.NumGoroutine()
 	poolPhases[c.Phase].enter(s)
 	var f *fuse

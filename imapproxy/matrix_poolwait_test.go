@@ -74,7 +74,7 @@ var waitReasons = map[string]func(s *waitStage) endReason{
 	},
 	"panic_supervisor": func(s *waitStage) endReason {
 		arm(s.t, "session.timer")
-		s.clock.fire(s.settings.Limits.Login)
+		s.clock.fire(timerLogin)
 		s.c.expectBye(`\[UNAVAILABLE\] Internal error.*`)
 		return endPanic
 	},
@@ -116,7 +116,7 @@ func runWaitCell(t *testing.T, c matrixCell) {
 	s.holder = s.login("plain", "jane")
 	s.c = s.dial("plain")
 	s.c.send("in LOGIN jane %s", canary)
-	s.clock.awaitTimer(t, s.target.Pool.WaitTimeout)
+	s.clock.awaitTimer(t, timerPoolWait, s.target.Pool.WaitTimeout)
 	s.await("the login to wait", func() bool { return s.server.Pools()[0].Waiting == 1 })
 	end := waitReasons[c.Reason](s)
 	s.endsWith(s.c, end)
@@ -132,5 +132,5 @@ func runWaitCell(t *testing.T, c matrixCell) {
 		idle = 0
 	}
 	s.awaitIdle(idle)
-	s.await("the timers of the wait to be gone", func() bool { return s.clock.pending(s.target.Pool.WaitTimeout) == 0 })
+	s.await("the timers of the wait to be gone", func() bool { return s.clock.pending(timerPoolWait) == 0 })
 }

@@ -82,12 +82,12 @@ var specialInjections = map[string]func(*stage){
 	"relay_literal_s2c/c_fin":          func(s *stage) { s.c.close(); s.await("the FIN", s.closedByClient); s.b.write("mmmm") },
 	"relay_literal_s2c/b_protocol":     func(s *stage) { s.b.write(s.second + junk) },
 	"relay_unanswered/c_fin":           (*stage).leaveUnanswered,
-	"relay_unanswered/shutdown":        func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
-	"compress_active/shutdown":         func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
+	"relay_unanswered/shutdown":        func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
+	"compress_active/shutdown":         func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
 	"half_closed_by_client/b_protocol": func(s *stage) { s.b.write("* " + junk) },
-	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
+	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
 	"half_closed_by_backend/c_fin":     func(s *stage) { s.hearAgain(); s.c.close() },
-	"half_closed_by_backend/shutdown":  func(s *stage) { s.startDrain(); s.clock.fire(s.settings.Limits.Drain) },
+	"half_closed_by_backend/shutdown":  func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
 	"draining/c_fin":                   func(s *stage) { s.c.halfClose(); s.await("the FIN", s.closedByClient); s.b.send("w OK at last") },
 	"draining/b_protocol":              func(s *stage) { s.b.write("* " + junk) },
 	"draining/shutdown":                func(s *stage) { s.again() },
@@ -123,7 +123,7 @@ func (s *stage) babbleInLogin() {
 func (s *stage) leaveUnanswered() {
 	s.written()
 	s.c.close()
-	s.clock.awaitTimer(s.t, s.settings.Limits.HalfCloseIdle)
+	s.clock.awaitTimer(s.t, timerHalfCloseIdle, s.settings.Limits.HalfCloseIdle)
 	s.clock.advance(s.settings.Limits.HalfCloseIdle)
 }
 
@@ -140,7 +140,7 @@ func (s *stage) idleTooLong() {
 	s.written()
 	s.clock.advance(stageIdle)
 	for range 5 {
-		s.clock.awaitTimer(s.t, sweepEvery)
+		s.clock.awaitTimer(s.t, timerSweep, sweepEvery)
 		s.clock.advance(sweepEvery)
 		if s.session().interrupter.why() != "" {
 			return
@@ -169,8 +169,8 @@ func (s *stage) kickAll() {
 		s.t.Errorf("%d sessions kicked, want 1", n)
 	}
 	if s.session().interrupter.why() == "" {
-		s.clock.awaitTimer(s.t, stageKick)
-		s.clock.fire(stageKick)
+		s.clock.awaitTimer(s.t, timerKick, stageKick)
+		s.clock.fire(timerKick)
 	}
 }
 
@@ -242,7 +242,7 @@ func (s *stage) queued() {
 	s.ready("plain")
 	s.c = s.connectRaw("plain")
 	for _, pause := range []time.Duration{firstPause, 2 * firstPause} {
-		s.clock.awaitTimer(s.t, pause)
+		s.clock.awaitTimer(s.t, timerAccept, pause)
 		if s.server.Sessions() != 0 {
 			s.t.Error("a session without a descriptor")
 		}

@@ -219,7 +219,7 @@ func TestBackendThatNeverReads(t *testing.T) {
 func TestHalfCloseByBackendAndSlowClient(t *testing.T) {
 	s := newStage(t, matrixCell{Phase: "half_closed_by_backend", Reason: "timeout"})
 	s.halfClosedByBackend()
-	s.clock.advance(s.clock.until(s.settings.Limits.HalfCloseIdle) - time.Second)
+	s.clock.advance(s.clock.until(timerHalfCloseIdle) - time.Second)
 	if s.ses.interrupter.why() != "" {
 		t.Errorf("ended before the limit, as %q", s.ses.interrupter.why())
 	}
@@ -228,12 +228,12 @@ func TestHalfCloseByBackendAndSlowClient(t *testing.T) {
 	s.endsWith(s.c, endHalfClose)
 }
 
-// until is the time to the timer that was started with d.
-func (c *fakeClock) until(d time.Duration) time.Duration {
+// until returns how long the first timer of that name still runs; 0 if there is none.
+func (c *fakeClock) until(name string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.timers {
-		if t.d == d {
+		if t.name == name {
 			return t.at.Sub(c.now)
 		}
 	}
@@ -291,9 +291,9 @@ func (s *stage) leaveIdle() {
 func (s *stage) pass(d time.Duration) {
 	s.t.Helper()
 	for ; d > 0; d -= sweepEvery {
-		s.clock.awaitTimer(s.t, sweepEvery)
+		s.clock.awaitTimer(s.t, timerSweep, sweepEvery)
 		s.clock.advance(sweepEvery)
-		s.clock.awaitTimer(s.t, sweepEvery)
+		s.clock.awaitTimer(s.t, timerSweep, sweepEvery)
 	}
 }
 
@@ -309,7 +309,7 @@ func TestBackendThatNeverGreets(t *testing.T) {
 	}))
 	first := r.dial("plain")
 	first.send("a LOGIN joe %s", canary)
-	clock.awaitTimer(t, r.target.Limits.Greeting)
+	clock.awaitTimer(t, timerGreeting, r.target.Limits.Greeting)
 	clock.advance(r.target.Limits.Greeting)
 	first.expect(`a NO \[UNAVAILABLE\] .*`)
 
@@ -342,7 +342,7 @@ func TestOneAttemptAfterThePause(t *testing.T) {
 	}
 	first, second := r.dial("plain"), r.dial("plain")
 	attempt("a", first)
-	clock.awaitTimer(t, r.target.Limits.Greeting)
+	clock.awaitTimer(t, timerGreeting, r.target.Limits.Greeting)
 	clock.advance(r.target.Limits.Greeting)
 	first.expect("a NO .*")
 	clock.advance(time.Second)
@@ -353,7 +353,7 @@ func TestOneAttemptAfterThePause(t *testing.T) {
 	if n := len(r.backend.all()); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}
-	clock.awaitTimer(t, r.target.Limits.Greeting)
+	clock.awaitTimer(t, timerGreeting, r.target.Limits.Greeting)
 	clock.advance(r.target.Limits.Greeting)
 	first.expect("b NO .*")
 }

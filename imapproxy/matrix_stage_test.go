@@ -151,7 +151,7 @@ func (s *stage) ready(listener string) {
 	s.t.Helper()
 	s.address(listener)
 	s.await("the server's periodic work", func() bool {
-		return s.clock.pending(sweepEvery) == 1 && s.clock.pending(censusEvery) == 1 && s.clock.pending(poolsEvery) == 1
+		return s.clock.pending(timerSweep) == 1 && s.clock.pending(timerCensus) == 1 && s.clock.pending(timerPools) == 1
 	})
 	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
 	s.strangers = map[wire.TableEntry]bool{}
@@ -172,11 +172,12 @@ func (c *fakeClock) count() int {
 	return len(c.timers)
 }
 
-// fire makes the calls of the timers of d without moving the time.
-func (c *fakeClock) fire(d time.Duration) int {
+// fire makes the calls of the timers of that name without moving the time, and
+// returns how many there were.
+func (c *fakeClock) fire(name string) int {
 	n := 0
 	for {
-		f := c.takeTimer(d)
+		f := c.takeTimer(name)
 		if f == nil {
 			return n
 		}
@@ -185,11 +186,11 @@ func (c *fakeClock) fire(d time.Duration) int {
 	}
 }
 
-func (c *fakeClock) takeTimer(d time.Duration) func() {
+func (c *fakeClock) takeTimer(name string) func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range c.timers {
-		if t.d == d {
+		if t.name == name {
 			c.timers = append(c.timers[:i:i], c.timers[i+1:]...)
 			return t.f
 		}

@@ -95,7 +95,7 @@ func TestPoolUnauthenticateRefused(t *testing.T) {
 func (r *rig) poolWork(d time.Duration) {
 	r.t.Helper()
 	clock := r.clock.(*fakeClock)
-	clock.awaitTimer(r.t, poolsEvery)
+	clock.awaitTimer(r.t, timerPools, poolsEvery)
 	clock.advance(d + poolsEvery)
 }
 

@@ -87,7 +87,7 @@ func TestPoolIdleEndsInOrder(t *testing.T) {
 	r := newRig(t, withClock(clock), withPool(nil), withScript(pooledMailbox(nil)))
 	r.login("plain", "jane").leaveByLogout()
 	r.awaitIdle(1)
-	clock.awaitTimer(t, poolsEvery)
+	clock.awaitTimer(t, timerPools, poolsEvery)
 	clock.advance(r.target.Pool.IdleTimeout + poolsEvery)
 	r.await("the connection to be gone", func() bool { return r.server.dialer.Registry.Count() == 0 })
 	b := r.backend.conn(0)

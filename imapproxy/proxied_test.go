@@ -122,7 +122,7 @@ func TestHeaderLimit(t *testing.T) {
 		r := behindBalancer(newRig(t, withClock(clock)), ProxyHeader{Trusted: loopback})
 		c := r.connectRaw("plain")
 		c.write(says)
-		clock.awaitTimer(t, proxyHeaderLimit)
+		clock.awaitTimer(t, timerProxyHeader, proxyHeaderLimit)
 		clock.advance(proxyHeaderLimit)
 		c.expectEOF()
 		r.endsWith(c, endProxyHeader)

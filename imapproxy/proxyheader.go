@@ -69,7 +69,7 @@ func (s *session) readProxyHeader() error {
 	if !trusted && !p.Ignore {
 		return s.fail(endProxyHeader, errUntrusted)
 	}
-	limit := s.after(proxyHeaderLimit, func() { s.interrupter.cut(endProxyHeader, errNoHeader) })
+	limit := s.after(timerProxyHeader, proxyHeaderLimit, func() { s.interrupter.cut(endProxyHeader, errNoHeader) })
 	defer limit.Stop()
 	told, err := readProxyHeader(s.client.conn)
 	switch {

@@ -68,7 +68,7 @@ func (r *relay) limitHalfClose() {
 		return
 	}
 	limits := &r.s.settings.Limits
-	r.closeTimer = r.s.after(limits.HalfClose, func() { r.cut(endHalfClose, nil) })
+	r.closeTimer = r.s.after(timerHalfClose, limits.HalfClose, func() { r.cut(endHalfClose, nil) })
 	if limits.HalfCloseIdle > 0 {
 		r.watchSilence(limits.HalfCloseIdle)
 	}
@@ -77,7 +77,7 @@ func (r *relay) limitHalfClose() {
 // watchSilence looks after d whether anything has moved since now; the lock is held.
 func (r *relay) watchSilence(d time.Duration) {
 	moved := r.lastMoved()
-	r.silenceTimer = r.s.after(d, func() { r.endSilence(moved) })
+	r.silenceTimer = r.s.after(timerHalfCloseIdle, d, func() { r.endSilence(moved) })
 }
 
 // endSilence ends a half-closed session in which nothing has moved since the time

@@ -141,7 +141,7 @@ func TestIdleLimit(t *testing.T) {
 		busy.send("a NOOP")
 		busy.expect("a OK .*")
 	}
-	clock.awaitTimer(t, sweepEvery)
+	clock.awaitTimer(t, timerSweep, sweepEvery)
 	if r.server.Sessions() != 3 {
 		t.Fatal("a session ended before the limit")
 	}
@@ -168,8 +168,8 @@ func (r *rig) passTime(d time.Duration) {
 	r.t.Helper()
 	clock := r.clock.(*fakeClock)
 	for step := 30 * time.Second; d > 0; d -= step {
-		clock.awaitTimer(r.t, sweepEvery)
+		clock.awaitTimer(r.t, timerSweep, sweepEvery)
 		clock.advance(min(step, d))
 	}
-	clock.awaitTimer(r.t, sweepEvery)
+	clock.awaitTimer(r.t, timerSweep, sweepEvery)
 }

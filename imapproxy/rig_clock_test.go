@@ -9,6 +9,18 @@ import (
 	"imapproxy/backend"
 )
 
+// Timers of package backend: its phases have their own names.
+const (
+	timerConnect    = "backend_connect"
+	timerTLS        = "backend_" + backend.PhaseTLS
+	timerGreeting   = "backend_" + backend.PhaseGreeting
+	timerCapability = "backend_" + backend.PhaseCapability
+	timerBackend    = "backend_" + backend.PhaseLogin
+	timerReset      = "backend_" + backend.PhaseReset
+	timerCheck      = "backend_" + backend.PhaseCheck
+	timerPoolWait   = "pool_wait"
+)
+
 // fakeClock stands still until it is advanced. With a panic to throw it throws
 // it once, at the next Now. It can hold up whoever starts a certain timer.
 type fakeClock struct {
@@ -16,13 +28,14 @@ type fakeClock struct {
 	now    time.Time
 	timers []*fakeTimer
 	bomb   any
-	held   time.Duration // who starts a timer of it waits for free
+	held   string // whoever starts a timer of this name waits for free
 	free   chan struct{}
 }
 
 // fakeTimer implements backend.Timer.
 type fakeTimer struct {
 	clock *fakeClock
+	name  string
 	at    time.Time
 	d     time.Duration
 	f     func()
@@ -44,12 +57,12 @@ func (c *fakeClock) Now() time.Time {
 }
 
 // AfterFunc implements backend.Clock.
-func (c *fakeClock) AfterFunc(d time.Duration, f func()) backend.Timer {
+func (c *fakeClock) AfterFunc(name string, d time.Duration, f func()) backend.Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &fakeTimer{c, c.now.Add(d), d, f}
+	t := &fakeTimer{c, name, c.now.Add(d), d, f}
 	c.timers = append(c.timers, t)
-	if free := c.free; free != nil && d == c.held {
+	if free := c.free; free != nil && name == c.held {
 		c.mu.Unlock()
 		<-free
 		c.mu.Lock()
@@ -57,11 +70,11 @@ func (c *fakeClock) AfterFunc(d time.Duration, f func()) backend.Timer {
 	return t
 }
 
-// holdAt holds up whoever starts a timer of d, until release.
-func (c *fakeClock) holdAt(d time.Duration) {
+// holdAt holds up whoever starts a timer of that name, until release.
+func (c *fakeClock) holdAt(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held, c.free = d, make(chan struct{})
+	c.held, c.free = name, make(chan struct{})
 }
 
 // release lets them go on.
@@ -119,23 +132,32 @@ func (c *fakeClock) nextDue(end time.Time) func() {
 	return first.f
 }
 
-// pending counts the timers that were started with d.
-func (c *fakeClock) pending(d time.Duration) int {
+// pending returns how many timers of that name run.
+func (c *fakeClock) pending(name string) int { return len(c.started(name)) }
+
+// started returns the durations that the running timers of that name were
+// started with.
+func (c *fakeClock) started(name string) []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := 0
+	var all []time.Duration
 	for _, t := range c.timers {
-		if t.d == d {
-			n++
+		if t.name == name {
+			all = append(all, t.d)
 		}
 	}
-	return n
+	return all
 }
 
-// awaitTimer waits until a timer of d runs.
-func (c *fakeClock) awaitTimer(t testing.TB, d time.Duration) {
+// awaitTimer waits until a timer of that name runs, and fails unless one was
+// started with d.
+func (c *fakeClock) awaitTimer(t testing.TB, name string, d time.Duration) {
 	t.Helper()
-	await(t, "a timer of "+d.String(), func() bool { return c.pending(d) > 0 })
+	var all []time.Duration
+	await(t, "a timer "+name, func() bool { all = c.started(name); return len(all) > 0 })
+	if !slices.Contains(all, d) {
+		t.Errorf("the timers %s were started with %v, none with %v", name, all, d)
+	}
 }
 
 // arm throws a panic at the next Now.

@@ -62,18 +62,17 @@ func withTarget(f func(*backend.Target)) option {
 	return func(r *rig) { f(r.target) }
 }
 
-// newRig starts a backend and a proxy. No two limits are alike, nor like the
-// interval of any periodic work, so that a test can wait for its timer. Listeners start when a client dials them.
+// newRig starts a backend and a proxy. Listeners start when a client dials them.
 func newRig(t testing.TB, options ...option) *rig {
 	t.Helper()
 	warmUp(t)
 	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: backend.SystemClock{},
 		auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
-		Login: 63 * time.Second, Idle: 35 * time.Minute, HalfClose: 31 * time.Second, HalfCloseIdle: 5501 * time.Millisecond, Drain: 29 * time.Second,
-		Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
-	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5003 * time.Millisecond, TLS: 6007 * time.Millisecond,
-		Greeting: 7011 * time.Millisecond, Login: 8009 * time.Millisecond, Logout: 2 * time.Second}}
+		Login: 60 * time.Second, Idle: 35 * time.Minute, HalfClose: 30 * time.Second, HalfCloseIdle: 5 * time.Second,
+		Drain: 30 * time.Second, Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
+	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5 * time.Second, TLS: 5 * time.Second,
+		Greeting: 5 * time.Second, Login: 5 * time.Second, Logout: 2 * time.Second}}
 	r.listen = func(string) (net.Listener, string) {
 		ln := listen(t)
 		return ln, ln.Addr().String()

@@ -180,7 +180,7 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 			}
 			s.metrics.acceptFailed.Inc()
 			s.log.Warn().Err(err).Str("listener", name).Dur("pause", pause).Msg("accept failed; clients wait in the backlog")
-			if !s.sleep(s.accepting, pause) {
+			if !s.sleep(s.accepting, timerAccept, pause) {
 				return ErrClosed
 			}
 			pause = min(2*pause, lastPause)
@@ -226,10 +226,10 @@ func (s *Server) admit(conn wire.Stream, name string, from *optionListener) {
 	s.sessions.start(ses)
 }
 
-// sleep waits; false when ctx is done before.
-func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits for d; it returns false when ctx is done before.
+func (s *Server) sleep(ctx context.Context, name string, d time.Duration) bool {
 	over := make(chan struct{})
-	t := s.clock.AfterFunc(d, func() { close(over) })
+	t := s.clock.AfterFunc(name, d, func() { close(over) })
 	defer t.Stop()
 	select {
 	case <-over:
@@ -250,12 +250,12 @@ func (s *Server) startWork() {
 	if s.unstartable = s.startLoops(); s.unstartable != nil {
 		return
 	}
-	s.periodic("sweep", sweepEvery, func(now time.Time) {
+	s.periodic(timerSweep, sweepEvery, func(now time.Time) {
 		s.sweepRelays(now)
 		s.findLeaks(now)
 	})
-	s.periodic("pools", poolsEvery, s.keepPools)
-	s.periodic("census", censusEvery, s.takeCensus)
+	s.periodic(timerPools, poolsEvery, s.keepPools)
+	s.periodic(timerCensus, censusEvery, s.takeCensus)
 }
 
 // stopWork ends it; no session is left.
@@ -302,7 +302,7 @@ func (s *Server) closeListeners() {
 func (s *Server) Drain(ctx context.Context) error {
 	s.retiring.Store(false)
 	s.closeListeners()
-	ctx, free := backend.Within(ctx, s.clock, s.Settings().Limits.Drain, errDrainLimit)
+	ctx, free := backend.Within(ctx, s.clock, timerDrain, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
 	s.closePools() // behind it, so that a login that waits ends, and does not dial

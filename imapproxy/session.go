@@ -126,7 +126,7 @@ func (s *session) login() error {
 // limitLogin begins the time that the client has to log in.
 func (s *session) limitLogin() backend.Timer {
 	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
-	return s.after(limit, func() { s.interrupter.cut(endLoginTimeout, nil) })
+	return s.after(timerLogin, limit, func() { s.interrupter.cut(endLoginTimeout, nil) })
 }
 
 // open brings the client to the greeting.
@@ -209,7 +209,7 @@ func (s *session) kick() bool {
 	if s.interrupter.why() != "" {
 		return s.stopReturning()
 	}
-	t := s.after(s.settings.Limits.Kick, func() { s.interrupter.cut(endKicked, nil) })
+	t := s.after(timerKick, s.settings.Limits.Kick, func() { s.interrupter.cut(endKicked, nil) })
 	s.interrupter.onClose(func() { t.Stop() })
 	s.drain(endKicked)
 	return true

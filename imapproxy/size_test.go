@@ -40,7 +40,7 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 	r.address("plain")
 	r.address("tls")
 	r.await("the server's periodic work", func() bool {
-		return clock.pending(sweepEvery) == 1 && clock.pending(censusEvery) == 1 && clock.pending(poolsEvery) == 1
+		return clock.pending(timerSweep) == 1 && clock.pending(timerCensus) == 1 && clock.pending(timerPools) == 1
 	})
 	timers := clock.count()
 	for i := range 20 {

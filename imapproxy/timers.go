@@ -1,0 +1,18 @@
+package imapproxy
+
+// Names of the timers. The clock of a test finds a timer by its name; those of a
+// backend's connection are in package backend.
+const (
+	timerLogin         = "login"
+	timerProxyHeader   = "proxy_header"
+	timerRefusal       = "refusal" // a refusal that the client waits for
+	timerKick          = "kick"
+	timerHalfClose     = "half_close"
+	timerHalfCloseIdle = "half_close_idle"
+	timerDrain         = "drain"
+	timerAccept        = "accept"
+	timerSweep         = "sweep"
+	timerPools         = "pools"
+	timerCensus        = "census"
+	timerRecount       = "recount"
+)
