@@ -64,8 +64,8 @@ func (r *relay) begin(s *session) {
 	s.backend.StartRelay()
 	now := s.server.clock.Now()
 	client, server := &r.sides[clientSide], &r.sides[backendSide]
-	r.up = flow{direction: &toBackend, from: client, to: server, moved: now}
-	r.down = flow{direction: &toClient, from: server, to: client, moved: now}
+	r.up = flow{direction: toBackend{}, from: client, to: server, moved: now}
+	r.down = flow{direction: toClient{}, from: server, to: client, moved: now}
 	client.in, client.out = &r.up, &r.down
 	server.in, server.out = &r.down, &r.up
 	s.relaying.Store(true)

@@ -4,79 +4,24 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"imapproxy/backend/fault"
-	"imapproxy/backend/ledger"
 	"imapproxy/backend/wire"
 )
 
 // flow is one direction of a relay: what is read from one side is written to
 // the other.
 type flow struct {
-	*direction
+	direction
 	from, to *side
 
 	busy    bool      // a write is under way, or has left something over
 	partial bool      // a write fell short: the far side is in the middle of something
+	wide    bool      // the near socket may hold more
 	moved   time.Time // when bytes last went this way, or began to
 	bytes   atomic.Int64
 
 	pipe    *wire.Pipe // holds spliced bytes that the far side has not taken; nil most of the time
 	spliced int64      // bytes that were spliced since one had to wait for long
-	wide    bool       // the near socket may hold more
-}
-
-// direction is what the two flows of a relay differ in.
-type direction struct {
-	read        func(*session, []byte) (int, error)
-	write       func(*session, []byte) (int, error)
-	admit       func(*ledger.Ledger, []byte) []byte // tells the ledger, and returns what is to be written
-	literal     func(*ledger.Ledger) int64          // bytes to come of the literal on its way
-	skip        func(*ledger.Ledger, int64)         // tells the ledger of bytes of a literal
-	readFailed  func(*relay, error)                 // takes the end of the near side
-	writeFailed func(error) endReason               // the reason of a failed write
-	counter     func(*metrics) prometheus.Counter
-	written     func() // the fault point after a write
-	widens      bool   // a near socket whose far side keeps up with a large literal may hold more
-}
-
-var toBackend = direction{
-	read: func(s *session, p []byte) (int, error) {
-		fault.Point("relay.up.read")
-		return s.client.Read(p)
-	},
-	write: func(s *session, p []byte) (int, error) { return s.backend.Write(p) },
-	admit: func(l *ledger.Ledger, p []byte) []byte {
-		fault.Point("relay.up.write")
-		return l.Forward(p)
-	},
-	literal:     (*ledger.Ledger).ClientLiteral,
-	skip:        (*ledger.Ledger).SkipClientLiteral,
-	readFailed:  (*relay).clientRead,
-	writeFailed: backendReason,
-	counter:     func(m *metrics) prometheus.Counter { return m.bytesIn },
-	written:     func() { fault.Point("relay.up.written") },
-}
-
-var toClient = direction{
-	read: func(s *session, p []byte) (int, error) {
-		fault.Point("relay.down.read")
-		return s.backend.Read(p)
-	},
-	write: func(s *session, p []byte) (int, error) { return s.client.conn.Write(p) },
-	admit: func(l *ledger.Ledger, p []byte) []byte {
-		fault.Point("relay.down.write")
-		l.Backend(p)
-		return p
-	},
-	literal:     (*ledger.Ledger).BackendLiteral,
-	skip:        (*ledger.Ledger).SkipBackendLiteral,
-	readFailed:  (*relay).backendRead,
-	writeFailed: clientReason,
-	counter:     func(m *metrics) prometheus.Counter { return m.bytesOut },
-	written:     func() { fault.Point("relay.down.written") },
-	widens:      true,
 }
 
 // holds reports whether bytes wait for the far side.

@@ -12,7 +12,7 @@ func (f *flow) spliceSize() int64 {
 	if f.spliced < keepsUp {
 		return spliceFirst
 	}
-	if f.widens && !f.wide {
+	if f.widens() && !f.wide {
 		f.wide = true
 		wire.Widen(f.from.wire)
 	}
