@@ -32,48 +32,37 @@ const (
 	compatRefused = "Invalid login or password"
 )
 
-// compatLogin is login in nginx's manner: the client has its time for the
-// dialogue alone, and anew after a refusal that lets it stay. Each step of a
-// login has a limit of its own.
-func (s *session) compatLogin() error {
-	limit := s.limitLogin()
-	defer func() { limit.Stop() }()
-	if err := s.open(); err != nil {
+// nginxDialect is nginx's. The client has its time for the dialogue only, and
+// anew after a refusal that lets it stay; each step of a login has a limit of its
+// own.
+type nginxDialect struct{ *Compat }
+
+func (nginxDialect) greet(s *session) error {
+	if err := s.say(compatGreeting); err != nil {
 		return err
 	}
 	s.compatLog(false, "client %s connected to %s", s.client.addr, s.client.local)
-	for {
-		a, err := s.dialogue()
-		if err != nil {
-			return err
-		}
-		limit.Stop()
-		refusal, err := s.attempt(a)
-		if err != nil {
-			return err
-		}
-		if refusal == "" {
-			s.compatLog(false, "client logged in%s", s.compatContext(""))
-			return nil
-		}
-		s.refusals = 0 // Auth-Wait is the limit of tries
-		text, stays, err := s.compatRefusal(a)
-		if err != nil {
-			return err
-		}
-		if err := s.say(text + "\r\n"); err != nil {
-			return err
-		}
-		if !stays {
-			return s.fail(endTooManyFailures, nil)
-		}
-		limit = s.limitLogin()
-	}
+	return nil
 }
 
-// compatRefusal words why the login failed. The client stays when the auth
-// server has said how long it waits.
-func (s *session) compatRefusal(a *loginAttempt) (text string, stays bool, err error) {
+func (nginxDialect) limitsDialogue() bool { return true }
+
+func (nginxDialect) granted(s *session) {
+	s.compatLog(false, "client logged in%s", s.compatContext(""))
+}
+
+func (d nginxDialect) refuse(s *session, a *loginAttempt, _ string) (text string, stays bool, err error) {
+	s.refusals = 0 // Auth-Wait is the limit of tries
+	return d.refusal(s, a)
+}
+
+func (d nginxDialect) silentUntil(r *relay) (at time.Time, inIdle bool) {
+	return r.up.moved.Add(d.ClientIdle), true
+}
+
+// refusal words why the login failed. The client stays when the auth server has
+// said how long it waits.
+func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays bool, err error) {
 	if explained, err := s.compatExplain(a); err != nil || !explained {
 		return a.tag + compatInvalid, s.asksToWait(), err
 	}
@@ -91,7 +80,7 @@ func (s *session) compatRefusal(a *loginAttempt) (text string, stays bool, err e
 	case errors.As(s.failure, &unavailable):
 		text = "[UNAVAILABLE] " + unavailable.Text
 	default:
-		return s.compatFailure(a), false, nil
+		return d.failure(s, a), false, nil
 	}
 	s.compatLog(false, "client login failed: %q%s", text, s.compatContext("in http auth state"))
 	return a.tag + " NO " + text, s.asksToWait(), nil
@@ -100,11 +89,10 @@ func (s *session) compatRefusal(a *loginAttempt) (text string, stays bool, err e
 // asksToWait tells whether the auth server has named a time to wait.
 func (s *session) asksToWait() bool { return waitOf(s.failure) > 0 }
 
-// compatFailure words a login that nobody has judged, or that the backend has
-// refused.
-func (s *session) compatFailure(a *loginAttempt) string {
+// failure words a login that was not judged, or that the backend has refused.
+func (d nginxDialect) failure(s *session, a *loginAttempt) string {
 	words := backend.Words(s.failure)
-	passed := words != "" && s.listener.Compat.PassBackendErrors
+	passed := words != "" && d.PassBackendErrors
 	s.compatLogFailure(words, passed)
 	switch {
 	case !passed:
@@ -162,9 +150,9 @@ func (s *session) compatOffers(mechanism string) bool {
 	return slices.Contains(s.listener.Mechanisms, mechanism)
 }
 
-// compatBye is what is said at the end. nginx says nothing, but about
-// certificates; what nginx has no word for keeps ours.
-func (s *session) compatBye(r endReason) string {
+// bye is what is said at the end. nginx says nothing, but about certificates;
+// what nginx has no word for keeps ours.
+func (nginxDialect) bye(s *session, r endReason) string {
 	switch r {
 	case endClientProtocol, endTooManyFailures, endLoginTimeout, endIdleTimeout, endHalfClose,
 		endBackendClosed, endBackendAborted, endBackendVanished:

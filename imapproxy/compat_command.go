@@ -20,8 +20,7 @@ var compatHead = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) +([A-Za-z]+)( .*)?$
 
 var compatTag = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) `)
 
-// compatCommand reads one command and finds its answer.
-func (s *session) compatCommand() (reply, error) {
+func (nginxDialect) read(s *session) (reply, error) {
 	cmd, args, err := s.readCompat()
 	var refused *badCommand
 	if errors.As(err, &refused) {

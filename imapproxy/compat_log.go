@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"imapproxy/auth"
 	"imapproxy/backend"
 )
 
@@ -64,16 +65,18 @@ func (s *session) compatContext(doing string) string {
 	return b.String()
 }
 
-// compatLogFailure tells of a login that nobody has judged, or that the backend
-// has refused with these words.
+// compatLogFailure writes the line of a login that was not judged, or that the
+// backend has refused with these words.
 func (s *session) compatLogFailure(words string, passed bool) {
 	var failed *backend.Error
+	var service *auth.ServiceError
 	switch {
 	case words != "":
 		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words, s.compatContext("reading response from upstream"))
+	case errors.As(s.failure, &service):
+		s.compatLog(true, "auth http server %s %s%s", service.Server, compatAuthFault(service), s.compatContext("in http auth state"))
 	case !errors.As(s.failure, &failed):
-		server, fault, _ := strings.Cut(strings.TrimPrefix(s.failure.Error(), "auth server "), ": ")
-		s.compatLog(true, "auth http server %s %s%s", server, compatAuthFault(fault), s.compatContext("in http auth state"))
+		s.compatLog(true, "%v%s", s.failure, s.compatContext("in http auth state"))
 	case failed.Kind == backend.KindTimeout:
 		s.compatLog(true, "upstream timed out (110: Connection timed out)%s", s.compatContext("connecting to upstream"))
 	default:
@@ -83,22 +86,22 @@ func (s *session) compatLogFailure(words string, passed bool) {
 
 // compatAuthFault says in nginx's words what is wrong with the auth server, as
 // far as nginx has some.
-func compatAuthFault(fault string) string {
-	switch {
-	case strings.Contains(fault, "within the time"):
+func compatAuthFault(e *auth.ServiceError) string {
+	switch e.Fault {
+	case auth.ServiceTimeout:
 		return "timed out"
-	case strings.Contains(fault, "did not send Auth-Server"):
+	case auth.ServiceNoServer:
 		return "did not send server or port"
-	case strings.Contains(fault, "did not send Auth-Pass"):
+	case auth.ServiceNoPassword:
 		return "did not send password"
-	case strings.Contains(fault, "its Auth-Server"):
+	case auth.ServiceBadServer:
 		return "sent invalid server address"
-	case strings.Contains(fault, "its Auth-Port"):
+	case auth.ServiceBadPort:
 		return "sent invalid server port"
-	case strings.Contains(fault, "header block"), strings.Contains(fault, "not HTTP"):
+	case auth.ServiceBadHeader:
 		return "sent invalid header in response"
 	}
-	return "failed: " + fault
+	return "failed: " + e.Text
 }
 
 // compatNotBase64 tells of a response that is not base64.
@@ -106,8 +109,7 @@ func (s *session) compatNotBase64(mechanism string) {
 	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism, s.compatContext("in auth state"))
 }
 
-// compatReport tells how the session ended.
-func (s *session) compatReport(reason endReason, detail error) {
+func (nginxDialect) report(s *session, reason endReason, detail error) {
 	switch {
 	case s.relaying.Load() && reason == endIdleTimeout:
 		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("proxying"))

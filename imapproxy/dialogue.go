@@ -59,9 +59,9 @@ func (s *session) handler(name string) (h func(*command) (reply, error), literal
 }
 
 // dialogue answers commands until one asks to log in.
-func (s *session) dialogue() (*loginAttempt, error) {
+func (s *session) dialogue(d dialect) (*loginAttempt, error) {
 	for {
-		r, err := s.command()
+		r, err := d.read(s)
 		if err != nil {
 			return nil, err
 		}
@@ -88,32 +88,6 @@ func (s *session) dialogue() (*loginAttempt, error) {
 			}
 		}
 	}
-}
-
-// command reads one command and finds its answer.
-func (s *session) command() (reply, error) {
-	if s.listener.Compat != nil {
-		return s.compatCommand()
-	}
-	cmd, err := s.readCommand()
-	var refused *badCommand
-	if errors.As(err, &refused) {
-		r := reply{text: refused.tag + " BAD " + refused.text, bad: true, why: refused.text}
-		if refused.fatal {
-			r.end = endClientProtocol
-		}
-		return r, nil
-	}
-	if err != nil {
-		return reply{}, err
-	}
-	h, _ := s.handler(cmd.name)
-	if h == nil {
-		return bad(&cmd, "Unknown command, or not before login"), nil
-	}
-	s.lastCommand = cmd.name
-	fault.Point("dialogue.handler")
-	return h(&cmd)
 }
 
 // readCommand reads a command with its literals.

@@ -168,7 +168,7 @@ func (s *session) inMidLine(reason endReason) bool {
 }
 
 func (s *session) sayBye(reason endReason) {
-	text := s.byeText(reason)
+	text := s.listener.dialect().bye(s, reason)
 	if !s.speaking || (s.relaying.Load() && !s.relay.mayBye()) {
 		return
 	}

@@ -81,14 +81,6 @@ func isWoken(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed)
 }
 
-// byeText is what the client reads, in the listener's manner.
-func (s *session) byeText(r endReason) string {
-	if s.listener.Compat != nil {
-		return s.compatBye(r)
-	}
-	return r.byeText()
-}
-
 // byeText is what a client that is still there reads, "" for no BYE.
 func (r endReason) byeText() string {
 	switch r {

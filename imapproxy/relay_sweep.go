@@ -23,7 +23,7 @@ func (r *relay) sweep(now time.Time) {
 		return
 	}
 	fault.Point("relay.sweep")
-	if at := r.silentUntil(); !at.After(now) && (r.s.listener.Compat != nil || !r.ledger.InIdle()) {
+	if at, inIdle := r.s.listener.dialect().silentUntil(r); !at.After(now) && (inIdle || !r.ledger.InIdle()) {
 		r.stop(endIdleTimeout, nil)
 		return
 	}
@@ -36,15 +36,6 @@ func (r *relay) sweep(now time.Time) {
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
 		r.beating = true
 	}
-}
-
-// silentUntil is when the silence has been too long, in IDLE too with nginx's
-// manner; the lock is held.
-func (r *relay) silentUntil() time.Time {
-	if c := r.s.listener.Compat; c != nil {
-		return r.up.moved.Add(c.ClientIdle)
-	}
-	return r.lastMoved().Add(r.s.settings.Limits.Idle)
 }
 
 // findBackendClosed asks the kernel for the backend's FIN: the reader of the backend
@@ -128,7 +119,7 @@ func (r *relay) nextSweep(now time.Time) time.Time {
 		return now.Add(slowWrite)
 	}
 	limits := &r.s.settings.Limits
-	at := r.silentUntil()
+	at, _ := r.s.listener.dialect().silentUntil(r)
 	if beat := r.down.moved.Add(limits.Heartbeat); limits.Heartbeat > 0 && beat.Before(at) {
 		at = beat
 	}

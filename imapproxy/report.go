@@ -44,9 +44,7 @@ func (s *session) report(reason endReason, detail error) {
 		e.AnErr("error", detail)
 	}
 	e.Msg("session ended")
-	if s.listener.Compat != nil {
-		s.compatReport(reason, detail)
-	}
+	s.listener.dialect().report(s, reason, detail)
 }
 
 // event begins a line about this session.

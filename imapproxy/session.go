@@ -94,33 +94,51 @@ func (s *session) login() error {
 		s.speaking = s.listener.TLS != ImplicitTLS && !s.listener.Proxy.Required // BYE in the greeting's place
 		return errEnded
 	}
-	if s.listener.Compat != nil {
-		return s.compatLogin()
-	}
+	d := s.listener.dialect()
 	limit := s.limitLogin()
-	defer limit.Stop()
-	if err := s.open(); err != nil {
+	defer func() { limit.Stop() }()
+	if err := s.open(d); err != nil {
 		return err
 	}
 	for {
-		a, err := s.dialogue()
+		a, err := s.dialogue(d)
 		if err != nil {
 			return err
 		}
+		if d.limitsDialogue() {
+			limit.Stop()
+		}
 		refusal, err := s.attempt(a)
-		if err != nil || refusal == "" {
+		if err != nil {
 			return err
 		}
-		if err := s.explainToken(a); err != nil {
+		if refusal == "" {
+			d.granted(s)
+			return nil
+		}
+		if err := s.refuseLogin(d, a, refusal); err != nil {
 			return err
 		}
-		if err := s.say(a.tag + " " + refusal + "\r\n"); err != nil {
-			return err
-		}
-		if s.refusals >= s.settings.Limits.FailedLogins {
-			return s.fail(endTooManyFailures, nil)
+		if d.limitsDialogue() {
+			limit = s.limitLogin()
 		}
 	}
+}
+
+// refuseLogin says that a login came to nothing; an error means that the client
+// may not try again.
+func (s *session) refuseLogin(d dialect, a *loginAttempt, ours string) error {
+	text, stays, err := d.refuse(s, a, ours)
+	if err != nil {
+		return err
+	}
+	if err := s.say(text + "\r\n"); err != nil {
+		return err
+	}
+	if !stays {
+		return s.fail(endTooManyFailures, nil)
+	}
+	return nil
 }
 
 // limitLogin begins the time that the client has to log in.
@@ -130,7 +148,7 @@ func (s *session) limitLogin() backend.Timer {
 }
 
 // open brings the client to the greeting.
-func (s *session) open() error {
+func (s *session) open(d dialect) error {
 	fault.Point("session.open")
 	if err := s.readProxyHeader(); err != nil {
 		return err
@@ -148,10 +166,7 @@ func (s *session) open() error {
 	s.enter(phaseLogin)
 	fault.Point("session.greet")
 	s.speaking = true
-	if s.listener.Compat != nil {
-		return s.say(compatGreeting)
-	}
-	return s.say("* OK [CAPABILITY " + s.capabilities() + "] " + s.settings.Hostname + " imapproxy ready\r\n")
+	return d.greet(s)
 }
 
 // fail sets the reason and gives errEnded.

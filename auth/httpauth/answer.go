@@ -76,7 +76,7 @@ func (c *Client) decide(a *answer, r *auth.Request) (*auth.Grant, error) {
 	case auth.IsToken(r.Mechanism):
 		g.Token = r.Mechanism
 	case r.Mechanism == auth.CramMD5:
-		return nil, c.failed("it did not send Auth-Pass, and CRAM-MD5 has no password that a backend takes")
+		return nil, c.fault(auth.ServiceNoPassword, "it did not send Auth-Pass, and CRAM-MD5 has no password that a backend takes")
 	}
 	judged := g.Secret
 	if r.Mechanism == auth.External && judged == "" {
@@ -89,9 +89,9 @@ func (c *Client) decide(a *answer, r *auth.Request) (*auth.Grant, error) {
 	if host == "" && port == "" && c.options.ServerOptional {
 		return g, nil
 	}
-	server, flaw := serverAddress(host, port)
-	if flaw != "" {
-		return nil, c.failed("%s", flaw)
+	server, err := c.serverAddress(host, port)
+	if err != nil {
+		return nil, err
 	}
 	g.Server = server
 	return g, nil
@@ -101,23 +101,23 @@ var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,255}$`)
 
 // serverAddress joins Auth-Server (a name, or an address with or without
 // brackets) and Auth-Port (1 to 65535, or none: the target's own).
-func serverAddress(host, port string) (server, flaw string) {
+func (c *Client) serverAddress(host, port string) (string, error) {
 	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil && ip.Zone() == "" {
 		host = ip.Unmap().String()
 		if ip.Unmap().Is6() {
 			host = "[" + host + "]"
 		}
 	} else if host == "" {
-		return "", "it did not send Auth-Server"
+		return "", c.fault(auth.ServiceNoServer, "it did not send Auth-Server")
 	} else if !serverName.MatchString(host) {
-		return "", "its Auth-Server is neither a name nor an address (a port belongs into Auth-Port)"
+		return "", c.fault(auth.ServiceBadServer, "its Auth-Server is neither a name nor an address (a port belongs into Auth-Port)")
 	}
 	if port == "" {
-		return host, ""
+		return host, nil
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return "", "its Auth-Port is not in 1 to 65535"
+		return "", c.fault(auth.ServiceBadPort, "its Auth-Port is not in 1 to 65535")
 	}
-	return host + ":" + strconv.FormatUint(n, 10), ""
+	return host + ":" + strconv.FormatUint(n, 10), nil
 }

@@ -101,7 +101,7 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant
 			return c.decide(answer, r)
 		}
 		if err := c.sleep(ctx, max(answer.wait, least)); err != nil {
-			return nil, fmt.Errorf("auth server %s: told to wait: %w", c.target.name, err)
+			return nil, c.caused(auth.ServiceFailed, "told to wait: ", err)
 		}
 	}
 	return nil, c.failed("it said WAIT %d times", 1+retries)
@@ -127,9 +127,20 @@ func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
 	return c.read(response)
 }
 
-// failed makes the error of a question that was not answered.
+// failed returns the error of a question that was not answered.
 func (c *Client) failed(format string, args ...any) error {
-	return fmt.Errorf("auth server %s: %s", c.target.name, fmt.Sprintf(format, args...))
+	return c.fault(auth.ServiceFailed, fmt.Sprintf(format, args...))
+}
+
+// fault is failed for a kind that has a name.
+func (c *Client) fault(kind auth.ServiceFault, text string) error {
+	return &auth.ServiceError{Server: c.target.name, Fault: kind, Text: text}
+}
+
+// caused returns the error of a question that another error has kept from being
+// answered.
+func (c *Client) caused(kind auth.ServiceFault, text string, err error) error {
+	return &auth.ServiceError{Server: c.target.name, Fault: kind, Text: text + err.Error(), Err: err}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -88,19 +88,19 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("auth server %s: no answer within the time: %w", c.target.name, context.Cause(ctx))
+		return c.caused(auth.ServiceTimeout, "no answer within the time: ", context.Cause(ctx))
 	case errors.As(err, &slow) && slow.Timeout():
-		return c.failed("no answer within the time")
+		return c.fault(auth.ServiceTimeout, "no answer within the time")
 	case errors.As(err, &verify):
-		return fmt.Errorf("auth server %s: %w", c.target.name, verify)
+		return c.caused(auth.ServiceFailed, "", verify)
 	case errors.As(err, &record):
 		return c.failed("it does not speak TLS there")
 	case errors.As(err, &op):
-		return fmt.Errorf("auth server %s: %w", c.target.name, op)
+		return c.caused(auth.ServiceFailed, "", op)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return c.failed("it closed the connection without an answer")
 	case strings.Contains(err.Error(), "response headers exceeded"):
-		return c.failed("its header block has more than %d bytes", maxAnswer)
+		return c.fault(auth.ServiceBadHeader, fmt.Sprintf("its header block has more than %d bytes", maxAnswer))
 	}
-	return c.failed("its answer is not HTTP")
+	return c.fault(auth.ServiceBadHeader, "its answer is not HTTP")
 }
