@@ -43,11 +43,11 @@ const (
 	censusRounds  = 3
 )
 
-// counted is one count. Sockets go by their inodes, which name them alone.
+// counted is one count. Sockets go by their inodes, and by those only.
 type counted struct {
 	known   map[uint64]SocketInfo
 	missing map[uint64]bool // known to us, not held by the process
-	unknown map[uint64]bool // held, ours by its addresses, and known to nobody
+	unknown map[uint64]bool // held, ours by its addresses, and and not registered
 }
 
 // stillAfter leaves of the differences those that the count before had too: the
@@ -84,7 +84,7 @@ func (s *Server) takeCensus(now time.Time) {
 	s.metrics.census.Set(float64(n))
 	if n > 0 {
 		s.log.Error().Int("unknown", len(c.unknown)).Int("missing", len(c.missing)).
-			Msg("census: sockets that nobody accounts for")
+			Msg("census: sockets that are not accounted for")
 	}
 	s.watchCloseWait(c.known, now)
 }
@@ -130,7 +130,7 @@ func (s *Server) countSockets() (counted, error) {
 	return c, nil
 }
 
-// listensOn gives the addresses of the listeners.
+// listensOn returns the addresses of the listeners.
 func (s *Server) listensOn() []net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,11 +43,11 @@ func (c *client) init(raw wire.Stream) {
 	c.local = addrPort(raw.LocalAddr())
 }
 
-// secure tells whether the client has TLS, to us or to a balancer in front that
+// secure reports whether the client has TLS, to us or to a balancer in front that
 // we trust.
 func (c *client) secure() bool { return c.state != nil || c.frontTLS }
 
-// isLocal tells whether what is said stays on this machine. A PROXY header can
+// isLocal reports whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
 func (c *client) isLocal() bool {
 	return (c.addr.Addr().IsLoopback() || c.onUnix) && !c.remote
@@ -62,7 +62,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// Read reads what the client sends. crypto/tls gives io.EOF for a connection
+// Read reads what the client sends. crypto/tls returns io.EOF for a connection
 // that was cut between two records; the wire knows better.
 func (c *client) Read(p []byte) (int, error) {
 	n, err := c.conn.Read(p)

@@ -42,7 +42,7 @@ const (
 	certificateFailed = "FAILED:" // and why
 )
 
-// judgeCertificate decides behind the handshake, so that a client whose
+// judgeCertificate decides after the handshake, so that a client whose
 // certificate is not taken reads why.
 func (s *session) judgeCertificate() error {
 	c := s.listener.Clients
@@ -69,7 +69,7 @@ func (s *session) judgeCertificate() error {
 	return s.fail(endClientCertificate, err)
 }
 
-// certified gives the user of the client's certificate. Only a certificate that
+// certified returns the user of the client's certificate. Only a certificate that
 // an authority vouches for counts, but for a fingerprint: it is the
 // administrator who vouches for that one.
 func (s *session) certified() (user string, found bool) {
@@ -83,7 +83,7 @@ func (s *session) certified() (user string, found bool) {
 	return users.User(s.client.state.PeerCertificates[0])
 }
 
-// externalVerifier gives what EXTERNAL calls with the authorization identity.
+// externalVerifier returns what EXTERNAL calls with the authorization identity.
 func (s *session) externalVerifier(got **auth.Request) func(authzID string) error {
 	return func(authzID string) error {
 		user, found := s.certified()

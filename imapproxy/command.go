@@ -41,7 +41,7 @@ var errTooManyLiterals = errors.New("too many literals")
 // maxTag bounds the tags that are reflected.
 const maxTag = 64
 
-// isTag tells whether a tag may be reflected (RFC 9051: 1*<any ASTRING-CHAR
+// isTag reports whether a tag may be reflected (RFC 9051: 1*<any ASTRING-CHAR
 // except "+">).
 func isTag(b []byte) bool {
 	if len(b) == 0 || len(b) > maxTag {
@@ -122,13 +122,13 @@ func (a *args) space() bool {
 	return len(a.rest) < n
 }
 
-// end tells whether nothing is left.
+// end reports whether nothing is left.
 func (a *args) end() bool {
 	return len(bytes.TrimRight(a.rest, " ")) == 0 && a.piece == len(a.cmd.pieces)-1
 }
 
-// atLiteral tells whether the rest of this piece is the announcement of the
-// literal behind it.
+// atLiteral reports whether the rest of this piece is the announcement of the
+// literal after it.
 func (a *args) atLiteral() bool {
 	return a.piece < len(a.cmd.literals) && len(a.rest) > 0 && a.rest[0] == '{' && bytes.IndexByte(a.rest, ' ') < 0
 }

@@ -55,7 +55,7 @@ func readAll(input, pieces []byte, private bool) (commands []string, largest int
 	src := &stream{rest: input, pieces: pieces}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, ctx: ctx}
+	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, login: &loginState{ctx: ctx}}
 	s.interrupter.cancel = cancel
 	s.client.conn = src
 	s.client.in.src = src

@@ -13,7 +13,7 @@ import (
 // This file and compat_*.go are the manner of nginx's mail proxy, for those who
 // come from it: its texts, its limits and what its log says. They reproduce what
 // configurations and scripts can depend on, not what clients suffer from: a
-// client that leaves is noticed, ID is answered, nobody is cut off without the
+// client that leaves is noticed, ID is answered, no session is cut off without the
 // backend's LOGOUT, and its known bugs are not here.
 
 // Compat says that a listener takes nginx's manner, and how.
@@ -52,7 +52,7 @@ func (nginxDialect) granted(s *session) {
 }
 
 func (d nginxDialect) refuse(s *session, a *loginAttempt, _ string) (text string, stays bool, err error) {
-	s.refusals = 0 // Auth-Wait is the limit of tries
+	s.login.refusals = 0 // Auth-Wait is the limit of tries
 	return d.refusal(s, a)
 }
 
@@ -69,7 +69,7 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays b
 	var denied *auth.Denied
 	var unavailable *auth.Unavailable
 	switch {
-	case errors.As(s.failure, &denied):
+	case errors.As(s.login.failure, &denied):
 		text = denied.Text
 		if denied.Code != "" && text != "" {
 			text = "[" + denied.Code + "] " + text
@@ -77,7 +77,7 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays b
 		if text == "" {
 			text = compatRefused
 		}
-	case errors.As(s.failure, &unavailable):
+	case errors.As(s.login.failure, &unavailable):
 		text = "[UNAVAILABLE] " + unavailable.Text
 	default:
 		return d.failure(s, a), false, nil
@@ -86,12 +86,12 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays b
 	return a.tag + " NO " + text, s.asksToWait(), nil
 }
 
-// asksToWait tells whether the auth server has named a time to wait.
-func (s *session) asksToWait() bool { return waitOf(s.failure) > 0 }
+// asksToWait reports whether the auth server has named a time to wait.
+func (s *session) asksToWait() bool { return waitOf(s.login.failure) > 0 }
 
 // failure words a login that was not judged, or that the backend has refused.
 func (d nginxDialect) failure(s *session, a *loginAttempt) string {
-	words := backend.Words(s.failure)
+	words := backend.Words(s.login.failure)
 	passed := words != "" && d.PassBackendErrors
 	s.compatLogFailure(words, passed)
 	switch {
@@ -142,7 +142,7 @@ func (s *session) compatCapabilities() string {
 	return strings.Join(list, " ")
 }
 
-// compatOffers tells whether a mechanism is offered.
+// compatOffers reports whether a mechanism is offered.
 func (s *session) compatOffers(mechanism string) bool {
 	if s.listener.Mechanisms == nil {
 		return mechanism == "PLAIN"

@@ -110,7 +110,7 @@ func (s *session) compatArguments(cmd *command, rest []byte) ([]string, error) {
 		if len(list) == compatArgs {
 			return nil, badRest(cmd, rest)
 		}
-		arg, behind, valid := compatArgument(rest)
+		arg, after, valid := compatArgument(rest)
 		if !valid {
 			return nil, badRest(cmd, rest)
 		}
@@ -120,12 +120,12 @@ func (s *session) compatArguments(cmd *command, rest []byte) ([]string, error) {
 				return nil, err
 			}
 			left -= len(text) + len(line)
-			arg, behind = text, line
+			arg, after = text, line
 		}
-		if len(behind) > 0 && behind[0] != ' ' {
-			return nil, badRest(cmd, behind)
+		if len(after) > 0 && after[0] != ' ' {
+			return nil, badRest(cmd, after)
 		}
-		list, rest = append(list, arg), behind
+		list, rest = append(list, arg), after
 	}
 }
 
@@ -137,7 +137,7 @@ func badRest(cmd *command, rest []byte) *badCommand {
 
 // compatArgument takes an atom, in which everything but a space may stand, or a
 // quoted string, in which a backslash stands in front of any byte.
-func compatArgument(rest []byte) (arg string, behind []byte, valid bool) {
+func compatArgument(rest []byte) (arg string, after []byte, valid bool) {
 	if rest[0] != '"' {
 		end := bytes.IndexByte(rest, ' ')
 		if end < 0 {
@@ -161,7 +161,7 @@ func compatArgument(rest []byte) (arg string, behind []byte, valid bool) {
 }
 
 // compatLiteral reads a literal that is announced at the end of the line, and
-// what stands behind it.
+// what stands after it.
 func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text string, line []byte, err error) {
 	spec, found, err := parseLiteral(rest)
 	if !found || err != nil || bytes.HasSuffix(rest, []byte("-}")) {

@@ -69,7 +69,7 @@ func (s *session) compatAuthenticate(cmd *command, args []string) (reply, error)
 	case err != nil:
 		return r, err
 	case r.denied != nil:
-		s.refusals = 0
+		s.login.refusals = 0
 		return reply{text: cmd.tag + " NO " + compatRefused, end: endTooManyFailures}, nil
 	case r.text != "" || got == nil:
 		if r.why == notBase64 {

@@ -14,7 +14,7 @@ import (
 )
 
 // The lines that scripts look for in nginx's error log, as the message of lines
-// beside our own. What nginx writes of a line that is too long, password and
+// next to our own. What nginx writes of a line that is too long, password and
 // all, is not among them.
 
 // compatLog writes a line, at error or at info.
@@ -44,7 +44,7 @@ func (s *session) number() uint64 {
 	return uint64(binary.BigEndian.Uint32(raw))
 }
 
-// compatContext is what nginx puts behind a message: what was being done, and
+// compatContext is what nginx puts after a message: what was being done, and
 // for whom.
 func (s *session) compatContext(doing string) string {
 	var b strings.Builder
@@ -73,14 +73,14 @@ func (s *session) compatLogFailure(words string, passed bool) {
 	switch {
 	case words != "":
 		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words, s.compatContext("reading response from upstream"))
-	case errors.As(s.failure, &service):
+	case errors.As(s.login.failure, &service):
 		s.compatLog(true, "auth http server %s %s%s", service.Server, compatAuthFault(service), s.compatContext("in http auth state"))
-	case !errors.As(s.failure, &failed):
-		s.compatLog(true, "%v%s", s.failure, s.compatContext("in http auth state"))
+	case !errors.As(s.login.failure, &failed):
+		s.compatLog(true, "%v%s", s.login.failure, s.compatContext("in http auth state"))
 	case failed.Kind == backend.KindTimeout:
 		s.compatLog(true, "upstream timed out (110: Connection timed out)%s", s.compatContext("connecting to upstream"))
 	default:
-		s.compatLog(true, "%v%s", s.failure, s.compatContext("connecting to upstream"))
+		s.compatLog(true, "%v%s", s.login.failure, s.compatContext("connecting to upstream"))
 	}
 }
 
@@ -104,7 +104,7 @@ func compatAuthFault(e *auth.ServiceError) string {
 	return "failed: " + e.Text
 }
 
-// compatNotBase64 tells of a response that is not base64.
+// compatNotBase64 logs a response that is not base64.
 func (s *session) compatNotBase64(mechanism string) {
 	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism, s.compatContext("in auth state"))
 }
@@ -119,7 +119,7 @@ func (nginxDialect) report(s *session, reason endReason, detail error) {
 		s.compatLog(false, "broken header%s", s.compatContext("reading PROXY protocol"))
 	case reason == endLoginTimeout:
 		s.compatLog(false, "client timed out (110: Connection timed out)%s", s.compatContext("in auth state"))
-	case reason == endClientProtocol && s.bad > 0:
+	case reason == endClientProtocol && s.login != nil && s.login.bad > 0:
 		s.compatLog(false, "client sent too many invalid commands%s", s.compatContext("in auth state"))
 	}
 }

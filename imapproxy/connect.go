@@ -25,22 +25,22 @@ const (
 // success; an error means that the session is over.
 func (s *session) attempt(a *loginAttempt) (refusal string, err error) {
 	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
-	s.attemptedAt = s.server.clock.Now()
+	s.login.attemptedAt = s.server.clock.Now()
 	s.forgetBackend()
 	s.status.set(func(v *statusSnapshot) {
 		v.user, v.authzID, v.tls = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
 	})
 	stop := s.watch()
-	text, refusal := s.connect(s.ctx, a.request)
+	text, refusal := s.connect(s.login.ctx, a.request)
 	stop()
-	if s.ctx.Err() != nil {
+	if s.login.ctx.Err() != nil {
 		return s.interrupted(a)
 	}
 	if refusal != "" {
 		s.enter(phaseLogin)
 		return refusal, nil
 	}
-	s.server.metrics.granted(s.server.clock.Now().Sub(s.attemptedAt))
+	s.server.metrics.granted(s.server.clock.Now().Sub(s.login.attemptedAt))
 	return "", s.say(s.alerts() + a.tag + " OK " + loginCode(s.backend.Capabilities()) + text + "\r\n")
 }
 
@@ -75,10 +75,10 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 		return "", s.refuseRoute(ctx, grant, err)
 	}
 	s.enter(phaseBackend)
-	s.backendUser = route.User
+	s.login.backendUser = route.User
 	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret), Token: grant.Token}
 	text, err = s.obtain(ctx, route.Target, cred,
-		backend.PoolRequest{Front: s.authUser, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
+		backend.PoolRequest{Front: s.login.authUser, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
 	if err != nil {
 		return "", s.refuse(err)
 	}
@@ -94,7 +94,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	if r.AuthzID != "" {
 		r.AuthzID = s.settings.AuthName.Apply(r.AuthzID)
 	}
-	s.authUser, s.backendUser = r.User, ""
+	s.login.authUser, s.login.backendUser = r.User, ""
 	fault.Point("connect.authenticate")
 	grant, err := s.authenticator().Authenticate(ctx, r)
 	s.pause(ctx, waitOf(err))
@@ -126,7 +126,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 
 // take makes the connection the session's.
 func (s *session) take(conn *backend.Conn) {
-	s.backend, s.failure = conn, nil
+	s.backend, s.login.failure = conn, nil
 	s.backendAddr = conn.Addr
 	s.interrupter.addSocket(conn.Raw())
 	s.status.set(func(v *statusSnapshot) { v.backend, v.target = conn.Addr, conn.Target.Name })
@@ -141,15 +141,15 @@ func (s *session) refuse(err error) string {
 		s.backendAddr = failed.Addr
 	}
 	switch {
-	case s.ctx.Err() != nil:
-		return noBackend // nobody reads it
+	case s.login.ctx.Err() != nil:
+		return noBackend // it is not read
 	case errors.As(err, &denied):
 		s.denied(err)
 		return denial(denied.Code, denied.Text)
 	case errors.As(err, &refused):
 		s.backendAddr = refused.Addr
 		s.denied(err)
-		s.server.refusalLatency.learn(s.server.clock.Now().Sub(s.attemptedAt))
+		s.server.refusalLatency.learn(s.server.clock.Now().Sub(s.login.attemptedAt))
 		return denial(clientCode(refused.Code), "")
 	case failed != nil:
 		s.unavailable(err)
@@ -163,7 +163,7 @@ func (s *session) refuse(err error) string {
 }
 
 // refuseRoute answers for a user without a backend. Where the backend would
-// have judged the password, nobody has: neither the answer nor the time it
+// have judged the password, it was not judged: neither the answer nor the time it
 // takes may tell who exists.
 func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) string {
 	if errors.Is(err, backend.ErrNotPermitted) {
@@ -175,7 +175,7 @@ func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) str
 		return noAnswer
 	}
 	if g.BackendJudges {
-		s.pause(ctx, s.server.refusalLatency.usual()-s.server.clock.Now().Sub(s.attemptedAt))
+		s.pause(ctx, s.server.refusalLatency.usual()-s.server.clock.Now().Sub(s.login.attemptedAt))
 		s.denied(err)
 		return noSuchLogin
 	}
@@ -216,15 +216,15 @@ var denialTexts = map[string]string{
 }
 
 func (s *session) denied(err error) {
-	s.refusals++
+	s.login.refusals++
 	s.dropIdle()
 	s.server.metrics.logins.WithLabelValues("denied").Inc()
-	s.failure = err
+	s.login.failure = err
 	s.event().Err(err).Msg("login refused")
 }
 
 func (s *session) unavailable(err error) {
 	s.server.metrics.logins.WithLabelValues("unavailable").Inc()
-	s.failure = err
+	s.login.failure = err
 	s.warning().Err(err).Msg("login not possible")
 }

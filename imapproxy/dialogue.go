@@ -10,13 +10,13 @@ import (
 	"imapproxy/backend/fault"
 )
 
-// reply is what a handler answers. The dialogue alone writes it and counts.
+// reply is what a handler answers. Only the dialogue writes it and counts.
 type reply struct {
 	text  string        // whole lines without the last CRLF; "" for none
 	bad   bool          // counts as a bad command
-	why   string        // what is wrong with it, for the log; our words alone
-	end   endReason     // ends the session behind the text
-	then  func() error  // runs behind the text
+	why   string        // what is wrong with it, for the log; only in our own words
+	end   endReason     // ends the session after the text
+	then  func() error  // runs after the text
 	login *loginAttempt // a login to try
 
 	denied error // the refusal that the text words
@@ -71,14 +71,14 @@ func (s *session) dialogue(d dialect) (*loginAttempt, error) {
 			}
 		}
 		if r.bad {
-			s.bad++
+			s.login.bad++
 		}
 		switch {
 		case r.end != "":
 			return nil, s.fail(r.end, r.detail())
-		case s.bad >= cmp.Or(s.listener.BadCommands, s.settings.Limits.BadCommands):
+		case s.login.bad >= cmp.Or(s.listener.BadCommands, s.settings.Limits.BadCommands):
 			return nil, s.fail(endClientProtocol, r.detail())
-		case s.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
+		case s.login.refusals >= s.settings.Limits.FailedLogins: // refused without asking anybody
 			return nil, s.fail(endTooManyFailures, nil)
 		case r.login != nil:
 			return r.login, nil
@@ -166,7 +166,7 @@ func maxCommand(name string) int {
 	return 3 * maxLine
 }
 
-// continueLine reads the line behind a literal, within what the command may
+// continueLine reads the line after a literal, within what the command may
 // still have.
 func (s *session) continueLine(cmd *command) ([]byte, error) {
 	line, err := s.client.in.line(maxCommand(cmd.name) - cmd.size())
@@ -202,7 +202,7 @@ func isIDLine(b []byte) bool {
 
 var httpVerbs = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI"}
 
-// isHTTP tells a browser that was led here (CVE-2021-3618, ALPACA) from a
+// isHTTP distinguishes a browser that was led here (CVE-2021-3618, ALPACA) from a
 // client whose tag happens to be a verb.
 func isHTTP(line []byte) bool {
 	verb, rest, _ := bytes.Cut(line, []byte(" "))

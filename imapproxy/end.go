@@ -16,7 +16,7 @@ import (
 // panics end. A session is started here, and whatever way it takes it comes
 // back here, once.
 
-// start registers a session, then gives it its goroutine.
+// start registers a session, then starts its goroutine.
 func (r *registry) start(s *session) {
 	r.add(s)
 	s.server.metrics.sessions.WithLabelValues(s.listener.Name).Inc()
@@ -28,7 +28,7 @@ func (r *registry) start(s *session) {
 func (r *registry) run(s *session) {
 	taken := false
 	s.protected("session", func() {
-		if err := s.login(); err == nil {
+		if err := s.logIn(); err == nil {
 			s.enter(phaseRelay)
 			taken = s.relay.run(s)
 		}
@@ -50,7 +50,7 @@ func (s *session) protected(where string, f func()) {
 	f()
 }
 
-// goHelper runs f beside the session's goroutine and returns a channel that is
+// goHelper runs f concurrently with the session's goroutine and returns a channel that is
 // closed when f is over. A panic in it cuts the session. The session does not
 // end before its helpers have. Whoever calls it knows that the session has not
 // ended.
@@ -76,7 +76,7 @@ func (s *session) after(name string, d time.Duration, f func()) backend.Timer {
 	})
 }
 
-// recovered turns a panic into the end of this session alone. The panic's
+// recovered turns a panic into the end of only this session. The panic's
 // value may hold what a client sent, so only its type and place are kept.
 func (s *session) recovered(where string) {
 	if p := recover(); p != nil {
@@ -87,7 +87,7 @@ func (s *session) recovered(where string) {
 	}
 }
 
-// panicError tells of a panic without its value.
+// panicError describes a panic without its value.
 type panicError struct{ where, kind, stack string }
 
 func (e *panicError) Error() string {
@@ -124,7 +124,7 @@ func (s *session) end() {
 	s.protected("report", func() { s.report(reason, detail) })
 }
 
-// endConcurrently ends a backend connection beside the session's goroutine: at the
+// endConcurrently ends a backend connection concurrently with the session: at the
 // end, and where a login was refused and the session goes on.
 func (s *session) endConcurrently(conn *backend.Conn) {
 	turn := s.nextEnding()
@@ -158,7 +158,7 @@ func (s *session) farewell(reason endReason) {
 // maxFarewell bounds what a client may still send while it is told to go.
 const maxFarewell = 1 << 20
 
-// inMidLine tells whether the client is in the middle of a literal or a line.
+// inMidLine reports whether the client is in the middle of a literal or a line.
 // A FIN there would make a truncated message look whole to a careless client.
 func (s *session) inMidLine(reason endReason) bool {
 	if !s.relaying.Load() {
@@ -190,7 +190,7 @@ func (s *session) closeWrite() {
 }
 
 // watch reads ahead from the client while the session's goroutine waits for
-// somebody else, so that a client that leaves is noticed at once. What it
+// another party, so that a client that leaves is noticed at once. What it
 // reads is kept for the relay. The returned function stops it.
 func (s *session) watch() (stop func()) {
 	over := s.goHelper("watch", func() {
@@ -226,7 +226,7 @@ func (s *Server) periodic(name string, every time.Duration, f func(now time.Time
 }
 
 // Guard runs f as a round of periodic work is run: a panic in it is counted
-// and logged under name, and the proxy goes on. It tells whether f came to its
+// and logged under name, and the proxy goes on. It reports whether f came to its
 // end.
 func (s *Server) Guard(name string, f func()) (whole bool) {
 	s.guarded(name, func() { f(); whole = true })

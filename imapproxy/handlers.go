@@ -40,7 +40,7 @@ func (s *session) mechanisms() []string {
 	return list
 }
 
-// mayAuthenticate tells whether a password may be sent on this connection.
+// mayAuthenticate reports whether a password may be sent on this connection.
 func (s *session) mayAuthenticate() bool {
 	return s.client.secure() || s.listener.Insecure || (s.client.isLocal() && !s.listener.TLSOnly)
 }
@@ -69,22 +69,22 @@ func (s *session) handleLogout(cmd *command) (reply, error) {
 // handleID answers RFC 2971. Of what the client says only x-proxy-ttl is
 // kept, since it can but shorten the way of a loop, and the name, which may
 // choose the pool. The other x- fields would be
-// claims about an address that nobody vouches for.
+// unverified claims about an address.
 func (s *session) handleID(cmd *command) (reply, error) {
 	fields, valid := parseID(cmd)
 	if !valid {
 		return bad(cmd, "ID takes NIL or a list of strings"), nil
 	}
-	s.clientName = fields["name"]
+	s.login.clientName = fields["name"]
 	if v, found := fields["x-proxy-ttl"]; found {
 		if n, err := strconv.Atoi(v); err == nil && n >= 0 {
-			s.ttl = min(s.ttl, n)
+			s.login.ttl = min(s.login.ttl, n)
 		}
 	}
 	return reply{text: "* ID (\"name\" \"imapproxy\")\r\n" + cmd.tag + " OK ID completed"}, nil
 }
 
-// parseID gives the fields that the proxy knows, by their lower-case names.
+// parseID returns the fields that the proxy knows, by their lower-case names.
 func parseID(cmd *command) (map[string]string, bool) {
 	a := cmd.args()
 	if !a.space() {
@@ -118,8 +118,8 @@ func parseID(cmd *command) (map[string]string, bool) {
 	}
 }
 
-// handleSTARTTLS starts TLS behind its OK. Bytes that came along with the
-// command were said by nobody knows whom (CVE-2011-0411): they close the
+// handleSTARTTLS starts TLS after its OK. Bytes that came along with the
+// command are from an unauthenticated sender (CVE-2011-0411): they close the
 // connection.
 func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 	switch {
@@ -130,7 +130,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 	case s.listener.TLS != StartTLS:
 		return bad(cmd, "STARTTLS is not offered here"), nil
 	case s.client.in.buffered() > 0:
-		return reply{end: endClientProtocol, why: "bytes behind STARTTLS"}, nil
+		return reply{end: endClientProtocol, why: "bytes after STARTTLS"}, nil
 	}
 	return reply{text: cmd.tag + " OK Begin TLS", then: s.afterSTARTTLS}, nil
 }
@@ -138,8 +138,8 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 func (s *session) afterSTARTTLS() error {
 	fault.Point("starttls.handshake")
 	s.speaking = false
-	s.clientName = ""
-	s.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
+	s.login.clientName = ""
+	s.login.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
 	if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
 		return s.fail(handshakeReason(err), err)
 	}

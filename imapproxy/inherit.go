@@ -12,7 +12,7 @@ type optionListener struct {
 	net.Listener
 	set        wire.TCPOptions // on the listening socket
 	inherits   bool            // its clients begin with them
-	unverified bool            // nobody has looked yet whether they do
+	unverified bool            // whether they do is not checked yet
 }
 
 // apply sets the options on a client's socket, unless it has them already. A

@@ -19,11 +19,11 @@ type interrupter struct {
 	reason  endReason
 	detail  error
 	closed  bool
-	cancel  context.CancelFunc // of the login; nil behind it
+	cancel  context.CancelFunc // of the login; nil after it
 	sockets [2]*wire.Wire      // the client's, the backend's once there is one
 	atClose []func()
 	hurried bool
-	relay   interface{ nudge() } // tells the loop, while the sockets are parked
+	relay   interface{ nudge() } // wakes the loop, while the sockets are parked
 }
 
 var longAgo = time.Unix(1, 0)
@@ -124,7 +124,7 @@ func (d *interrupter) close() (endReason, error) {
 }
 
 // bound is the owner's: it limits what is left to do on a socket, the more so
-// when somebody is in a hurry.
+// when the session has been hurried.
 func (d *interrupter) bound(c *wire.Wire, limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // goroutine that ends it may have to wait for a processor.
 const leakSlack = 5 * time.Second
 
-// leakDetector finds backend connections that nobody will end. The clock is
+// leakDetector finds backend connections that will not be ended. The clock is
 // per phase, since a lease may rightly last for days.
 type leakDetector struct {
 	mu       sync.Mutex // protects reported; nothing blocks under it
@@ -109,7 +109,7 @@ func (s *Server) suspect(c *backend.Conn, now time.Time) (suspicion, bool) {
 }
 
 // reclaim ends a connection that has been suspect for too long, and with it
-// frees its slot. It tells whether it has.
+// frees its slot. It reports whether it has.
 func (s *Server) reclaim(c *backend.Conn, x suspicion) bool {
 	limit := s.Settings().Limits.LeakReclaim
 	if limit <= 0 || x.over < limit {

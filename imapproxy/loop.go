@@ -15,7 +15,7 @@ import (
 // session remembers, no goroutine, no buffer and no timer.
 //
 // The loop owns what it has taken. Logins put sessions in (see adopt); others
-// reach them by nudge alone.
+// reach them by nudge only.
 type loop struct {
 	server *Server
 	poller *wire.Poller
@@ -33,7 +33,7 @@ type loop struct {
 	ending  bool
 }
 
-// slot is where a relay stands in the loop. The kernel gives its number back
+// slot is where a relay stands in the loop. The kernel returns its number
 // with each event, and its round, since events of a former one may still come.
 type slot struct {
 	relay *relay
@@ -70,7 +70,7 @@ func (s *Server) startLoops() error {
 	return nil
 }
 
-// nextLoop gives the loops in turn.
+// nextLoop returns the loops in turn.
 func (m *relayLoops) nextLoop() *loop {
 	m.next.Lock()
 	defer m.next.Unlock()
@@ -147,7 +147,7 @@ func (l *loop) left() (nudged []*relay, at time.Time, sweeps bool) {
 	return nudged, at, sweeps
 }
 
-// takeReady gives each relay that has more to read another turn.
+// takeReady returns each relay that has more to read another turn.
 func (l *loop) takeReady() {
 	ready := l.ready
 	l.ready = nil
@@ -170,7 +170,7 @@ func (l *loop) at(number, round int32) *relay {
 	return nil
 }
 
-// protected runs a step of a relay; a panic in it ends that session alone.
+// protected runs a step of a relay; a panic in it ends only that session.
 func (l *loop) protected(r *relay, f func()) {
 	r.handling.Store(true)
 	defer r.handling.Store(false)

@@ -320,7 +320,7 @@ func TestCensus(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expectCensus(1)
-	if n := len(r.log.lines(t, "census: sockets that nobody accounts for")); n != 1 {
+	if n := len(r.log.lines(t, "census: sockets that are not accounted for")); n != 1 {
 		t.Errorf("%d lines about the census, want 1", n)
 	}
 	if err := leaked.Close(); err != nil {

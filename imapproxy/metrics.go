@@ -48,7 +48,7 @@ func newMetrics(s *Server) *metrics {
 	m.acceptFailed = prometheus.NewCounter(opts("accept_errors_total", "Accepts that failed; clients waited in the backlog."))
 	m.loginTime = prometheus.NewHistogram(histogram("login_duration_seconds", "Time from the login command to its answer, for granted logins."))
 	m.dialTime = prometheus.NewHistogramVec(histogram("backend_dial_duration_seconds", "Time from connect to ready for the login, for successful dials."), []string{"target"})
-	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets", "Sockets that the process holds and nobody accounts for, or the reverse. Must be 0.")))
+	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets", "Sockets that the process holds and does not account for, or the reverse. Must be 0.")))
 	m.closeWait = prometheus.NewGauge(prometheus.GaugeOpts(opts("close_wait_overdue_sockets", "Sockets of the proxy in CLOSE_WAIT past their limit. Must be 0.")))
 	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets", "Sockets of sessions, by side (client, backend) and the kernel's state, at the last census.")), []string{"side", "state"})
 	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets, newPoolCollector(s),

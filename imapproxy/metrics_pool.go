@@ -25,7 +25,7 @@ func newPoolCollector(s *Server) *poolCollector {
 		waiting:     desc("waiting_logins", "Logins that wait for a pooled connection."),
 		maxWait:     desc("max_wait_seconds", "How long the first of them has waited."),
 		leases:      desc("leases_total", "Logins that got a pooled connection: hit, it was there; miss, it had to be made.", "result"),
-		returned:    desc("returns_total", "Connections that became idle behind a session."),
+		returned:    desc("returns_total", "Connections that became idle after a session."),
 		waits:       desc("waits_total", "Logins that had to wait."),
 		timeouts:    desc("wait_timeouts_total", "Logins that waited in vain."),
 		refused:     desc("queue_full_total", "Logins that found too many waiting already."),

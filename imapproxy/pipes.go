@@ -16,7 +16,7 @@ const (
 	longWait    = 100 * time.Millisecond
 	keepsUp     = 8 << 20 // bytes that have to go for that without a long wait
 	maxPipes    = 64      // at once, for all sessions; without one, bytes are copied
-	maxIdle     = 8       // kept while nobody needs them
+	maxIdle     = 8       // kept while they are not needed
 )
 
 // pipes is the bounded pool of them.
@@ -30,7 +30,7 @@ type pipes struct {
 
 func (p *pipes) init(most int) { p.most = most }
 
-// get gives an empty pipe, nil when there are enough or no descriptors.
+// get returns an empty pipe, nil when there are enough or no descriptors.
 func (p *pipes) get() *wire.Pipe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *pipes) shut(x *wire.Pipe) {
 	p.open--
 }
 
-// trim closes what nobody has needed since the last call.
+// trim closes what has not been needed since the last call.
 func (p *pipes) trim() {
 	p.mu.Lock()
 	used := p.used

@@ -29,7 +29,7 @@ type ProxyHeader struct {
 	Ignore      bool           // let others in as well, without believing their headers
 }
 
-// trusts tells whether a peer may say who its client is.
+// trusts reports whether a peer may say who its client is.
 func (p *ProxyHeader) trusts(peer *client) bool {
 	if peer.onUnix {
 		return p.TrustedUnix
@@ -53,7 +53,7 @@ var (
 	errUntrusted     = errors.New("the peer is not in proxy_trusted: it may not say who its client is")
 	errNoHeader      = errors.New("no PROXY header, and the listener requires one")
 	errHeaderTooLong = errors.New("the PROXY header is too long")
-	errNoStream      = errors.New("the PROXY header tells of datagrams")
+	errNoStream      = errors.New("the PROXY header is for datagrams")
 )
 
 // readProxyHeader reads the PROXY header where the listener requires one. Until it is
@@ -141,7 +141,7 @@ func readWhole(r io.Reader, p []byte) error {
 	return err
 }
 
-// readV1 reads to the end of the line, byte by byte, so that nothing behind it
+// readV1 reads to the end of the line, byte by byte, so that nothing after it
 // is read.
 func readV1(r io.Reader, text []byte) ([]byte, error) {
 	for text[len(text)-1] != '\n' {
@@ -170,7 +170,7 @@ func readV2(r io.Reader, text []byte) ([]byte, error) {
 	return text, readWhole(r, text[fixedV2:])
 }
 
-// origin gives what a header says that tells of a client.
+// origin returns what a header says of a client.
 func origin(h *proxyproto.Header) (t told, err error) {
 	if h.Command == proxyproto.LOCAL || h.TransportProtocol.IsUnspec() {
 		return t, nil
@@ -186,7 +186,7 @@ func origin(h *proxyproto.Header) (t told, err error) {
 	return t, nil
 }
 
-// endedTLS tells whether the client has TLS, by the header's PP2_TYPE_SSL
+// endedTLS reports whether the client has TLS, by the header's PP2_TYPE_SSL
 // (section 2.2.6 of the specification). TLVs that can't be read say nothing.
 func endedTLS(h *proxyproto.Header) bool {
 	tlvs, err := h.TLVs()

@@ -17,7 +17,7 @@ const (
 
 var errLineTooLong = errors.New("the line is too long")
 
-// reader holds what a client has sent and nobody has used yet.
+// reader holds what a client has sent and has not been used yet.
 type reader struct {
 	src  io.Reader
 	buf  []byte

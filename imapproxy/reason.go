@@ -33,13 +33,13 @@ const (
 	endShutdown          endReason = "shutdown"           // the proxy is ending
 	endOverload          endReason = "overload"           // over the limit of sessions
 	endLeak              endReason = "leak_reclaimed"     // the leak detector took the backend connection back
-	endPanic             endReason = "panic"              // a fault of ours, in this session alone
+	endPanic             endReason = "panic"              // a fault of ours, only in this session
 )
 
 // errTLSCut is TLS data that ends without close_notify (RFC 8446 section 6.1).
 var errTLSCut = errors.New("TLS ended without close_notify")
 
-// clientReason finds the reason behind an error on the client's socket.
+// clientReason returns the reason for an error on the client's socket.
 func clientReason(err error) endReason {
 	switch {
 	case errors.Is(err, errTLSCut), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -52,7 +52,7 @@ func clientReason(err error) endReason {
 	return endClientAborted
 }
 
-// backendReason finds the reason behind an error on the backend's socket.
+// backendReason returns the reason for an error on the backend's socket.
 func backendReason(err error) endReason {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -65,7 +65,7 @@ func backendReason(err error) endReason {
 	return endBackendAborted
 }
 
-// isVanished tells the kernel's own time-outs (keep-alive, TCP_USER_TIMEOUT)
+// isVanished distinguishes the kernel's own time-outs (keep-alive, TCP_USER_TIMEOUT)
 // and unreachable peers from deadlines, which are ours.
 func isVanished(err error) bool {
 	for _, e := range []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
@@ -76,7 +76,7 @@ func isVanished(err error) bool {
 	return false
 }
 
-// isWoken tells a read or write that somebody else's cut has ended.
+// isWoken reports whether a cut has ended the read or write.
 func isWoken(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed)
 }

@@ -9,7 +9,7 @@ import (
 // user whom no route knows can be refused as late as one with a wrong password.
 type refusalLatency struct{ average atomic.Int64 } // nanoseconds; 0 before the first
 
-// firstRefusalLatency stands in until a backend has refused somebody.
+// firstRefusalLatency stands in until a backend has refused a login.
 const firstRefusalLatency = time.Second
 
 // learn takes one refusal into a moving average.

@@ -31,11 +31,11 @@ type relay struct {
 	loopMember
 }
 
-// run gives the session to a loop, which calls registry.finish when it ends. It
+// run returns the session to a loop, which calls registry.finish when it ends. It
 // reports whether a loop has taken it.
 func (r *relay) run(s *session) (taken bool) {
 	r.begin(s)
-	s.ctx = nil
+	s.login = nil
 	if !s.interrupter.park(r) {
 		r.finish()
 		return false

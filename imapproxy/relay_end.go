@@ -28,7 +28,7 @@ func (r *relay) settle() {
 	}
 }
 
-// cannotFinish tells that a client which sends no more has left the backend
+// cannotFinish reports whether a client which sends no more has left the backend
 // in the middle of a command; no answer will ever come.
 func (r *relay) cannotFinish() bool {
 	ok, _ := r.ledger.MayLogout()
@@ -51,7 +51,7 @@ func (r *relay) clientRead(err error) {
 	}
 }
 
-// lost is the reason when a side goes away: behind the client's LOGOUT that
+// lost is the reason when a side goes away: after the client's LOGOUT that
 // was to be expected, in whatever way it goes.
 func (r *relay) lost(reason endReason) endReason {
 	if r.loggedOut() {
@@ -113,14 +113,14 @@ func (r *relay) drain(reason endReason) {
 	r.settle()
 }
 
-// atBoundary tells whether what the client has read ends between two lines.
+// atBoundary reports whether what the client has read ends between two lines.
 func (r *relay) atBoundary() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !r.down.partial && r.ledger.MayBye()
 }
 
-// mayBye tells whether a line can be put in front of the client now.
+// mayBye reports whether a line can be put in front of the client now.
 func (r *relay) mayBye() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 const slowWrite = time.Second
 
 // sweep ends what has been silent for too long, finds a backend that has
-// closed behind a client that does not read, and keeps an IDLE client's
+// closed while its client does not read, and keeps an IDLE client's
 // connection warm.
 func (r *relay) sweep(now time.Time) {
 	r.mu.Lock()
@@ -39,7 +39,7 @@ func (r *relay) sweep(now time.Time) {
 }
 
 // findBackendClosed asks the kernel for the backend's FIN: the reader of the backend
-// is stuck behind the client and can't see it. The lock is held.
+// waits for the client and can't see it. The lock is held.
 func (r *relay) findBackendClosed() {
 	s, err := wire.AskSocket(r.s.backend.Raw())
 	if err == nil && (s.State == wire.StateCloseWait || s.State == wire.StateClosed) {
@@ -48,7 +48,7 @@ func (r *relay) findBackendClosed() {
 	}
 }
 
-// findClientClosed asks for the client's end: its reader is stuck behind a backend
+// findClientClosed asks for the client's end: its reader waits for a backend
 // that does not read. What the client has sent may still be taken, but for a
 // client that is gone altogether. The lock is held.
 func (r *relay) findClientClosed() {
@@ -72,7 +72,7 @@ func (r *relay) lastMoved() time.Time {
 	return r.down.moved
 }
 
-// waiting tells since when a command has had no answer, by the clock of the
+// waiting returns since when a command has had no answer, by the clock of the
 // backend's silence; false when none is outstanding. IDLE is no command that
 // waits.
 func (r *relay) waiting() (since time.Time, command string, waits bool) {

@@ -38,7 +38,7 @@ type endings struct {
 	warned bool
 }
 
-// note counts an ending and tells whether it is time to warn, with the counts.
+// note counts an ending and reports whether it is time to warn, with the counts.
 func (w *resetWatch) note(who watched, e backend.Ending, now time.Time) (total, resets int, warn bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

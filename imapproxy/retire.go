@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Retire lets nobody new in and leaves the sessions alone: another process has
+// Retire lets no new client in and leaves the sessions as they are: another process has
 // taken over, or will. Clients that are in a listener's queue, or come to it
 // within grace, are still served. It returns nil when the last session has
 // ended, or the cause of ctx when that is done before; the sessions go on then,
@@ -40,7 +40,7 @@ func (s *Server) retireListeners(grace time.Duration) {
 	s.closeListeners()
 }
 
-// hasRetired tells the end of a listener's grace from other errors of Accept.
+// hasRetired distinguishes the end of a listener's grace from other errors of Accept.
 func (s *Server) hasRetired(ln net.Listener, err error) bool {
 	if !s.retiring.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -49,6 +49,6 @@ func (s *Server) hasRetired(ln net.Listener, err error) bool {
 	return true
 }
 
-// isDraining tells whether sessions are to end; when the server has retired
+// isDraining reports whether sessions are to end; when the server has retired
 // they are not.
 func (s *Server) isDraining() bool { return s.isClosing() && !s.retiring.Load() }

@@ -36,8 +36,8 @@ type Listener struct {
 	Name      string
 	TLS       ListenerTLS
 	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
-	TLSOnly   bool        // passwords after STARTTLS alone, from this machine too
-	Insecure  bool        // passwords without TLS from anywhere, not from loopback alone
+	TLSOnly   bool        // passwords only after STARTTLS, from this machine too
+	Insecure  bool        // passwords without TLS from anywhere, not only from loopback
 	Proxy     ProxyHeader
 	Clients   *ClientCertificates // nil: none is asked for
 
@@ -245,7 +245,7 @@ const (
 	censusEvery = time.Minute
 )
 
-// startWork starts what the server does beside its sessions.
+// startWork starts what the server does besides running sessions.
 func (s *Server) startWork() {
 	if s.unstartable = s.startLoops(); s.unstartable != nil {
 		return
@@ -285,7 +285,7 @@ func (s *Server) untrack(ln net.Listener) {
 
 func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
 
-// closeListeners lets nobody in any more.
+// closeListeners lets no client in any more.
 func (s *Server) closeListeners() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -305,7 +305,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	ctx, free := backend.Within(ctx, s.clock, timerDrain, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
-	s.closePools() // behind it, so that a login that waits ends, and does not dial
+	s.closePools() // after it, so that a login that waits ends, and does not dial
 	select {
 	case <-s.sessions.empty():
 		if s.awaitPools(ctx) {

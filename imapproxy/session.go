@@ -28,24 +28,15 @@ type session struct {
 	listener    *Listener
 	client      client
 	interrupter interrupter
-	ctx         context.Context // of the login: done when the session is cut, nil behind it
+	login       *loginState // nil once the relay has begun
 	started     time.Time
 	helpers     sync.WaitGroup // goroutines that must be over before the session is
 
 	user        string // as the client gave it, for the log
 	authzID     string // whose mailbox, when that is not the user's: a master login
 	mechanism   string
-	attemptedAt time.Time // the last login
-	attempts    int
-	refusals    int // logins refused
-	bad         int // bad commands
-	ttl         int // what the client's ID says of x-proxy-ttl, or our own
 	lastCommand string
 	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
-
-	clientName  string // of the client's ID
-	authUser    string // the user as authenticated
-	backendUser string // the user at the backend, once the route is known
 
 	backend     *backend.Conn
 	lease       *backend.Lease // nil where the connection is not pooled
@@ -54,10 +45,8 @@ type session struct {
 	relaying    atomic.Bool
 	relay       relay
 
-	status  status // what others may see of it
-	endedIn string // the phase in which the end came, for the log
-
-	failure   error  // why the last login failed
+	status    status // what others may see of it
+	endedIn   string // the phase in which the end came, for the log
 	owedReply string // a tagged answer that is still owed when the session ends
 
 	endMu   sync.Mutex     // protects what follows
@@ -65,11 +54,25 @@ type session struct {
 	endings int            // backend connections that have begun to end, and logins
 }
 
+// loginState is what only the login needs of a session.
+type loginState struct {
+	ctx         context.Context // done when the session is cut
+	attemptedAt time.Time       // the last login
+	attempts    int
+	refusals    int    // logins refused
+	bad         int    // bad commands
+	ttl         int    // what the client's ID says of x-proxy-ttl, or our own
+	clientName  string // of the client's ID
+	authUser    string // the user as authenticated
+	backendUser string // the user at the backend, once the route is known
+	failure     error  // why the last login failed
+}
+
 func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *session {
 	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
-		started: s.clock.Now(), ttl: settings.Limits.ProxyTTL}
+		started: s.clock.Now(), login: &loginState{ttl: settings.Limits.ProxyTTL}}
 	ses.client.init(conn)
-	ses.ctx, ses.interrupter.cancel = context.WithCancel(context.Background())
+	ses.login.ctx, ses.interrupter.cancel = context.WithCancel(context.Background())
 	ses.interrupter.addSocket(&ses.client.raw)
 	ses.status.statusSnapshot = statusSnapshot{phase: phaseAccepted, since: ses.started}
 	return ses
@@ -84,9 +87,9 @@ func newSessionID() string {
 // errEnded says that the session has been cut, and has its reason.
 var errEnded = errors.New("the session is over")
 
-// login is act one: to the greeting, through the dialogue, to a backend that
+// logIn is act one: to the greeting, through the dialogue, to a backend that
 // is logged in. Every way out but success sets the reason.
-func (s *session) login() error {
+func (s *session) logIn() error {
 	if s.server.isDraining() {
 		s.interrupter.cut(endShutdown, nil) // the drain came while it was accepted
 	}
@@ -169,7 +172,7 @@ func (s *session) open(d dialect) error {
 	return d.greet(s)
 }
 
-// fail sets the reason and gives errEnded.
+// fail sets the reason and returns errEnded.
 func (s *session) fail(reason endReason, detail error) error {
 	s.interrupter.cut(reason, detail)
 	return errEnded
@@ -177,7 +180,7 @@ func (s *session) fail(reason endReason, detail error) error {
 
 // say writes to the client before the relay.
 func (s *session) say(text string) error {
-	if s.ctx.Err() != nil {
+	if s.login.ctx.Err() != nil {
 		return errEnded
 	}
 	if _, err := s.client.conn.Write([]byte(text)); err != nil {
@@ -195,7 +198,7 @@ func (s *session) readFailed(err error) error {
 	return s.fail(clientReason(err), err)
 }
 
-// handshakeReason tells a client that left from a handshake that failed.
+// handshakeReason distinguishes a client that left from a handshake that failed.
 func handshakeReason(err error) endReason {
 	switch r := clientReason(err); {
 	case r != endClientAborted:
@@ -238,11 +241,11 @@ type loginAttempt struct {
 
 // request makes the question of a login.
 func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *auth.Request {
-	s.attempts++
+	s.login.attempts++
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
 		Proxied: s.client.proxied, Patient: s.listener.Compat != nil,
-		TLS: s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.attempts, SessionID: s.id,
+		TLS: s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts, SessionID: s.id,
 	}
 }

@@ -17,7 +17,7 @@ import (
 // loop, and strings that name the user and the backend. Their sizes are those of
 // Go's allocator, so a byte more can cost 128.
 const (
-	sessionSize = 1280
+	sessionSize = 1152
 	connSize    = 768
 )
 
@@ -64,7 +64,7 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 		if s.client.in.buf != nil || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() || s.relay.up.pipe != nil || s.relay.down.pipe != nil {
 			t.Errorf("session %s holds a buffer", s.id)
 		}
-		if s.ctx != nil {
+		if s.login.ctx != nil {
 			t.Errorf("session %s keeps its login's context", s.id)
 		}
 	})

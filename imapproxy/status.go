@@ -99,7 +99,7 @@ func (s *session) info() SessionInfo {
 	return v
 }
 
-// List gives every session, the oldest first.
+// List returns every session, the oldest first.
 func (s *Server) List() []SessionInfo {
 	var all []SessionInfo
 	s.sessions.each(func(ses *session) { all = append(all, ses.info()) })
@@ -144,7 +144,7 @@ type SocketInfo struct {
 	State   wire.State `json:"state"`
 }
 
-// Sockets gives every socket of every session with the kernel's word on it.
+// Sockets returns every socket of every session with its state by the kernel.
 func (s *Server) Sockets() []SocketInfo {
 	var all []SocketInfo
 	s.sessions.each(func(ses *session) {

@@ -12,7 +12,7 @@ import (
 	"imapproxy/backend"
 )
 
-// unexplained is the error challenge of a token where nobody has given one
+// unexplained is the error challenge of a token where none was given
 // (RFC 7628 section 3.2.2).
 const unexplained = `{"status":"invalid_token","schemes":"bearer"}`
 
@@ -32,17 +32,17 @@ func (s *session) explainToken(a *loginAttempt) error {
 }
 
 // errorChallenge finds what is said of a token that was refused; "" when the
-// refusal came without a word. It is not found for passwords, and where nobody
-// judged the token.
+// refusal came without a word. It is not found for passwords, and where the token
+// was not judged.
 func (s *session) errorChallenge(r *auth.Request) (challenge string, found bool) {
 	var denied *auth.Denied
 	var refused *backend.Refused
 	switch {
 	case !auth.IsToken(r.Mechanism):
 		return "", false
-	case errors.As(s.failure, &denied):
+	case errors.As(s.login.failure, &denied):
 		return denied.Challenge, true
-	case errors.As(s.failure, &refused):
+	case errors.As(s.login.failure, &refused):
 		return refused.Challenge, true
 	}
 	return "", false

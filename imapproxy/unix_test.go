@@ -67,7 +67,7 @@ func TestUnixSession(t *testing.T) {
 	r.restful()
 }
 
-// TestUnixCensus finds sockets that nobody accounts for, on both sides.
+// TestUnixCensus finds sockets that are not accounted for, on both sides.
 func TestUnixCensus(t *testing.T) {
 	r := newUnixRig(t)
 	r.login("plain", "joe")

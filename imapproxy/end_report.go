@@ -38,13 +38,21 @@ func (s *session) report(reason endReason, detail error) {
 		Str("phase", s.endedIn).
 		Str("reason", string(reason))
 	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
-		detail = s.failure
+		detail = s.loginFailure()
 	}
 	if detail != nil {
 		e.AnErr("error", detail)
 	}
 	e.Msg("session ended")
 	s.listener.dialect().report(s, reason, detail)
+}
+
+// loginFailure is why the last login failed; nil once the client is logged in.
+func (s *session) loginFailure() error {
+	if s.login == nil {
+		return nil
+	}
+	return s.login.failure
 }
 
 // event begins a line about this session.

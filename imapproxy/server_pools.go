@@ -25,7 +25,7 @@ func (s *Server) addPools(settings *Settings) {
 	}
 }
 
-// pools gives the generations' pools, the one in force last.
+// pools returns the generations' pools, the one in force last.
 func (s *Server) pools() []*backend.Pools {
 	s.mu.Lock()
 	defer s.mu.Unlock()

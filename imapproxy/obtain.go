@@ -8,15 +8,15 @@ import (
 	"imapproxy/backend/fault"
 )
 
-// logoutText is what the client of a pooled connection reads behind LOGOUT,
+// logoutText is what the client of a pooled connection reads after LOGOUT,
 // which its backend never sees.
 const logoutText = " OK Logout completed.\r\n"
 
-// obtain gives the session a backend connection that is logged in: from the
+// obtain returns the session a backend connection that is logged in: from the
 // target's pool where that serves the session, else a new one.
 func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials, q backend.PoolRequest) (text string, err error) {
-	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.ttl - 1, Aside: s.endConcurrently}
-	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.clientName) {
+	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.login.ttl - 1, Aside: s.endConcurrently}
+	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.login.clientName) {
 		return s.dial(ctx, t, cred, o)
 	}
 	s.enter(phasePool)
@@ -34,7 +34,7 @@ func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Cr
 	return lease.Text, nil
 }
 
-// dial opens a connection for this session alone.
+// dial opens a connection for only this session.
 func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string, err error) {
 	fault.Point("connect.dial")
 	conn, err := s.server.dialer.Dial(ctx, t, o)
@@ -66,8 +66,8 @@ func (s *session) alerts() string {
 }
 
 // release is the end of the backend connection for this session: it goes back
-// to its pool, or it ends. The relay is over and the interrupter is closed, so nobody
-// else touches the socket.
+// to its pool, or it ends. The relay is over and the interrupter is closed, so no other
+// goroutine touches the socket.
 func (s *session) release(reason endReason) {
 	if s.lease == nil {
 		s.endConcurrently(s.backend)
@@ -111,12 +111,12 @@ func (s *session) stopReturning() bool {
 // the password may have been changed, or the account locked.
 func (s *session) dropIdle() {
 	s.server.dropPooled(func(u backend.PooledUser) bool {
-		return u.Front == s.authUser || s.backendUser != "" && u.User == s.backendUser
+		return u.Front == s.login.authUser || s.login.backendUser != "" && u.User == s.login.backendUser
 	}, backend.WhyRefused)
 }
 
 // copyLedger leaves the relay its own copy of the ledger: the connection's goes on
-// with the next session. It gives the tag of the LOGOUT that the ledger has kept.
+// with the next session. It returns the tag of the LOGOUT that the ledger has kept.
 func (r *relay) copyLedger() (tag string, held bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,14 +129,14 @@ func (r *relay) copyLedger() (tag string, held bool) {
 	return tag, held
 }
 
-// heldLogout tells whether the client's LOGOUT has come and all before it is
+// heldLogout reports whether the client's LOGOUT has come and all before it is
 // answered, or can't be any more; the lock is held.
 func (r *relay) heldLogout() bool {
 	_, held := r.ledger.HeldLogout()
 	return held && (r.ledger.Outstanding() == 0 || r.ledger.Doubt() != "")
 }
 
-// loggedOut tells whether the client has said LOGOUT; the lock is held.
+// loggedOut reports whether the client has said LOGOUT; the lock is held.
 func (r *relay) loggedOut() bool {
 	_, held := r.ledger.HeldLogout()
 	return held || r.ledger.LoggedOut()
