@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"imapproxy/backend/ledger"
 )
 
 // Bounds on what a backend may say before the relay.
@@ -162,7 +164,7 @@ func parseAnswer(line []byte) (answer, bool) {
 		return answer{tag: "+"}, true
 	}
 	tag, rest, ok := strings.Cut(s, " ")
-	if !ok || tag == "" || len(tag) > 64 {
+	if !ok || tag == "" || len(tag) > ledger.MaxTag {
 		return answer{}, false
 	}
 	if tag == "+" {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"imapproxy/backend/ledger"
 )
 
 // command is one command before login: the pieces of its line, with a literal
@@ -38,27 +40,10 @@ func (e *badCommand) Error() string { return e.text }
 
 var errTooManyLiterals = errors.New("too many literals")
 
-// maxTag bounds the tags that are reflected.
-const maxTag = 64
-
-// isTag tells whether a tag may be reflected (RFC 9051: 1*<any ASTRING-CHAR
-// except "+">).
-func isTag(b []byte) bool {
-	if len(b) == 0 || len(b) > maxTag {
-		return false
-	}
-	for _, c := range b {
-		if c <= 0x20 || c >= 0x7f || bytes.IndexByte([]byte(`(){%*"\+`), c) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // parseHead splits the tag and the name off the first line.
 func parseHead(line []byte) (command, *badCommand) {
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
-	if !isTag(tag) {
+	if !ledger.IsTag(tag) {
 		return command{tag: "*"}, &badCommand{tag: "*", text: "Invalid tag"}
 	}
 	name, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))

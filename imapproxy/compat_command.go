@@ -15,10 +15,14 @@ import (
 // compatArgs is how many arguments a command may have.
 const compatArgs = 3
 
-// compatHead is a tag, one or more spaces and a verb.
-var compatHead = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) +([A-Za-z]+)( .*)?$`)
+// compatTagForm is a tag as nginx takes it: of 32 bytes at most, where we take
+// ledger.MaxTag.
+const compatTagForm = `^([A-Za-z0-9._-]{1,32}) `
 
-var compatTag = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) `)
+var compatTag = regexp.MustCompile(compatTagForm)
+
+// compatHead is a tag, one or more spaces and a verb.
+var compatHead = regexp.MustCompile(compatTagForm + ` *([A-Za-z]+)( .*)?$`)
 
 func (nginxDialect) read(s *session) (reply, error) {
 	cmd, args, err := s.readCompat()

@@ -9,12 +9,16 @@ import (
 // a space, the longest command name, a space) and the last tailSize (a literal's
 // announcement, CR included). What lies between decides nothing.
 const (
-	headSize = maxTag + 1 + maxName + 1
+	headSize = MaxTag + 1 + maxName + 1
 	tailSize = 32
 )
 
-// window remembers the beginning and the end of a line that comes in pieces.
-type window struct {
+// window remembers the beginning and the end of a line that comes in pieces. It
+// takes its room with the first one, and keeps it: most idle connections have
+// none.
+type window struct{ *pieces }
+
+type pieces struct {
 	n    uint8 // bytes of the line so far; math.MaxUint8 stands for that many or more
 	head [headSize]byte
 	tail [tailSize]byte
@@ -28,8 +32,14 @@ type line struct {
 	cr   bool   // it ended in CRLF
 }
 
+// begun reports whether a piece of a line is remembered.
+func (w window) begun() bool { return w.pieces != nil && w.n > 0 }
+
 // add remembers a piece of a line; the piece holds no LF.
 func (w *window) add(p []byte) {
+	if w.pieces == nil {
+		w.pieces = new(pieces)
+	}
 	if int(w.n) < headSize {
 		copy(w.head[w.n:], p)
 	}
@@ -47,7 +57,7 @@ func (w *window) add(p []byte) {
 // end gives the whole line whose last piece is p (without LF), and forgets it.
 // The answer is valid until the next add.
 func (w *window) end(p []byte) line {
-	if w.n == 0 {
+	if !w.begun() {
 		return line{
 			head: p[:min(len(p), headSize)],
 			tail: p[max(0, len(p)-tailSize):],
