@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/lines"
 )
 
 // nginx's parser of commands, without its faults: an empty literal takes no
@@ -183,12 +184,12 @@ func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text stri
 			return "", nil, err
 		}
 	}
-	data, err := s.client.in.take(int(spec.size))
+	data, err := s.client.in.Literal(int(spec.size))
 	if err != nil {
 		return "", nil, s.readFailed(err)
 	}
-	next, err := s.client.in.line(maxLine)
-	if errors.Is(err, errLineTooLong) {
+	next, err := s.client.in.Line(maxLine)
+	if errors.Is(err, lines.ErrTooLong) {
 		return "", nil, &badCommand{tag: cmd.tag, text: "the command is too long", fatal: true}
 	}
 	if err != nil {

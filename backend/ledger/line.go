@@ -96,37 +96,29 @@ const (
 	badLiteral                 // looks like one, but peers might disagree
 )
 
-// maxLiteralDigits bounds a literal's length, which is below 2^63 (RFC 9051
-// number64) and so has 19 digits at most.
-const maxLiteralDigits = 19
-
 // literal reads the announcement at the line's end: `{n}`, `{n+}`, `~{n}` or
 // `~{n+}` after a space or an opening parenthesis (RFC 9051 section 9, RFC 7888
 // section 8). Whatever else ends in "}" with a "{" before it is bad: one peer
 // might take it for a literal and the other not.
 func (ln line) literal() (int64, literalKind) {
-	t := ln.tail
-	if len(t) == 0 || t[len(t)-1] != '}' {
+	if !bytes.HasSuffix(ln.tail, []byte("}")) {
 		return 0, ln.almostLiteral()
 	}
-	t = t[:len(t)-1]
-	open := bytes.LastIndexByte(t, '{')
-	if open < 0 {
-		if ln.n > len(t)+1 && allNumeric(t) {
+	lit, found := CutLiteral(ln.tail)
+	if !found {
+		if ln.n > len(ln.tail) && allNumeric(ln.tail[:len(ln.tail)-1]) {
 			return 0, badLiteral // a number too long for the window
 		}
 		return 0, noLiteral
 	}
-	kind := syncLiteral
-	digits := t[open+1:]
-	if len(digits) > 0 && digits[len(digits)-1] == '+' {
-		kind, digits = nonSyncLiteral, digits[:len(digits)-1]
-	}
-	n, ok := number63(digits)
-	if !ok || !argumentStart(t[:open]) {
+	n, err := lit.Size()
+	if err != nil || lit.Mark == '-' || !argumentStart(lit.Before) {
 		return 0, badLiteral
 	}
-	return n, kind
+	if lit.Mark == '+' {
+		return n, nonSyncLiteral
+	}
+	return n, syncLiteral
 }
 
 // almostLiteral judges a line that does not end in "}": one that does but for
@@ -160,19 +152,4 @@ func allNumeric(p []byte) bool {
 		}
 	}
 	return true
-}
-
-// number63 reads digits as a number below 2^63.
-func number63(digits []byte) (int64, bool) {
-	if len(digits) == 0 || len(digits) > maxLiteralDigits {
-		return 0, false
-	}
-	var n uint64
-	for _, b := range digits {
-		if b < '0' || b > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(b-'0')
-	}
-	return int64(n), n <= math.MaxInt64
 }
