@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"unicode"
+
+	"imapproxy/backend/ledger"
+	"imapproxy/backend/lines"
 )
 
 // Bounds on what a backend may say before the relay.
@@ -15,7 +17,6 @@ const (
 	maxAnswerLine  = 8 << 10  // bytes of one line
 	maxAnswerLines = 100      // untagged lines behind one command
 	maxAnswerBytes = 64 << 10 // bytes from the greeting to the end of the login
-	firstBuffer    = 1 << 10
 )
 
 var (
@@ -26,78 +27,43 @@ var (
 	errInjected = errors.New("bytes behind the answer to STARTTLS")
 )
 
+// budget bounds what is read from a backend: exactly, so that it does not matter
+// how the bytes are chunked.
+type budget struct {
+	src  io.Reader
+	used int
+}
+
+// Read implements io.Reader.
+func (b *budget) Read(p []byte) (int, error) {
+	if b.used >= maxAnswerBytes {
+		return 0, errTooMuch
+	}
+	n, err := b.src.Read(p[:min(len(p), maxAnswerBytes-b.used)])
+	b.used += n
+	return n, err
+}
+
 // answers reads a backend's lines before the relay, bounded in every way.
 type answers struct {
-	src   io.Reader
-	buf   []byte
-	r, w  int
-	total int
+	lines.Reader
+	budget budget
 }
 
-func (a *answers) buffered() int { return a.w - a.r }
-
-func (a *answers) take(p []byte) int {
-	n := copy(p, a.buf[a.r:a.w])
-	a.r += n
-	if a.r == a.w {
-		a.release()
-	}
-	return n
-}
-
-// release gives the buffer back when nothing is left in it.
-func (a *answers) release() {
-	if a.r == a.w {
-		a.buf, a.r, a.w = nil, 0, 0
-	}
+// init makes src the backend.
+func (a *answers) init(src io.Reader) {
+	a.budget.src = src
+	a.Src = &a.budget
 }
 
 // line returns the next line without its end. The bytes stay valid until the
 // next call.
 func (a *answers) line() ([]byte, error) {
-	from := a.r
-	for {
-		if i := bytes.IndexByte(a.buf[from:a.w], '\n'); i >= 0 {
-			line := a.buf[a.r : from+i]
-			a.r = from + i + 1
-			return bytes.TrimSuffix(line, []byte("\r")), nil
-		}
-		if a.buffered() >= maxAnswerLine {
-			return nil, errLongLine
-		}
-		unread := a.buffered()
-		if err := a.fill(); err != nil {
-			return nil, err
-		}
-		from = a.r + unread
+	line, err := a.Line(maxAnswerLine - 1) // its LF counts
+	if errors.Is(err, lines.ErrTooLong) {
+		err = errLongLine
 	}
-}
-
-// fill reads once, making room first.
-func (a *answers) fill() error {
-	if a.total >= maxAnswerBytes {
-		return errTooMuch
-	}
-	if a.r > 0 {
-		a.w = copy(a.buf, a.buf[a.r:a.w])
-		a.r = 0
-	}
-	if a.w == len(a.buf) {
-		bigger := make([]byte, max(firstBuffer, 2*len(a.buf)))
-		copy(bigger, a.buf)
-		a.buf = bigger
-	}
-	// Exactly the bound, so that it does not matter how the bytes are chunked.
-	n, err := a.src.Read(a.buf[a.w:min(len(a.buf), a.w+maxAnswerBytes-a.total)])
-	a.w += n
-	a.total += n
-	if n > 0 {
-		return nil
-	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
+	return line, err
 }
 
 // answer is one response line: "*", "+" or a tag; then the word, the code in
@@ -129,7 +95,7 @@ func (a *answers) response() (answer, error) {
 		if n > maxAnswerBytes {
 			return answer{}, errTooMuch
 		}
-		if err := a.skip(n); err != nil {
+		if err := a.Skip(n); err != nil {
 			return answer{}, err
 		}
 		if part, err = a.line(); err != nil {
@@ -137,20 +103,6 @@ func (a *answers) response() (answer, error) {
 		}
 	}
 	return r, nil
-}
-
-func (a *answers) skip(n int) error {
-	for n > 0 {
-		if a.buffered() == 0 {
-			if err := a.fill(); err != nil {
-				return err
-			}
-		}
-		k := min(n, a.buffered())
-		a.r += k
-		n -= k
-	}
-	return nil
 }
 
 func parseAnswer(line []byte) (answer, bool) {
@@ -162,7 +114,7 @@ func parseAnswer(line []byte) (answer, bool) {
 		return answer{tag: "+"}, true
 	}
 	tag, rest, ok := strings.Cut(s, " ")
-	if !ok || tag == "" || len(tag) > 64 {
+	if !ok || tag == "" || len(tag) > ledger.MaxTag {
 		return answer{}, false
 	}
 	if tag == "+" {
@@ -188,25 +140,18 @@ func isStatus(word string) bool {
 	return isTagged(word) || word == "BYE" || word == "PREAUTH"
 }
 
-// literalEnd tells whether a line ends in a literal's length, and the length;
+// literalEnd reports whether a line ends in a literal's length, and the length;
 // one that no int holds is the largest int.
 func literalEnd(line []byte) (int, bool) {
-	if !bytes.HasSuffix(line, []byte("}")) {
+	l, found := ledger.CutLiteral(line)
+	if !found || l.Mark == '-' {
 		return 0, false
 	}
-	open := bytes.LastIndexByte(line, '{')
-	if open < 0 {
-		return 0, false
-	}
-	digits := strings.TrimSuffix(string(line[open+1:len(line)-1]), "+")
-	if digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.Atoi(digits)
-	if err != nil {
+	n, err := l.Size()
+	if errors.Is(err, ledger.ErrTooLarge) {
 		return math.MaxInt, true
 	}
-	return n, true
+	return int(n), err == nil
 }
 
 // printable makes a backend's text fit for a log or a client's line: one line,

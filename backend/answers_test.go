@@ -58,7 +58,7 @@ type story struct {
 func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 	w := &wireless{chunks: chunks{rest: data, sizes: sizes}}
 	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: SystemClock{}}
-	c.in.src = source{c}
+	c.in.init(source{c})
 	c.Target.ForwardID = strings.Contains(words, "id")
 	st := story{phase: "greeting"}
 	st.err = c.greeting()
@@ -95,11 +95,11 @@ func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 // checkBounds holds the reader to its bounds.
 func checkBounds(tb testing.TB, c *Conn, w *wireless) {
 	tb.Helper()
-	if c.in.total > maxAnswerBytes || w.given != c.in.total {
-		tb.Fatalf("%d bytes were read, %d counted", w.given, c.in.total)
+	if c.in.budget.used > maxAnswerBytes || w.given != c.in.budget.used {
+		tb.Fatalf("%d bytes were read, %d counted", w.given, c.in.budget.used)
 	}
-	if len(c.in.buf) > maxAnswerLine {
-		tb.Fatalf("a buffer of %d bytes", len(c.in.buf))
+	if c.in.Room() > maxAnswerLine {
+		tb.Fatalf("a buffer of %d bytes", c.in.Room())
 	}
 }
 
@@ -208,7 +208,8 @@ func TestAnswerBounds(t *testing.T) {
 		{"a literal beyond 64 KiB", lead + "* X {8180}\r\n" + strings.Repeat("y", 8180) + "\n", 7, errTooMuch},
 	} {
 		for _, sizes := range [][]byte{nil, {0}, {99}, {255, 3}} {
-			a := answers{src: &chunks{rest: []byte(c.data), sizes: sizes}}
+			a := &answers{}
+			a.init(&chunks{rest: []byte(c.data), sizes: sizes})
 			n, err := 0, error(nil)
 			for ; err == nil; n++ {
 				_, err = a.response()

@@ -75,8 +75,8 @@ func (s source) Read(p []byte) (int, error) {
 
 // Read gives what the login left unread, then what the backend sends.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.in.buffered() > 0 {
-		return c.in.take(p), nil
+	if c.in.Buffered() > 0 {
+		return c.in.Copy(p), nil
 	}
 	return source{c}.Read(p)
 }
@@ -99,7 +99,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) Capabilities() string { return c.caps.forClient() }
 
 // StartRelay hands the question of what may be sent over to the ledger.
-func (c *Conn) StartRelay() { c.relay = true; c.in.release(); c.enter(PhaseLease) }
+func (c *Conn) StartRelay() { c.relay = true; c.in.Release(); c.enter(PhaseLease) }
 
 // mayLogout asks whether LOGOUT may be sent now, and whether DONE goes first.
 func (c *Conn) mayLogout() (ok, doneFirst bool) {
@@ -151,7 +151,7 @@ func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) 
 }
 
 // Ahead tells whether Read has something that came with the login's last answer.
-func (c *Conn) Ahead() bool { return c.in.buffered() > 0 }
+func (c *Conn) Ahead() bool { return c.in.Buffered() > 0 }
 
 // Abandon tells the connection that bytes meant for the backend were lost.
 func (c *Conn) Abandon() { c.broken.Store(true) }

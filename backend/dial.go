@@ -123,7 +123,7 @@ func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
 	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: wire.AddressText(raw.RemoteAddr())}
 	c.raw.Init(raw)
 	c.conn = &c.raw
-	c.in.src = source{c}
+	c.in.init(source{c})
 	var at opener
 	runtime.Callers(2, at[:])
 	c.opener = d.Registry.opener(at)
@@ -303,7 +303,7 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 func (c *Conn) startTLS(ctx context.Context) error {
 	fault.Point("dial.tls")
 	c.inStep = false // the backend awaits a handshake
-	if c.in.buffered() > 0 {
+	if c.in.Buffered() > 0 {
 		return errInjected
 	}
 	cfg := &tls.Config{}

@@ -170,12 +170,12 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		AfterFunc: func(d time.Duration, f func()) func() bool {
 			return p.dialer.Clock.AfterFunc("pool_wait", d, f).Stop
 		},
-		Aside:     p.aside,
-		End:       func(c *Conn, _ string) { c.End() },
-		Check:     p.check,
-		Stirs:     func(c *Conn) bool { return wire.Unread(&c.raw) },
-		Open:      func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
-		Counters:  p.counts.of(t.Name),
+		Aside:    p.aside,
+		End:      func(c *Conn, _ string) { c.End() },
+		Check:    p.check,
+		Stirs:    func(c *Conn) bool { return wire.Unread(&c.raw) },
+		Open:     func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
+		Counters: p.counts.of(t.Name),
 	}
 }
 

@@ -161,7 +161,7 @@ func (l *Lease) open(ctx context.Context, o Origin) error {
 
 func (l *Lease) login(ctx context.Context, o Origin) error {
 	c := l.Conn
-	c.spent, c.in.total = 0, 0
+	c.spent, c.in.budget.used = 0, 0
 	text, err := c.Login(ctx, l.cred, o)
 	if err != nil {
 		return err

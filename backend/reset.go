@@ -54,7 +54,7 @@ func (c *Conn) planReset() (p resetPlan, why string) {
 		return p, "broken"
 	case !c.relay:
 		return p, "unfinished"
-	case c.in.buffered() > 0:
+	case c.in.Buffered() > 0:
 		return p, "unread"
 	case why == "idle":
 		p.done, ok = true, true
@@ -102,7 +102,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 		return false, "reset_failed", err
 	}
 	c.relay, c.Ledger = false, ledger.Ledger{}
-	c.in.release()
+	c.in.Release()
 	return plan.forget, "", nil
 }
 
@@ -136,7 +136,7 @@ func (c *Conn) leaveIdle(ctx context.Context) (why string, err error) {
 // undo does UNSELECT or UNAUTHENTICATE, and then asks with a tag of its own.
 func (c *Conn) undo(p resetPlan) error {
 	c.inStep, c.relay = true, false
-	c.in.total = 0
+	c.in.budget.used = 0
 	if p.forget {
 		if err := c.ask("UNAUTHENTICATE"); err != nil {
 			return err
@@ -221,13 +221,13 @@ func (c *Conn) note(r answer) {
 func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) error {
 	c.enter(PhaseCheck)
 	fault.Point("pool.check")
-	c.in.total = 0
+	c.in.budget.used = 0
 	if !mustAsk && !wire.Unread(&c.raw) {
 		return nil
 	}
 	err := c.during(ctx, checkLimit, func() error { return c.ask(command) })
-	c.in.release()
-	if err == nil && c.in.buffered() > 0 {
+	c.in.Release()
+	if err == nil && c.in.Buffered() > 0 {
 		return errOutOfStep
 	}
 	return err

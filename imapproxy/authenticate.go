@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/lines"
 )
 
 // maxSASLSteps bounds an exchange; no mechanism here needs more than two.
@@ -101,8 +102,8 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 	if err := s.say("+ " + base64.StdEncoding.EncodeToString(challenge) + "\r\n"); err != nil {
 		return nil, reply{}, err
 	}
-	line, err := s.client.in.line(maxSASLLine)
-	if errors.Is(err, errLineTooLong) {
+	line, err := s.client.in.Line(maxSASLLine)
+	if errors.Is(err, lines.ErrTooLong) {
 		return nil, reply{text: cmd.tag + " BAD The response is too long", bad: true, why: "SASL response too long", end: endClientProtocol}, nil
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"imapproxy/backend/lines"
 )
 
 // endless repeats its lines.
@@ -20,10 +22,10 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // BenchmarkCommandReader reads a command's line and takes it apart.
 func BenchmarkCommandReader(b *testing.B) {
-	in := reader{src: &endless{lines: bytes.Repeat([]byte("a001 LOGIN \"joe@example.org\" \"a long password\"\r\n"), 20)}}
+	in := lines.Reader{Src: &endless{lines: bytes.Repeat([]byte("a001 LOGIN \"joe@example.org\" \"a long password\"\r\n"), 20)}}
 	b.ReportAllocs()
 	for b.Loop() {
-		line, err := in.line(maxLine)
+		line, err := in.Line(maxLine)
 		if err != nil {
 			b.Fatal(err)
 		}

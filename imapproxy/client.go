@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/backend/lines"
 	"imapproxy/backend/wire"
 )
 
@@ -24,7 +25,7 @@ type client struct {
 	onUnix   bool // it came by a Unix socket, and no PROXY header names another
 	frontTLS bool // the balancer in front has ended the client's TLS
 
-	in     reader
+	in     lines.Reader
 	state  *tls.ConnectionState // nil without TLS
 	verify string               // what came of the client's certificate; "" when none is asked for
 	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names; not valid for a Unix socket
@@ -37,7 +38,7 @@ func (c *client) init(raw wire.Stream) {
 	c.raw.Init(raw)
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
-	c.in.src = c
+	c.in = lines.Reader{Src: c}
 	_, c.onUnix = raw.(*net.UnixConn)
 	c.addr = addrPort(raw.RemoteAddr())
 	c.local = addrPort(raw.LocalAddr())
@@ -76,7 +77,7 @@ func (c *client) Read(p []byte) (int, error) {
 // survives (RFC 9051 section 6.2.1). The interrupter's deadline bounds it.
 func (c *client) startTLS(cfg *tls.Config) error {
 	t := tls.Server(&c.wire, cfg)
-	c.in = reader{src: c}
+	c.in = lines.Reader{Src: c}
 	if err := t.Handshake(); err != nil {
 		return err
 	}

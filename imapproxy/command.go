@@ -3,8 +3,17 @@ package imapproxy
 import (
 	"bytes"
 	"errors"
-	"strconv"
 	"strings"
+
+	"imapproxy/backend/ledger"
+)
+
+// Bounds on what a client may send before login.
+const (
+	maxLine      = 8 << 10  // bytes of a command line
+	maxSASLLine  = 16 << 10 // bytes of a line in a SASL exchange
+	maxIDCommand = 40 << 10 // bytes of an ID command (RFC 2971 allows about 32 KiB)
+	maxPipelined = 64 << 10 // bytes read ahead while a login is being decided
 )
 
 // command is one command before login: the pieces of its line, with a literal
@@ -38,27 +47,10 @@ func (e *badCommand) Error() string { return e.text }
 
 var errTooManyLiterals = errors.New("too many literals")
 
-// maxTag bounds the tags that are reflected.
-const maxTag = 64
-
-// isTag reports whether a tag may be reflected (RFC 9051: 1*<any ASTRING-CHAR
-// except "+">).
-func isTag(b []byte) bool {
-	if len(b) == 0 || len(b) > maxTag {
-		return false
-	}
-	for _, c := range b {
-		if c <= 0x20 || c >= 0x7f || bytes.IndexByte([]byte(`(){%*"\+`), c) >= 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // parseHead splits the tag and the name off the first line.
 func parseHead(line []byte) (command, *badCommand) {
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
-	if !isTag(tag) {
+	if !ledger.IsTag(tag) {
 		return command{tag: "*"}, &badCommand{tag: "*", text: "Invalid tag"}
 	}
 	name, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
@@ -79,27 +71,19 @@ type literalSpec struct {
 
 var errLiteralSize = errors.New("no such literal length")
 
+// maxDigits bounds the digits of a literal's length.
+const maxDigits = 18
+
 // parseLiteral finds {n}, {n+} or {n-} at a line's end (RFC 9051, RFC 7888).
 // An error means that braces are there but no length.
 func parseLiteral(line []byte) (literalSpec, bool, error) {
-	if !bytes.HasSuffix(line, []byte("}")) {
+	l, found := ledger.CutLiteral(line)
+	if n := len(l.Before); !found || n > 0 && l.Before[n-1] != ' ' && l.Before[n-1] != '(' {
 		return literalSpec{}, false, nil
 	}
-	open := bytes.LastIndexByte(line, '{')
-	if open < 0 || (open > 0 && line[open-1] != ' ' && line[open-1] != '(') {
-		return literalSpec{}, false, nil
-	}
-	digits := line[open+1 : len(line)-1]
-	spec := literalSpec{sync: true}
-	if n := len(digits); n > 0 && (digits[n-1] == '+' || digits[n-1] == '-') {
-		spec.sync = false
-		digits = digits[:n-1]
-	}
-	if len(digits) == 0 || len(digits) > 18 || len(bytes.Trim(digits, "0123456789")) > 0 {
-		return spec, true, errLiteralSize
-	}
-	size, err := strconv.ParseInt(string(digits), 10, 64)
-	if err != nil {
+	spec := literalSpec{sync: l.Mark == 0}
+	size, err := l.Size()
+	if err != nil || len(l.Digits) > maxDigits {
 		return spec, true, errLiteralSize
 	}
 	spec.size = size

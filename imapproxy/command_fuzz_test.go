@@ -58,10 +58,10 @@ func readAll(input, pieces []byte, private bool) (commands []string, largest int
 	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, login: &loginState{ctx: ctx}}
 	s.interrupter.cancel = cancel
 	s.client.conn = src
-	s.client.in.src = src
+	s.client.in.Src = src
 	for len(commands) < maxCommands {
 		cmd, err := s.readCommand()
-		largest = max(largest, cap(s.client.in.buf), cmd.size())
+		largest = max(largest, s.client.in.Room(), cmd.size())
 		var bad *badCommand
 		switch {
 		case errors.As(err, &bad):

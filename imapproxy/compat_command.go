@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/lines"
 )
 
 // nginx's parser of commands, without its faults: an empty literal takes no
@@ -15,10 +16,14 @@ import (
 // compatArgs is how many arguments a command may have.
 const compatArgs = 3
 
-// compatHead is a tag, one or more spaces and a verb.
-var compatHead = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) +([A-Za-z]+)( .*)?$`)
+// compatTagForm is a tag as nginx takes it: of 32 bytes at most, where we take
+// ledger.MaxTag.
+const compatTagForm = `^([A-Za-z0-9._-]{1,32}) `
 
-var compatTag = regexp.MustCompile(`^([A-Za-z0-9._-]{1,32}) `)
+var compatTag = regexp.MustCompile(compatTagForm)
+
+// compatHead is a tag, one or more spaces and a verb.
+var compatHead = regexp.MustCompile(compatTagForm + ` *([A-Za-z]+)( .*)?$`)
 
 func (nginxDialect) read(s *session) (reply, error) {
 	cmd, args, err := s.readCompat()
@@ -179,12 +184,12 @@ func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text stri
 			return "", nil, err
 		}
 	}
-	data, err := s.client.in.take(int(spec.size))
+	data, err := s.client.in.Literal(int(spec.size))
 	if err != nil {
 		return "", nil, s.readFailed(err)
 	}
-	next, err := s.client.in.line(maxLine)
-	if errors.Is(err, errLineTooLong) {
+	next, err := s.client.in.Line(maxLine)
+	if errors.Is(err, lines.ErrTooLong) {
 		return "", nil, &badCommand{tag: cmd.tag, text: "the command is too long", fatal: true}
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/lines"
 )
 
 // reply is what a handler answers. Only the dialogue writes it and counts.
@@ -146,7 +147,7 @@ func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad erro
 			return err
 		}
 	}
-	data, err := s.client.in.take(int(spec.size))
+	data, err := s.client.in.Literal(int(spec.size))
 	if err != nil {
 		return s.readFailed(err)
 	}
@@ -169,8 +170,8 @@ func maxCommand(name string) int {
 // continueLine reads the line after a literal, within what the command may
 // still have.
 func (s *session) continueLine(cmd *command) ([]byte, error) {
-	line, err := s.client.in.line(maxCommand(cmd.name) - cmd.size())
-	if errors.Is(err, errLineTooLong) {
+	line, err := s.client.in.Line(maxCommand(cmd.name) - cmd.size())
+	if errors.Is(err, lines.ErrTooLong) {
 		return nil, &badCommand{tag: cmd.tag, text: "Command too long", fatal: true}
 	}
 	if err != nil {
@@ -182,11 +183,11 @@ func (s *session) continueLine(cmd *command) ([]byte, error) {
 
 // readLine reads a command's first line; ID may have a longer one.
 func (s *session) readLine() ([]byte, error) {
-	line, err := s.client.in.line(maxLine)
-	if errors.Is(err, errLineTooLong) && isIDLine(s.client.in.buf[s.client.in.r:s.client.in.w]) {
-		line, err = s.client.in.line(maxIDCommand)
+	line, err := s.client.in.Line(maxLine)
+	if errors.Is(err, lines.ErrTooLong) && isIDLine(s.client.in.Peek()) {
+		line, err = s.client.in.Line(maxIDCommand)
 	}
-	if errors.Is(err, errLineTooLong) {
+	if errors.Is(err, lines.ErrTooLong) {
 		return nil, &badCommand{tag: "*", text: "Line too long", fatal: true}
 	}
 	if err != nil {

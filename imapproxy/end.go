@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/lines"
 )
 
 // This file and the loop are the only places where goroutines begin and
@@ -196,8 +197,8 @@ func (s *session) watch() (stop func()) {
 	over := s.goHelper("watch", func() {
 		for {
 			fault.Point("watch.read")
-			err := s.client.in.fill(maxPipelined)
-			if errors.Is(err, errLineTooLong) || (err != nil && isWoken(err)) {
+			err := s.client.in.Fill(maxPipelined)
+			if errors.Is(err, lines.ErrTooLong) || (err != nil && isWoken(err)) {
 				return // full: back-pressure; or stopped
 			}
 			if err != nil {

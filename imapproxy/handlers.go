@@ -129,7 +129,7 @@ func (s *session) handleSTARTTLS(cmd *command) (reply, error) {
 		return bad(cmd, "TLS is active already"), nil
 	case s.listener.TLS != StartTLS:
 		return bad(cmd, "STARTTLS is not offered here"), nil
-	case s.client.in.buffered() > 0:
+	case s.client.in.Buffered() > 0:
 		return reply{end: endClientProtocol, why: "bytes after STARTTLS"}, nil
 	}
 	return reply{text: cmd.tag + " OK Begin TLS", then: s.afterSTARTTLS}, nil

@@ -45,17 +45,6 @@ var matrixPhases = map[string]matrixPhase{
 	"reload_running":         {enter: (*stage).reloading},
 }
 
-func loginLimit(s *stage) (string, time.Duration) { return timerLogin, s.settings.Limits.Login }
-func halfCloseLimit(s *stage) (string, time.Duration) {
-	return timerHalfClose, s.settings.Limits.HalfClose
-}
-func drainLimit(s *stage) (string, time.Duration)   { return timerDrain, s.settings.Limits.Drain }
-func connectLimit(s *stage) (string, time.Duration) { return timerConnect, s.target.Limits.Connect }
-
-func tlsLimit(s *stage) (string, time.Duration)      { return timerTLS, s.target.Limits.TLS }
-func greetingLimit(s *stage) (string, time.Duration) { return timerGreeting, s.target.Limits.Greeting }
-func backendLimit(s *stage) (string, time.Duration)  { return timerBackend, s.target.Limits.Login }
-
 func fireLimit(s *stage) { s.fireOwn() }
 
 func closeBackend(s *stage) { s.b.close() }

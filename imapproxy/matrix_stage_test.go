@@ -104,6 +104,17 @@ const (
 	stageKick = 11 * time.Second
 )
 
+// The limits of phases: the timer and how long it runs.
+func loginLimit(s *stage) (string, time.Duration) { return timerLogin, s.settings.Limits.Login }
+func halfCloseLimit(s *stage) (string, time.Duration) {
+	return timerHalfClose, s.settings.Limits.HalfClose
+}
+func drainLimit(s *stage) (string, time.Duration)    { return timerDrain, s.settings.Limits.Drain }
+func connectLimit(s *stage) (string, time.Duration)  { return timerConnect, s.target.Limits.Connect }
+func tlsLimit(s *stage) (string, time.Duration)      { return timerTLS, s.target.Limits.TLS }
+func greetingLimit(s *stage) (string, time.Duration) { return timerGreeting, s.target.Limits.Greeting }
+func backendLimit(s *stage) (string, time.Duration)  { return timerBackend, s.target.Limits.Login }
+
 // quickTCP finds a vanished peer in about two and a half seconds: no less, since a
 // cell has to be set up by then.
 var quickTCP = wire.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 2500 * time.Millisecond}

@@ -94,7 +94,7 @@ func (r *relay) start() {
 	if r.s.interrupter.why() != "" {
 		return
 	}
-	if ahead := r.s.client.in.rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
+	if ahead := r.s.client.in.Rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
 		return
 	}
 	r.sides[clientSide].more = r.sides[clientSide].secure

@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/lines"
 )
 
 // unexplained is the error challenge of a token where none was given
@@ -53,8 +54,8 @@ func (s *session) dummyAnswer(challenge string) (line string, err error) {
 	if err := s.say("+ " + base64.StdEncoding.EncodeToString([]byte(challenge)) + "\r\n"); err != nil {
 		return "", err
 	}
-	answer, err := s.client.in.line(maxSASLLine)
-	if errors.Is(err, errLineTooLong) {
+	answer, err := s.client.in.Line(maxSASLLine)
+	if errors.Is(err, lines.ErrTooLong) {
 		return "", s.fail(endClientProtocol, err)
 	}
 	if err != nil {

@@ -34,13 +34,13 @@ func (l *Ledger) response(ln line) {
 	case len(h) > 0 && h[0] == '+' && (len(h) == 1 || h[1] == ' '):
 		l.proceed()
 	default:
-		t, rest, ok := cutTag(h)
+		tag, rest, ok := cutTag(h)
 		status := statusOf(rest)
 		if !ok || status < statusOK || status > statusBAD {
 			l.deafen(doubtGarbage)
 			return
 		}
-		l.reply(t, status)
+		l.reply(tag, status)
 	}
 }
 
@@ -115,27 +115,26 @@ func (l *Ledger) proceed() {
 }
 
 // reply takes a tagged line.
-func (l *Ledger) reply(t tag, s status) {
-	i := l.find(t)
-	if i < 0 {
+func (l *Ledger) reply(tag []byte, s status) {
+	at := l.tags.find(tag)
+	if at < 0 {
 		l.deafen(doubtReply)
 		return
 	}
-	cmd := l.tags[i]
-	current := i == len(l.tags)-1 && !l.answered && (l.inCommand || l.wait != waitNothing)
+	current := l.tags.isLast(at) && !l.answered && (l.inCommand || l.wait != waitNothing)
 	if s == statusOK {
-		l.changeLayer(cmd.kind)
+		l.changeLayer(l.tags.kind(at))
 	}
 	switch {
 	case l.doubt != noDoubt:
-	case s == statusBAD && cmd.nonSync:
+	case s == statusBAD && l.tags.isNonSync(at):
 		l.suspect(doubtRefused) // a backend without LITERAL+ reads the literal as commands
 	case current:
 		l.replyEarly(s)
 	default:
-		l.replySelect(i, s)
+		l.replySelect(at, s)
 	}
-	l.remove(i)
+	l.tags.remove(at)
 }
 
 // changeLayer takes the OK to a command behind which the bytes may be another
@@ -172,12 +171,12 @@ func (l *Ledger) replyEarly(s status) {
 }
 
 // replySelect takes the reply to a command that was sent whole.
-func (l *Ledger) replySelect(i int, s status) {
-	k := l.tags[i].kind
+func (l *Ledger) replySelect(at int, s status) {
+	k := l.tags.kind(at)
 	if k != kindSelect && k != kindClose {
 		return
 	}
-	if l.selecting(i) {
+	if l.tags.any(at, kindSelect, kindClose) {
 		l.suspect(doubtReply) // overtaken: which mailbox is selected is open
 		return
 	}

@@ -14,7 +14,7 @@ func TestLedgerSize(t *testing.T) {
 	if size := unsafe.Sizeof(Ledger{}); size > most {
 		t.Errorf("a ledger takes %d bytes, more than %d", size, most)
 	} else {
-		t.Logf("a ledger takes %d bytes, and %d an outstanding command", size, unsafe.Sizeof(outstanding{}))
+		t.Logf("a ledger takes %d bytes, and %d at most an outstanding command", size, recordHead+MaxTag)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestLedgerFlood(t *testing.T) {
 		t.Fatalf("%d outstanding, doubt %q", l.Outstanding(), l.Doubt())
 	}
 	over := l
-	over.tags = slices.Clone(l.tags)
+	over.tags.records = slices.Clone(l.tags.records)
 	over.Client([]byte("more NOOP\r\n"))
 	if over.Doubt() != "flood" {
 		t.Errorf("one more: doubt %q", over.Doubt())
@@ -63,8 +63,8 @@ func TestLedgerFlood(t *testing.T) {
 	if ok, why := l.Reusable(); !ok {
 		t.Errorf("after all replies: %s", why)
 	}
-	if cap(l.tags) > keepOutstanding {
-		t.Errorf("room for %d commands is kept", cap(l.tags))
+	if room := cap(l.tags.records); room > keepRecords {
+		t.Errorf("room of %d bytes is kept", room)
 	}
 }
 

@@ -69,7 +69,7 @@ func (l *Ledger) done(ln line) {
 
 // begin takes the first line of a command.
 func (l *Ledger) begin(ln line) doubt {
-	t, rest, ok := cutTag(ln.head)
+	tag, rest, ok := cutTag(ln.head)
 	if !ok {
 		return doubtLine
 	}
@@ -78,7 +78,7 @@ func (l *Ledger) begin(ln line) doubt {
 		return doubtLine
 	}
 	l.last = c
-	if why := l.push(t, commands[c].kind); why != noDoubt {
+	if why := l.tags.push(tag, commands[c].kind); why != noDoubt {
 		if why == doubtDuplicate {
 			l.deaf = true // which of the two a reply is for may decide on COMPRESS
 		}
@@ -111,7 +111,7 @@ func (l *Ledger) announce(n int64, kind literalKind) {
 	case l.syncing:
 		l.wait = waitLiteral
 	case !l.answered:
-		l.tags[len(l.tags)-1].nonSync = true
+		l.tags.markNonSync()
 	}
 }
 

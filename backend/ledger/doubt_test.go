@@ -11,7 +11,7 @@ var doubtDialogues = []dialogue{
 	{"control in a tag", "C- \"a\\tb NOOP\\r\\n\"\n= bye selected why=doubt doubt=line"},
 	{"NUL in a tag", "C- \"a\\x00 NOOP\\r\\n\"\n= bye selected why=doubt doubt=line"},
 	{"eight bits in a tag", "C- \"a\\xe9 NOOP\\r\\n\"\n= bye selected why=doubt doubt=line"},
-	{"a tag too long", "C: 123456789012345678901234567890123 NOOP\n= bye selected why=doubt doubt=line"},
+	{"a tag too long", "C: 12345678901234567890123456789012345678901234567890123456789012345 NOOP\n= bye selected why=doubt doubt=line"},
 	{"literal for a tag", "C: {5}\n= bye selected why=doubt doubt=line"},
 	{"HTTP", "C: GET / HTTP/1.1\nC: Host: x\n= logout bye why=unknown out=2 last=other"},
 	{"duplicate tag", `

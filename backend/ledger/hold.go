@@ -1,7 +1,7 @@
 package ledger
 
 // maxHeld bounds what may have to be held back: a tag, a space, LOGOUT and CR.
-const maxHeld = maxTag + 1 + len("LOGOUT") + 1
+const maxHeld = MaxTag + 1 + len("LOGOUT") + 1
 
 // hold is the state of a ledger that keeps the client's LOGOUT from the
 // backend.
@@ -65,7 +65,7 @@ func (l *Ledger) Forward(p []byte) []byte {
 
 // atCommand tells whether the client's next byte begins a command.
 func (l *Ledger) atCommand() bool {
-	return l.client.n == 0 && !l.inCommand && l.wait == waitNothing && l.clientLiteral == 0
+	return !l.client.begun() && !l.inCommand && l.wait == waitNothing && l.clientLiteral == 0
 }
 
 // step is how far to go on before the client's place has to be looked at again.
@@ -84,13 +84,13 @@ func (l *Ledger) step(p []byte) int {
 // logoutLine tells whether p begins with a line that is LOGOUT and nothing
 // else, with its tag in the first n bytes, or whether that is still open.
 func logoutLine(p []byte) (n int, logout, open bool) {
-	for n < len(p) && n <= maxTag && tagByte(p[n]) {
+	for n < len(p) && n <= MaxTag && tagByte(p[n]) {
 		n++
 	}
 	if n == len(p) {
-		return n, false, n > 0 && n <= maxTag
+		return n, false, n > 0 && n <= MaxTag
 	}
-	if n == 0 || n > maxTag || p[n] != ' ' {
+	if n == 0 || n > MaxTag || p[n] != ' ' {
 		return n, false, false
 	}
 	rest := p[n+1:]

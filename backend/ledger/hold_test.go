@@ -22,8 +22,8 @@ func TestForward(t *testing.T) {
 		{" LOGOUT\r\n", " LOGOUT\r\n", "", false},
 		{"LOGOUT\r\n", "LOGOUT\r\n", "", false},
 		{"+ LOGOUT\r\n", "+ LOGOUT\r\n", "", false},
-		{strings.Repeat("t", maxTag) + " LOGOUT\r\n", "", strings.Repeat("t", maxTag), true},
-		{strings.Repeat("t", maxTag+1) + " LOGOUT\r\n", strings.Repeat("t", maxTag+1) + " LOGOUT\r\n", "", false},
+		{strings.Repeat("t", MaxTag) + " LOGOUT\r\n", "", strings.Repeat("t", MaxTag), true},
+		{strings.Repeat("t", MaxTag+1) + " LOGOUT\r\n", strings.Repeat("t", MaxTag+1) + " LOGOUT\r\n", "", false},
 		{"a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "", false}, // an empty line is a doubt
 		{"a APPEND x {10+}\r\nb LOGOUT\r\n\r\nc LOGOUT\r\n", "a APPEND x {10+}\r\nb LOGOUT\r\n\r\n", "c", true},
 		{"a LOG", "", "", false}, // still open

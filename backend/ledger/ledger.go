@@ -13,15 +13,16 @@ package ledger
 // be told apart.
 //
 // Its judgement does not depend on how the bytes are chunked. Memory is bounded:
-// a fixed part, and room for the outstanding commands, up to 1,000 of them.
+// a fixed part, room for a line of either direction once one has come in pieces,
+// and a record for each outstanding command, up to 1,000 of them.
 type Ledger struct {
 	client  window // the client's line in flight
 	backend window // the backend's line in flight
 	words   scanner
 
-	tags           []outstanding // in the order sent
-	clientLiteral  int64         // bytes to come; while "+" is awaited, all of them
-	backendLiteral int64         // bytes to come
+	tags           queue
+	clientLiteral  int64 // bytes to come; while "+" is awaited, all of them
+	backendLiteral int64 // bytes to come
 
 	taints taint
 	doubt  doubt // the first one
@@ -69,7 +70,7 @@ func (l *Ledger) MayLogout() (ok, doneFirst bool) {
 // MayBye tells whether an untagged BYE line may be said to the client now, after
 // all bytes fed so far: only between the backend's lines, never inside a literal.
 func (l *Ledger) MayBye() bool {
-	return !l.deaf && !l.compressed && l.backend.n == 0 && !l.inData
+	return !l.deaf && !l.compressed && !l.backend.begun() && !l.inData
 }
 
 // Idle tells whether nothing goes on but possibly a running IDLE: such a
@@ -78,11 +79,11 @@ func (l *Ledger) Idle() bool {
 	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() {
 		return false
 	}
-	return len(l.tags) == 0 || l.wait == waitDone && len(l.tags) == 1
+	return l.tags.n == 0 || l.wait == waitDone && l.tags.n == 1
 }
 
 // Quiet tells whether nothing goes on at all, no IDLE either.
-func (l *Ledger) Quiet() bool { return len(l.tags) == 0 && l.Idle() }
+func (l *Ledger) Quiet() bool { return l.tags.n == 0 && l.Idle() }
 
 // Reusable tells whether the connection may be given to another session of the
 // same user; if not, why names the reason with a word from a small fixed set, fit
@@ -103,7 +104,7 @@ func (l *Ledger) Reusable() (ok bool, why string) {
 		return false, l.taints.name()
 	case !l.clientBetweenLines() || !l.MayBye():
 		return false, "unfinished"
-	case len(l.tags) > 0:
+	case l.tags.n > 0:
 		return false, "outstanding"
 	}
 	return true, ""
@@ -124,12 +125,7 @@ func (l *Ledger) Selected() bool {
 	if l.selected || l.doubt != noDoubt || l.compressed {
 		return true
 	}
-	for i := range l.tags {
-		if l.tags[i].kind == kindSelect {
-			return true
-		}
-	}
-	return false
+	return l.tags.any(len(l.tags.records), kindSelect)
 }
 
 // LastCommand gives the name of the client's last command, in upper case:
@@ -138,7 +134,7 @@ func (l *Ledger) Selected() bool {
 func (l *Ledger) LastCommand() string { return commands[l.last].name }
 
 // Outstanding gives the number of commands without a tagged reply.
-func (l *Ledger) Outstanding() int { return len(l.tags) }
+func (l *Ledger) Outstanding() int { return l.tags.n }
 
 // InIdle tells whether IDLE runs: from the backend's "+" to the client's DONE.
 func (l *Ledger) InIdle() bool { return l.doubt == noDoubt && l.wait == waitDone }
@@ -203,7 +199,7 @@ func (l *Ledger) SkipBackendLiteral(n int64) {
 // clientBetweenLines tells whether the client is between commands, or may say
 // DONE, and nothing is awaited that would have to come first.
 func (l *Ledger) clientBetweenLines() bool {
-	return l.client.n == 0 && !l.inCommand && (l.wait == waitNothing || l.wait == waitDone)
+	return !l.client.begun() && !l.inCommand && (l.wait == waitNothing || l.wait == waitDone)
 }
 
 // suspect puts the client's direction in doubt.

@@ -9,12 +9,16 @@ import (
 // a space, the longest command name, a space) and the last tailSize (a literal's
 // announcement, CR included). What lies between decides nothing.
 const (
-	headSize = maxTag + 1 + maxName + 1
+	headSize = MaxTag + 1 + maxName + 1
 	tailSize = 32
 )
 
-// window remembers the beginning and the end of a line that comes in pieces.
-type window struct {
+// window remembers the beginning and the end of a line that comes in pieces. It
+// takes its room with the first one, and keeps it: most idle connections have
+// none.
+type window struct{ *pieces }
+
+type pieces struct {
 	n    uint8 // bytes of the line so far; math.MaxUint8 stands for that many or more
 	head [headSize]byte
 	tail [tailSize]byte
@@ -28,8 +32,14 @@ type line struct {
 	cr   bool   // it ended in CRLF
 }
 
+// begun reports whether a piece of a line is remembered.
+func (w window) begun() bool { return w.pieces != nil && w.n > 0 }
+
 // add remembers a piece of a line; the piece holds no LF.
 func (w *window) add(p []byte) {
+	if w.pieces == nil {
+		w.pieces = new(pieces)
+	}
 	if int(w.n) < headSize {
 		copy(w.head[w.n:], p)
 	}
@@ -47,7 +57,7 @@ func (w *window) add(p []byte) {
 // end gives the whole line whose last piece is p (without LF), and forgets it.
 // The answer is valid until the next add.
 func (w *window) end(p []byte) line {
-	if w.n == 0 {
+	if !w.begun() {
 		return line{
 			head: p[:min(len(p), headSize)],
 			tail: p[max(0, len(p)-tailSize):],
@@ -86,37 +96,29 @@ const (
 	badLiteral                 // looks like one, but peers might disagree
 )
 
-// maxLiteralDigits bounds a literal's length, which is below 2^63 (RFC 9051
-// number64) and so has 19 digits at most.
-const maxLiteralDigits = 19
-
 // literal reads the announcement at the line's end: `{n}`, `{n+}`, `~{n}` or
 // `~{n+}` after a space or an opening parenthesis (RFC 9051 section 9, RFC 7888
 // section 8). Whatever else ends in "}" with a "{" before it is bad: one peer
 // might take it for a literal and the other not.
 func (ln line) literal() (int64, literalKind) {
-	t := ln.tail
-	if len(t) == 0 || t[len(t)-1] != '}' {
+	if !bytes.HasSuffix(ln.tail, []byte("}")) {
 		return 0, ln.almostLiteral()
 	}
-	t = t[:len(t)-1]
-	open := bytes.LastIndexByte(t, '{')
-	if open < 0 {
-		if ln.n > len(t)+1 && allNumeric(t) {
+	lit, found := CutLiteral(ln.tail)
+	if !found {
+		if ln.n > len(ln.tail) && allNumeric(ln.tail[:len(ln.tail)-1]) {
 			return 0, badLiteral // a number too long for the window
 		}
 		return 0, noLiteral
 	}
-	kind := syncLiteral
-	digits := t[open+1:]
-	if len(digits) > 0 && digits[len(digits)-1] == '+' {
-		kind, digits = nonSyncLiteral, digits[:len(digits)-1]
-	}
-	n, ok := number63(digits)
-	if !ok || !argumentStart(t[:open]) {
+	n, err := lit.Size()
+	if err != nil || lit.Mark == '-' || !argumentStart(lit.Before) {
 		return 0, badLiteral
 	}
-	return n, kind
+	if lit.Mark == '+' {
+		return n, nonSyncLiteral
+	}
+	return n, syncLiteral
 }
 
 // almostLiteral judges a line that does not end in "}": one that does but for
@@ -150,19 +152,4 @@ func allNumeric(p []byte) bool {
 		}
 	}
 	return true
-}
-
-// number63 reads digits as a number below 2^63.
-func number63(digits []byte) (int64, bool) {
-	if len(digits) == 0 || len(digits) > maxLiteralDigits {
-		return 0, false
-	}
-	var n uint64
-	for _, b := range digits {
-		if b < '0' || b > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(b-'0')
-	}
-	return int64(n), n <= math.MaxInt64
 }

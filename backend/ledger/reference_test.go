@@ -47,7 +47,7 @@ var (
 		"AUTHENTICATE": "login", "COMPARATOR": "comparator", "COMPRESS": "compress", "ENABLE": "enable",
 		"LANGUAGE": "language", "LOGIN": "login", "NOTIFY": "notify", "STARTTLS": "login", "UNAUTHENTICATE": "login",
 	}
-	refTagged  = regexp.MustCompile("(?s)^([!#$&',\\-./0-9:;<=>?@A-Z\\[\\]^_`a-z|}~]{1,32}) (.+)$")
+	refTagged  = regexp.MustCompile("(?s)^([!#$&',\\-./0-9:;<=>?@A-Z\\[\\]^_`a-z|}~]{1,64}) (.+)$")
 	refLiteral = regexp.MustCompile(`(?s)[ (]~?\{([0-9]{1,19})(\+?)\}$`)
 	refQuoted  = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"`)
 	refStatus  = regexp.MustCompile(`(?s)^([A-Za-z]+)(?: .*)?$`)

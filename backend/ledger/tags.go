@@ -1,45 +1,34 @@
 package ledger
 
-import "slices"
-
-const (
-	// maxTag is the longest tag that is tracked; RFC 9051 sets no limit, and
-	// clients stay far below this one.
-	maxTag = 32
-	// maxOutstanding is how many commands may wait for their replies.
-	maxOutstanding = 1000
-	// keepOutstanding is the room that is kept when none is waiting: idle
-	// connections are many.
-	keepOutstanding = 4
+import (
+	"bytes"
+	"slices"
 )
 
-// tag is a command's tag, padded with NUL, which no tag holds.
-type tag [maxTag]byte
+// MaxTag is the longest tag that is taken, from clients before the login, from
+// backends, and by the ledger; RFC 9051 sets no limit, and clients stay far below
+// this one.
+const MaxTag = 64
 
-// outstanding is a command whose tagged reply has not come.
-type outstanding struct {
-	tag     tag
-	kind    kind
-	nonSync bool // it announced a non-synchronising literal
-}
+const (
+	// maxOutstanding is how many commands may wait for their replies.
+	maxOutstanding = 1000
+	// keepRecords is the room in bytes that is kept when no command waits: idle
+	// connections are many.
+	keepRecords = 64
+)
 
-// cutTag splits head at its first space into a tag and what follows. It fails
-// when the tag is empty, longer than maxTag or holds a byte that RFC 9051
-// section 9 does not allow in a tag, and when no space follows.
-func cutTag(head []byte) (t tag, rest []byte, ok bool) {
-	for i, b := range head {
-		if b == ' ' {
-			return t, head[i+1:], i > 0
+// IsTag reports whether b is a tag (RFC 9051 section 9) of at most MaxTag bytes.
+func IsTag(b []byte) bool {
+	for _, c := range b {
+		if !tagByte(c) {
+			return false
 		}
-		if i == maxTag || !tagByte(b) {
-			return t, nil, false
-		}
-		t[i] = b
 	}
-	return t, nil, false
+	return len(b) > 0 && len(b) <= MaxTag
 }
 
-// tagByte tells whether b may stand in a tag: ASTRING-CHAR except "+".
+// tagByte reports whether b may stand in a tag: ASTRING-CHAR except "+".
 func tagByte(b byte) bool {
 	switch b {
 	case '(', ')', '{', '%', '*', '"', '\\', '+':
@@ -48,41 +37,83 @@ func tagByte(b byte) bool {
 	return b > ' ' && b < 0x7F
 }
 
-// push adds a command behind all others.
-func (l *Ledger) push(t tag, k kind) doubt {
-	if l.find(t) >= 0 {
+// cutTag splits head at its first space into a tag and what follows. It fails
+// without a space and when what precedes it is no tag.
+func cutTag(head []byte) (tag, rest []byte, ok bool) {
+	tag, rest, ok = bytes.Cut(head, []byte(" "))
+	return tag, rest, ok && IsTag(tag)
+}
+
+// queue holds the commands whose tagged replies have not come, in the order
+// sent: for each one a record of its tag's length, its kind and its tag. A
+// command is found by the offset of its record. Tags are short: a record takes 4
+// to 10 bytes as a rule, 66 at most, and all of them 66 kB at most.
+type queue struct {
+	n       int
+	records []byte
+}
+
+const (
+	recordHead = 2
+	nonSync    = 1 << 7 // in the byte of the kind: the command announced a non-synchronising literal
+)
+
+// push adds a command after all others.
+func (q *queue) push(tag []byte, k kind) doubt {
+	if q.find(tag) >= 0 {
 		return doubtDuplicate
 	}
-	if len(l.tags) == maxOutstanding {
+	if q.n == maxOutstanding {
 		return doubtFlood
 	}
-	l.tags = append(l.tags, outstanding{tag: t, kind: k})
+	q.n++
+	q.records = append(append(q.records, uint8(len(tag)), uint8(k)), tag...)
 	return noDoubt
 }
 
-// find gives the place of a tag, -1 when no such command is outstanding.
-func (l *Ledger) find(t tag) int {
-	for i := range l.tags {
-		if l.tags[i].tag == t {
-			return i
+// next returns the offset of the record after the one at an offset.
+func (q *queue) next(at int) int { return at + recordHead + int(q.records[at]) }
+
+// find returns the offset of a tag's record, -1 when no such command is
+// outstanding.
+func (q *queue) find(tag []byte) int {
+	for at := 0; at < len(q.records); at = q.next(at) {
+		if bytes.Equal(q.records[at+recordHead:q.next(at)], tag) {
+			return at
 		}
 	}
 	return -1
 }
 
-// remove takes a command out, and gives the room of a burst back with the last.
-func (l *Ledger) remove(i int) {
-	l.tags = slices.Delete(l.tags, i, i+1)
-	if len(l.tags) == 0 && cap(l.tags) > keepOutstanding {
-		l.tags = nil
+func (q *queue) kind(at int) kind { return kind(q.records[at+1] &^ nonSync) }
+
+func (q *queue) isNonSync(at int) bool { return q.records[at+1]&nonSync != 0 }
+
+// isLast reports whether the command was sent last.
+func (q *queue) isLast(at int) bool { return q.next(at) == len(q.records) }
+
+// markNonSync notes that the last command announced a non-synchronising literal.
+func (q *queue) markNonSync() {
+	for at := 0; at < len(q.records); at = q.next(at) {
+		if q.isLast(at) {
+			q.records[at+1] |= nonSync
+		}
 	}
 }
 
-// selecting tells whether one of the first n outstanding commands changes which
-// mailbox is selected.
-func (l *Ledger) selecting(n int) bool {
-	for i := range l.tags[:n] {
-		if k := l.tags[i].kind; k == kindSelect || k == kindClose {
+// remove takes a command out. The last one of a burst frees its room.
+func (q *queue) remove(at int) {
+	q.n--
+	q.records = slices.Delete(q.records, at, q.next(at))
+	if q.n == 0 && cap(q.records) > keepRecords {
+		q.records = nil
+	}
+}
+
+// any reports whether one of the commands before an offset is of one of the kinds.
+func (q *queue) any(before int, kinds ...kind) bool {
+	for at := 0; at < before; at = q.next(at) {
+		if slices.Contains(kinds, q.kind(at)) {
 			return true
 		}
 	}
