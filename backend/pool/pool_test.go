@@ -33,7 +33,8 @@ func TestLifetimes(t *testing.T) {
 		lasts  int // seconds
 		why    string
 	}{
-		{"lifetime less its jitter", func(o *Options[string, int]) { o.MaxLifetime = 100 * time.Second }, 94, "1 lifetime"},
+		{"lifetime less its jitter", func(o *Options[string, int]) { o.MaxLifetime = 100 * time.Second }, 94,
+			"1 lifetime"},
 		{"idle", func(o *Options[string, int]) { o.IdleTimeout = 100 * time.Second }, 99, "1 idle_timeout"},
 	}
 	for _, test := range tests {

@@ -25,7 +25,8 @@ func mustAllow(tb testing.TB, entries ...string) []Allow {
 
 // Who allows the whole world has not allowed this machine and its cloud.
 func TestWideAllowListLeavesSpecialAddressesOut(t *testing.T) {
-	wide, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "0.0.0.0/0:1-65535", "[::/0]:1-65535")})
+	wide, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "0.0.0.0/0:1-65535",
+		"[::/0]:1-65535")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ func exampleTargets(tb testing.TB) *Targets {
 		Template: &backend.Target{Name: "template", ForwardID: true, TLS: backend.TLSStartTLS},
 		Allow: mustAllow(tb, "10.0.0.0/8:143", "10.9.0.0/16:1000-2000", "[2001:db8::/32]:143-993",
 			"imap.example.org:143", "store-7.example.org:1143", "127.0.0.8/31:143", "169.254.10.1:143"),
-		SelfAddresses: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:143"), netip.MustParseAddrPort("127.0.0.9:143")},
+		SelfAddresses: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:143"),
+			netip.MustParseAddrPort("127.0.0.9:143")},
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -77,12 +78,17 @@ var hostileServers = []string{
 	"10.0.0.1:143", "10.0.0.1", "::ffff:10.0.0.1", "127.0.0.9:143", // own listeners, within the list
 	"0.0.0.0:143", "[::]:143", "0.0.0.1:143", "224.0.0.1:143", "[ff02::1]:143", "255.255.255.255:143",
 	"64:ff9b::7f00:1", "2002:7f00:1::1",
-	"10.1.2.3\x00:143", "10.1.2.3:143\x00", "10.1.2.3:143\r\nX: y", "10.1.2.3 :143", " 10.1.2.3:143", "10.1.2.3:143 ", "10.1.2.3\t",
+	"10.1.2.3\x00:143", "10.1.2.3:143\x00", "10.1.2.3:143\r\nX: y", "10.1.2.3 :143", " 10.1.2.3:143", "10.1.2.3:143 ",
+	"10.1.2.3\t",
 	"imap.example.org\x00.evil.test:143", "imap.example.org.evil.test:143", "evil.test", "imap.example.org..:143",
-	"10.1.2.3:0", "10.1.2.3:65536", "10.1.2.3:65679", "10.1.2.3:-1", "10.1.2.3:+143", "10.1.2.3:1_43", "10.1.2.3:0x8f", "10.1.2.3:imap",
-	"10.1.2.3:", "10.1.2.3:143:143", "10.1.2.3:144", "10.9.1.1:999", "10.9.1.1:2001", "11.0.0.1:143", "imap.example.org:144",
-	"imap1:143", "imap1@10.1.2.3:143", "10.1.2.3/8:143", "10.1.2.3#:143", "http://10.1.2.3:143", "//10.1.2.3", "unix:/run/x",
-	"[10.1.2.3]:143", "[2001:db8::1", "2001:db8::1]:143", "[2001:db8::1]143", "[2001:db8::1]:", "[2001:db8::1]:994", "[]:143", "[imap.example.org]:143",
+	"10.1.2.3:0", "10.1.2.3:65536", "10.1.2.3:65679", "10.1.2.3:-1", "10.1.2.3:+143", "10.1.2.3:1_43", "10.1.2.3:0x8f",
+	"10.1.2.3:imap",
+	"10.1.2.3:", "10.1.2.3:143:143", "10.1.2.3:144", "10.9.1.1:999", "10.9.1.1:2001", "11.0.0.1:143",
+	"imap.example.org:144",
+	"imap1:143", "imap1@10.1.2.3:143", "10.1.2.3/8:143", "10.1.2.3#:143", "http://10.1.2.3:143", "//10.1.2.3",
+	"unix:/run/x",
+	"[10.1.2.3]:143", "[2001:db8::1", "2001:db8::1]:143", "[2001:db8::1]143", "[2001:db8::1]:", "[2001:db8::1]:994",
+	"[]:143", "[imap.example.org]:143",
 	"", ":", ":143", ".", "-", "IMAP1", "imap.exämple.org", "\u202Eimap1", "\uFF11\uFF10.1.2.3:143",
 	strings.Repeat("a", 300) + ":143", strings.Repeat("a.", 150) + "org", strings.Repeat("imap.", 60000),
 }
@@ -98,7 +104,8 @@ func TestResolveRefusesHostileServers(t *testing.T) {
 			t.Errorf("%.60q was accepted: %+v", s, got)
 			continue
 		}
-		if text := err.Error(); len(text) > 512 || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		if text := err.Error(); len(text) > 512 || strings.ContainsFunc(text,
+			func(r rune) bool { return !strconv.IsPrint(r) }) {
 			t.Errorf("%.60q: the error is unfit for a log line: %.600q", s, text)
 		}
 	}
@@ -173,15 +180,18 @@ func TestResolveSaysWhy(t *testing.T) {
 		"[2001:db8::1]143":       "[address]:port",
 		strings.Repeat("a", 300): "host of 300 bytes: at most 255",
 	} {
-		if _, err := targets.Resolve(in); err == nil || !strings.HasPrefix(err.Error(), `backend "`) || !strings.Contains(err.Error(), want) {
+		if _, err := targets.Resolve(in); err == nil || !strings.HasPrefix(err.Error(), `backend "`) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: got %v, want %q", in, err, want)
 		}
 	}
 }
 
 func TestResolveDefaultPort(t *testing.T) {
-	for mode, want := range map[backend.TLSMode]string{backend.TLSOff: "192.0.2.1:143", backend.TLSStartTLS: "192.0.2.1:143", backend.TLSImplicit: "192.0.2.1:993"} {
-		targets, err := NewTargets(TargetsOptions{Template: &backend.Target{TLS: mode}, Allow: mustAllow(t, "192.0.2.1:1-65535")})
+	for mode, want := range map[backend.TLSMode]string{backend.TLSOff: "192.0.2.1:143",
+		backend.TLSStartTLS: "192.0.2.1:143", backend.TLSImplicit: "192.0.2.1:993"} {
+		targets, err := NewTargets(TargetsOptions{Template: &backend.Target{TLS: mode},
+			Allow: mustAllow(t, "192.0.2.1:1-65535")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +215,8 @@ func TestResolveWithoutTemplateOrList(t *testing.T) {
 		if _, err := targets.Resolve("192.0.2.1"); err == nil {
 			t.Errorf("%s: an address was accepted", name)
 		}
-		if _, err := targets.Resolve("imap1:143"); err == nil || !strings.Contains(err.Error(), `"imap1", without a port`) {
+		if _, err := targets.Resolve("imap1:143"); err == nil ||
+			!strings.Contains(err.Error(), `"imap1", without a port`) {
 			t.Errorf("%s: a target's name with a port: %v", name, err)
 		}
 		if _, err := targets.Resolve("imap1"); err != nil {
@@ -218,7 +229,8 @@ func TestNewTargetsRefuses(t *testing.T) {
 	one := []string{"192.0.2.1:143"}
 	_, err := NewTargets(TargetsOptions{
 		Named: []*backend.Target{
-			{Name: "", Addresses: one}, {Name: "a:143", Addresses: one}, {Name: "a@b", Addresses: one}, {Name: "a b", Addresses: one},
+			{Name: "", Addresses: one}, {Name: "a:143", Addresses: one}, {Name: "a@b", Addresses: one},
+			{Name: "a b", Addresses: one},
 			{Name: "twice", Addresses: one}, {Name: "twice", Addresses: one}, {Name: "nowhere"},
 			{Name: "loop", Addresses: []string{"192.0.2.1:143", "192.0.2.9:143"}},
 		},
@@ -227,7 +239,8 @@ func TestNewTargetsRefuses(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`target "":`, `target "a:143":`, `target "a@b":`, `target "a b":`, `"twice" is defined twice`,
+	for _, want := range []string{`target "":`, `target "a:143":`, `target "a@b":`, `target "a b":`,
+		`"twice" is defined twice`,
 		`"nowhere" has no address`, `"loop": 192.0.2.9:143 is this proxy's own listener`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
@@ -282,7 +295,8 @@ func TestSelfAddresses(t *testing.T) {
 // Whatever is accepted is a target, or by net's own parsers inside the list.
 func FuzzResolve(f *testing.F) {
 	targets := exampleTargets(f)
-	for _, s := range append([]string{"imap1", "10.1.2.3", "[2001:db8::1]:993", "IMAP.example.org.", "169.254.10.1", "10.9.3.4:1999"}, hostileServers[:len(hostileServers)-3]...) {
+	for _, s := range append([]string{"imap1", "10.1.2.3", "[2001:db8::1]:993", "IMAP.example.org.", "169.254.10.1",
+		"10.9.3.4:1999"}, hostileServers[:len(hostileServers)-3]...) {
 		f.Add(s)
 	}
 	_, ten, _ := net.ParseCIDR("10.0.0.0/8")
@@ -293,12 +307,14 @@ func FuzzResolve(f *testing.F) {
 		var n int
 		_, _ = fmt.Sscan(port, &n)
 		switch {
-		case slices.Contains([]string{"imap.example.org:143", "store-7.example.org:1143", "127.0.0.8:143", "169.254.10.1:143"}, hostport):
+		case slices.Contains([]string{"imap.example.org:143", "store-7.example.org:1143", "127.0.0.8:143",
+			"169.254.10.1:143"}, hostport):
 			return true
 		case ip == nil || hostport == "10.0.0.1:143":
 			return false
 		}
-		return ten.Contains(ip) && n == 143 || nine.Contains(ip) && 1000 <= n && n <= 2000 || doc.Contains(ip) && 143 <= n && n <= 993
+		return ten.Contains(ip) && n == 143 || nine.Contains(ip) && 1000 <= n && n <= 2000 ||
+			doc.Contains(ip) && 143 <= n && n <= 993
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got, err := targets.Resolve(s)
@@ -322,7 +338,8 @@ func FuzzResolve(f *testing.F) {
 }
 
 func TestTargetsTellTheRemedy(t *testing.T) {
-	targets, err := NewTargets(TargetsOptions{Template: &backend.Target{}, Allow: mustAllow(t, "127.0.0.1:21143-21144")})
+	targets, err := NewTargets(TargetsOptions{Template: &backend.Target{},
+		Allow: mustAllow(t, "127.0.0.1:21143-21144")})
 	if err != nil {
 		t.Fatal(err)
 	}
