@@ -4,6 +4,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 FUZZTIME ?= 30s
 # More for go test, such as TESTFLAGS=-v or TESTFLAGS=-json.
 TESTFLAGS ?=
+# How often make matrix runs each cell; CI says 2, a release takes all 20.
+MATRIX_REPEATS ?= 20
 
 # -buildvcs=false: a clone that belongs to another user must build too, and
 # the version comes from here anyway.
@@ -33,19 +35,12 @@ test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=1 -timeout=30m $(TESTFLAGS) ./...
 
-# In two processes of about the same length: in each, one session follows the
-# other, so that what the process holds is that session's alone.
-MATRIX = go test -race -tags faultpoints -timeout=40m $(TESTFLAGS) $(1) ./imapproxy \
-	-matrix.repeats=20 -matrix.pairs=50 -matrix.leases=10000
-MATRIX_HALF = ^TestMatrix(Pairs|Panics)$$
-
 matrix: ## run each cell of the fault matrix 20 times, each pair of reasons 50 times, with the fault points built in
-	$(call MATRIX,-run '$(MATRIX_HALF)') & half=$$!; \
-		$(call MATRIX,-run 'Matrix|FaultPoints|ShortLeases' -skip '$(MATRIX_HALF)'); rest=$$?; \
-		wait $$half && exit $$rest
+	TESTFLAGS='$(TESTFLAGS)' scripts/matrix $(MATRIX_REPEATS) 50 10000
 
-check: ## gofmt, go vet, staticcheck and the project's own rules
+check: ## gofmt, go mod tidy, go vet, staticcheck and the project's own rules
 	@scripts/check-format
+	go mod tidy -diff
 	go vet ./...
 	go tool staticcheck ./...
 	go test -count=1 ./scripts/rules

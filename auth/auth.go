@@ -23,7 +23,9 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // Request is one attempt to log in, as the client made it.
 type Request struct {
-	Mechanism string // SASL mechanism in upper case; the LOGIN command is "LOGIN"; EXTERNAL has no secret: the certificate has proved who User is
+	// SASL mechanism in upper case; the LOGIN command is "LOGIN"; EXTERNAL has no secret: the certificate has
+	// proved who User is
+	Mechanism string
 	User      string // authentication identity
 	AuthzID   string // authorization identity (RFC 4616), "" when not given
 	Secret    Secret // a password; a bearer token (IsToken); the digest of CRAM-MD5
@@ -35,10 +37,11 @@ type Request struct {
 	Listener   string               // the listener's name
 	TLS        *tls.ConnectionState // nil without TLS
 	TLSInFront bool                 // a trusted balancer in front has ended the client's TLS
-	TLSVerify  string               // of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
-	Attempt    int                  // 1 for the first attempt of this session
-	SessionID  string
-	Patient    bool // the authenticator may have the client wait for long, as nginx does
+	// of the client's certificate, in nginx's words: SUCCESS, NONE, FAILED:reason; "" when none is asked for
+	TLSVerify string
+	Attempt   int // 1 for the first attempt of this session
+	SessionID string
+	Patient   bool // the authenticator may have the client wait for long, as nginx does
 }
 
 // Proxied is what a PROXY header says of a connection, believed or not.
@@ -67,7 +70,9 @@ type Denied struct {
 	Log  string        // what the log says
 	Wait time.Duration // how long to wait before the client is answered
 
-	Challenge string // for a bearer token: what the error challenge says, mostly JSON (RFC 7628 section 3.2.2); "" for the usual
+	// for a bearer token: what the error challenge says, mostly JSON (RFC 7628 section 3.2.2); "" for the
+	// usual
+	Challenge string
 }
 
 // Error gives the log's face; the client never sees it.

@@ -61,7 +61,8 @@ func authority(t *testing.T, name string, by *signer) *signer {
 // revoke makes a list of an authority.
 func revoke(t *testing.T, by *signer, until time.Time, serials ...*big.Int) *x509.RevocationList {
 	t.Helper()
-	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: certificateDay.AddDate(0, 0, -1), NextUpdate: until}
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: certificateDay.AddDate(0, 0, -1),
+		NextUpdate: until}
 	for _, n := range serials {
 		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: n, RevocationTime: certificateDay.AddDate(0, 0, -2)})
@@ -83,8 +84,10 @@ func TestAuthorities(t *testing.T) {
 	middle := authority(t, "middle", root)
 	alice := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "alice"}}, root)
 	bob := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "bob"}}, middle)
-	old := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "old"}, NotAfter: certificateDay.AddDate(0, 0, -1)}, root)
-	server := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "server"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, root)
+	old := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "old"},
+		NotAfter: certificateDay.AddDate(0, 0, -1)}, root)
+	server := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "server"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, root)
 	mallory := certify(t, x509.Certificate{Subject: pkix.Name{CommonName: "alice"}}, stranger)
 	next, past := certificateDay.AddDate(0, 0, 1), certificateDay.AddDate(0, 0, -1)
 	none := revoke(t, root, next)
@@ -105,11 +108,15 @@ func TestAuthorities(t *testing.T) {
 		{"expired", []*signer{old}, 1, nil, "expired"},
 		{"a server's", []*signer{server}, 1, nil, "incompatible key usage"},
 		{"not revoked", []*signer{alice}, 1, []*x509.RevocationList{none}, ""},
-		{"revoked", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, root, next, alice.SerialNumber)}, "revoked since 2030-05-30"},
-		{"revoked by a list out of date", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, root, past, alice.SerialNumber)}, "revoked"},
+		{"revoked", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, root, next, alice.SerialNumber)},
+			"revoked since 2030-05-30"},
+		{"revoked by a list out of date", []*signer{alice}, 1,
+			[]*x509.RevocationList{revoke(t, root, past, alice.SerialNumber)}, "revoked"},
 		{"list out of date", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, root, past)}, "no revocation list"},
-		{"another's list", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, stranger, next)}, "no revocation list"},
-		{"a list signed by an impostor", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, impostor, next)}, "no revocation list"},
+		{"another's list", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, stranger, next)},
+			"no revocation list"},
+		{"a list signed by an impostor", []*signer{alice}, 1, []*x509.RevocationList{revoke(t, impostor, next)},
+			"no revocation list"},
 		{"no list of the intermediate", []*signer{bob, middle}, 1, []*x509.RevocationList{none}, "no revocation list"},
 		{"lists of both", []*signer{bob, middle}, 1, []*x509.RevocationList{none, revoke(t, middle, next)}, ""},
 		{"revoked intermediate", []*signer{bob, middle}, 1,
@@ -192,7 +199,8 @@ func TestBadCertificateUsers(t *testing.T) {
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for i, want := range []string{"certificates:1: write a line as: USER FINGERPRINT", "certificates:2: a fingerprint is 64", "certificates:3: the user name holds", "certificates:5: a second line"} {
+	for i, want := range []string{"certificates:1: write a line as: USER FINGERPRINT",
+		"certificates:2: a fingerprint is 64", "certificates:3: the user name holds", "certificates:5: a second line"} {
 		if lines := strings.Split(err.Error(), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[i], want) {
 			t.Errorf("%q, want %q", lines, want)
 		}
@@ -215,7 +223,8 @@ func TestExternalRequests(t *testing.T) {
 		{Request{Mechanism: "PLAIN", User: "alice"}, false},
 	} {
 		err := test.r.Check()
-		if denied, is := errors.AsType[*Denied](err); (err == nil) != test.good || err != nil && (!is || denied.Log == "") {
+		if denied, is := errors.AsType[*Denied](err); (err == nil) != test.good ||
+			err != nil && (!is || denied.Log == "") {
 			t.Errorf("%+v: %v", test.r, err)
 		}
 	}

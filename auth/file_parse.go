@@ -133,7 +133,8 @@ func (u *fileUser) fields(fields []string) (plaintext bool, err error) {
 		case key == "user" && nameFlaw(value) == "":
 			u.login = value
 		default:
-			return false, fmt.Errorf("field %d behind the hash is unknown or has no good value: there are backend=NAME, user=NAME, master, master=any, plaintext", i+1)
+			return false, fmt.Errorf("field %d behind the hash is unknown or has no good value: there are "+
+				"backend=NAME, user=NAME, master, master=any, plaintext", i+1)
 		}
 		seen[key] = true
 	}
@@ -159,13 +160,15 @@ func (s *userSet) finish(path string) {
 			most, s.dummy = kind, u.hash
 		}
 	}
-	s.warn(path, users, "the login of a name that is not in the file does other work than theirs, which can be measured: give them hashes of the kind "+most,
+	s.warn(path, users, "the login of a name that is not in the file does other work than theirs, which can be "+
+		"measured: give them hashes of the kind "+most,
 		func(u *fileUser) bool { return u.hash != nil && u.hash.kind != most })
 	for _, weak := range weaknesses(users) {
 		s.warn(path, users, weak+": make a hash with `imapproxy passwd`",
 			func(u *fileUser) bool { return u.hash != nil && u.hash.weak == weak })
 	}
-	s.warn(path, users, "master=any: they may log in as anybody, the backend judges", func(u *fileUser) bool { return u.master == masterAny })
+	s.warn(path, users, "master=any: they may log in as anybody, the backend judges",
+		func(u *fileUser) bool { return u.master == masterAny })
 	if len(users) == 0 {
 		s.warnings = append(s.warnings, path+": no users: nobody can log in")
 	}

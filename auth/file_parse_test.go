@@ -64,7 +64,8 @@ func TestParseUsersFaults(t *testing.T) {
 
 func TestParseUsersManyFaults(t *testing.T) {
 	_, err := parseUsers("users", []byte(strings.Repeat("nohash\n", 250)))
-	if err == nil || strings.Count(err.Error(), "\n") != 100 || !strings.HasSuffix(err.Error(), "150 more errors: mend these first") {
+	if err == nil || strings.Count(err.Error(), "\n") != 100 ||
+		!strings.HasSuffix(err.Error(), "150 more errors: mend these first") {
 		t.Errorf("got %v", err)
 	}
 }

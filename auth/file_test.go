@@ -14,7 +14,8 @@ import (
 
 // The hashes of canary that the tests use; cheap, for there are many logins.
 const (
-	hashSHA    = "$6$rounds=1000$saltsalt$Gspk.aW98vrr/kXpYPkjaiy6t5cj5n2oVu1NJ7kNH6ReXO5usbFib0MRJJ8vHRioyvDg/g2UrT7SrLMKuRCBI1"
+	hashSHA = "$6$rounds=1000$saltsalt$" +
+		"Gspk.aW98vrr/kXpYPkjaiy6t5cj5n2oVu1NJ7kNH6ReXO5usbFib0MRJJ8vHRioyvDg/g2UrT7SrLMKuRCBI1"
 	hashBcrypt = "$2b$04$abcdefghijklmnopqrstuuAVsLflV8ZZsUyeRKPrmSlhUfYW0tAcW"
 )
 
@@ -50,8 +51,10 @@ func TestFileGrants(t *testing.T) {
 		{"locked", "gone", "", right, nil, ""},
 		{"locked and plain wrong", "nobody", "", right, nil, ""},
 		{"empty password", "bob", "", "", nil, ""},
-		{"master", "root", "carol", right, &Grant{User: "carol.c", AuthID: "admin", Secret: right, Server: "[::1]:1143"}, ""},
-		{"master as a locked user", "root", "gone", right, &Grant{User: "gone", AuthID: "admin", Secret: right, Server: "b3"}, ""},
+		{"master", "root", "carol", right, &Grant{User: "carol.c", AuthID: "admin", Secret: right,
+			Server: "[::1]:1143"}, ""},
+		{"master as a locked user", "root", "gone", right, &Grant{User: "gone", AuthID: "admin", Secret: right,
+			Server: "b3"}, ""},
 		{"master, own login", "root", "", right, &Grant{User: "admin", Secret: right}, ""},
 		{"master as unknown", "root", "mallory", right, nil, codeAuthorization},
 		{"any as unknown", "god", "mallory", right, &Grant{User: "mallory", AuthID: "god", Secret: right}, ""},

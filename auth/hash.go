@@ -18,13 +18,17 @@ type hash struct {
 }
 
 var (
-	errNotHash   = errors.New("the second field is not a password hash: make one with `imapproxy passwd`")
-	errDamaged   = errors.New("the hash is damaged, or of a form that can't be verified: make a new one with `imapproxy passwd`")
-	errKind      = errors.New("the {SCHEME} in front and the hash behind it are of different kinds: remove the {SCHEME} or mend the hash")
-	errScheme    = errors.New("unknown {SCHEME}: a hash that begins with $ needs none; or make a new one with `imapproxy passwd`")
+	errNotHash = errors.New("the second field is not a password hash: make one with `imapproxy passwd`")
+	errDamaged = errors.New("the hash is damaged, or of a form that can't be verified: make a new one with " +
+		"`imapproxy passwd`")
+	errKind = errors.New("the {SCHEME} in front and the hash behind it are of different kinds: remove the " +
+		"{SCHEME} or mend the hash")
+	errScheme = errors.New("unknown {SCHEME}: a hash that begins with $ needs none; or make a new one with " +
+		"`imapproxy passwd`")
 	errEmptyHash = errors.New("the hash is empty: make one with `imapproxy passwd`, or write ! to lock the user")
-	errPlaintext = errors.New("a {PLAIN} password is taken only with the word plaintext as a further field; better make a hash with `imapproxy passwd`")
-	errNeedless  = errors.New("the word plaintext belongs to a {PLAIN} password only: remove it")
+	errPlaintext = errors.New("a {PLAIN} password is taken only with the word plaintext as a further field; better " +
+		"make a hash with `imapproxy passwd`")
+	errNeedless = errors.New("the word plaintext belongs to a {PLAIN} password only: remove it")
 )
 
 // cryptSchemes are Dovecot's and LDAP's prefixes for modular-crypt hashes, with

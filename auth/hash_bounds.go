@@ -37,7 +37,8 @@ func boundedKind(d algorithm.Digest, text string) (string, error) {
 	kind := make([]string, 0, len(bounds))
 	for _, b := range bounds {
 		if b.value < b.min || b.value > b.max {
-			return "", fmt.Errorf("%s: %s is %d, not in %d to %d: make a new hash with `imapproxy passwd`", name, b.name, b.value, b.min, b.max)
+			return "", fmt.Errorf("%s: %s is %d, not in %d to %d: make a new hash with `imapproxy passwd`", name,
+				b.name, b.value, b.min, b.max)
 		}
 		if !b.derived {
 			kind = append(kind, fmt.Sprintf("%s=%d", b.name, b.value))
@@ -101,7 +102,8 @@ func shaCryptBounds(parts []string, saltLen int) (string, []bound, int) {
 		name, minKey = "sha512-crypt", 86
 	}
 	ok = ok && saltLen <= shacrypt.SaltLengthMax
-	return nameIf(ok, name), []bound{{name: "rounds", value: rounds[0], min: shacrypt.IterationsMin, max: 5_000_000}}, minKey
+	return nameIf(ok, name), []bound{{name: "rounds", value: rounds[0], min: shacrypt.IterationsMin, max: 5_000_000}},
+		minKey
 }
 
 // scryptBounds reads yescrypt's setting from the text itself: the library
@@ -122,7 +124,8 @@ func scryptBounds(parts []string, text string) (string, []bound, int) {
 		{name: "log2(N)", value: n[0], min: 1, max: 20},
 		{name: "block size", value: n[1], min: 1, max: 64},
 		{name: "parallelism", value: n[2], min: 1, max: 16},
-		{name: "memory", value: (n[1] << min(max(n[0], 0), 30)) / 8, min: 0, max: maxMemory, derived: true}, // 128 bytes times N times r, in KiB
+		// 128 bytes times N times r, in KiB
+		{name: "memory", value: (n[1] << min(max(n[0], 0), 30)) / 8, min: 0, max: maxMemory, derived: true},
 	}, 16
 }
 

@@ -44,7 +44,8 @@ func hashPassword(secret Secret, scheme string, costs hashCosts) (string, error)
 		return "", err
 	}
 	if len(secret) > limit {
-		return "", fmt.Errorf("%s takes at most %d bytes of a password: choose a shorter one, or the scheme %s", scheme, limit, Schemes()[0])
+		return "", fmt.Errorf("%s takes at most %d bytes of a password: choose a shorter one, or the scheme %s", scheme,
+			limit, Schemes()[0])
 	}
 	digest, err := hasher.Hash(string(secret))
 	if err != nil {
@@ -57,7 +58,8 @@ func hashPassword(secret Secret, scheme string, costs hashCosts) (string, error)
 func (c hashCosts) hasher(scheme string) (h algorithm.Hash, limit int, err error) {
 	switch scheme {
 	case "", "argon2id":
-		h, err = argon2.New(argon2.WithVariantID(), argon2.WithM(c.argon2Memory), argon2.WithT(c.argon2Passes), argon2.WithP(4))
+		h, err = argon2.New(argon2.WithVariantID(), argon2.WithM(c.argon2Memory), argon2.WithT(c.argon2Passes),
+			argon2.WithP(4))
 		return h, maxSecret, err
 	case "bcrypt":
 		h, err = bcrypt.New(bcrypt.WithCost(c.bcrypt))

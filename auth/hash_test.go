@@ -13,19 +13,31 @@ var vectors = []struct{ name, text, kind string }{
 	{"CRYPT", "{CRYPT}$2y$05$zSqJA/F0HSPSAm16qA6OHOFwTKs9GgArbgURYtgpVQPKMls2o6.a.", "bcrypt cost=5"},
 	{"BLF-CRYPT", "{BLF-CRYPT}$2y$05$rKY024AXHDxovCIVZQ1Jf.Mecugfytl5a9x4Fk6fgRdnwa3tQk5fe", "bcrypt cost=5"},
 	{"bcrypt", "$2y$05$rKY024AXHDxovCIVZQ1Jf.Mecugfytl5a9x4Fk6fgRdnwa3tQk5fe", "bcrypt cost=5"},
-	{"SHA256-CRYPT", "{SHA256-CRYPT}$5$/xmxQFp2uyZHdspz$9u8K9oS8g9vHH2PQ9TGm0yD7qal6Tq0z2C842lrqtc9", "sha256-crypt rounds=5000"},
-	{"SHA512-CRYPT", "{sha512-crypt}$6$dgbqNlRhWAE/9yjZ$k8uyX56q/vLfcaGSjj57LvXQ8hbFr57nbHr1daZaFVSAsc3bNNQ.1W5Vkixgl2IBNK5OAHGYZVVWE4Nzta7Nw.", "sha512-crypt rounds=5000"},
-	{"SHA512-CRYPT rounds", "$6$rounds=1000$saltsalt$sVoJJLHBYa6l.H7.tzSfTdeUXWa7LOaUXwg2PLhb442/Zk263dC1RCGpksGYWT25u8aH/h51.Z0YwtVWChY/10", "sha512-crypt rounds=1000"},
+	{"SHA256-CRYPT", "{SHA256-CRYPT}$5$/xmxQFp2uyZHdspz$9u8K9oS8g9vHH2PQ9TGm0yD7qal6Tq0z2C842lrqtc9",
+		"sha256-crypt rounds=5000"},
+	{"SHA512-CRYPT", "{sha512-crypt}$6$dgbqNlRhWAE/9yjZ$" +
+		"k8uyX56q/vLfcaGSjj57LvXQ8hbFr57nbHr1daZaFVSAsc3bNNQ.1W5Vkixgl2IBNK5OAHGYZVVWE4Nzta7Nw.",
+		"sha512-crypt rounds=5000"},
+	{"SHA512-CRYPT rounds", "$6$rounds=1000$saltsalt$" +
+		"sVoJJLHBYa6l.H7.tzSfTdeUXWa7LOaUXwg2PLhb442/Zk263dC1RCGpksGYWT25u8aH/h51.Z0YwtVWChY/10",
+		"sha512-crypt rounds=1000"},
 	{"MD5-CRYPT", "{MD5-CRYPT}$1$HZy2zweV$o0UyrULYHKGL8xh8JqnQz1", "md5-crypt"},
-	{"ARGON2ID", "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$/8S5jvi8IK1AsjNWl5/MXg$sBZnO+asBUAk+ac9zFo+nu1mGaqD1N9mU0M/c8H2Cjw", "argon2id memory=65536 passes=3 lanes=1"},
-	{"ARGON2I", "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$BWkaHu9bA8LGX6+fJczAVg$rxy21nF0fWnXn0znypCoc2Wiu2cWqF+GPN3KG9VE5tM", "argon2i memory=32768 passes=4 lanes=1"},
-	{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$J1FZXFVBxHo6K3JwchOk9Z1e0vjatNKYdsqx.fZGRC.", "yescrypt log2(N)=12 block size=32 parallelism=1"},
-	{"PBKDF2", "$pbkdf2-sha256$1000$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo", "pbkdf2-sha256 iterations=1000"},
-	{"PBKDF2 prefix", "{PBKDF2-SHA256}1000$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo", "pbkdf2-sha256 iterations=1000"},
-	{"scrypt", "$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes", "scrypt log2(N)=4 block size=8 parallelism=1"},
+	{"ARGON2ID", "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$/8S5jvi8IK1AsjNWl5/MXg$" +
+		"sBZnO+asBUAk+ac9zFo+nu1mGaqD1N9mU0M/c8H2Cjw", "argon2id memory=65536 passes=3 lanes=1"},
+	{"ARGON2I", "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$BWkaHu9bA8LGX6+fJczAVg$" +
+		"rxy21nF0fWnXn0znypCoc2Wiu2cWqF+GPN3KG9VE5tM", "argon2i memory=32768 passes=4 lanes=1"},
+	{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$J1FZXFVBxHo6K3JwchOk9Z1e0vjatNKYdsqx.fZGRC.",
+		"yescrypt log2(N)=12 block size=32 parallelism=1"},
+	{"PBKDF2", "$pbkdf2-sha256$1000$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo",
+		"pbkdf2-sha256 iterations=1000"},
+	{"PBKDF2 prefix", "{PBKDF2-SHA256}1000$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo",
+		"pbkdf2-sha256 iterations=1000"},
+	{"scrypt", "$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes",
+		"scrypt log2(N)=4 block size=8 parallelism=1"},
 	{"SSHA", "{SSHA}P5Le7sLmkp3S0eHvHC49znJGaRvOirW9", "SSHA"},
 	{"SSHA256", "{SSHA256}vl7qkvNl91TMQaC1W643sKNJUCWol05iA+HGdZ7MGSHT4HU/", "SSHA256"},
-	{"SSHA512", "{SSHA512}JNCuShgPbpLqjma1aGI4qQ1+bJzv7YxVpH3dr54UUSDzoV8uCKBhVt33eGWKEhb3AHXHzwxQJGxXlWdmgsfNhQ2NnoI=", "SSHA512"},
+	{"SSHA512", "{SSHA512}JNCuShgPbpLqjma1aGI4qQ1+bJzv7YxVpH3dr54UUSDzoV8uCKBhVt33eGWKEhb3AHXHzwxQJGxXlWdmgsfNhQ2NnoI=",
+		"SSHA512"},
 }
 
 func TestHashVectors(t *testing.T) {
@@ -103,13 +115,20 @@ func TestHashRefused(t *testing.T) {
 		{"SHA few rounds", "$6$rounds=999$saltsalt" + shaKey, "rounds is 999"},
 		{"SHA long salt", "$6$saltsaltsaltsalts" + shaKey, "damaged"},
 		{"SHA short key", "$6$saltsalt$sVoJJLHBYa6l", "damaged"},
-		{"PBKDF2 iterations", "$pbkdf2-sha256$10000001$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo", "iterations is 10000001"},
-		{"PBKDF2 no iterations", "$pbkdf2-sha256$0$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo", "iterations is 0"},
-		{"scrypt N", "$scrypt$ln=21,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes", "log2(N) is 21"},
-		{"scrypt negative N", "$scrypt$ln=-1,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes", "log2(N) is -1"},
-		{"scrypt memory", "$scrypt$ln=20,r=9,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes", "memory is 1179648"},
+		{"PBKDF2 iterations", "$pbkdf2-sha256$10000001$MDEyMzQ1Njc4OWFiY2RlZg$" +
+			"2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo", "iterations is 10000001"},
+		{"PBKDF2 no iterations", "$pbkdf2-sha256$0$MDEyMzQ1Njc4OWFiY2RlZg$2oroAgJXC3OPPCEEzr8YisJB6KUe9AsGdcZsvGXEuXo",
+			"iterations is 0"},
+		{"scrypt N", "$scrypt$ln=21,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes",
+			"log2(N) is 21"},
+		{"scrypt negative N",
+			"$scrypt$ln=-1,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes",
+			"log2(N) is -1"},
+		{"scrypt memory", "$scrypt$ln=20,r=9,p=1$MDEyMzQ1Njc4OWFiY2RlZg$hVCShEC0XA3dF3o2J/8PzGTgZH3gd/n4qb6EToIByes",
+			"memory is 1179648"},
 		{"yescrypt N", "$y$jLT$F5Jx5fExrKuPp53xLKQ..1$J1FZXFVBxHo6K3JwchOk9Z1e0vjatNKYdsqx.fZGRC.", "log2(N) is 24"},
-		{"yescrypt bad digit", "$y$j{T$F5Jx5fExrKuPp53xLKQ..1$J1FZXFVBxHo6K3JwchOk9Z1e0vjatNKYdsqx.fZGRC.", "log2(N) is 0"},
+		{"yescrypt bad digit", "$y$j{T$F5Jx5fExrKuPp53xLKQ..1$J1FZXFVBxHo6K3JwchOk9Z1e0vjatNKYdsqx.fZGRC.",
+			"log2(N) is 0"},
 	} {
 		h, err := reader.read(c.text, false)
 		switch {
@@ -130,7 +149,8 @@ func TestHashRefused(t *testing.T) {
 
 // A password longer than crypt(3) takes never costs its length times the rounds.
 func TestHashLongPassword(t *testing.T) {
-	h, err := mustReader(t).read("$6$rounds=5000000$saltsalt$sVoJJLHBYa6l.H7.tzSfTdeUXWa7LOaUXwg2PLhb442/Zk263dC1RCGpksGYWT25u8aH/h51.Z0YwtVWChY/10", false)
+	h, err := mustReader(t).read("$6$rounds=5000000$saltsalt$"+
+		"sVoJJLHBYa6l.H7.tzSfTdeUXWa7LOaUXwg2PLhb442/Zk263dC1RCGpksGYWT25u8aH/h51.Z0YwtVWChY/10", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +170,8 @@ func TestHashLongPassword(t *testing.T) {
 func TestHashPassword(t *testing.T) {
 	reader := mustReader(t)
 	for _, scheme := range append(Schemes(), "") {
-		text, err := hashPassword(vectorPassword, scheme, hashCosts{argon2Memory: 64, argon2Passes: 1, bcrypt: 10, shaRounds: 1000})
+		text, err := hashPassword(vectorPassword, scheme, hashCosts{argon2Memory: 64, argon2Passes: 1, bcrypt: 10,
+			shaRounds: 1000})
 		if err != nil {
 			t.Fatalf("%q: %v", scheme, err)
 		}

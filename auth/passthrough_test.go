@@ -13,8 +13,10 @@ func TestPassthrough(t *testing.T) {
 		want *Grant // nil: denied
 	}{
 		{"user", Request{User: "bob", Secret: canary}, &Grant{User: "bob", Secret: canary, BackendJudges: true}},
-		{"same authzid", Request{User: "bob", AuthzID: "bob", Secret: canary}, &Grant{User: "bob", Secret: canary, BackendJudges: true}},
-		{"other authzid", Request{User: "root", AuthzID: "bob", Secret: canary}, &Grant{User: "bob", AuthID: "root", Secret: canary, BackendJudges: true}},
+		{"same authzid", Request{User: "bob", AuthzID: "bob", Secret: canary}, &Grant{User: "bob", Secret: canary,
+			BackendJudges: true}},
+		{"other authzid", Request{User: "root", AuthzID: "bob", Secret: canary}, &Grant{User: "bob", AuthID: "root",
+			Secret: canary, BackendJudges: true}},
 		{"no user", Request{AuthzID: "bob", Secret: canary}, nil},
 		{"no password", Request{User: "bob"}, nil},
 		{"control", Request{User: "bob\n", Secret: canary}, nil},

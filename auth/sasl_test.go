@@ -27,29 +27,47 @@ func TestSASL(t *testing.T) {
 		verified        []string // authzid, user, secret
 	}{
 		{"PLAIN with initial response", "PLAIN", []saslStep{{plain, "", true, errVerify}}, []string{"", "bob", "pw"}},
-		{"PLAIN without", "plain", []saslStep{{nil, "", false, nil}, {plain, "", true, errVerify}}, []string{"", "bob", "pw"}},
-		{"PLAIN with authzid", "PLAIN", []saslStep{{[]byte("eve\x00bob\x00pw"), "", true, errVerify}}, []string{"eve", "bob", "pw"}},
+		{"PLAIN without", "plain", []saslStep{{nil, "", false, nil}, {plain, "", true, errVerify}},
+			[]string{"", "bob", "pw"}},
+		{"PLAIN with authzid", "PLAIN", []saslStep{{[]byte("eve\x00bob\x00pw"), "", true, errVerify}},
+			[]string{"eve", "bob", "pw"}},
 		{"PLAIN with one NUL", "PLAIN", []saslStep{{[]byte("bob\x00pw"), "", true, ErrMalformed}}, nil},
 		{"PLAIN with three NULs", "PLAIN", []saslStep{{[]byte("\x00bob\x00pw\x00"), "", true, ErrMalformed}}, nil},
 		{"PLAIN all NULs", "PLAIN", []saslStep{{make([]byte, 12<<10), "", true, ErrMalformed}}, nil},
 		{"PLAIN empty initial response", "PLAIN", []saslStep{{[]byte{}, "", true, ErrMalformed}}, nil},
 		{"PLAIN nothing twice", "PLAIN", []saslStep{{nil, "", false, nil}, {nil, "", true, ErrMalformed}}, nil},
-		{"PLAIN good after malformed", "PLAIN", []saslStep{{[]byte{}, "", true, ErrMalformed}, {plain, "", true, sasl.ErrUnexpectedClientResponse}}, nil},
-		{"PLAIN twice", "PLAIN", []saslStep{{plain, "", true, errVerify}, {plain, "", true, sasl.ErrUnexpectedClientResponse}}, []string{"", "bob", "pw"}},
-		{"LOGIN", "LOGIN", []saslStep{{nil, "Username:", false, nil}, {[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
-		{"LOGIN with initial response", "Login", []saslStep{{[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
-		{"LOGIN twice", "LOGIN", []saslStep{{[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true, errVerify}, {[]byte("pw"), "", true, sasl.ErrUnexpectedClientResponse}}, []string{"", "bob", "pw"}},
-		{"XOAUTH2", "XOAUTH2", []saslStep{{nil, "", false, nil}, {[]byte("user=bob\x01auth=Bearer tok en\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok en"}},
-		{"XOAUTH2 with initial response", "xoauth2", []saslStep{{[]byte("USER=bob\x01AUTH=bearer  tok\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok"}},
-		{"XOAUTH2 without an end", "XOAUTH2", []saslStep{{[]byte("user=bob\x01auth=Bearer tok\x01"), "", true, ErrMalformed}}, nil},
-		{"XOAUTH2 with two users", "XOAUTH2", []saslStep{{[]byte("user=bob\x01user=eve\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
-		{"XOAUTH2 twice", "XOAUTH2", []saslStep{{[]byte{}, "", true, ErrMalformed}, {[]byte("user=bob\x01auth=Bearer tok\x01\x01"), "", true, sasl.ErrUnexpectedClientResponse}}, nil},
-		{"OAUTHBEARER", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2Co=3Db,\x01host=h\x01port=143\x01auth=Bearer tok\x01\x01"), "", true, errVerify}}, []string{"", "b,o=b", "tok"}},
-		{"OAUTHBEARER y", "OAUTHBEARER", []saslStep{{[]byte("y,a=bob,\x01auth=Bearer tok\x01\x01"), "", true, errVerify}}, []string{"", "bob", "tok"}},
-		{"OAUTHBEARER with binding", "OAUTHBEARER", []saslStep{{[]byte("p=x,a=bob,\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
-		{"OAUTHBEARER with a bad escape", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2,\x01auth=Bearer tok\x01\x01"), "", true, ErrMalformed}}, nil},
-		{"OAUTHBEARER with no pair", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob,\x01\x01"), "", true, ErrMalformed}}, nil},
-		{"OAUTHBEARER with many", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob," + strings.Repeat("\x01", 99)), "", true, ErrMalformed}}, nil},
+		{"PLAIN good after malformed", "PLAIN", []saslStep{{[]byte{}, "", true, ErrMalformed},
+			{plain, "", true, sasl.ErrUnexpectedClientResponse}}, nil},
+		{"PLAIN twice", "PLAIN", []saslStep{{plain, "", true, errVerify},
+			{plain, "", true, sasl.ErrUnexpectedClientResponse}}, []string{"", "bob", "pw"}},
+		{"LOGIN", "LOGIN", []saslStep{{nil, "Username:", false, nil}, {[]byte("bob"), "Password:", false, nil},
+			{[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
+		{"LOGIN with initial response", "Login", []saslStep{{[]byte("bob"), "Password:", false, nil},
+			{[]byte("pw"), "", true, errVerify}}, []string{"", "bob", "pw"}},
+		{"LOGIN twice", "LOGIN", []saslStep{{[]byte("bob"), "Password:", false, nil}, {[]byte("pw"), "", true,
+			errVerify}, {[]byte("pw"), "", true, sasl.ErrUnexpectedClientResponse}}, []string{"", "bob", "pw"}},
+		{"XOAUTH2", "XOAUTH2", []saslStep{{nil, "", false, nil}, {[]byte("user=bob\x01auth=Bearer tok en\x01\x01"), "",
+			true, errVerify}}, []string{"", "bob", "tok en"}},
+		{"XOAUTH2 with initial response", "xoauth2", []saslStep{{[]byte("USER=bob\x01AUTH=bearer  tok\x01\x01"), "",
+			true, errVerify}}, []string{"", "bob", "tok"}},
+		{"XOAUTH2 without an end", "XOAUTH2", []saslStep{{[]byte("user=bob\x01auth=Bearer tok\x01"), "", true,
+			ErrMalformed}}, nil},
+		{"XOAUTH2 with two users", "XOAUTH2", []saslStep{{[]byte("user=bob\x01user=eve\x01auth=Bearer tok\x01\x01"), "",
+			true, ErrMalformed}}, nil},
+		{"XOAUTH2 twice", "XOAUTH2", []saslStep{{[]byte{}, "", true, ErrMalformed},
+			{[]byte("user=bob\x01auth=Bearer tok\x01\x01"), "", true, sasl.ErrUnexpectedClientResponse}}, nil},
+		{"OAUTHBEARER", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2Co=3Db,\x01host=h\x01port=143\x01auth=Bearer " +
+			"tok\x01\x01"), "", true, errVerify}}, []string{"", "b,o=b", "tok"}},
+		{"OAUTHBEARER y", "OAUTHBEARER", []saslStep{{[]byte("y,a=bob,\x01auth=Bearer tok\x01\x01"), "", true,
+			errVerify}}, []string{"", "bob", "tok"}},
+		{"OAUTHBEARER with binding", "OAUTHBEARER", []saslStep{{[]byte("p=x,a=bob,\x01auth=Bearer tok\x01\x01"), "",
+			true, ErrMalformed}}, nil},
+		{"OAUTHBEARER with a bad escape", "OAUTHBEARER", []saslStep{{[]byte("n,a=b=2,\x01auth=Bearer tok\x01\x01"), "",
+			true, ErrMalformed}}, nil},
+		{"OAUTHBEARER with no pair", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob,\x01\x01"), "", true, ErrMalformed}},
+			nil},
+		{"OAUTHBEARER with many", "OAUTHBEARER", []saslStep{{[]byte("n,a=bob," + strings.Repeat("\x01", 99)), "", true,
+			ErrMalformed}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var verified []string
@@ -63,7 +81,8 @@ func TestSASL(t *testing.T) {
 			for i, step := range c.steps {
 				challenge, done, err := server.Next(step.send)
 				if string(challenge) != step.challenge || done != step.done || !errors.Is(err, step.err) {
-					t.Fatalf("step %d: got %q, %v, %v; want %q, %v, %v", i, challenge, done, err, step.challenge, step.done, step.err)
+					t.Fatalf("step %d: got %q, %v, %v; want %q, %v, %v", i, challenge, done, err, step.challenge,
+						step.done, step.err)
 				}
 			}
 			if !slices.Equal(verified, c.verified) {

@@ -76,7 +76,8 @@ func (c *Client) decide(a *answer, r *auth.Request) (*auth.Grant, error) {
 	case auth.IsToken(r.Mechanism):
 		g.Token = r.Mechanism
 	case r.Mechanism == auth.CramMD5:
-		return nil, c.fault(auth.ServiceNoPassword, "it did not send Auth-Pass, and CRAM-MD5 has no password that a backend takes")
+		return nil, c.fault(auth.ServiceNoPassword,
+			"it did not send Auth-Pass, and CRAM-MD5 has no password that a backend takes")
 	}
 	judged := g.Secret
 	if r.Mechanism == auth.External && judged == "" {
@@ -102,7 +103,8 @@ var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,255}$`)
 // serverAddress joins Auth-Server (a name, or an address with or without
 // brackets) and Auth-Port (1 to 65535, or none: the target's own).
 func (c *Client) serverAddress(host, port string) (string, error) {
-	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil && ip.Zone() == "" {
+	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil &&
+		ip.Zone() == "" {
 		host = ip.Unmap().String()
 		if ip.Unmap().Is6() {
 			host = "[" + host + "]"
@@ -110,7 +112,8 @@ func (c *Client) serverAddress(host, port string) (string, error) {
 	} else if host == "" {
 		return "", c.fault(auth.ServiceNoServer, "it did not send Auth-Server")
 	} else if !serverName.MatchString(host) {
-		return "", c.fault(auth.ServiceBadServer, "its Auth-Server is neither a name nor an address (a port belongs into Auth-Port)")
+		return "", c.fault(auth.ServiceBadServer,
+			"its Auth-Server is neither a name nor an address (a port belongs into Auth-Port)")
 	}
 	if port == "" {
 		return host, nil

@@ -29,8 +29,10 @@ func TestOptions(t *testing.T) {
 		{"elsewhere", Options{URL: "http://192.0.2.1/"}, "use https://"},
 		{"elsewhere by name", Options{URL: "http://localhost.example.org/"}, "use https://"},
 		{"elsewhere, insecure", Options{URL: "http://192.0.2.1/", Insecure: true}, ""},
-		{"unverified", Options{URL: "https://192.0.2.1/", TLSConfig: &tls.Config{InsecureSkipVerify: true}}, "give its CA"},
-		{"unverified, insecure", Options{URL: "https://192.0.2.1/", TLSConfig: &tls.Config{InsecureSkipVerify: true}, Insecure: true}, ""},
+		{"unverified", Options{URL: "https://192.0.2.1/", TLSConfig: &tls.Config{InsecureSkipVerify: true}},
+			"give its CA"},
+		{"unverified, insecure", Options{URL: "https://192.0.2.1/", TLSConfig: &tls.Config{InsecureSkipVerify: true},
+			Insecure: true}, ""},
 		{"nothing", Options{}, "the URL is none of"},
 		{"no scheme", Options{URL: "127.0.0.1:9000/auth"}, "the URL is none of"},
 		{"other scheme", Options{URL: "ftp://127.0.0.1/"}, "the URL is none of"},
@@ -42,10 +44,12 @@ func TestOptions(t *testing.T) {
 		{"password in the URL", Options{URL: "http://u:" + "kanarie" + "@127.0.0.1/"}, "header Authorization"},
 		{"good header", Options{URL: "http://127.0.0.1", Header: http.Header{"X-Auth-Key": {"a b\xff"}}}, ""},
 		{"header's name", Options{URL: "http://127.0.0.1", Header: http.Header{"a b": {"x"}}}, "no header's name"},
-		{"header's value", Options{URL: "http://127.0.0.1", Header: http.Header{"X": {"kanarie\r\nY: z"}}}, "control byte"},
+		{"header's value", Options{URL: "http://127.0.0.1", Header: http.Header{"X": {"kanarie\r\nY: z"}}},
+			"control byte"},
 		{"own header", Options{URL: "http://127.0.0.1", Header: http.Header{"auth-user": {"x"}}}, "protocol's own"},
 		{"host header", Options{URL: "http://127.0.0.1", Header: http.Header{"Host": {"x"}}}, "protocol's own"},
-		{"everything", Options{URL: "x", Timeout: -1, MaxConns: -1, Header: http.Header{"Host": nil, "": nil}}, "the URL|timeout is negative|connections is negative|no header's name|protocol's own"},
+		{"everything", Options{URL: "x", Timeout: -1, MaxConns: -1, Header: http.Header{"Host": nil, "": nil}},
+			"the URL|timeout is negative|connections is negative|no header's name|protocol's own"},
 	} {
 		client, err := New(c.o)
 		if c.want == "" {
@@ -74,12 +78,14 @@ func TestOptions(t *testing.T) {
 }
 
 func TestTLSFloor(t *testing.T) {
-	for _, o := range []Options{{}, {TLSConfig: &tls.Config{}}, {TLSConfig: &tls.Config{MinVersion: tls.VersionTLS10}}} {
+	for _, o := range []Options{{}, {TLSConfig: &tls.Config{}},
+		{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS10}}} {
 		if v := o.tlsConfig().MinVersion; v != tls.VersionTLS12 {
 			t.Errorf("from %#x", v)
 		}
 	}
-	if v := (Options{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13}}).tlsConfig().MinVersion; v != tls.VersionTLS13 {
+	strict := Options{TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13}}
+	if v := strict.tlsConfig().MinVersion; v != tls.VersionTLS13 {
 		t.Errorf("from %#x", v)
 	}
 }
@@ -120,9 +126,12 @@ func TestConnectionsAreKept(t *testing.T) {
 		{"refusal", ok("Auth-Status: no"), true},
 		{"4xx", status("403 Forbidden", "Auth-Status: no"), true},
 		{"5xx", status("500 x"), true},
-		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + yes + "\r\n" + server + "\r\n" + port + "\r\n\r\n2\r\nok\r\n0\r\n\r\n", true},
-		{"big body", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n" + yes + "\r\n" + server + "\r\n" + port + "\r\n\r\n" + strings.Repeat("x", 5000), false},
-		{"close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n" + yes + "\r\n" + server + "\r\n" + port + "\r\n\r\n", false},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + yes + "\r\n" + server + "\r\n" +
+			port + "\r\n\r\n2\r\nok\r\n0\r\n\r\n", true},
+		{"big body", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n" + yes + "\r\n" + server + "\r\n" +
+			port + "\r\n\r\n" + strings.Repeat("x", 5000), false},
+		{"close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n" + yes + "\r\n" + server + "\r\n" +
+			port + "\r\n\r\n", false},
 	} {
 		s := newRawServer(t, "tcp", "127.0.0.1:0", func(string) string { return c.answer })
 		client := newClient(t, Options{URL: s.url()})
@@ -152,7 +161,8 @@ func TestConnectionsAreKept(t *testing.T) {
 
 // A body that never ends costs the connection, not the login.
 func TestSlowBody(t *testing.T) {
-	client := answering(t, Options{Timeout: 20 * time.Second}, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"+yes+"\r\n"+server+"\r\n"+port+"\r\n\r\nslow")
+	client := answering(t, Options{Timeout: 20 * time.Second}, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"+yes+"\r\n"+
+		server+"\r\n"+port+"\r\n\r\nslow")
 	begin := time.Now()
 	g, err := client.Authenticate(context.Background(), bob())
 	if kind, _ := outcome(t, g, err); kind != "granted" {

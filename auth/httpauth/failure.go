@@ -20,7 +20,8 @@ const maxText = 256 // bytes of a refusal's text
 
 // responseCode is a response code of RFC 5530 or 3501 that an auth server put
 // in front of its text, as it had to for nginx, which sends the text alone.
-var responseCode = regexp.MustCompile(`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|LIMIT|ALERT)\] *`)
+var responseCode = regexp.MustCompile(
+	`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|LIMIT|ALERT)\] *`)
 
 // refusal is any Auth-Status other than OK and WAIT: the client reads its text.
 // [UNAVAILABLE] in front makes it what it says: no answer.
@@ -36,7 +37,8 @@ func (c *Client) refusal(a *answer, r *auth.Request) error {
 		denied.Code, text = code[1], text[len(code[0]):]
 	}
 	if denied.Code == "UNAVAILABLE" {
-		return &auth.Unavailable{Text: cut(text), Wait: a.wait, Log: c.failed("it says [UNAVAILABLE] %q", cut(text)).Error()}
+		return &auth.Unavailable{Text: cut(text), Wait: a.wait, Log: c.failed("it says [UNAVAILABLE] %q",
+			cut(text)).Error()}
 	}
 	denied.Text = cut(text)
 	denied.Log = fmt.Sprintf("refused by the auth server: %q", denied.Text)
@@ -50,7 +52,8 @@ const maxChallenge = 1024
 // token; "" when it is missing, not base64, or repeats the token.
 func errorChallenge(a *answer, r *auth.Request) string {
 	text, err := base64.StdEncoding.DecodeString(last(a.header, "Auth-Error-Sasl"))
-	if err != nil || !auth.IsToken(r.Mechanism) || len(text) > maxChallenge || strings.Contains(string(text), string(r.Secret)) {
+	if err != nil || !auth.IsToken(r.Mechanism) || len(text) > maxChallenge ||
+		strings.Contains(string(text), string(r.Secret)) {
 		return ""
 	}
 	return string(text)

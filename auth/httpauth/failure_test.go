@@ -32,10 +32,20 @@ func TestFailures(t *testing.T) {
 	}{
 		{"closes", reply(""), "closed the connection"},
 		{"echo", echo("", ""), "not HTTP"},
-		{"echo in the status line", func(head string) string { return "HTTP/1.1 " + headerLines(head)["Auth-Pass"][0] + "\r\n\r\n" }, "not HTTP"},
-		{"echo in a header's name", func(string) string { return "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n" }, "not HTTP"},
-		{"echo in the length", func(string) string { return "HTTP/1.1 200 OK\r\nContent-Length: " + canary + "\r\n\r\n" }, "not HTTP"},
-		{"echo in the encoding", func(string) string { return "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + canary + "\r\n\r\n" }, "not HTTP"},
+		{"echo in the status line", func(head string) string {
+			return "HTTP/1.1 " +
+				headerLines(head)["Auth-Pass"][0] + "\r\n\r\n"
+		}, "not HTTP"},
+		{"echo in a header's name", func(string) string { return "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n" },
+			"not HTTP"},
+		{"echo in the length", func(string) string {
+			return "HTTP/1.1 200 OK\r\nContent-Length: " +
+				canary + "\r\n\r\n"
+		}, "not HTTP"},
+		{"echo in the encoding", func(string) string {
+			return "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+				canary + "\r\n\r\n"
+		}, "not HTTP"},
 		{"echo in the status text", reply(status("500 " + canary)), "HTTP status 500"},
 		{"echo as server", reply(ok(yes, "Auth-Server: "+canary, port)), "neither a name"},
 		{"echo as port", reply(ok(yes, server, "Auth-Port: "+canary)), "1 to 65535"},
@@ -47,7 +57,8 @@ func TestFailures(t *testing.T) {
 		{"HTTP/2", reply("HTTP/2 200\r\n" + yes + "\r\n\r\n"), "not HTTP"},
 		{"half a head", reply("HTTP/1.1 200 OK\r\n" + yes + "\r\n"), "no answer within the time"},
 		{"huge headers", reply(ok(yes, server, port, "X: "+strings.Repeat("x", 9<<10))), "more than 8192 bytes"},
-		{"many headers", reply(ok(append([]string{yes, server, port}, strings.Split(strings.Repeat("X: y\n", 2000), "\n")...)...)), "more than 8192 bytes"},
+		{"many headers", reply(ok(append([]string{yes, server, port}, strings.Split(strings.Repeat("X: y\n", 2000),
+			"\n")...)...)), "more than 8192 bytes"},
 		{"endless line", reply("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20)), "more than 8192 bytes"},
 		{"503", reply(status("503 Service Unavailable")), "HTTP status 503"},
 	} {
@@ -174,11 +185,14 @@ func TestTLS(t *testing.T) {
 	}{
 		{"with its CA", Options{URL: s.URL, TLSConfig: &tls.Config{RootCAs: roots}}, "granted"},
 		{"with the system's CAs", Options{URL: s.URL}, "certificate signed by unknown authority"},
-		{"another name", Options{URL: s.URL, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "other.example"}}, "other.example"},
-		{"unverified", Options{URL: s.URL, TLSConfig: &tls.Config{InsecureSkipVerify: true}, Insecure: true}, "granted"},
+		{"another name", Options{URL: s.URL, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "other.example"}},
+			"other.example"},
+		{"unverified", Options{URL: s.URL, TLSConfig: &tls.Config{InsecureSkipVerify: true}, Insecure: true},
+			"granted"},
 		{"HTTP there", Options{URL: strings.Replace(web.URL, "http:", "https:", 1)}, "does not speak TLS"},
 		{"SMTP there", Options{URL: strings.Replace(smtp, "http:", "https:", 1)}, "does not speak TLS"},
-		{"silence there", Options{URL: strings.Replace(plain.url(), "http:", "https:", 1), Timeout: 300 * time.Millisecond}, "no answer within the time"},
+		{"silence there", Options{URL: strings.Replace(plain.url(), "http:", "https:", 1),
+			Timeout: 300 * time.Millisecond}, "no answer within the time"},
 	} {
 		c.o.ServerOptional = true
 		client := newClient(t, c.o)

@@ -24,7 +24,8 @@ type Options struct {
 	TLSConfig       *tls.Config   // roots and verification for https://; nil means the system's
 	PassCertificate bool          // send the client's certificate in Auth-SSL-Cert
 	ServerOptional  bool          // an OK without Auth-Server leaves the backend to the router
-	Insecure        bool          // take http:// to other machines, and TLSConfig.InsecureSkipVerify: passwords can be read on the way
+	// take http:// to other machines, and TLSConfig.InsecureSkipVerify: passwords can be read on the way
+	Insecure bool
 }
 
 const (
@@ -88,9 +89,11 @@ func (o Options) checkPrivacy() error {
 	case err != nil || o.Insecure || u.Scheme == "unix":
 		return nil
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return fmt.Errorf("auth http: http://%s is not this machine, and passwords would cross the network readable: use https://, or say insecure", u.Host)
+		return fmt.Errorf("auth http: http://%s is not this machine, and passwords would cross the network readable: "+
+			"use https://, or say insecure", u.Host)
 	case u.Scheme == "https" && o.TLSConfig != nil && o.TLSConfig.InsecureSkipVerify:
-		return fmt.Errorf("auth http: https://%s without verification gives passwords to whoever answers: give its CA, or say insecure", u.Host)
+		return fmt.Errorf("auth http: https://%s without verification gives passwords to whoever answers: give its "+
+			"CA, or say insecure", u.Host)
 	}
 	return nil
 }
@@ -100,7 +103,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-var errURL = errors.New("auth http: the URL is none of http://host[:port]/path, https://host[:port]/path, unix:/socket[:/path]")
+var errURL = errors.New("auth http: the URL is none of http://host[:port]/path, https://host[:port]/path, " +
+	"unix:/socket[:/path]")
 
 // parseTarget never quotes the URL: it may hold a password.
 func parseTarget(text string) (target, error) {
@@ -132,7 +136,8 @@ var (
 
 	// ownHeaders are the protocol's and net/http's.
 	ownHeaders = []string{
-		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Salt", "Auth-Ssl-Cert", "Auth-Protocol", "Auth-Login-Attempt", "Client-Ip", "Client-Port",
+		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Salt", "Auth-Ssl-Cert", "Auth-Protocol", "Auth-Login-Attempt",
+		"Client-Ip", "Client-Port",
 		"Auth-Ssl", "Auth-Ssl-Protocol", "Auth-Ssl-Cipher",
 		"Host", "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade", "Te",
 	}

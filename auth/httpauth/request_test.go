@@ -23,16 +23,20 @@ func TestRequestHeaders(t *testing.T) {
 	everything.Mechanism, everything.User, everything.Attempt = "LOGIN", "us%er", 3
 	everything.Secret = "p w\xff+\"\\\xc3\xb6"
 	everything.Client = netip.MustParseAddrPort("[::ffff:192.0.2.7]:4711")
-	everything.TLS = &tls.ConnectionState{Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+	everything.TLS = &tls.ConnectionState{Version: tls.VersionTLS12,
+		CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 	certified := everything
 	certified.Mechanism, certified.User, certified.Secret, certified.TLSVerify = auth.External, "alice", "", "SUCCESS"
-	certified.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, PeerCertificates: []*x509.Certificate{{
-		Raw: []byte("a certificate"), Subject: pkix.Name{CommonName: "alice\r\nAuth-User: bob"}, Issuer: pkix.Name{CommonName: "authority"}, SerialNumber: big.NewInt(0xabc)}}}
+	certified.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256,
+		PeerCertificates: []*x509.Certificate{{
+			Raw: []byte("a certificate"), Subject: pkix.Name{CommonName: "alice\r\nAuth-User: bob"},
+			Issuer: pkix.Name{CommonName: "authority"}, SerialNumber: big.NewInt(0xabc)}}}
 	uncertified := everything
 	uncertified.TLSVerify = "NONE"
 	cram, token := *bob(), *bob()
 	cram.Mechanism, cram.Salt, cram.Secret = auth.CramMD5, "<1.2@mail.example>", "00ff"
-	cram.Proxied = &auth.Proxied{Client: netip.MustParseAddrPort("192.0.2.1:1"), Server: netip.MustParseAddrPort("[2001:db8::1]:143")}
+	cram.Proxied = &auth.Proxied{Client: netip.MustParseAddrPort("192.0.2.1:1"),
+		Server: netip.MustParseAddrPort("[2001:db8::1]:143")}
 	token.Mechanism, token.Secret = auth.OAuthBearer, "tok en"
 	unixClient := *bob()
 	unixClient.Client = netip.AddrPort{}
@@ -48,7 +52,8 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 		}},
 		{"everything", everything, map[string]string{
-			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
+			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6",
+			"Auth-Protocol":      "imap",
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256",
 		}},
@@ -56,18 +61,23 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-Method": "external", "Auth-User": "alice", "Auth-Pass": "", "Auth-Protocol": "imap",
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.3", "Auth-SSL-Cipher": "TLS_AES_128_GCM_SHA256",
-			"Auth-SSL-Verify": "SUCCESS", "Auth-SSL-Subject": "CN=aliceAuth-User: bob", "Auth-SSL-Issuer": "CN=authority",
+			"Auth-SSL-Verify": "SUCCESS", "Auth-SSL-Subject": "CN=aliceAuth-User: bob",
+			"Auth-SSL-Issuer": "CN=authority",
 			"Auth-SSL-Serial": "0ABC", "Auth-SSL-Fingerprint": "bbb2b7b14f224ff6ea3868f9803240406726b77c",
 		}},
 		{"without a certificate", uncertified, map[string]string{
-			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6", "Auth-Protocol": "imap",
+			"Auth-Method": "plain", "Auth-User": "us%25er", "Auth-Pass": "p%20w\xff+\"\\\xc3\xb6",
+			"Auth-Protocol":      "imap",
 			"Auth-Login-Attempt": "3", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
-			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256", "Auth-SSL-Verify": "NONE",
+			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256",
+			"Auth-SSL-Verify": "NONE",
 		}},
 		{"by digest, behind a balancer", cram, map[string]string{
-			"Auth-Method": "cram-md5", "Auth-User": "bob", "Auth-Pass": "00ff", "Auth-Salt": "<1.2@mail.example>", "Auth-Protocol": "imap",
+			"Auth-Method": "cram-md5", "Auth-User": "bob", "Auth-Pass": "00ff", "Auth-Salt": "<1.2@mail.example>",
+			"Auth-Protocol":      "imap",
 			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",
-			"Proxy-Protocol-Addr": "192.0.2.1", "Proxy-Protocol-Port": "1", "Proxy-Protocol-Server-Addr": "2001:db8::1", "Proxy-Protocol-Server-Port": "143",
+			"Proxy-Protocol-Addr": "192.0.2.1", "Proxy-Protocol-Port": "1", "Proxy-Protocol-Server-Addr": "2001:db8::1",
+			"Proxy-Protocol-Server-Port": "143",
 		}},
 		{"by token", token, map[string]string{
 			"Auth-Method": "oauthbearer", "Auth-User": "bob", "Auth-Pass": "tok%20en", "Auth-Protocol": "imap",
@@ -150,7 +160,8 @@ func TestRequestBytes(t *testing.T) {
 
 func TestEscape(t *testing.T) {
 	for text, want := range map[string]string{
-		"us%er": "us%25er", "p\r\nw d": "p%0D%0Aw%20d", "\x00\x1f": "%00%1F", "a+\"\\\x7f\xe4": "a+\"\\\x7f\xe4", "": "",
+		"us%er": "us%25er", "p\r\nw d": "p%0D%0Aw%20d", "\x00\x1f": "%00%1F", "a+\"\\\x7f\xe4": "a+\"\\\x7f\xe4",
+		"": "",
 	} {
 		if got := escape(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
@@ -176,7 +187,8 @@ func TestTLSNames(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tls.CipherSuiteName(id), got, want)
 		}
 	}
-	for v, want := range map[uint16]string{tls.VersionTLS10: "TLSv1", tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"} {
+	for v, want := range map[uint16]string{tls.VersionTLS10: "TLSv1", tls.VersionTLS11: "TLSv1.1",
+		tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"} {
 		if got := tlsVersion(v); got != want {
 			t.Errorf("%#x: %s, want %s", v, got, want)
 		}
@@ -193,7 +205,8 @@ func TestPassesCertificate(t *testing.T) {
 	client := newClient(t, Options{URL: server.url(), PassCertificate: true})
 	r := *bob()
 	r.TLSVerify = "SUCCESS"
-	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("a certificate"), SerialNumber: big.NewInt(1)}}}
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("a certificate"),
+		SerialNumber: big.NewInt(1)}}}
 	if _, err := client.Authenticate(context.Background(), &r); err != nil {
 		t.Fatal(err)
 	}

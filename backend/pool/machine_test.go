@@ -47,7 +47,8 @@ type machine struct {
 
 func newMachine(t *rapid.T) *machine {
 	x := &machine{errs: map[int]bool{}}
-	upTo := func(n int, what string) int { return n - rapid.IntRange(0, n-1).Draw(t, what) } // rapid likes small numbers
+	// rapid likes small numbers
+	upTo := func(n int, what string) int { return n - rapid.IntRange(0, n-1).Draw(t, what) }
 	x.life = rapid.SampledFrom([]int{1000, 100, 30, 5}).Draw(t, "life")
 	x.m = &model{now: time.Unix(1e9, 0)}
 	x.m.o = Options[string, int]{

@@ -311,7 +311,10 @@ func (m *model) checked(t *thing, good bool) {
 func (m *model) String() string {
 	var b strings.Builder
 	for _, s := range []string{"opening", "leased", "resetting"} {
-		fmt.Fprintf(&b, "%s %d ", s, m.count(func(t *thing) bool { return t.state == s || s == "opening" && t.state == "opening-spare" }))
+		fmt.Fprintf(&b, "%s %d ", s, m.count(func(t *thing) bool {
+			return t.state == s ||
+				s == "opening" && t.state == "opening-spare"
+		}))
 	}
 	users := map[string]bool{}
 	for _, t := range m.things {

@@ -128,7 +128,8 @@ type ending[R any] struct {
 // New makes a pool. An error names the option that is wrong.
 func New[K comparable, R any](o Options[K, R]) (*Pool[K, R], error) {
 	for name, n := range map[string]int{"MaxIdle": o.MaxIdle, "MaxPerUser": o.MaxPerUser, "MaxTotal": o.MaxTotal,
-		"MaxWaiting": o.MaxWaiting, "MaxEndings": o.MaxEndings, "MaxChecks": o.MaxChecks, "WaitTimeout": int(o.WaitTimeout)} {
+		"MaxWaiting": o.MaxWaiting, "MaxEndings": o.MaxEndings, "MaxChecks": o.MaxChecks,
+		"WaitTimeout": int(o.WaitTimeout)} {
 		if n < 1 {
 			return nil, fmt.Errorf("pool: %s is %d, at least 1", name, n)
 		}

@@ -66,7 +66,8 @@ type Allow struct {
 func ParseAllow(s string) (Allow, error) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.HasSuffix(s, "]") {
-		return Allow{}, fmt.Errorf("allow-list entry %s has no port: write it as 10.0.0.0/8:143, [fd00::/8]:993 or host:143-993", quoteShort(s))
+		return Allow{}, fmt.Errorf("allow-list entry %s has no port: write it as 10.0.0.0/8:143, [fd00::/8]:993 or "+
+			"host:143-993", quoteShort(s))
 	}
 	var a Allow
 	err := a.setPorts(s[i+1:])
@@ -101,7 +102,8 @@ func (a *Allow) setWhere(s string) (err error) {
 	inner, opened := strings.CutPrefix(s, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
 	if opened != closed || opened != strings.Contains(inner, ":") {
-		return errors.New("brackets belong around an IPv6 address or prefix, as in [fd00::/8]:993, and around nothing else")
+		return errors.New("brackets belong around an IPv6 address or prefix, as in [fd00::/8]:993, and around " +
+			"nothing else")
 	}
 	if strings.Contains(inner, "/") {
 		a.prefix, err = netip.ParsePrefix(inner)

@@ -35,8 +35,9 @@ type Map struct {
 	path          string
 	resolve       Resolver
 	lookup, login backend.Rewrite
-	reloading     sync.Mutex // one Reload at a time, so that an older reading never replaces a newer; Route does not take it
-	table         atomic.Pointer[mapTable]
+	// one Reload at a time, so that an older reading never replaces a newer; Route does not take it
+	reloading sync.Mutex
+	table     atomic.Pointer[mapTable]
 }
 
 // mapTable is one reading of the file; it is not changed once it is in use.

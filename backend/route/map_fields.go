@@ -49,9 +49,12 @@ func cutMapKey(line string) (mapKey, string, error) {
 	case text == "*":
 		return mapKey{mapDefault, text}, rest, nil
 	case strings.Contains(text, "*"):
-		return mapKey{}, "", fmt.Errorf(`%s: "*" stands alone, for everybody else: write @example.com for a domain, @.example.com for its subdomains, /^regular expression$/ for more`, quoteShort(text))
+		return mapKey{}, "", fmt.Errorf(
+			`%s: "*" stands alone, for everybody else: write @example.com for a domain, `+
+				`@.example.com for its subdomains, /^regular expression$/ for more`, quoteShort(text))
 	case strings.HasSuffix(text, ":"):
-		return mapKey{}, "", fmt.Errorf(`%s: leave the ":" out, or put a name that ends in one in "double quotes"`, quoteShort(text))
+		return mapKey{}, "", fmt.Errorf(`%s: leave the ":" out, or put a name that ends in one in "double quotes"`,
+			quoteShort(text))
 	case text[0] == '@':
 		return mapKey{mapDomain, text[1:]}, rest, nil
 	}
@@ -68,7 +71,9 @@ func cutMapPattern(line string) (mapKey, string, error) {
 			if rest := line[i+1:]; rest == "" || rest[0] == ' ' || rest[0] == '\t' {
 				return mapKey{mapPattern, line[1:i]}, rest, nil
 			}
-			return mapKey{}, "", errors.New(`no space behind the "/" that ends the regular expression: write \/ for a slash in it, (?i) at its beginning to ignore case`)
+			return mapKey{}, "", errors.New(
+				`no space behind the "/" that ends the regular expression: ` +
+					`write \/ for a slash in it, (?i) at its beginning to ignore case`)
 		}
 	}
 	return mapKey{}, "", errors.New(`the regular expression has no closing "/"`)
@@ -87,7 +92,8 @@ func cutMapField(s string) (field, rest string, err error) {
 	}
 	quoted, err := strconv.QuotedPrefix(s)
 	if err != nil {
-		return "", "", fmt.Errorf(`%s: a quoted text ends in ", holds \" for a quote and \\ for a backslash`, quoteShort(s))
+		return "", "", fmt.Errorf(`%s: a quoted text ends in ", holds \" for a quote and \\ for a backslash`,
+			quoteShort(s))
 	}
 	if field, err = strconv.Unquote(quoted); err != nil {
 		return "", "", fmt.Errorf("%s: %w", quoteShort(quoted), err)

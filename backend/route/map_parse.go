@@ -59,7 +59,8 @@ func parseMap(r io.Reader, path string, resolve Resolver, lookup backend.Rewrite
 		p.fail(err)
 	}
 	if limited.N == 0 {
-		p.fail(fmt.Errorf("the file is larger than %d MiB: split its users by domain or use regular expressions", maxMapBytes>>20))
+		p.fail(fmt.Errorf("the file is larger than %d MiB: split its users by domain or use regular expressions",
+			maxMapBytes>>20))
 	}
 	if p.rules == 0 && len(p.errs) == 0 {
 		p.fail(errors.New(`the file has no rule: write at least "* backend"`))
@@ -138,7 +139,9 @@ func (p *mapParser) parseLine(line string) error {
 		return fmt.Errorf(`no result behind %s: write a backend there, as in "alice imap1"`, quoteShort(key.text))
 	}
 	if rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != '#' {
-		return fmt.Errorf(`text behind the result: %s: a rule is one key and one result; put names with spaces in "double quotes", a "#" before a comment`,
+		return fmt.Errorf(
+			`text behind the result: %s: a rule is one key and one result; `+
+				`put names with spaces in "double quotes", a "#" before a comment`,
 			quoteShort(rest))
 	}
 	return p.add(key, result)
@@ -178,7 +181,8 @@ func (p *mapParser) addDomain(domain string, rule mapRule) error {
 		return errors.New("no domain behind the @: write @example.com")
 	}
 	if strings.Contains(domain, p.lookup.Separator()) {
-		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one", quoteShort(domain), p.lookup.Separator())
+		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one",
+			quoteShort(domain), p.lookup.Separator())
 	}
 	return addMapRule(p.table.domains, backend.LowerASCII(domain), rule)
 }
@@ -203,7 +207,8 @@ func (p *mapParser) staticRule(result string) (mapRule, error) {
 
 func (p *mapParser) addRegexp(pattern, result string) error {
 	if len(p.table.regexps) >= maxMapRegexps {
-		return fmt.Errorf("more than %d regular expressions: each login tries them one by one; use names and domains", maxMapRegexps)
+		return fmt.Errorf("more than %d regular expressions: each login tries them one by one; use names and domains",
+			maxMapRegexps)
 	}
 	compiled, err := regexp.Compile(pattern)
 	if err != nil {

@@ -67,8 +67,10 @@ func TestParseMapErrors(t *testing.T) {
 		{strings.Repeat("#", maxMapLine+2), "longer than 4096"},
 		{strings.Repeat("#", 3*maxMapLine), "longer than 4096"},
 	} {
-		table, err := parseMap(strings.NewReader("ok imap1\r\n"+c.line+"\r\n# end\r\nlast imap1"), "users.map", resolve, backend.Rewrite{})
-		if table != nil || err == nil || !strings.HasPrefix(err.Error(), "users.map:2: ") || !strings.Contains(err.Error(), c.want) {
+		table, err := parseMap(strings.NewReader("ok imap1\r\n"+c.line+"\r\n# end\r\nlast imap1"), "users.map", resolve,
+			backend.Rewrite{})
+		if table != nil || err == nil || !strings.HasPrefix(err.Error(), "users.map:2: ") ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60q: got %v, %v, want an error with %q", c.line, table, err, c.want)
 			continue
 		}
@@ -87,11 +89,13 @@ func TestParseMapDuplicates(t *testing.T) {
 		"* imap1\n# x\n* imap2":        `f:3: "*" again: line 1`,
 		"\"bob\" imap1\n\nbob imap2\n": `f:3: "bob" again: line 1`,
 	} {
-		if _, err := parseMap(strings.NewReader(file), "f", resolve, backend.Rewrite{LowerCase: true}); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := parseMap(strings.NewReader(file), "f", resolve, backend.Rewrite{LowerCase: true}); err == nil ||
+			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", file, err, want)
 		}
 	}
-	if _, err := parseMap(strings.NewReader("bob imap1\nBOB imap2\n@.a imap1\n@a imap2"), "f", resolve, backend.Rewrite{}); err != nil {
+	if _, err := parseMap(strings.NewReader("bob imap1\nBOB imap2\n@.a imap1\n@a imap2"), "f", resolve,
+		backend.Rewrite{}); err != nil {
 		t.Errorf("not duplicates: %v", err)
 	}
 }
@@ -109,7 +113,8 @@ func TestParseMapGathersErrors(t *testing.T) {
 		}
 	}
 	_, err = parseMap(strings.NewReader(strings.Repeat("a\n", maxMapErrors+7)), "f", resolve, backend.Rewrite{})
-	if err == nil || strings.Count(err.Error(), "\n") != maxMapErrors || !strings.HasSuffix(err.Error(), "f: and 7 more errors") {
+	if err == nil || strings.Count(err.Error(), "\n") != maxMapErrors ||
+		!strings.HasSuffix(err.Error(), "f: and 7 more errors") {
 		t.Errorf("many errors: %v", err)
 	}
 }
@@ -142,11 +147,13 @@ func TestParseMapBounds(t *testing.T) {
 	user := func(i int) string { return "u" + strconv.Itoa(i) + " t\n" }
 
 	// The line of the error says that all rules before it were taken.
-	if _, err := parse(repeated(maxMapRules+1, user)); err == nil || !strings.Contains(err.Error(), "f:1000001: more than 1000000 rules") {
+	if _, err := parse(repeated(maxMapRules+1, user)); err == nil ||
+		!strings.Contains(err.Error(), "f:1000001: more than 1000000 rules") {
 		t.Errorf("one rule too many: %v", err)
 	}
 	pattern := func(i int) string { return fmt.Sprintf("/^u%d$/ t\n", i) }
-	if _, err := parse(repeated(maxMapRegexps+1, pattern)); err == nil || !strings.Contains(err.Error(), "f:10001: more than 10000 regular") {
+	if _, err := parse(repeated(maxMapRegexps+1, pattern)); err == nil ||
+		!strings.Contains(err.Error(), "f:10001: more than 10000 regular") {
 		t.Errorf("one regular expression too many: %v", err)
 	}
 	comment := strings.Repeat("#", maxMapLine-1) + "\n"
@@ -159,10 +166,12 @@ func TestParseMapBounds(t *testing.T) {
 	if _, err := parse(repeated(maxMapBytes/maxMapLine, ok)); err != nil {
 		t.Errorf("%d bytes: %v", maxMapBytes, err)
 	}
-	if _, err := parse(io.MultiReader(repeated(maxMapBytes/maxMapLine, ok), strings.NewReader("#"))); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+	if _, err := parse(io.MultiReader(repeated(maxMapBytes/maxMapLine, ok), strings.NewReader("#"))); err == nil ||
+		!strings.Contains(err.Error(), "larger than 64 MiB") {
 		t.Errorf("one byte too many: %v", err)
 	}
-	if _, err := parse(strings.NewReader(strings.Repeat("#", maxMapLine+1) + "\n* t\n")); err == nil || !strings.Contains(err.Error(), "longer than 4096") {
+	if _, err := parse(strings.NewReader(strings.Repeat("#", maxMapLine+1) + "\n* t\n")); err == nil ||
+		!strings.Contains(err.Error(), "longer than 4096") {
 		t.Errorf("a line one byte too long: %v", err)
 	}
 	longest := "*" + strings.Repeat(" ", maxMapLine-2) + "t\r\n"
@@ -170,7 +179,8 @@ func TestParseMapBounds(t *testing.T) {
 		t.Errorf("longest line: %v", err)
 	}
 	broken := errors.New("broken")
-	if _, err := parse(io.MultiReader(strings.NewReader("* t\n"), readerFunc(func([]byte) (int, error) { return 0, broken }))); !errors.Is(err, broken) {
+	if _, err := parse(io.MultiReader(strings.NewReader("* t\n"),
+		readerFunc(func([]byte) (int, error) { return 0, broken }))); !errors.Is(err, broken) {
 		t.Errorf("read error: %v", err)
 	}
 }
@@ -178,7 +188,8 @@ func TestParseMapBounds(t *testing.T) {
 // Whatever parses, a route leads where the resolver let it, under a fit name,
 // by the rule that a slow reading of the file's table gives.
 func FuzzMap(f *testing.F) {
-	for _, user := range []string{"alice", "bob@example.com", "x@a.deep.example.com", "u7@other", "h=127.0.0.1:22", "m=@imap1", "nobody", "odd name"} {
+	for _, user := range []string{"alice", "bob@example.com", "x@a.deep.example.com", "u7@other", "h=127.0.0.1:22",
+		"m=@imap1", "nobody", "odd name"} {
 		f.Add(exampleMap, user, false)
 	}
 	f.Add("Bob imap1\n@.x.org imap2\n/(.*)/ $1@$1", "BOB", true)
@@ -191,7 +202,8 @@ func FuzzMap(f *testing.F) {
 			permitted[target] = err == nil
 			return target, err
 		}
-		m := &Map{path: "f", resolve: resolve, lookup: backend.Rewrite{LowerCase: lower}, login: backend.Rewrite{StripDomain: lower}}
+		m := &Map{path: "f", resolve: resolve, lookup: backend.Rewrite{LowerCase: lower},
+			login: backend.Rewrite{StripDomain: lower}}
 		table, err := parseMap(strings.NewReader(file), "f", resolve, m.lookup)
 		if (table == nil) != (err != nil) {
 			t.Fatalf("table %v with error %v", table, err)
@@ -211,7 +223,8 @@ func FuzzMap(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !permitted[got.Target] || got.User == "" || len(got.User) > maxLoginName || strings.ContainsFunc(got.User, func(r rune) bool { return r < ' ' || r == 0x7F }) {
+		if !permitted[got.Target] || got.User == "" || len(got.User) > maxLoginName ||
+			strings.ContainsFunc(got.User, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 			t.Fatalf("user %q of file %q got %+v", user, file, got)
 		}
 		if !strings.HasPrefix(got.Rule, fmt.Sprintf("map f:%d (", line)) {

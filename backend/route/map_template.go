@@ -81,7 +81,8 @@ func cutMapGroup(s string, groups int) (mapPart, string, error) {
 		return mapPart{}, "", fmt.Errorf("%s: write $1 to $9 or ${1} for a group, $$ for a dollar", quoteShort(s))
 	}
 	if groups < 0 {
-		return mapPart{}, "", fmt.Errorf("%s: only a regular expression's result has groups; write $$ for a dollar", quoteShort(s))
+		return mapPart{}, "", fmt.Errorf("%s: only a regular expression's result has groups; write $$ for a dollar",
+			quoteShort(s))
 	}
 	if int(group) > groups {
 		return mapPart{}, "", fmt.Errorf("group %d: the regular expression has %d", group, groups)

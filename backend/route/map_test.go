@@ -95,7 +95,8 @@ func TestMap(t *testing.T) {
 			continue
 		}
 		if got.Target.Name != c.target || got.User != c.user || got.Rule != "map "+path+c.rule {
-			t.Errorf("%s: got %s, %q, %s\nwant %s, %q, map %s%s", c.in, got.Target.Name, got.User, got.Rule, c.target, c.user, path, c.rule)
+			t.Errorf("%s: got %s, %q, %s\nwant %s, %q, map %s%s", c.in, got.Target.Name, got.User, got.Rule, c.target,
+				c.user, path, c.rule)
 		}
 	}
 }
@@ -112,12 +113,14 @@ func TestMapHoldsTheAllowList(t *testing.T) {
 				t.Errorf("%.60q was routed to %v", prefix+server, got.Target.Addresses)
 			}
 		}
-		if got, err := m.Route(t.Context(), backend.Query{User: "l=x@" + server}); err == nil && got.Target.Name != "imap1" {
+		if got, err := m.Route(t.Context(), backend.Query{User: "l=x@" + server}); err == nil &&
+			got.Target.Name != "imap1" {
 			t.Errorf("%.60q was routed to %v", "l=x@"+server, got.Target.Addresses)
 		}
 	}
 	for _, user := range []string{"u8@other", "u@h=imap1:22", "m=@10.1.1.1:143", "p256"} {
-		if got, err := m.Route(t.Context(), backend.Query{User: user}); err == nil && got.Target.Name != "imap3" || errors.Is(err, backend.ErrNoRoute) {
+		if got, err := m.Route(t.Context(), backend.Query{User: user}); err == nil && got.Target.Name != "imap3" ||
+			errors.Is(err, backend.ErrNoRoute) {
 			t.Errorf("%q: got %+v, %v, want an error that is not ErrNoRoute", user, got, err)
 		}
 	}
@@ -131,16 +134,25 @@ func TestMapRewritesAndKeys(t *testing.T) {
 		file, in      string
 		target, user  string
 	}{
-		{"looked up in lower case, logged in as is", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "bob imap1\n* imap3", "BOB", "imap1", "BOB"},
-		{"the file's names are lower-cased with it", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "Bob imap1\n* imap3", "bOb", "imap1", "bOb"},
+		{"looked up in lower case, logged in as is", backend.Rewrite{LowerCase: true}, backend.Rewrite{},
+			"bob imap1\n* imap3", "BOB", "imap1", "BOB"},
+		{"the file's names are lower-cased with it", backend.Rewrite{LowerCase: true}, backend.Rewrite{},
+			"Bob imap1\n* imap3", "bOb", "imap1", "bOb"},
 		{"case counts otherwise", backend.Rewrite{}, backend.Rewrite{}, "Bob imap1\n* imap3", "bob", "imap3", "bob"},
-		{"domain added for the lookup alone", backend.Rewrite{AddDomain: "x.org"}, backend.Rewrite{}, "@x.org imap1\n* imap3", "bob", "imap1", "bob"},
-		{"domain stripped for the lookup alone", backend.Rewrite{StripDomain: true}, backend.Rewrite{}, "bob imap1\n* imap3", "bob@x", "imap1", "bob@x"},
-		{"login rewritten from the user, not the key", backend.Rewrite{StripDomain: true}, backend.Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
-		{"a result's user is not rewritten", backend.Rewrite{}, backend.Rewrite{LowerCase: true, AddDomain: "y"}, "bob Rob@imap1", "bob", "imap1", "Rob"},
-		{"another delimiter", backend.Rewrite{Delimiter: "%"}, backend.Rewrite{}, "@x imap1\n* imap3", "bob%x", "imap1", "bob%x"},
-		{"expression sees the key", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB", "imap1", "ob"},
-		{"CRLF, BOM, tabs, no final newline", backend.Rewrite{}, backend.Rewrite{}, "\uFEFFbob\timap1\t# x\r\n\r\n* imap3", "bob", "imap1", "bob"},
+		{"domain added for the lookup alone", backend.Rewrite{AddDomain: "x.org"}, backend.Rewrite{},
+			"@x.org imap1\n* imap3", "bob", "imap1", "bob"},
+		{"domain stripped for the lookup alone", backend.Rewrite{StripDomain: true}, backend.Rewrite{},
+			"bob imap1\n* imap3", "bob@x", "imap1", "bob@x"},
+		{"login rewritten from the user, not the key", backend.Rewrite{StripDomain: true},
+			backend.Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
+		{"a result's user is not rewritten", backend.Rewrite{}, backend.Rewrite{LowerCase: true, AddDomain: "y"},
+			"bob Rob@imap1", "bob", "imap1", "Rob"},
+		{"another delimiter", backend.Rewrite{Delimiter: "%"}, backend.Rewrite{}, "@x imap1\n* imap3", "bob%x", "imap1",
+			"bob%x"},
+		{"expression sees the key", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB",
+			"imap1", "ob"},
+		{"CRLF, BOM, tabs, no final newline", backend.Rewrite{}, backend.Rewrite{},
+			"\uFEFFbob\timap1\t# x\r\n\r\n* imap3", "bob", "imap1", "bob"},
 		{"bytes in quotes", backend.Rewrite{}, backend.Rewrite{}, `"b\xf6b" imap1`, "b\xF6b", "imap1", "b\xF6b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,8 +169,10 @@ func TestMapRewritesAndKeys(t *testing.T) {
 }
 
 func TestMapRefusesNames(t *testing.T) {
-	file := "bob imap1\n/^(a)+$/ " + strings.Repeat("$0", 8) + "@imap1\n/^e(x?)/ $1@imap1\n/^n(.*)/ $1$1$1$1.example.org\n"
-	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{StripDomain: true})
+	file := "bob imap1\n/^(a)+$/ " + strings.Repeat("$0", 8) + "@imap1\n/^e(x?)/ $1@imap1\n/^n(.*)/ " +
+		"$1$1$1$1.example.org\n"
+	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, backend.Rewrite{},
+		backend.Rewrite{StripDomain: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +190,8 @@ func TestMapRefusesNames(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := m.Route(t.Context(), backend.Query{User: c.user})
-			if err == nil || got != (backend.Route{}) || !strings.Contains(err.Error(), c.want) || errors.Is(err, backend.ErrNoRoute) != c.noRoute {
+			if err == nil || got != (backend.Route{}) || !strings.Contains(err.Error(), c.want) ||
+				errors.Is(err, backend.ErrNoRoute) != c.noRoute {
 				t.Errorf("got %+v, %v, want an error with %q, ErrNoRoute %v", got, err, c.want, c.noRoute)
 			}
 		})
@@ -274,7 +289,8 @@ func TestOpenMapFiles(t *testing.T) {
 		dir:                           "not a regular file",
 		pipe:                          "not a regular file",
 	} {
-		if m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{}); err == nil || m != nil || !strings.Contains(err.Error(), want) {
+		if m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{}); err == nil ||
+			m != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, %v, want an error with %q", path, m, err, want)
 		}
 	}

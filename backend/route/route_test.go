@@ -10,7 +10,8 @@ import (
 
 func TestFixed(t *testing.T) {
 	target := &backend.Target{Name: "imap1", Addresses: []string{"192.0.2.1:143"}}
-	got, err := NewFixed(target, backend.Rewrite{StripDomain: true}).Route(t.Context(), backend.Query{User: "bob@x", Server: "ignored"})
+	got, err := NewFixed(target, backend.Rewrite{StripDomain: true}).Route(t.Context(),
+		backend.Query{User: "bob@x", Server: "ignored"})
 	want := backend.Route{Target: target, User: "bob", Rule: "fixed target imap1"}
 	if err != nil || got != want {
 		t.Fatalf("got %+v, %v, want %+v", got, err, want)
@@ -23,7 +24,8 @@ func TestFixedRefusesUnfitNames(t *testing.T) {
 		names["bo"+b+"b"] = "control byte"
 	}
 	for name, want := range names {
-		got, err := NewFixed(&backend.Target{Name: "t"}, backend.Rewrite{StripDomain: true}).Route(t.Context(), backend.Query{User: name})
+		got, err := NewFixed(&backend.Target{Name: "t"}, backend.Rewrite{StripDomain: true}).Route(t.Context(),
+			backend.Query{User: name})
 		if err == nil || !strings.Contains(err.Error(), want) || got != (backend.Route{}) {
 			t.Errorf("%.20q: got %+v, %v, want an error with %q", name, got, err, want)
 		}
@@ -49,9 +51,11 @@ func TestAnswered(t *testing.T) {
 		rule     string
 	}{
 		{"a target's name", nil, backend.Query{User: "Bob", Server: "imap1"}, "imap1", "bob", "auth answer imap1"},
-		{"an address", nil, backend.Query{User: "Bob", Server: "10.1.2.3:143"}, "10.1.2.3:143", "bob", "auth answer 10.1.2.3:143"},
+		{"an address", nil, backend.Query{User: "Bob", Server: "10.1.2.3:143"}, "10.1.2.3:143", "bob",
+			"auth answer 10.1.2.3:143"},
 		{"no server", fallback, backend.Query{User: "Bob"}, "spare", "Bob", "fixed target spare"},
-		{"a server beats the fallback", fallback, backend.Query{User: "Bob", Server: "imap2"}, "imap2", "bob", "auth answer imap2"},
+		{"a server beats the fallback", fallback, backend.Query{User: "Bob", Server: "imap2"}, "imap2", "bob",
+			"auth answer imap2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := NewAnswered(targets.Resolve, login, c.fallback).Route(t.Context(), c.query)
@@ -59,7 +63,8 @@ func TestAnswered(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Target.Name != c.target || got.User != c.user || got.Rule != c.rule {
-				t.Errorf("got %s, %q, %q, want %s, %q, %q", got.Target.Name, got.User, got.Rule, c.target, c.user, c.rule)
+				t.Errorf("got %s, %q, %q, want %s, %q, %q", got.Target.Name, got.User, got.Rule, c.target, c.user,
+					c.rule)
 			}
 		})
 	}

@@ -70,7 +70,8 @@ func NewTargets(o TargetsOptions) (*Targets, error) {
 
 func (t *Targets) add(target *backend.Target) error {
 	if !targetName.MatchString(target.Name) {
-		return fmt.Errorf("target %s: a name is 1 to 255 letters, digits, '.', '_' or '-' and begins with a letter or digit",
+		return fmt.Errorf("target %s: a name is 1 to 255 letters, digits, '.', '_' or '-' and begins with a letter "+
+			"or digit",
 			quoteShort(target.Name))
 	}
 	if _, ok := t.named[target.Name]; ok {
@@ -83,7 +84,8 @@ func (t *Targets) add(target *backend.Target) error {
 	for _, address := range target.Addresses {
 		ap, err := netip.ParseAddrPort(address)
 		if err == nil && t.self.contains(ap) || slices.Contains(t.sockets, address) {
-			return fmt.Errorf("target %q: %s is this proxy's own listener: give the backend's address", target.Name, address)
+			return fmt.Errorf("target %q: %s is this proxy's own listener: give the backend's address", target.Name,
+				address)
 		}
 	}
 	return nil
@@ -157,7 +159,8 @@ func (t *Targets) notPermitted(e endpoint) error {
 	if why := inRange(narrowOnly, e.ip); why != "" {
 		return fmt.Errorf("%s is not permitted: %s; the allow-list must hold it by a prefix inside that range", e, why)
 	}
-	return fmt.Errorf("%s is neither a target's name nor in the allow-list: add it there if it is a backend of yours", e)
+	return fmt.Errorf("%s is neither a target's name nor in the allow-list: add it there if it is a backend of yours",
+		e)
 }
 
 // fromTemplate keeps one Target for each address, however many ask at once.

@@ -13,7 +13,8 @@ type Page struct{ text strings.Builder }
 // whatis(1) shows.
 func New(name, section, version, summary string) *Page {
 	p := &Page{}
-	fmt.Fprintf(&p.text, ".TH %s %s \"\" \"imapproxy %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section, escape(version), escape(name), escape(summary))
+	fmt.Fprintf(&p.text, ".TH %s %s \"\" \"imapproxy %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section,
+		escape(version), escape(name), escape(summary))
 	return p
 }
 

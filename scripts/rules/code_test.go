@@ -43,17 +43,22 @@ func checkGoroutines(files []*file) []string {
 		if !threeParties(f) || isEnding(f) {
 			continue
 		}
-		problems = append(problems, places(f, "go statement outside imapproxy/end.go and the loop", func(n ast.Node) bool {
-			_, ok := n.(*ast.GoStmt)
-			return ok
-		})...)
-		problems = append(problems, places(f, "a method that starts a goroutine, outside imapproxy/end.go and the loop", func(n ast.Node) bool {
-			selector, ok := n.(*ast.SelectorExpr)
-			return ok && (selector.Sel.Name == "Go" || selector.Sel.Name == "TryGo" || selector.Sel.Name == "DoChan")
-		})...)
+		problems = append(problems, places(f, "go statement outside imapproxy/end.go and the loop",
+			func(n ast.Node) bool {
+				_, ok := n.(*ast.GoStmt)
+				return ok
+			})...)
+		problems = append(problems, places(f, "a method that starts a goroutine, outside imapproxy/end.go and the loop",
+			func(n ast.Node) bool {
+				selector, ok := n.(*ast.SelectorExpr)
+				return ok && (selector.Sel.Name == "Go" || selector.Sel.Name == "TryGo" ||
+					selector.Sel.Name == "DoChan")
+			})...)
 		if !afterFuncFiles[f.path] {
-			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in scripts/rules/code_test.go: use backend.Clock", calls(f, "time", "AfterFunc"))...)
-			problems = append(problems, places(f, "context.AfterFunc in a file that is not listed in scripts/rules/code_test.go", calls(f, "context", "AfterFunc"))...)
+			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in "+
+				"scripts/rules/code_test.go: use backend.Clock", calls(f, "time", "AfterFunc"))...)
+			problems = append(problems, places(f, "context.AfterFunc in a file that is not listed in "+
+				"scripts/rules/code_test.go", calls(f, "context", "AfterFunc"))...)
 		}
 	}
 	return problems
@@ -88,22 +93,24 @@ func checkExit(files []*file) []string {
 		for importPath, names := range map[string][]string{
 			"os": {"Exit"}, "syscall": {"Exit"}, "golang.org/x/sys/unix": {"Exit"}, "runtime": {"Goexit"},
 		} {
-			problems = append(problems, places(f, "ends the process or goroutine outside cmd/*/main.go", calls(f, importPath, names...))...)
+			problems = append(problems, places(f, "ends the process or goroutine outside cmd/*/main.go",
+				calls(f, importPath, names...))...)
 		}
 		problems = append(problems, places(f, "Fatal ends the process outside cmd/*/main.go", func(n ast.Node) bool {
 			selector, ok := n.(*ast.SelectorExpr)
-			return ok && (selector.Sel.Name == "Fatal" || selector.Sel.Name == "Fatalf" || selector.Sel.Name == "Fatalln")
+			return ok && (selector.Sel.Name == "Fatal" || selector.Sel.Name == "Fatalf" ||
+				selector.Sel.Name == "Fatalln")
 		})...)
 	}
 	return problems
 }
 
 const (
-	maxFileLines     = 500
+	maxFileLines     = 400
 	maxFunctionLines = 80
 )
 
-// checkSizes: files of at most 500 lines, tests too; functions of at most 80
+// checkSizes: files of at most 400 lines, tests too; functions of at most 80
 // outside tests, where tables are long.
 func checkSizes(files []*file) []string {
 	var problems []string
@@ -121,7 +128,8 @@ func checkSizes(files []*file) []string {
 			}
 			lines := f.fset.Position(function.End()).Line - f.fset.Position(function.Pos()).Line + 1
 			if lines > maxFunctionLines {
-				problems = append(problems, fmt.Sprintf("%s: %s has %d lines, at most %d", f.at(function), function.Name.Name, lines, maxFunctionLines))
+				problems = append(problems, fmt.Sprintf("%s: %s has %d lines, at most %d", f.at(function),
+					function.Name.Name, lines, maxFunctionLines))
 			}
 		}
 	}
@@ -152,7 +160,8 @@ func checkDocstrings(files []*file) []string {
 		for _, decl := range f.ast.Decls {
 			switch decl := decl.(type) {
 			case *ast.FuncDecl:
-				if decl.Name.IsExported() && decl.Doc == nil && receiverIsExported(decl) && !(decl.Recv != nil && wellKnown[decl.Name.Name]) {
+				if decl.Name.IsExported() && decl.Doc == nil && receiverIsExported(decl) &&
+					!(decl.Recv != nil && wellKnown[decl.Name.Name]) {
 					problems = append(problems, f.at(decl)+": "+decl.Name.Name+" has no docstring")
 				}
 			case *ast.GenDecl:

@@ -46,13 +46,15 @@ func checkImports(files []*file) []string {
 	for _, f := range goFiles(files, true) {
 		allowed, known := importsOf(f.dir())
 		if !known {
-			problems = append(problems, fmt.Sprintf("%s: Go code in the folder %s, which no rule knows", f.path, f.top()))
+			problems = append(problems, fmt.Sprintf("%s: Go code in the folder %s, which no rule knows", f.path,
+				f.top()))
 			continue
 		}
 		for _, spec := range f.ast.Imports {
 			imported := strings.Trim(spec.Path.Value, `"`)
 			if name := spec.Name; name != nil && (name.Name == "." || name.Name == "_" && imported != "embed") {
-				problems = append(problems, fmt.Sprintf("%s: import %s %q: no blank and no dot imports", f.at(spec), name.Name, imported))
+				problems = append(problems, fmt.Sprintf("%s: import %s %q: no blank and no dot imports", f.at(spec),
+					name.Name, imported))
 			}
 			if own, ok := strings.CutPrefix(imported, module+"/"); ok && !allows(allowed, own) {
 				problems = append(problems, fmt.Sprintf("%s: %s may not import %s", f.at(spec), f.dir(), own))

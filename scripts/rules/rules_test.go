@@ -61,6 +61,9 @@ var rules = []rule{
 	{"recover", checkRecover},
 	{"exit", checkExit},
 	{"sizes", checkSizes},
+	{"columns", checkColumns},
+	{"names", checkNames},
+	{"loop", checkLoop},
 	{"init", checkInit},
 	{"state", checkState},
 	{"docstrings", checkDocstrings},
@@ -139,6 +142,15 @@ func parse(t *testing.T, name, text string) *file {
 		f.ast = tree
 	}
 	return f
+}
+
+// reparse returns a file again, with the positions of a file set that it shares.
+func reparse(fset *token.FileSet, f *file) *file {
+	tree, err := parser.ParseFile(fset, f.path, f.text, parser.ParseComments)
+	if err != nil {
+		panic(err) // it has been parsed before
+	}
+	return &file{path: f.path, text: f.text, fset: fset, ast: tree}
 }
 
 // goFiles are the Go files, tests included or not.

@@ -43,10 +43,12 @@ func checkState(files []*file) []string {
 				value := spec.(*ast.ValueSpec)
 				for i, name := range value.Names {
 					if why := mutable(f, group, value, i); why != "" {
-						problems = append(problems, fmt.Sprintf("%s: package variable %s: %s", f.at(name), name.Name, why))
+						problems = append(problems, fmt.Sprintf("%s: package variable %s: %s", f.at(name), name.Name,
+							why))
 					}
 					if place := changed[f.dir()+" "+name.Name]; place != "" {
-						problems = append(problems, fmt.Sprintf("%s: package variable %s is changed at %s", f.at(name), name.Name, place))
+						problems = append(problems, fmt.Sprintf("%s: package variable %s is changed at %s", f.at(name),
+							name.Name, place))
 					}
 				}
 			}
@@ -159,7 +161,8 @@ func changedNames(files []*file) map[string]string {
 					note(n.X)
 				}
 			case *ast.CallExpr:
-				if name, ok := n.Fun.(*ast.Ident); ok && len(n.Args) > 0 && (name.Name == "delete" || name.Name == "clear") {
+				if name, ok := n.Fun.(*ast.Ident); ok && len(n.Args) > 0 && (name.Name == "delete" ||
+					name.Name == "clear") {
 					note(n.Args[0])
 				}
 			}

@@ -9,12 +9,20 @@ import (
 
 // events of go test -json; see `go doc test2json`.
 const (
-	passed   = `{"Action":"run","Package":"p","Test":"TestA"}` + "\n" + `{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestA"}` + "\n"
-	skipped  = `{"Action":"output","Package":"p","Test":"TestS","Output":"needs dovecot\n"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestS"}` + "\n"
-	failed   = `{"Action":"output","Package":"p","Test":"TestF","Output":"why\n"}` + "\n" + `{"Action":"fail","Package":"p","Test":"TestF"}` + "\n"
-	closing  = `{"Action":"output","Package":"p","Output":"PASS\n"}` + "\n" + `{"Action":"output","Package":"p","Output":"ok  \tp\t0.1s\n"}` + "\n" + `{"Action":"pass","Package":"p"}` + "\n"
-	unbuilt  = `{"ImportPath":"q","Action":"build-output","Output":"q.go:1: syntax error\n"}` + "\n" + `{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}` + "\n" + `{"Action":"fail","Package":"q","FailedBuild":"q"}` + "\n"
-	panicked = `{"Action":"output","Package":"r","Test":"TestP","Output":"panic: boo\n"}` + "\n" + `{"Action":"output","Package":"r","Output":"FAIL\tr\t0.1s\n"}` + "\n" + `{"Action":"fail","Package":"r"}` + "\n"
+	passed = `{"Action":"run","Package":"p","Test":"TestA"}` + "\n" +
+		`{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}` + "\n" +
+		`{"Action":"pass","Package":"p","Test":"TestA"}` + "\n"
+	skipped = `{"Action":"output","Package":"p","Test":"TestS","Output":"needs dovecot\n"}` + "\n" +
+		`{"Action":"skip","Package":"p","Test":"TestS"}` + "\n"
+	failed = `{"Action":"output","Package":"p","Test":"TestF","Output":"why\n"}` + "\n" +
+		`{"Action":"fail","Package":"p","Test":"TestF"}` + "\n"
+	closing = `{"Action":"output","Package":"p","Output":"PASS\n"}` + "\n" +
+		`{"Action":"output","Package":"p","Output":"ok  \tp\t0.1s\n"}` + "\n" + `{"Action":"pass","Package":"p"}` + "\n"
+	unbuilt = `{"ImportPath":"q","Action":"build-output","Output":"q.go:1: syntax error\n"}` + "\n" +
+		`{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}` + "\n" +
+		`{"Action":"fail","Package":"q","FailedBuild":"q"}` + "\n"
+	panicked = `{"Action":"output","Package":"r","Test":"TestP","Output":"panic: boo\n"}` + "\n" +
+		`{"Action":"output","Package":"r","Output":"FAIL\tr\t0.1s\n"}` + "\n" + `{"Action":"fail","Package":"r"}` + "\n"
 )
 
 // TestSummary checks what CI relies on: .ci/summary fails when a test failed,
@@ -28,10 +36,12 @@ func TestSummary(t *testing.T) {
 		good                bool
 	}{
 		{"passed", passed + closing, "ok  \tp\t0.1s\n1 passed, 0 failed, 0 skipped\n", true},
-		{"other lines", "go test ./...\n" + passed + closing, "go test ./...\nok  \tp\t0.1s\n1 passed, 0 failed, 0 skipped\n", true},
+		{"other lines", "go test ./...\n" + passed + closing,
+			"go test ./...\nok  \tp\t0.1s\n1 passed, 0 failed, 0 skipped\n", true},
 		{"skipped", passed + skipped + closing, "needs dovecot\nok  \tp\t0.1s\n1 passed, 0 failed, 1 skipped\n", false},
 		{"failed", passed + failed + `{"Action":"fail","Package":"p"}`, "why\n1 passed, 1 failed, 0 skipped\n", false},
-		{"not built", passed + closing + unbuilt, "ok  \tp\t0.1s\nq.go:1: syntax error\nFAIL\tq [build failed]\n1 passed, 1 failed, 0 skipped\n", false},
+		{"not built", passed + closing + unbuilt,
+			"ok  \tp\t0.1s\nq.go:1: syntax error\nFAIL\tq [build failed]\n1 passed, 1 failed, 0 skipped\n", false},
 		{"panicked", panicked, "panic: boo\nFAIL\tr\t0.1s\n0 passed, 1 failed, 0 skipped\n", false},
 		{"nothing ran", "", "0 passed, 0 failed, 0 skipped\n", false},
 	} {

@@ -16,7 +16,8 @@ var forbidden = []struct {
 	{"a mark of unfinished work", regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)},
 	{"a file outside the project", regexp.MustCompile(`\.\./sha` + `red\b`)},
 	{"a path of one machine", regexp.MustCompile(`(^|[^\w.~-])/(wo` + `rk|ro` + `ot)(/|\b)`)},
-	{"a package registry", regexp.MustCompile(`\b(proxy\.go` + `lang\.org|sum\.go` + `lang\.org|py` + `pi\.org|registry\.np` + `mjs\.org|deb\.deb` + `ian\.org|repo1?\.ma` + `ven\.|goproxy\.(io|cn)\b)`)},
+	{"a package registry", regexp.MustCompile(`\b(proxy\.go` + `lang\.org|sum\.go` + `lang\.org|py` +
+		`pi\.org|registry\.np` + `mjs\.org|deb\.deb` + `ian\.org|repo1?\.ma` + `ven\.|goproxy\.(io|cn)\b)`)},
 }
 
 // checkWords looks for the forbidden words in every text file.
