@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // smallBench has a target of each kind: met, not met, not measured.
@@ -60,17 +62,17 @@ func TestBenchPage(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, smallBenchPage)
 	}
 	path := filepath.Join(t.TempDir(), "page.md")
-	writeFile(t, path, "before\n"+pageBegin+"\nold\n"+pageEnd+"\nbehind\n")
+	rigtest.WriteFile(t, path, "before\n"+pageBegin+"\nold\n"+pageEnd+"\nbehind\n")
 	for range 2 { // the second time replaces the first
 		if err := errors.Join(mayUpdatePage(path), updatePage(path, "new\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := readFile(t, path); got != "before\n"+pageBegin+"\n\nnew\n\n"+pageEnd+"\nbehind\n" {
+	if got := rigtest.ReadFile(t, path); got != "before\n"+pageBegin+"\n\nnew\n\n"+pageEnd+"\nbehind\n" {
 		t.Errorf("the page is %q", got)
 	}
-	writeFile(t, path, pageEnd+pageBegin)
-	checkError(t, mayUpdatePage(path), "no lines")
+	rigtest.WriteFile(t, path, pageEnd+pageBegin)
+	rigtest.CheckError(t, mayUpdatePage(path), "no lines")
 }
 
 const poolBenchTable = `### Backend connections from the pool
@@ -152,7 +154,7 @@ func TestRounds(t *testing.T) {
 
 // TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
 func TestBenchRuns(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
 	o, err := parseBench([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -163,10 +165,10 @@ func TestBenchRuns(t *testing.T) {
 			return nil, errors.New("not installed")
 		}
 		started++
-		return &proxy{name: name, version: "1", addr: addr(rig.clear), outside: addr(rig.secure), stop: func() error { stopped++; return nil }}, nil
+		return &proxy{name: name, version: "1", addr: rigtest.Addr(to[0]), outside: rigtest.Addr(to[1]), stop: func() error { stopped++; return nil }}, nil
 	}
 	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
-	checkError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
+	rigtest.CheckError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
 	if started == 0 || started != stopped {
 		t.Errorf("%d proxies were started, %d stopped", started, stopped)
 	}
@@ -190,16 +192,16 @@ func TestBenchRuns(t *testing.T) {
 
 // TestBenchLimit wants what does not fit into the time to be named.
 func TestBenchLimit(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
 	o, err := parseBench([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := func(_ context.Context, name string) (*proxy, error) {
-		return &proxy{name: name, addr: addr(rig.clear), outside: addr(rig.secure), stop: func() error { return nil }}, nil
+		return &proxy{name: name, addr: rigtest.Addr(to[0]), outside: rigtest.Addr(to[1]), stop: func() error { return nil }}, nil
 	}
 	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
-	checkError(t, b.run(t.Context()), "the rest: no time left of 200ms")
+	rigtest.CheckError(t, b.run(t.Context()), "the rest: no time left of 200ms")
 	if len(b.result.Rows) != 1 || !strings.Contains(b.result.text(), "Not measured: the rest: no time left") {
 		t.Errorf("found %s", b.result.text())
 	}
@@ -211,7 +213,7 @@ func TestBenchSite(t *testing.T) {
 	if err := raiseOpenFileLimit(); err != nil {
 		t.Fatal(err)
 	}
-	site, err := newBenchSite(ownProgram(t))
+	site, err := newBenchSite(rigtest.OwnProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,9 +227,7 @@ func TestBenchSite(t *testing.T) {
 	}
 	t.Run(benchUp, func(t *testing.T) {
 		needServers(t, "imapproxyd")
-		if err := testNamespace(t).Remove(); err != nil { // skips where there can be none
-			t.Fatal(err)
-		}
+		rigtest.NeedRoot(t)
 		benchOnSite(t, site, benchUp+benchSlow)
 	})
 	t.Run(benchPool, func(t *testing.T) {
@@ -278,13 +278,12 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 	return logins
 }
 
-func TestReadListening(t *testing.T) {
-	addrs, err := readListening(strings.NewReader("listening on 127.0.0.1:1\nlistening on http://127.0.0.1:2\n"), 2)
-	if err != nil || len(addrs) != 2 || addrs[1] != addr("127.0.0.1:2") {
-		t.Errorf("%v, %v", addrs, err)
+// needServers are those that make bench compares with.
+func needServers(t *testing.T, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		if _, err := (peer{name: "benchmark", programs: []string{n}, packages: "run scripts/install-bench-programs"}).program(); err != nil {
+			t.Skipf("SKIPPED: %v", err)
+		}
 	}
-	_, err = readListening(strings.NewReader("listening on 127.0.0.1:1\n"), 2)
-	checkError(t, err, "does not say where")
-	_, err = readListening(strings.NewReader("panic: no\n"), 1)
-	checkError(t, err, "panic: no")
 }

@@ -5,17 +5,18 @@ import (
 	"testing"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 func closeWait(recvQ, sendQ, inode uint64) wire.TableEntry {
-	return wire.TableEntry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: wire.StateCloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
+	return wire.TableEntry{Local: rigtest.Addr("127.0.0.1:143"), Remote: rigtest.Addr("127.0.0.1:50000"), State: wire.StateCloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
 }
 
 func TestDiagnosis(t *testing.T) {
-	listener := wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, RecvQ: 7, Inode: 1}
+	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, RecvQ: 7, Inode: 1}
 	quiet := listener
 	quiet.RecvQ = 0
-	finWait := wire.TableEntry{Local: addr("127.0.0.1:143"), Remote: addr("127.0.0.1:50000"), State: wire.StateFinWait2}
+	finWait := wire.TableEntry{Local: rigtest.Addr("127.0.0.1:143"), Remote: rigtest.Addr("127.0.0.1:50000"), State: wire.StateFinWait2}
 	tests := []struct {
 		name  string
 		socks []wire.TableEntry
@@ -47,7 +48,7 @@ func TestDiagnosis(t *testing.T) {
 
 func TestGroupSockets(t *testing.T) {
 	est := func(local, remote string) wire.TableEntry {
-		return wire.TableEntry{Local: addr(local), Remote: addr(remote), State: wire.StateEstablished, Inode: 5}
+		return wire.TableEntry{Local: rigtest.Addr(local), Remote: rigtest.Addr(remote), State: wire.StateEstablished, Inode: 5}
 	}
 	all := []wire.TableEntry{
 		est("127.0.0.1:50001", "127.0.0.1:143"), est("127.0.0.1:143", "127.0.0.1:50001"), est("127.0.0.1:143", "10.0.0.9:50002"),

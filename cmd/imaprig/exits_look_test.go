@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 const lookPort = 1430
@@ -20,7 +21,7 @@ type tableRow struct {
 func (m *monitor) see(rows ...tableRow) {
 	var entries []wire.TableEntry
 	for _, r := range rows {
-		entries = append(entries, wire.TableEntry{Local: addr(r.local), Remote: addr(r.remote), State: r.state, Inode: r.inode})
+		entries = append(entries, wire.TableEntry{Local: rigtest.Addr(r.local), Remote: rigtest.Addr(r.remote), State: r.state, Inode: r.inode})
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {
@@ -38,7 +39,7 @@ func (m *monitor) nextCell() *watch {
 }
 
 func lookMonitor() *monitor {
-	return newMonitor(lookPort, 1, &proxy{addr: addr("127.0.0.1:1143")})
+	return newMonitor(lookPort, 1, &proxy{addr: rigtest.Addr("127.0.0.1:1143")})
 }
 
 const (
@@ -112,7 +113,7 @@ func TestAttributeAbsent(t *testing.T) {
 				m.see(tableRow{backendEnd, proxyEnd, wire.StateTimeWait, 0})
 				two := m.nextCell()
 				m.see(second)
-				if m.links[addr(proxyEnd)].watch != two || one.reached != 1 || two.reached != 1 {
+				if m.links[rigtest.Addr(proxyEnd)].watch != two || one.reached != 1 || two.reached != 1 {
 					t.Errorf("the second connection went to the first cell; reached %d and %d, want 1 and 1", one.reached, two.reached)
 				}
 			})
@@ -123,7 +124,7 @@ func TestAttributeAbsent(t *testing.T) {
 func TestCountSockets(t *testing.T) {
 	m := lookMonitor()
 	w := m.nextCell()
-	m.clients[addr(clientEnd)] = w
+	m.clients[rigtest.Addr(clientEnd)] = w
 	m.see(
 		tableRow{proxyEnd, backendEnd, wire.StateFinWait2, 0}, tableRow{backendEnd, proxyEnd, wire.StateCloseWait, 11},
 		tableRow{proxyListener, clientEnd, wire.StateCloseWait, 12}, tableRow{clientEnd, proxyListener, wire.StateFinWait2, 13},
@@ -146,12 +147,12 @@ func TestCountSockets(t *testing.T) {
 
 // TestLookBlind is a table in which nothing can be seen: no count may come of it.
 func TestLookBlind(t *testing.T) {
-	free, err := freeAddr(addr("127.0.0.1:0").Addr())
+	free, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := newMonitor(free.Port(), 1, &proxy{})
-	checkError(t, m.Look(), "does not show the backend's listener")
+	rigtest.CheckError(t, m.Look(), "does not show the backend's listener")
 }
 
 // TestNote keeps a count for each planned time, and a point each second.

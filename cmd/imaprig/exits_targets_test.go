@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // counted is a cell whose sessions all went as planned, with these counts.
@@ -129,7 +131,7 @@ func TestChooseCells(t *testing.T) {
 			if len(cells) != tt.want {
 				t.Errorf("%d cells, want %d: %v", len(cells), tt.want, cells)
 			}
-			checkError(t, err, tt.err)
+			rigtest.CheckError(t, err, tt.err)
 		})
 	}
 }
@@ -160,7 +162,7 @@ func TestParseExits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
 			_, err := parseExits(tt.args, t.Output())
-			checkError(t, err, tt.err)
+			rigtest.CheckError(t, err, tt.err)
 		})
 	}
 	o, err := parseExits([]string{"--self", "x", "--after", "30s,1s, 10s"}, t.Output())
@@ -185,7 +187,7 @@ func TestParseExhaust(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
 			_, err := parseExhaust(tt.args, t.Output())
-			checkError(t, err, tt.err)
+			rigtest.CheckError(t, err, tt.err)
 		})
 	}
 }
@@ -201,6 +203,26 @@ func TestExpected(t *testing.T) {
 		}
 		if got := w.expected(5); got != n || w.expected(0) != 0 {
 			t.Errorf("%s: %d of 5 sessions expected, want %d; %d of none", w.name, got, n, w.expected(0))
+		}
+	}
+}
+
+// TestNoVanishing marks cells that can't be run, and says why.
+func TestNoVanishing(t *testing.T) {
+	tests := []struct {
+		run  exitsRun
+		want string
+	}{
+		{exitsRun{nsProblem: "root is needed", proxy: &proxy{}}, "root is needed"},
+		{exitsRun{ns: &namespace{}, proxy: &proxy{}}, "can't be reached from the rig's network namespace"},
+	}
+	for _, tt := range tests {
+		r := &cellResult{cell: cell{"good", "vanish"}}
+		if err := tt.run.drive(t.Context(), r); err != nil || !strings.Contains(r.NotRun, tt.want) {
+			t.Errorf("not run: %q, %v; want %q", r.NotRun, err, tt.want)
+		}
+		if r.Misses = judge(r); len(r.Misses) != 0 || r.Verdict() != "not run" {
+			t.Errorf("judged as %v, %q", r.Misses, r.Verdict())
 		}
 	}
 }

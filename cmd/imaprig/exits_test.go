@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,40 +14,20 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
-
-// programs are what the runs of these tests need.
-func needPrograms(t *testing.T, names ...string) {
-	t.Helper()
-	for _, n := range names {
-		if _, err := exec.LookPath(n); err != nil {
-			t.Skipf("SKIPPED: no %s in PATH", n)
-		}
-	}
-}
-
-// ownProgram builds our proxy.
-func ownProgram(t *testing.T) string {
-	t.Helper()
-	needPrograms(t, "go", "java")
-	path := filepath.Join(t.TempDir(), ownProxy)
-	if out, err := exec.Command("go", "build", "-o", path, "imapproxy/cmd/imapproxy").CombinedOutput(); err != nil {
-		t.Fatalf("build the proxy: %v: %s", err, out)
-	}
-	return path
-}
 
 // exitsOf runs the subcommand and returns its result.
 func exitsOf(t *testing.T, wantCode int, args ...string) *runResult {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "result.json")
-	args = append(args, "--java-backend", javaTestSource, "--json", file)
+	args = append(args, "--java-backend", rigtest.JavaSource(t), "--json", file)
 	var stdout, stderr strings.Builder
 	if code := runExits(t.Context(), args, &stdout, &stderr); code != wantCode {
 		t.Fatalf("code %d, want %d\n%s%s", code, wantCode, stdout.String(), stderr.String())
 	}
 	var r runResult
-	if err := json.Unmarshal([]byte(readFile(t, file)), &r); err != nil {
+	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &r); err != nil {
 		t.Fatal(err)
 	}
 	return &r
@@ -57,7 +36,7 @@ func exitsOf(t *testing.T, wantCode int, args ...string) *runResult {
 // TestExitsOwn runs our proxy, which meets every target; one cell has clients that vanish.
 func TestExitsOwn(t *testing.T) {
 	t.Parallel()
-	program := ownProgram(t)
+	program := rigtest.OwnProgram(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: clients that vanish need root; run the tests as root")
 	}
@@ -140,8 +119,8 @@ func relayOne(client net.Conn, backend string) {
 // TestExitsRelay runs a proxy that is there already and misses targets.
 func TestExitsRelay(t *testing.T) {
 	t.Parallel()
-	needPrograms(t, "java")
-	backend, err := freeAddr(addr("127.0.0.1:0").Addr())
+	rigtest.NeedPrograms(t, "java")
+	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +175,8 @@ func silentProxy(t *testing.T, f func()) string {
 // TestExitsInterrupted is Ctrl-C behind the first cell, and while sessions wait for an answer: the run ends at once and
 // nothing is left running.
 func TestExitsInterrupted(t *testing.T) {
-	program := ownProgram(t)
-	backend, err := freeAddr(addr("127.0.0.1:0").Addr())
+	program := rigtest.OwnProgram(t)
+	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +188,7 @@ func TestExitsInterrupted(t *testing.T) {
 			var at time.Time
 			var once sync.Once
 			interrupt := func() { once.Do(func() { at = time.Now(); cancel() }) }
-			args := []string{"--sessions", "5", "--java-backend", javaTestSource, "--modes", "good"}
+			args := []string{"--sessions", "5", "--java-backend", rigtest.JavaSource(t), "--modes", "good"}
 			stderr := firstLine{interrupt}
 			if when == "while sessions wait" {
 				args = append(args, "--proxy", silentProxy(t, interrupt), "--backend-port", fmt.Sprint(backend.Port()))
@@ -226,14 +205,14 @@ func TestExitsInterrupted(t *testing.T) {
 			if n := len(tempDirs(t)); n > dirs {
 				t.Errorf("%d folders of peers are left", n-dirs)
 			}
-			noDevice(t, "imaprig"+fmt.Sprint(os.Getpid()))
+			rigtest.NoDevice(t, "imaprig"+fmt.Sprint(os.Getpid()))
 		})
 	}
 }
 
 func TestExhaust(t *testing.T) {
-	program := ownProgram(t)
-	backend, err := freeAddr(addr("127.0.0.1:0").Addr())
+	program := rigtest.OwnProgram(t)
+	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +228,7 @@ func TestExhaust(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o, err := parseExhaust(append(tt.args, "--sessions", "12", "--fd-limit", "5", "--java-backend", javaTestSource), t.Output())
+			o, err := parseExhaust(append(tt.args, "--sessions", "12", "--fd-limit", "5", "--java-backend", rigtest.JavaSource(t)), t.Output())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,17 +243,24 @@ func TestExhaust(t *testing.T) {
 
 // TestPeersRun starts each peer that is installed and logs in through it.
 func TestPeersRun(t *testing.T) {
-	needPrograms(t, "java")
-	r := newRig(t, javaOptions{})
+	java, err := startJava(t.Context(), javaOptions{Source: rigtest.JavaSource(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := java.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, p := range peers() {
 		t.Run(p.name, func(t *testing.T) {
 			if p.name == ownProxy {
-				p.programs = []string{ownProgram(t)}
+				p.programs = []string{rigtest.OwnProgram(t)}
 			}
 			if _, err := p.program(); err != nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
-			x, err := p.start(t.Context(), r.Port, addr("127.0.0.2:0").Addr())
+			x, err := p.start(t.Context(), java.Port, rigtest.Addr("127.0.0.2:0").Addr())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -291,7 +277,7 @@ func TestPeersRun(t *testing.T) {
 			}
 			for _, to := range []string{x.addr.String(), x.outside.String()} {
 				c := (&runOptions{user: "rig%d", password: "secret"}).newClient(7)
-				if err := c.connect(dialTCP, to, addr("127.0.0.1:0").Addr(), false); err != nil {
+				if err := c.connect(dialTCP, to, rigtest.Addr("127.0.0.1:0").Addr(), false); err != nil {
 					t.Fatal(err)
 				}
 				if err := openFetch(c); err != nil {
@@ -301,15 +287,4 @@ func TestPeersRun(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestPeerMissing(t *testing.T) {
-	p := nginxPeer()
-	p.programs = []string{"no-such-nginx"}
-	_, err := p.start(t.Context(), 1, addr("127.0.0.1:0").Addr())
-	checkError(t, err, "apt-get install nginx libnginx-mod-mail")
-	p = imapproxyPeer()
-	p.programs = []string{"false"}
-	_, err = p.start(t.Context(), 1, addr("127.0.0.1:0").Addr())
-	checkError(t, err, "it ended at once")
 }

@@ -65,10 +65,10 @@ func (o backendOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for i, ln := range b.listeners {
-		fmt.Fprintf(stdout, "listening on %v%s\n", ln.Addr(), []string{"", " with TLS"}[i])
+	for i, addr := range b.Addrs() {
+		fmt.Fprintf(stdout, "listening on %v%s\n", addr, []string{"", " with TLS"}[i])
 	}
-	return b.run(ctx)
+	return b.Run(ctx)
 }
 
 // fastBackend is the server of imaprig backend.
@@ -86,7 +86,7 @@ const fastBodySize = 64 << 20
 // fastSizes are the messages of every mailbox, in bytes.
 func fastSizes() []int { return []int{8 << 10, 1 << 20, fastBodySize} }
 
-// newFastBackend listens. run must be called, and closes.
+// newFastBackend listens. Run must be called, and closes.
 func newFastBackend(ctx context.Context, o backendOptions) (*fastBackend, error) {
 	cert, err := selfSigned()
 	if err != nil {
@@ -107,8 +107,17 @@ func newFastBackend(ctx context.Context, o backendOptions) (*fastBackend, error)
 	return b, nil
 }
 
-// run serves until ctx ends.
-func (b *fastBackend) run(ctx context.Context) error {
+// Addrs returns where it listens: in clear, then with TLS if that was wanted.
+func (b *fastBackend) Addrs() []net.Addr {
+	var addrs []net.Addr
+	for _, ln := range b.listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Run serves until ctx ends.
+func (b *fastBackend) Run(ctx context.Context) error {
 	return errors.Join(b.server.accept(ctx, b.listeners...), b.body.Close())
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // talk is a connection of a test to one of the fast servers.
@@ -69,10 +71,10 @@ func TestFastBackend(t *testing.T) {
 		"a long line":    "C: " + strings.Repeat("x", fastLine) + "\nEOF",
 		"endless login":  "C: a LOGIN u {99999999999999999999}\na OK\nC: b LOGIN {" + fmt.Sprint(fastArgument+1) + "+}|" + strings.Repeat("x", fastArgument+1) + " p\nb OK",
 	}
-	rig := newFastRig(t, backendOptions{idlePush: 400 * time.Millisecond})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort, idlePush: 400 * time.Millisecond})
 	for name, dialogue := range tests {
 		t.Run(name, func(t *testing.T) {
-			k := newTalk(t, rig.clear)
+			k := newTalk(t, to[0])
 			k.want("* OK [CAPABILITY")
 			for line := range strings.SplitSeq(dialogue, "\n") {
 				text, client := strings.CutPrefix(line, "C: ")
@@ -93,7 +95,7 @@ func TestFastBackend(t *testing.T) {
 
 // TestFastBackendBodies wants messages of the promised sizes, the same ones in clear and with TLS.
 func TestFastBackendBodies(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
 	read := func(k *talk) (sums []string) {
 		k.want("* OK")
 		for i, size := range fastSizes() {
@@ -109,8 +111,8 @@ func TestFastBackendBodies(t *testing.T) {
 		}
 		return sums
 	}
-	clear := read(newTalk(t, rig.clear))
-	k := newTalk(t, rig.secure)
+	clear := read(newTalk(t, to[0]))
+	k := newTalk(t, to[1])
 	k.conn = tls.Client(k.conn, &tls.Config{InsecureSkipVerify: true})
 	k.in = bufio.NewReader(k.conn)
 	if secure := read(k); fmt.Sprint(clear) != fmt.Sprint(secure) {
@@ -119,8 +121,8 @@ func TestFastBackendBodies(t *testing.T) {
 }
 
 func TestFastBackendLoginDelay(t *testing.T) {
-	rig := newFastRig(t, backendOptions{loginDelay: 300 * time.Millisecond})
-	k := newTalk(t, rig.clear)
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort, loginDelay: 300 * time.Millisecond})
+	k := newTalk(t, to[0])
 	k.want("* OK")
 	began := time.Now()
 	k.say("a LOGIN u p\r\n")
@@ -159,7 +161,7 @@ func TestFastAuth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveInTest(t, a.run)
+	rigtest.Serve(t, a.run)
 	ask := func(k *talk, version, password string) string {
 		k.say("GET /auth " + version + "\r\nHost: x\r\nauth-pass: " + password + "\r\n\r\n")
 		k.want("HTTP/1.1 200")
@@ -187,55 +189,5 @@ func TestFastAuth(t *testing.T) {
 	k.say("GET / HTTP/1.1\r\n" + strings.Repeat("x: y\r\n", fastHeaders))
 	if _, err := k.in.ReadByte(); err == nil {
 		t.Error("endless headers were answered")
-	}
-}
-
-// TestServersUsage wants wrong usage to be refused.
-func TestServersUsage(t *testing.T) {
-	tests := []struct {
-		args []string
-		code int
-		want string
-	}{
-		{[]string{"backend", "--login-delay", "-1s"}, exitUsage, "no negative time"},
-		{[]string{"backend", "--listen", "127.0.0.1:99999"}, exitFailed, "listen on 127.0.0.1:99999"},
-		{[]string{"authserver", "--backend", "localhost:143"}, exitUsage, "want an IP address"},
-		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, exitFailed, "listen on"},
-		{[]string{"load", "--proxy", "127.0.0.1:1"}, exitUsage, "want one MODE"},
-		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, exitUsage, "want one MODE"},
-		{[]string{"load", "login"}, exitUsage, "want --proxy"},
-		{[]string{"load", "login", "--proxy", "host"}, exitUsage, "want host:port"},
-		{[]string{"load", "login", "--proxy", "h:1", "--tls", "yes"}, exitUsage, "want off, starttls or implicit"},
-		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "x"}, exitUsage, "want process ids"},
-		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "99999999"}, exitUsage, "no such process"},
-		{[]string{"load", "login", "--proxy", "h:1", "--sources", "3"}, exitUsage, "not an IPv4 loopback"},
-		{[]string{"load", "login", "--proxy", "h:1", "--sessions", "-1"}, exitUsage, "--sessions -1"},
-		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, exitUsage, "--duration 1ms"},
-		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, exitUsage, "--size"},
-		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, exitUsage, "no line end"},
-		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, exitFailed, "/no/such/file"},
-		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, exitFailed, "ulimit -n"},
-		{[]string{"bench", "--rounds", "0"}, exitUsage, "--rounds 0"},
-		{[]string{"bench", "--out", "/no/such/page"}, exitFailed, "/no/such/page"},
-	}
-	for _, tt := range tests {
-		var stdout, stderr strings.Builder
-		if code := run(tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.want) {
-			t.Errorf("%v: code %d, %q; want %d, %q", tt.args, code, stderr.String(), tt.code, tt.want)
-		}
-	}
-	for _, name := range []string{"load", "backend", "authserver", "bench"} {
-		var stdout, stderr strings.Builder
-		if code := run([]string{name, "--help"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "usage: imaprig "+name) {
-			t.Errorf("%s --help: code %d, %q", name, code, stdout.String())
-		}
-	}
-}
-
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int{"1": 1, "8k": 8192, "64M": 64 << 20, "2MiB": 2 << 20, "": 0, "0": 0, "65m": 0, "1kk": 0, "k": 0, "-1": 0} {
-		if n, err := parseSize(text); n != want || (err == nil) != (want > 0) {
-			t.Errorf("%q: %d, %v; want %d", text, n, err, want)
-		}
 	}
 }

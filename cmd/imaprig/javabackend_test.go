@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,9 +11,8 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
-
-const javaTestSource = "../../" + javaSourcePath
 
 // rig is a running Java backend for one test and its subtests.
 type rig struct {
@@ -24,10 +22,7 @@ type rig struct {
 
 func newRig(t *testing.T, opts javaOptions) rig {
 	t.Helper()
-	if _, err := exec.LookPath("java"); err != nil {
-		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
-	}
-	opts.Source = javaTestSource
+	opts.Source = rigtest.JavaSource(t)
 	j, err := startJava(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +78,7 @@ func (r rig) socket(client netip.AddrPort) (wire.TableEntry, bool) {
 // wantGone waits until the kernel has no socket for this client.
 func (r rig) wantGone(client netip.AddrPort) {
 	r.t.Helper()
-	eventually(r.t, func() error {
+	rigtest.Eventually(r.t, func() error {
 		if s, found := r.socket(client); found {
 			return fmt.Errorf("socket in %v, Recv-Q %d; want it gone", s.State, s.RecvQ)
 		}
@@ -94,7 +89,7 @@ func (r rig) wantGone(client netip.AddrPort) {
 // wantCloseWait waits until the backend's socket is in CLOSE_WAIT with this Recv-Q, for this reason, and stays there.
 func (r rig) wantCloseWait(client netip.AddrPort, recvQ uint64, why finding) {
 	r.t.Helper()
-	eventuallyStays(r.t, func() error { return r.checkCloseWait(client, recvQ, why) })
+	rigtest.EventuallyStays(r.t, func() error { return r.checkCloseWait(client, recvQ, why) })
 }
 
 func (r rig) checkCloseWait(client netip.AddrPort, recvQ uint64, why finding) error {
@@ -110,7 +105,7 @@ func (r rig) checkCloseWait(client netip.AddrPort, recvQ uint64, why finding) er
 // for good.
 func (r rig) wantCounts(open int, want javaCounts) {
 	r.t.Helper()
-	eventuallyStays(r.t, func() error {
+	rigtest.EventuallyStays(r.t, func() error {
 		stats := r.stats()
 		if stats.Open != open || stats.javaCounts != want || stats.FDs < open {
 			return fmt.Errorf("open %d, want %d, of %d sockets in its /proc;\n got %+v\nwant %+v", stats.Open, open, stats.FDs, stats.javaCounts, want)
@@ -120,29 +115,28 @@ func (r rig) wantCounts(open int, want javaCounts) {
 }
 
 func TestFindJavaSource(t *testing.T) {
-	if got, err := findJavaSource(javaTestSource); err != nil || got != javaTestSource {
+	source := filepath.Join(rigtest.Root(t), javaSourcePath)
+	if got, err := findJavaSource(source); err != nil || got != source {
 		t.Errorf("given: %q, %v", got, err)
 	}
 	if _, err := findJavaSource("no/such/file"); err == nil || !strings.Contains(err.Error(), "no/such/file") || !strings.Contains(err.Error(), "--java-backend") {
 		t.Errorf("missing: error %v, want the name and the remedy", err)
 	}
-	t.Chdir("../..")
+	t.Chdir(rigtest.Root(t))
 	if got, err := findJavaSource(""); err != nil || got != javaSourcePath {
 		t.Errorf("from the module's root: %q, %v", got, err)
 	}
 }
 
 func TestStartJavaTellsWhyNot(t *testing.T) {
-	if _, err := exec.LookPath("java"); err != nil {
-		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
-	}
-	_, err := startJava(t.Context(), javaOptions{Source: javaTestSource, Mode: "no-such-mode"})
+	source := rigtest.JavaSource(t)
+	_, err := startJava(t.Context(), javaOptions{Source: source, Mode: "no-such-mode"})
 	if err == nil || !strings.Contains(err.Error(), "no mode of that name") {
 		t.Errorf("error %v, want what the backend said", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := startJava(ctx, javaOptions{Source: javaTestSource}); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+	if _, err := startJava(ctx, javaOptions{Source: source}); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
 		t.Errorf("error %v, want it to be cancelled", err)
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 const (
 	clientLimit = 20 * time.Second // for one answer; the machine may be busy
-	pollLimit   = 20 * time.Second
-	pollEvery   = 10 * time.Millisecond
-	stayFor     = 10 // polls that must all be good: what is passed through on the way to closing does not count
 )
 
 // mailClient speaks plain IMAP, line by line, and fails its test on whatever it does not expect.
@@ -33,6 +32,12 @@ func connect(t *testing.T, addr string) *mailClient {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newMailClient(t, conn)
+}
+
+// newMailClient uses a connection that is open.
+func newMailClient(t *testing.T, conn net.Conn) *mailClient {
+	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(3 * clientLimit)); err != nil {
 		t.Fatal(err)
@@ -120,7 +125,7 @@ func (c *mailClient) read(n int) string {
 // silent wants no byte to be there. It proves little by itself: poll for something that shows the server got there.
 func (c *mailClient) silent() {
 	c.t.Helper()
-	if err := c.conn.SetReadDeadline(time.Now().Add(pollEvery)); err != nil {
+	if err := c.conn.SetReadDeadline(time.Now().Add(rigtest.PollEvery)); err != nil {
 		c.t.Fatal(err)
 	}
 	if b, err := c.in.Peek(1); err == nil {
@@ -155,38 +160,4 @@ func (c *mailClient) reset() {
 
 func (c *mailClient) local() netip.AddrPort {
 	return c.conn.LocalAddr().(*net.TCPAddr).AddrPort()
-}
-
-// eventually polls until check returns nil.
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	eventuallyFor(t, 1, check)
-}
-
-// eventuallyStays polls until check has returned nil stayFor times in a row.
-func eventuallyStays(t *testing.T, check func() error) {
-	t.Helper()
-	eventuallyFor(t, stayFor, check)
-}
-
-func eventuallyFor(t *testing.T, times int, check func() error) {
-	t.Helper()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	limit := time.NewTimer(pollLimit)
-	defer limit.Stop()
-	for good := 0; ; {
-		err := check()
-		if good++; err != nil {
-			good = 0
-		}
-		if good == times {
-			return
-		}
-		select {
-		case <-limit.C:
-			t.Fatalf("not so for %d polls in a row within %v: %v", times, pollLimit, err)
-		case <-tick.C:
-		}
-	}
 }

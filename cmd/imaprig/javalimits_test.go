@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // TestJavaLimits fills the worker pool, then the descriptor limit, shows that closing helps, and ends the backend by
@@ -20,14 +21,14 @@ func TestJavaLimits(t *testing.T) {
 		c.command("OK", "SELECT INBOX")
 	}
 	queued := connect(t, r.Addr())
-	eventually(t, func() error {
+	rigtest.Eventually(t, func() error {
 		if s := r.stats(); s.Busy != 2 || s.Queued != 1 || s.Accepted != 3 || s.Open != 3 || s.Accepting || s.FDLimit != 3 {
 			return fmt.Errorf("%+v, want 2 workers busy, 1 connection queued, and none accepted any more", s)
 		}
 		return nil
 	})
 	refused := connect(t, r.Addr())
-	eventually(t, func() error {
+	rigtest.Eventually(t, func() error {
 		s, found := r.socket(refused.local())
 		if !found || s.State != wire.StateEstablished || s.Inode != 0 {
 			return fmt.Errorf("socket %+v (found %v), want it in the accept queue", s, found)
@@ -57,11 +58,11 @@ func (r rig) wantExit() {
 	if _, err := r.ask(r.t.Context(), http.MethodPost, "/exit"); err != nil {
 		r.t.Fatal(err)
 	}
-	limit := time.NewTimer(pollLimit)
+	limit := time.NewTimer(rigtest.PollLimit)
 	defer limit.Stop()
 	select {
 	case <-r.done:
 	case <-limit.C:
-		r.t.Errorf("the JVM is still there after %v", pollLimit)
+		r.t.Errorf("the JVM is still there after %v", rigtest.PollLimit)
 	}
 }

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 const (
@@ -33,7 +33,6 @@ func TestJavaModes(t *testing.T) {
 	t.Run("server-rst", r.testServerRST)
 	t.Run("login-delay", r.testLoginDelay)
 	t.Run("control", r.testControl)
-	t.Run("watch", r.testWatch)
 	t.Run("SIGTERM", r.testSIGTERM) // the last: it ends the backend
 }
 
@@ -170,14 +169,14 @@ func (r rig) testSlowGreeting(t *testing.T) {
 	leaving, waiting := connect(t, r.Addr()), connect(t, r.Addr())
 	leavingAddr := leaving.local()
 	leaving.close()
-	eventually(t, func() error { return r.checkCloseWait(leavingAddr, 1, finUnread) })
+	rigtest.Eventually(t, func() error { return r.checkCloseWait(leavingAddr, 1, finUnread) })
 	waiting.wantLine("* OK ")
 	if waited := time.Since(begun); waited < testGreetingDelay {
 		t.Errorf("greeted after %v, want %v at least", waited, testGreetingDelay)
 	}
 	r.wantGone(leavingAddr)
 	waiting.close()
-	eventually(t, func() error {
+	rigtest.Eventually(t, func() error {
 		if s := r.stats(); s.Open != 0 || s.Closed != 2 {
 			return fmt.Errorf("open %d, closed %d; want 0 and 2", s.Open, s.Closed)
 		}
@@ -192,7 +191,7 @@ func (r rig) testServerClosesFirst(t *testing.T) {
 	if _, err := c.in.ReadByte(); err != io.EOF {
 		t.Errorf("behind BYE: %v, want EOF", err)
 	}
-	eventually(t, func() error {
+	rigtest.Eventually(t, func() error {
 		if s, found := r.socket(c.local()); !found || s.State != wire.StateFinWait2 {
 			return fmt.Errorf("socket %+v (found %v), want FIN_WAIT2", s, found)
 		}
@@ -249,24 +248,6 @@ func (r rig) testControl(t *testing.T) {
 	r.wantGone(client)
 	if s := r.stats(); s.Open != 0 || s.FDs != fds-1 {
 		t.Errorf("after close-all: open %d, %d sockets; want 0 and %d", s.Open, s.FDs, fds-1)
-	}
-}
-
-// testWatch holds imaprig watch against a real leak.
-func (r rig) testWatch(t *testing.T) {
-	r = r.begin(t, "no-close-on-eof")
-	c := selected(t, r.Addr())
-	client := c.local()
-	c.close()
-	r.wantCloseWait(client, 0, closeForgotten)
-	var stdout, stderr strings.Builder
-	args := []string{"watch", "--once", "--warn-count", "0", "--fd-limit", "100", "--pid", strconv.Itoa(r.PID()), strconv.Itoa(int(r.Port))}
-	if code := run(args, &stdout, &stderr); code != int(levelWarning) || stderr.String() != "" {
-		t.Errorf("code %d, stderr %q; want 1 and nothing", code, stderr.String())
-	}
-	want := fmt.Sprintf("port %d, server's side: 1 with Recv-Q 0: EOF has been read, and close() forgotten\n", r.Port)
-	if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 sockets on the server's side, above 0;") || !strings.HasSuffix(got, want) {
-		t.Errorf("output %q, want a warning and %q", got, want)
 	}
 }
 

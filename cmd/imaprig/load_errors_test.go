@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // TestErrorKinds meets servers that go wrong in each way, and wants it counted under its name.
@@ -70,14 +72,14 @@ func TestErrorsRefused(t *testing.T) {
 		t.Errorf("%d tries in half a second, %v: want a few, with pauses between them", n, err)
 	}
 	_, err = loadOf(t, "rtt", "--proxy", nobody, "--sessions", "3", "--duration", "500ms")
-	checkError(t, err, "no session could be opened")
+	rigtest.CheckError(t, err, "no session could be opened")
 }
 
 // TestOpenGivesUp wants the rest of many sessions not to be tried when none comes about.
 func TestOpenGivesUp(t *testing.T) {
 	to := dialogue(t, "", "* BYE full\r\n")
 	r, err := loadOf(t, "idle", "--proxy", to, "--sessions", "5000")
-	checkError(t, err, "no session could be opened")
+	rigtest.CheckError(t, err, "no session could be opened")
 	kinds := map[string]int{}
 	for _, e := range r.Errors {
 		kinds[e.Kind] = e.Count
@@ -88,12 +90,12 @@ func TestOpenGivesUp(t *testing.T) {
 }
 
 func TestErrorsTLS(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
-	r, _ := loadOf(t, "login", "--proxy", rig.clear, "--tls", "implicit", "--sessions", "1", "--duration", "100ms")
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	r, _ := loadOf(t, "login", "--proxy", to[0], "--tls", "implicit", "--sessions", "1", "--duration", "100ms")
 	if len(r.Errors) == 0 || !strings.HasPrefix(r.Errors[0].Kind, "TLS: ") {
 		t.Errorf("errors %+v, want TLS to have failed", r.Errors)
 	}
-	r, _ = loadOf(t, "login", "--proxy", rig.clear, "--password", "wrong", "--sessions", "1", "--duration", "100ms")
+	r, _ = loadOf(t, "login", "--proxy", to[0], "--password", "wrong", "--sessions", "1", "--duration", "100ms")
 	if len(r.Errors) == 0 || r.Errors[0].Kind != "LOGIN: NO [AUTHENTICATIONFAILED]" {
 		t.Errorf("errors %+v, want a refusal", r.Errors)
 	}

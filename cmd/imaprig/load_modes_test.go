@@ -4,11 +4,13 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // TestLoadModes runs every mode against the fast backend, in clear and with TLS.
 func TestLoadModes(t *testing.T) {
-	rig := newFastRig(t, backendOptions{idlePush: 30e6})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort, idlePush: 30e6})
 	self := strconv.Itoa(os.Getpid())
 	tests := []struct {
 		mode string
@@ -29,11 +31,11 @@ func TestLoadModes(t *testing.T) {
 	for _, tls := range []string{"off", "starttls", "implicit"} {
 		for _, tt := range tests {
 			t.Run(tt.mode+" "+tls, func(t *testing.T) {
-				to := rig.clear
+				addr := to[0]
 				if tls == "implicit" {
-					to = rig.secure
+					addr = to[1]
 				}
-				args := append([]string{tt.mode, "--proxy", to, "--tls", tls, "--sessions", "4", "--duration", "300ms", "--proxy-pid", self}, tt.args...)
+				args := append([]string{tt.mode, "--proxy", addr, "--tls", tls, "--sessions", "4", "--duration", "300ms", "--proxy-pid", self}, tt.args...)
 				r, err := loadOf(t, args...)
 				if err != nil {
 					t.Fatal(err)
@@ -75,20 +77,20 @@ func TestLoadScale(t *testing.T) {
 }
 
 func TestScaleWithoutPID(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
-	r, err := loadOf(t, "scale", "--proxy", rig.clear, "--sessions", "400", "--duration", "100ms")
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	r, err := loadOf(t, "scale", "--proxy", to[0], "--sessions", "400", "--duration", "100ms")
 	if err != nil || len(r.Scale) != 4 {
 		t.Errorf("%v, %+v: want no error, and nothing of CPU and limits", err, r.Scale)
 	}
-	_, err = loadOf(t, "scale", "--proxy", rig.clear, "--sessions", "399")
-	checkError(t, err, "400 or more")
+	_, err = loadOf(t, "scale", "--proxy", to[0], "--sessions", "399")
+	rigtest.CheckError(t, err, "400 or more")
 }
 
 // TestLoadUsers wants the numbers in names to begin again.
 func TestLoadUsers(t *testing.T) {
-	rig := newFastRig(t, backendOptions{})
+	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
 	// Every third user has the password that is refused.
-	r, err := loadOf(t, "login", "--proxy", rig.clear, "--users", "3", "--password", "wrong%d", "--duration", "300ms", "--sessions", "3")
+	r, err := loadOf(t, "login", "--proxy", to[0], "--users", "3", "--password", "wrong%d", "--duration", "300ms", "--sessions", "3")
 	if err != nil || len(r.Errors) != 0 {
 		t.Errorf("%v, %+v: want no error: wrong1 is not wrong", err, r.Errors)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // smallLoad has something of everything.
@@ -111,16 +113,16 @@ func TestLoadFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back loadResult
-	if err := json.Unmarshal([]byte(readFile(t, file)), &back); err != nil {
+	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &back); err != nil {
 		t.Fatal(err)
 	}
 	if back.first().Count != 300 || back.Errors[0].Count != 2 || back.Idle.PerSessionKiB != 128 || len(back.Series) != 5 {
 		t.Errorf("it came back as %+v", back)
 	}
-	if !strings.HasSuffix(readFile(t, page), "</html>\n") {
+	if !strings.HasSuffix(rigtest.ReadFile(t, page), "</html>\n") {
 		t.Error("the page does not end as a page does")
 	}
-	checkError(t, smallLoad().report(&out, filepath.Join(dir, "no", "such"), ""), "no/such")
+	rigtest.CheckError(t, smallLoad().report(&out, filepath.Join(dir, "no", "such"), ""), "no/such")
 }
 
 // TestLoadProgress wants a line now and then, and none that is too young.

@@ -9,47 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/cmd/imaprig/internal/rigtest"
+
 	"golang.org/x/sys/unix"
 )
-
-// fastRig runs the fast backend in this process. clear and secure are its addresses.
-type fastRig struct{ clear, secure string }
-
-func newFastRig(t *testing.T, o backendOptions) fastRig {
-	t.Helper()
-	o.listen, o.tlsListen = "127.0.0.1:0", "127.0.0.1:0"
-	b, err := newFastBackend(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveInTest(t, b.run)
-	return fastRig{b.listeners[0].Addr().String(), b.listeners[1].Addr().String()}
-}
-
-// serveInTest runs a server until the test ends, and wants it to end well.
-func serveInTest(t *testing.T, run func(ctx context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan error, 1)
-	go func() { over <- run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-over; err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 // childBackend runs the fast backend as a process of its own, with so many descriptors.
 func childBackend(t *testing.T, descriptors uint64) (addr string, pid int) {
 	t.Helper()
-	s := &benchSite{}
-	t.Cleanup(func() {
-		if err := s.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	own, err := s.startOwn("backend", 1, "--listen", "127.0.0.1:0")
+	own, err := startOwn("backend", 1, "--listen", rigtest.AnyPort)
+	if own != nil {
+		t.Cleanup(func() {
+			if err := own.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,16 +78,6 @@ func dialogue(t *testing.T, end string, lines ...string) string {
 			_, _ = in.ReadString('\n')
 		}
 	}}
-	serveInTest(t, func(ctx context.Context) error { return s.accept(ctx, ln) })
+	rigtest.Serve(t, func(ctx context.Context) error { return s.accept(ctx, ln) })
 	return ln.Addr().String()
-}
-
-// needServers are those that make bench compares with.
-func needServers(t *testing.T, names ...string) {
-	t.Helper()
-	for _, n := range names {
-		if _, err := (peer{name: "benchmark", programs: []string{n}, packages: "run scripts/install-bench-programs"}).program(); err != nil {
-			t.Skipf("SKIPPED: %v", err)
-		}
-	}
 }

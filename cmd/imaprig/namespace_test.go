@@ -10,18 +10,17 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 
 	"golang.org/x/sys/unix"
 )
 
 func testNamespace(t *testing.T) *namespace {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
-	}
+	rigtest.NeedRoot(t)
 	n, err := newNamespace(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -127,23 +126,13 @@ func TestNamespaceRemove(t *testing.T) {
 	if err := n.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	noDevice(t, n.veth)
+	rigtest.NoDevice(t, n.veth)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // as Ctrl-C does
 	if _, err := newNamespace(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want it to be cancelled", err)
 	}
-	noDevice(t, n.veth)
-}
-
-func noDevice(t *testing.T, name string) {
-	t.Helper()
-	eventually(t, func() error {
-		if _, err := net.InterfaceByName(name); err == nil {
-			return fmt.Errorf("the device %s is there still", name)
-		}
-		return nil
-	})
+	rigtest.NoDevice(t, n.veth)
 }
 
 // asFirstThread makes the test's program, in its environment, run the child of TestNamespaceLeavesFirstThread.
@@ -156,9 +145,7 @@ const otherThread = 3
 // does so in a process of its own: in this one the first thread may be held by something else for as long as it lives,
 // such as the runtime's wait for signals.
 func TestNamespaceLeavesFirstThread(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
-	}
+	rigtest.NeedRoot(t)
 	for range 50 { // main begins in the first thread; only a preemption before its first line moves it
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), asFirstThread+"=1")
@@ -217,26 +204,6 @@ func (n *namespace) elsewhere(before string, started <-chan error) error {
 	return nil
 }
 
-// TestNoVanishing marks cells that can't be run, and says why.
-func TestNoVanishing(t *testing.T) {
-	tests := []struct {
-		run  exitsRun
-		want string
-	}{
-		{exitsRun{nsProblem: "root is needed", proxy: &proxy{}}, "root is needed"},
-		{exitsRun{ns: &namespace{}, proxy: &proxy{}}, "can't be reached from the rig's network namespace"},
-	}
-	for _, tt := range tests {
-		r := &cellResult{cell: cell{"good", "vanish"}}
-		if err := tt.run.drive(t.Context(), r); err != nil || !strings.Contains(r.NotRun, tt.want) {
-			t.Errorf("not run: %q, %v; want %q", r.NotRun, err, tt.want)
-		}
-		if r.Misses = judge(r); len(r.Misses) != 0 || r.Verdict() != "not run" {
-			t.Errorf("judged as %v, %q", r.Misses, r.Verdict())
-		}
-	}
-}
-
 func TestPickNetwork(t *testing.T) {
 	prefix := netip.MustParsePrefix
 	tests := []struct {
@@ -253,7 +220,7 @@ func TestPickNetwork(t *testing.T) {
 	for _, tt := range tests {
 		got, err := pickNetwork(tt.used, tt.seed)
 		if tt.want == "" {
-			checkError(t, err, "198.18.0.0/15 is in use")
+			rigtest.CheckError(t, err, "198.18.0.0/15 is in use")
 		} else if got.String() != tt.want || err != nil {
 			t.Errorf("%v from %d: %v, %v; want %s", tt.used, tt.seed, got, err, tt.want)
 		}

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // TestCPUOf wants our own time to be counted, and that of a child that has ended.
@@ -46,7 +48,7 @@ func TestUsageOf(t *testing.T) {
 		t.Errorf("of no process: %+v, %v", u, err)
 	}
 	_, err = usageOf([]int{99999999})
-	checkError(t, err, "there is no process 99999999")
+	rigtest.CheckError(t, err, "there is no process 99999999")
 }
 
 // TestUsageOfChildren wants a descendant's descriptors to count.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 func TestParentsOf(t *testing.T) {
@@ -20,15 +21,15 @@ func TestParentsOf(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(dir, pid), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(dir, pid, "stat"), stat)
+		rigtest.WriteFile(t, filepath.Join(dir, pid, "stat"), stat)
 	}
 	parents, err := parentsOf(dir)
 	if err != nil || len(parents) != 2 || parents[7] != 1 || parents[8] != 7 {
 		t.Errorf("parents %v, %v; want 7 of 1, and 8 of 7", parents, err)
 	}
-	writeFile(t, filepath.Join(dir, "7", "stat"), "7 (a) S x")
+	rigtest.WriteFile(t, filepath.Join(dir, "7", "stat"), "7 (a) S x")
 	_, err = parentsOf(dir)
-	checkError(t, err, "parent of process 7")
+	rigtest.CheckError(t, err, "parent of process 7")
 }
 
 // TestHeldBy finds a socket that a grandchild holds, and none once the tree has been stopped.
@@ -79,7 +80,7 @@ func TestHeldBy(t *testing.T) {
 		t.Error(err)
 	}
 	for _, pid := range tree {
-		eventually(t, func() error {
+		rigtest.Eventually(t, func() error {
 			if stat, err := os.ReadFile(filepath.Join(procDir(pid), "stat")); err == nil && !strings.Contains(string(stat), ") Z ") {
 				return syscall.EBUSY
 			}
@@ -93,16 +94,16 @@ func TestHeldBy(t *testing.T) {
 
 func TestChildTellsWhyNot(t *testing.T) {
 	_, err := startChild("it", exec.Command("/no/such/program"))
-	checkError(t, err, "start it: ")
+	rigtest.CheckError(t, err, "start it: ")
 	c, err := startChild("it", exec.Command("sh", "-c", `trap "" TERM; echo ready >&2; sleep 100 & wait; wait`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	rigtest.Eventually(t, func() error {
 		if c.stderr.String() != "ready" {
 			return syscall.EAGAIN
 		}
 		return nil
 	})
-	checkError(t, c.Stop(50*time.Millisecond), "did not end within 50ms of SIGTERM and was killed")
+	rigtest.CheckError(t, c.Stop(50*time.Millisecond), "did not end within 50ms of SIGTERM and was killed")
 }

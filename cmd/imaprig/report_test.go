@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // smallResult has a cell of each kind: met, missed, not run.
@@ -159,16 +160,16 @@ func TestReportFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back runResult
-	if err := json.Unmarshal([]byte(readFile(t, o.json)), &back); err != nil {
+	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, o.json)), &back); err != nil {
 		t.Fatal(err)
 	}
 	if c := back.Proxies[0].Cells[1]; c.Mode != "stuck-worker" || c.Counts[1].Backend[wire.StateCloseWait].MaxRecvQ != 11 || len(c.Misses) != 2 {
 		t.Errorf("the second cell came back as %+v", c)
 	}
-	if !strings.HasSuffix(readFile(t, o.html), "</html>\n") {
+	if !strings.HasSuffix(rigtest.ReadFile(t, o.html), "</html>\n") {
 		t.Error("the page does not end as a page does")
 	}
 	o.html = filepath.Join(dir, "no", "such")
-	checkError(t, o.mayWrite(), "no/such")
-	checkError(t, o.report(smallResult(), &out), "no/such")
+	rigtest.CheckError(t, o.mayWrite(), "no/such")
+	rigtest.CheckError(t, o.report(smallResult(), &out), "no/such")
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 const (
@@ -44,7 +47,7 @@ type vanishing struct {
 	reason   string // which the proxy gives
 	after    time.Duration
 
-	client *client
+	client *mailClient
 	spoke  time.Time // before its last bytes: the kernel counts from a moment after it
 }
 
@@ -58,8 +61,8 @@ func TestVanished(t *testing.T) {
 		}
 	})
 	far, server := vanishBackend(t, n)
-	near := newFastRig(t, backendOptions{})
-	x := vanishProxy(t, n, near.clear, server)
+	near := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort})
+	x := vanishProxy(t, n, near[0], server)
 	sessions := []*vanishing{
 		{user: "client-tcp", listener: 1, reason: "client_vanished", after: 5 * time.Second},
 		{user: "client-own", listener: 2, reason: "client_vanished", after: 3 * time.Second},
@@ -72,8 +75,8 @@ func TestVanished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, v := range sessions {
-		v.open(t, n, x.listen, host, i)
+	for _, v := range sessions {
+		v.open(t, n, x.listen, host)
 	}
 	for _, who := range []netip.Addr{host, far} {
 		if err := n.Deafen(t.Context(), who); err != nil {
@@ -101,7 +104,7 @@ func vanishBackend(t *testing.T, n *namespace) (host netip.Addr, server string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveInTest(t, b.run)
+	rigtest.Serve(t, b.Run)
 	t.Cleanup(func() { // before it closes them: a FIN that nobody acknowledges would keep the namespace
 		b.server.mu.Lock()
 		defer b.server.mu.Unlock()
@@ -116,7 +119,7 @@ func vanishBackend(t *testing.T, n *namespace) (host netip.Addr, server string) 
 func vanishProxy(t *testing.T, n *namespace, near, far string) *peerSetup {
 	t.Helper()
 	p := imapproxyPeer()
-	p.programs = []string{ownProgram(t)}
+	p.programs = []string{rigtest.OwnProgram(t)}
 	var setup *peerSetup
 	p.prepare = func(s *peerSetup) ([]string, error) {
 		setup = s
@@ -146,27 +149,24 @@ func vanishProxy(t *testing.T, n *namespace, near, far string) *peerSetup {
 }
 
 // open logs in and says something, by which everything is acknowledged.
-func (v *vanishing) open(t *testing.T, n *namespace, listen []netip.AddrPort, host netip.Addr, number int) {
+func (v *vanishing) open(t *testing.T, n *namespace, listen []netip.AddrPort, host netip.Addr) {
 	t.Helper()
-	v.client = &client{id: number, user: v.user, password: "secret", limit: answerLimit}
-	dial, local := dialTCP, netip.Addr{}
+	dialer, dial := &net.Dialer{Timeout: clientLimit, KeepAlive: -1}, n.Dial // a probe would be a sign of life
 	if v.listener > 0 {
-		dial, local = n.Dial, host
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(host, 0))
+	} else {
+		dial = func(d *net.Dialer, to string) (net.Conn, error) { return d.Dial("tcp", to) }
 	}
-	if err := v.client.connect(dial, listen[v.listener].String(), local, false); err != nil {
+	conn, err := dial(dialer, listen[v.listener].String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = v.client.reset() }) // no FIN, as the backend's
-	if err := v.client.greeting(); err != nil {
-		t.Fatal(err)
-	}
-	if err := v.client.ok(v.client.loginWords()); err != nil {
-		t.Fatal(err)
-	}
+	v.client = newMailClient(t, conn)
+	t.Cleanup(func() { _ = v.client.conn.SetLinger(0) }) // no FIN, as the backend's
+	v.client.wantLine("* OK")
+	v.client.command("OK", "LOGIN "+v.user+" secret")
 	v.spoke = time.Now()
-	if err := v.client.ok("NOOP"); err != nil {
-		t.Fatal(err)
-	}
+	v.client.command("OK", "NOOP")
 }
 
 // awaitEndings polls the proxy's log until each session has ended, and wants it to be in time. gone is when everybody had
@@ -177,7 +177,7 @@ func (s *peerSetup) awaitEndings(t *testing.T, sessions []*vanishing, gone time.
 	for _, v := range sessions {
 		waiting[v.user] = v
 	}
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(rigtest.PollEvery)
 	defer tick.Stop()
 	for len(waiting) > 0 {
 		<-tick.C

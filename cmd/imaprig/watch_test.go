@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 // netDir writes a socket table and returns its directory.
@@ -32,7 +33,7 @@ func writeTable(t *testing.T, dir string, socks ...wire.TableEntry) {
 		text += fmt.Sprintf("%4d: %s %s %02X %08X:%08X 00:00000000 00000000     0        0 %d 1\n",
 			i, tableAddr(s.Local), tableAddr(s.Remote), s.State.Number(), s.SendQ, s.RecvQ, s.Inode)
 	}
-	writeFile(t, filepath.Join(dir, "tcp"), text)
+	rigtest.WriteFile(t, filepath.Join(dir, "tcp"), text)
 }
 
 func tableAddr(ap netip.AddrPort) string {
@@ -59,7 +60,7 @@ func swapped(socks []wire.TableEntry) []wire.TableEntry {
 }
 
 func TestWatchOnce(t *testing.T) {
-	listener := wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
+	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
 	tests := []struct {
 		name  string
 		socks []wire.TableEntry
@@ -151,12 +152,12 @@ func TestWatchOnceAges(t *testing.T) {
 		}
 		checkOutput(t, "stdout", stdout.String(), step.want)
 	}
-	writeTable(t, dir, wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
+	writeTable(t, dir, wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
 	var stdout bytes.Buffer
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelOK) {
 		t.Errorf("sockets gone: code %d, want 0: %s", code, stdout.String())
 	}
-	writeFile(t, o.state, "{")
+	rigtest.WriteFile(t, o.state, "{")
 	stdout.Reset()
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelUnknown) {
 		t.Errorf("bad state: code %d, want 3", code)
@@ -252,7 +253,7 @@ func TestDescriptorLimit(t *testing.T) {
 	}
 	for _, tt := range tests {
 		path := filepath.Join(t.TempDir(), "limits")
-		writeFile(t, path, tt.text)
+		rigtest.WriteFile(t, path, tt.text)
 		got, err := descriptorLimit(path)
 		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%q: %d, %v; want %d, %q", tt.text, got, err, tt.want, tt.err)
