@@ -18,7 +18,7 @@ const (
 	benchHAProxy = "haproxy"
 	benchDirect  = "direct" // no proxy: the fast backend itself
 	benchPool    = "imapproxy-pool"
-	benchUp      = "up-imapproxy"
+	benchUp      = upProxy
 )
 
 // benchSlow behind a proxy's name stands for the one in front of the backend whose logins take their time.
@@ -80,9 +80,9 @@ func (s *benchSite) newBed(delay string) (benchBed, error) {
 }
 
 func (s *benchSite) close() error {
-	setup := peerSetup{closers: s.closers}
+	err := closeAll(s.closers)
 	s.closers = nil
-	return setup.close()
+	return err
 }
 
 func (s *benchSite) writeCertificate() error {
@@ -119,7 +119,7 @@ func (s *benchSite) start(ctx context.Context, instance string) (*proxy, error) 
 		return &proxy{name: name, version: "no proxy: the fast backend alone", addr: bed.backend, outside: bed.backendTLS, backend: bed.backend,
 			stop: func() error { return nil }}, nil
 	case benchUp:
-		return s.startUp(ctx, bed.delay)
+		return startUp(ctx, bed.delay)
 	}
 	for _, p := range s.peers(bed) {
 		if p.name == name {

@@ -8,10 +8,6 @@ import (
 	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
-func closeWait(recvQ, sendQ, inode uint64) wire.TableEntry {
-	return wire.TableEntry{Local: rigtest.Addr("127.0.0.1:143"), Remote: rigtest.Addr("127.0.0.1:50000"), State: wire.StateCloseWait, RecvQ: recvQ, SendQ: sendQ, Inode: inode}
-}
-
 func TestDiagnosis(t *testing.T) {
 	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, RecvQ: 7, Inode: 1}
 	quiet := listener
@@ -22,13 +18,13 @@ func TestDiagnosis(t *testing.T) {
 		socks []wire.TableEntry
 		want  string
 	}{
-		{"EOF read", []wire.TableEntry{closeWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
-		{"EOF read, answer stuck", []wire.TableEntry{closeWait(0, 40, 9), closeWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
-		{"FIN unread", []wire.TableEntry{closeWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
-		{"never accepted", []wire.TableEntry{closeWait(1, 0, 0), closeWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
-		{"LOGOUT unread", []wire.TableEntry{closeWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
-		{"data unread", []wire.TableEntry{closeWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
-		{"much unread", []wire.TableEntry{closeWait(900, 0, 9), closeWait(2, 0, 9), closeWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"EOF read", []wire.TableEntry{rigtest.CloseWait(0, 0, 9)}, "EOF has been read, and close() forgotten"},
+		{"EOF read, answer stuck", []wire.TableEntry{rigtest.CloseWait(0, 40, 9), rigtest.CloseWait(0, 2, 9)}, "EOF has been read; the peer has not taken 42 bytes of the answer"},
+		{"FIN unread", []wire.TableEntry{rigtest.CloseWait(1, 0, 9)}, "the FIN has not been read: the worker is stuck, or polls"},
+		{"never accepted", []wire.TableEntry{rigtest.CloseWait(1, 0, 0), rigtest.CloseWait(11, 0, 0)}, "the FIN has not been read: the connection was never accepted"},
+		{"LOGOUT unread", []wire.TableEntry{rigtest.CloseWait(11, 0, 9)}, "10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck"},
+		{"data unread", []wire.TableEntry{rigtest.CloseWait(3, 0, 9)}, "2 bytes in front of the FIN have not been read: the worker is stuck"},
+		{"much unread", []wire.TableEntry{rigtest.CloseWait(900, 0, 9), rigtest.CloseWait(2, 0, 9), rigtest.CloseWait(11, 0, 9)}, "1 to 899 bytes in front of the FIN have not been read: the worker is stuck"},
 		{"half closed by us", []wire.TableEntry{finWait}, "closed here; the peer has not closed"},
 		{"backlog", []wire.TableEntry{listener}, "7 connections wait to be accepted"},
 		{"listener", []wire.TableEntry{quiet}, ""},
@@ -55,7 +51,7 @@ func TestGroupSockets(t *testing.T) {
 		est("127.0.0.1:993", "127.0.0.1:143"), // both ports watched
 		est("127.0.0.1:7000", "127.0.0.1:7001"),
 		est("127.0.0.1:143", "127.0.0.2:143"), // the server's, though both are the port
-		closeWait(1, 0, 3), closeWait(0, 0, 4), closeWait(1, 0, 0),
+		rigtest.CloseWait(1, 0, 3), rigtest.CloseWait(0, 0, 4), rigtest.CloseWait(1, 0, 0),
 	}
 	type row struct {
 		port    uint16

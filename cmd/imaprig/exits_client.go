@@ -18,7 +18,6 @@ const (
 	answerLimit  = 15 * time.Second // for one answer, unless a client has another limit; the machine is busy
 	slowRecvBuf  = 8 << 10          // bytes, of a client that will not read
 	slowSegment  = 536              // bytes: keeps the proxy's send buffer small, on loopback too (RFC 9293 3.7.1)
-	maxForeign   = 200              // bytes of an unexpected line that an error shows
 	fetchedAhead = 2 << 10          // bytes of a message that are read before the client stops
 )
 
@@ -159,11 +158,6 @@ func (c *client) loginWords() string {
 	return fmt.Sprintf("LOGIN %s %s", quoted(c.user), quoted(c.password))
 }
 
-// quoted is a quoted string (RFC 9051 4.3); of a name or password without CR, LF and NUL, see exitsOptions.check.
-func quoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-}
-
 // toEnd reads until the other side has closed or reset.
 func (c *client) toEnd(limit time.Duration) error {
 	if err := c.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
@@ -179,10 +173,6 @@ func (c *client) toEnd(limit time.Duration) error {
 // reset ends the connection with a RST.
 func (c *client) reset() error {
 	return errors.Join(c.conn.SetLinger(0), c.conn.Close())
-}
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func dialTCP(d *net.Dialer, addr string) (net.Conn, error) { return d.Dial("tcp", addr) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,16 +37,6 @@ func (l *nameList) Set(text string) error {
 	return nil
 }
 
-func splitList(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-func newFlags(name string) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	return flags
-}
-
 func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
 	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to --backend-port")
 	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
@@ -57,20 +46,6 @@ func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
 	flags.StringVar(&o.password, "password", "secret", "the backend takes any but \"wrong\"")
 	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
 	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or beside this program)")
-}
-
-// parseFlags reads flags only. It prints the help where that is asked for.
-func parseFlags(flags *flag.FlagSet, args []string, help string, stdout io.Writer) error {
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(stdout)
-		fmt.Fprint(stdout, help)
-		flags.PrintDefaults()
-	}
-	if err == nil && flags.NArg() > 0 {
-		return fmt.Errorf("%q: want flags only; the proxy goes behind --proxy or --peer", flags.Arg(0))
-	}
-	return err
 }
 
 // check refuses what does not go together, and adds what --self implies.

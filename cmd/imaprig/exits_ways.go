@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -190,9 +189,4 @@ func endWithServer(c *client) error {
 		return fmt.Errorf("SELECT: %w", err)
 	}
 	return errors.Join(c.toEnd(c.limit), c.conn.Close())
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 )
 
@@ -117,13 +116,6 @@ func (r *loadResult) report(stdout io.Writer, jsonFile, htmlFile string) error {
 		err = errors.Join(err, toFile(htmlFile, r, writeLoadHTML))
 	}
 	return err
-}
-
-// textTable lets print write cells with tabs between them.
-func textTable(w io.Writer, print func(w io.Writer)) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	print(t)
-	_ = t.Flush() // into memory
 }
 
 // summary is the lines below the table of operations.

@@ -63,16 +63,6 @@ func (r *loadResult) errorSum() (n int) {
 	return n
 }
 
-// printable keeps what a server said from steering a terminal.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return '?'
-		}
-		return c
-	}, text)
-}
-
 // Text is the value with its unit.
 func (f scaleFigure) Text() string {
 	if f.Unit == "µs" {

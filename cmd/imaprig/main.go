@@ -23,13 +23,6 @@ import (
 	"syscall"
 )
 
-// Exit codes of every subcommand, but for watch --once.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
 // command is a subcommand. run gets the arguments behind its name and returns the exit code; ctx ends on SIGINT and SIGTERM.
 type command struct {
 	name    string

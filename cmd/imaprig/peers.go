@@ -92,13 +92,19 @@ func (s *peerSetup) says(c *child) string {
 	return strings.TrimSpace(text)
 }
 
-// close ends what was started, the last first, and removes the folder.
+// close ends what was started, and removes the folder.
 func (s *peerSetup) close() error {
+	err := closeAll(s.closers)
+	s.closers = nil
+	return err
+}
+
+// closeAll calls the functions that end what was started, the last first.
+func closeAll(closers []func() error) error {
 	var errs []error
-	for _, f := range slices.Backward(s.closers) {
+	for _, f := range slices.Backward(closers) {
 		errs = append(errs, f())
 	}
-	s.closers = nil
 	return errors.Join(errs...)
 }
 

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -108,4 +111,38 @@ func pssOf(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no Pss in smaps_rollup")
+}
+
+// procDir returns /proc/PID, or /proc/self for 0.
+func procDir(pid int) string {
+	if pid == 0 {
+		return "/proc/self"
+	}
+	return filepath.Join("/proc", strconv.Itoa(pid))
+}
+
+// descriptorLimit reads the soft limit of open files from a /proc/PID/limits.
+func descriptorLimit(path string) (limit int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("read the descriptor limit: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	const name = "Max open files"
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		rest, found := strings.CutPrefix(lines.Text(), name)
+		if !found {
+			continue
+		}
+		soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if soft == "unlimited" {
+			return math.MaxInt, nil
+		}
+		n, err := strconv.Atoi(soft)
+		if err != nil || n <= 0 {
+			return 0, fmt.Errorf("%s: %s is %q: give --fd-limit", path, name, soft)
+		}
+		return n, nil
+	}
+	return 0, fmt.Errorf("%s: no line %q: give --fd-limit", path, name)
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +71,26 @@ func TestUsageOfChildren(t *testing.T) {
 	together, err := usageOf([]int{os.Getpid()})
 	if err != nil || together.descriptors < alone.descriptors+3 || together.pss <= alone.pss {
 		t.Errorf("%v: with the child %+v, the child %+v", err, together, alone)
+	}
+}
+
+func TestDescriptorLimit(t *testing.T) {
+	tests := []struct {
+		text string
+		want int
+		err  string
+	}{
+		{"Limit Soft Hard Units\nMax processes  5  6 processes\nMax open files            392                  524288               files\n", 392, ""},
+		{"Max open files            unlimited            unlimited            files\n", math.MaxInt, ""},
+		{"Max open files            many                 many                 files\n", 0, "give --fd-limit"},
+		{"Max processes  5  6 processes\n", 0, "give --fd-limit"},
+	}
+	for _, tt := range tests {
+		path := filepath.Join(t.TempDir(), "limits")
+		rigtest.WriteFile(t, path, tt.text)
+		got, err := descriptorLimit(path)
+		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%q: %d, %v; want %d, %q", tt.text, got, err, tt.want, tt.err)
+		}
 	}
 }

@@ -110,21 +110,6 @@ func (o watchOptions) check() error {
 	return nil
 }
 
-// parseMixed takes flags before, between and behind the other words, as people type them, and returns those words.
-func parseMixed(flags *flag.FlagSet, args []string) ([]string, error) {
-	var words []string
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if flags.NArg() == 0 {
-			return words, nil
-		}
-		words = append(words, flags.Arg(0))
-		args = flags.Args()[1:]
-	}
-}
-
 func parsePorts(args []string) ([]uint16, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no port given; for example: imaprig watch 143 993")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -45,7 +44,7 @@ func tableAddr(ap netip.AddrPort) string {
 func leaked(n int, recvQ uint64) []wire.TableEntry {
 	var socks []wire.TableEntry
 	for i := range n {
-		s := closeWait(recvQ, 0, uint64(100+i))
+		s := rigtest.CloseWait(recvQ, 0, uint64(100+i))
 		s.Remote = netip.AddrPortFrom(s.Remote.Addr(), uint16(50000+i))
 		socks = append(socks, s)
 	}
@@ -207,25 +206,6 @@ func TestWatchLiveFails(t *testing.T) {
 	checkOutput(t, "stderr", stderr.String(), "/no/such/dir/tcp")
 }
 
-func TestFit(t *testing.T) {
-	tests := []struct {
-		name, text    string
-		width, height int
-		want          string
-	}{
-		{"fits", "ab\ncd\n\n", 80, 24, "\x1b[Hab\x1b[K\r\ncd\x1b[K\r\n\x1b[J"},
-		{"too wide", "abcdef\n", 3, 24, "\x1b[Habc\x1b[K\r\n\x1b[J"},
-		{"too high", "a\nb\nc\n", 80, 3, "\x1b[Ha\x1b[K\r\nb\x1b[K\r\n\x1b[J"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := string(fit([]byte(tt.text), tt.width, tt.height)); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestCritCount(t *testing.T) {
 	own, err := descriptorLimit("/proc/self/limits")
 	if err != nil {
@@ -236,27 +216,6 @@ func TestCritCount(t *testing.T) {
 	} {
 		if got, err := critCount(tt.given, tt.fdLimit, tt.pid); err != nil || got != tt.want {
 			t.Errorf("%+v: %d, %v", tt, got, err)
-		}
-	}
-}
-
-func TestDescriptorLimit(t *testing.T) {
-	tests := []struct {
-		text string
-		want int
-		err  string
-	}{
-		{"Limit Soft Hard Units\nMax processes  5  6 processes\nMax open files            392                  524288               files\n", 392, ""},
-		{"Max open files            unlimited            unlimited            files\n", math.MaxInt, ""},
-		{"Max open files            many                 many                 files\n", 0, "give --fd-limit"},
-		{"Max processes  5  6 processes\n", 0, "give --fd-limit"},
-	}
-	for _, tt := range tests {
-		path := filepath.Join(t.TempDir(), "limits")
-		rigtest.WriteFile(t, path, tt.text)
-		got, err := descriptorLimit(path)
-		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
-			t.Errorf("%q: %d, %v; want %d, %q", tt.text, got, err, tt.want, tt.err)
 		}
 	}
 }

@@ -1,14 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -55,40 +49,6 @@ func critCount(given, fdLimit, pid int) (int, error) {
 		fdLimit = usualFDLimit
 	}
 	return fdLimit / 2, nil
-}
-
-// procDir returns /proc/PID, or /proc/self for 0.
-func procDir(pid int) string {
-	if pid == 0 {
-		return "/proc/self"
-	}
-	return filepath.Join("/proc", strconv.Itoa(pid))
-}
-
-// descriptorLimit reads the soft limit of open files from a /proc/PID/limits.
-func descriptorLimit(path string) (limit int, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, fmt.Errorf("read the descriptor limit: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	const name = "Max open files"
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		rest, found := strings.CutPrefix(lines.Text(), name)
-		if !found {
-			continue
-		}
-		soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		if soft == "unlimited" {
-			return math.MaxInt, nil
-		}
-		n, err := strconv.Atoi(soft)
-		if err != nil || n <= 0 {
-			return 0, fmt.Errorf("%s: %s is %q: give --fd-limit", path, name, soft)
-		}
-		return n, nil
-	}
-	return 0, fmt.Errorf("%s: no line %q: give --fd-limit", path, name)
 }
 
 // judge holds one side's CLOSE_WAIT sockets against the thresholds; oldest is 0 where no age is known.

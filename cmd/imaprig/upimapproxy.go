@@ -20,13 +20,14 @@ import (
 // up-imapproxy, in Debian's package imapproxy, is the IMAP proxy that uses backend connections again. It listens on all
 // addresses: in a network namespace of its own those are nobody else's.
 const (
+	upProxy   = "up-imapproxy"
 	upProgram = "imapproxyd"
 	upPort    = 1143
 )
 
-// startUp starts it with a fast backend of its own, on the address that the namespace reaches.
-func (s *benchSite) startUp(ctx context.Context, delay string) (*proxy, error) {
-	p := peer{name: benchUp, programs: []string{upProgram}, packages: "scripts/install-up-imapproxy"}
+// startUp starts up-imapproxy with a fast backend of its own, on the address that the namespace reaches.
+func startUp(ctx context.Context, delay string) (*proxy, error) {
+	p := peer{name: upProxy, programs: []string{upProgram}, packages: "scripts/install-up-imapproxy"}
 	program, err := p.program()
 	if err != nil {
 		return nil, err
@@ -69,13 +70,13 @@ func (s *peerSetup) startUp(ctx context.Context, program, delay string) (*proxy,
 	}
 	cmd := exec.Command("nsenter", "--net="+net, program, "-f", s.path("imapproxy.conf"), "-p", s.path("pid"))
 	cmd.Dir = s.dir
-	c, err := startChild(benchUp, cmd)
+	c, err := startChild(upProxy, cmd)
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() error { return c.Stop(peerStopLimit) })
 	x := &proxy{
-		name: benchUp, version: debianVersion(ctx, "imapproxy"), pid: c.PID(), addr: netip.AddrPortFrom(host, upPort), backend: backend.addrs[0], stop: s.close,
+		name: upProxy, version: debianVersion(ctx, "imapproxy"), pid: c.PID(), addr: netip.AddrPortFrom(host, upPort), backend: backend.addrs[0], stop: s.close,
 		settings: "in a network namespace of its own, joined by a veth pair, with a backend of its own; else the package's configuration",
 	}
 	return x, awaitUp(ctx, c)
