@@ -2,23 +2,9 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
-
-	"go.uber.org/goleak"
 )
-
-// TestMain is what a test, or the benchmark, starts our own program again for.
-func TestMain(m *testing.M) {
-	if os.Getenv(asFirstThread) != "" {
-		os.Exit(leaveFirstThread())
-	}
-	if len(os.Args) > 1 && (os.Args[1] == "backend" || os.Args[1] == "authserver") {
-		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-	}
-	goleak.VerifyTestMain(m)
-}
 
 func TestRun(t *testing.T) {
 	tests := []struct {

@@ -115,7 +115,7 @@ func (v view) table(o watchOptions) []byte {
 	return out.Bytes()
 }
 
-func (g socketGroup) recvQ() string {
+func (g viewGroup) recvQ() string {
 	if g.MinRecvQ == g.MaxRecvQ {
 		return fmt.Sprint(g.MinRecvQ)
 	}
