@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 // bench is a run of the benchmark.
@@ -145,7 +147,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 // load runs one with a line of progress on a terminal.
 func (b *bench) load(ctx context.Context, o *loadOptions, what string) (*loadResult, error) {
 	stderr := b.stderr
-	if newScreen(stderr).terminal == nil {
+	if term.NewScreen(stderr).Terminal == nil {
 		stderr = io.Discard // the line at its end tells enough
 	}
 	return o.run(ctx, stderr, what)
@@ -197,7 +199,7 @@ func (b *bench) countErrors(what string, r *loadResult) {
 		return
 	}
 	for _, e := range r.Errors {
-		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, printable(e.Kind), printable(e.First)))
+		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, term.Printable(e.Kind), term.Printable(e.First)))
 	}
 }
 

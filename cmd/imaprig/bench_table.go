@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 // benchTable is a table whose first row is its heading.
@@ -90,7 +92,7 @@ func (r *benchResult) text() string {
 	var b strings.Builder
 	for _, t := range r.tables() {
 		fmt.Fprintf(&b, "%s\n\n", t.title)
-		textTable(&b, func(w io.Writer) {
+		term.WriteTable(&b, func(w io.Writer) {
 			for _, row := range t.rows {
 				fmt.Fprintln(w, strings.Join(row, "\t"))
 			}

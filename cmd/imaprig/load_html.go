@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 //go:embed load.html
@@ -24,7 +26,7 @@ const (
 // writeLoadHTML prints the result as one page that needs nothing else.
 func writeLoadHTML(w io.Writer, r *loadResult) error {
 	page, err := template.New("load").Funcs(template.FuncMap{
-		"bars": histogramChart, "rates": rateChart, "micros": microsText, "printable": printable,
+		"bars": histogramChart, "rates": rateChart, "micros": microsText, "printable": term.Printable,
 		"title": (*loadResult).title, "summary": (*loadResult).summary, "errorSum": (*loadResult).errorSum,
 	}).Parse(loadPage)
 	if err != nil {

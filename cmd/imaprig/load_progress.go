@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 
 // loadProgress tells what a load is doing: on a terminal in one line that is drawn again and again.
 type loadProgress struct {
-	screen screen
+	screen term.Screen
 	name   string
 
 	mu   sync.Mutex // protects last
@@ -22,13 +24,13 @@ type loadProgress struct {
 }
 
 func newLoadProgress(w io.Writer, name string) *loadProgress {
-	return &loadProgress{screen: newScreen(w), name: name, last: time.Now()}
+	return &loadProgress{screen: term.NewScreen(w), name: name, last: time.Now()}
 }
 
 // say shows a text, unless the last one is too young.
 func (p *loadProgress) say(format string, args ...any) {
 	period := progressLines
-	if p.screen.terminal != nil {
+	if p.screen.Terminal != nil {
 		period = progressPeriod
 	}
 	p.mu.Lock()
@@ -38,11 +40,11 @@ func (p *loadProgress) say(format string, args ...any) {
 	}
 	p.last = time.Now()
 	text := p.name + ": " + fmt.Sprintf(format, args...)
-	if p.screen.terminal != nil {
-		fmt.Fprintf(p.screen.w, "\r\x1b[K%s", text)
+	if p.screen.Terminal != nil {
+		fmt.Fprintf(p.screen.W, "\r\x1b[K%s", text)
 		return
 	}
-	fmt.Fprintln(p.screen.w, text)
+	fmt.Fprintln(p.screen.W, text)
 }
 
 // measuring shows the rate between two samples.
@@ -57,7 +59,7 @@ func (p *loadProgress) measuring(r *loadRun, a, b sample) {
 
 // over ends the line.
 func (p *loadProgress) over() {
-	if p.screen.terminal != nil {
-		fmt.Fprint(p.screen.w, "\r\x1b[K")
+	if p.screen.Terminal != nil {
+		fmt.Fprint(p.screen.W, "\r\x1b[K")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 // title is one line that says what was run.
@@ -15,7 +17,7 @@ func (r *loadResult) title() string {
 func (r *loadResult) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.title())
-	textTable(&b, func(w io.Writer) {
+	term.WriteTable(&b, func(w io.Writer) {
 		fmt.Fprintln(w, "OPERATION\tCOUNT\tPER SECOND\tP50\tP90\tP99\tP99.9\tMAX")
 		for _, o := range r.Operations {
 			fmt.Fprintf(w, "%s\t%d\t%.1f", o.Name, o.Count, o.PerSecond)
@@ -27,7 +29,7 @@ func (r *loadResult) table() string {
 	})
 	fmt.Fprintln(&b)
 	if len(r.Scale) > 0 {
-		textTable(&b, func(w io.Writer) {
+		term.WriteTable(&b, func(w io.Writer) {
 			fmt.Fprintln(w, "FINDING\tVALUE\tSHOULD BE\t")
 			for _, f := range r.Scale {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Text(), f.Limit, f.Verdict())
@@ -48,10 +50,10 @@ func (r *loadResult) errorTable(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "\nERRORS: %d\n", r.errorSum())
-	textTable(b, func(w io.Writer) {
+	term.WriteTable(b, func(w io.Writer) {
 		fmt.Fprintln(w, "KIND\tCOUNT\tTHE FIRST")
 		for _, e := range r.Errors {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", printable(e.Kind), e.Count, printable(e.First))
+			fmt.Fprintf(w, "%s\t%d\t%s\n", term.Printable(e.Kind), e.Count, term.Printable(e.First))
 		}
 	})
 }

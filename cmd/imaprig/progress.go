@@ -5,12 +5,14 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 // progress tells how far a run is and how long it takes still: on a terminal in one line that is drawn again and again,
 // elsewhere in a line for each cell.
 type progress struct {
-	screen screen
+	screen term.Screen
 	name   string // of the proxy
 	cells  int
 	last   time.Duration // from a cell's end to its last count
@@ -24,7 +26,7 @@ type progress struct {
 const firstGuess = 2 * time.Second // for a cell, before one was measured
 
 func newProgress(w io.Writer, name string, cells int, last time.Duration) *progress {
-	return &progress{screen: newScreen(w), name: name, cells: cells, last: last, began: time.Now()}
+	return &progress{screen: term.NewScreen(w), name: name, cells: cells, last: last, began: time.Now()}
 }
 
 // driven notes that a cell's sessions have ended.
@@ -33,8 +35,8 @@ func (p *progress) driven(r *cellResult) {
 	defer p.mu.Unlock()
 	p.done++
 	p.ended = time.Now()
-	if p.screen.terminal == nil {
-		fmt.Fprintf(p.screen.w, "%s %d/%d %v: %s; %s\n", p.name, p.done, p.cells, r.cell, r.outcome(), p.left(p.ended))
+	if p.screen.Terminal == nil {
+		fmt.Fprintf(p.screen.W, "%s %d/%d %v: %s; %s\n", p.name, p.done, p.cells, r.cell, r.outcome(), p.left(p.ended))
 	}
 }
 
@@ -66,19 +68,19 @@ func (p *progress) left(now time.Time) string {
 func (p *progress) tick(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.screen.terminal == nil {
+	if p.screen.Terminal == nil {
 		return
 	}
 	what := fmt.Sprintf("cell %d of %d", min(p.done+1, p.cells), p.cells)
 	if p.done == p.cells {
 		what = fmt.Sprintf("%d cells are run, now their sockets are watched", p.cells)
 	}
-	fmt.Fprintf(p.screen.w, "\r\x1b[K%s: %s, %s", p.name, what, p.left(now))
+	fmt.Fprintf(p.screen.W, "\r\x1b[K%s: %s, %s", p.name, what, p.left(now))
 }
 
 // over ends the line.
 func (p *progress) over() {
-	if p.screen.terminal != nil {
-		fmt.Fprint(p.screen.w, "\r\x1b[K")
+	if p.screen.Terminal != nil {
+		fmt.Fprint(p.screen.W, "\r\x1b[K")
 	}
 }

@@ -29,7 +29,7 @@ nginx 3/2 good/vanish: not run: no root; `
 func TestProgressTerminal(t *testing.T) {
 	var out strings.Builder
 	p := newProgress(&out, "nginx", 2, 70*time.Second)
-	p.screen.terminal = os.Stdout // it is only asked for
+	p.screen.Terminal = os.Stdout // it is only asked for
 	now := time.Now()
 	steps := []struct {
 		do   func()

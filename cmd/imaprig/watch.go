@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/term"
 )
 
 // watchOptions are the flags of imaprig watch.
@@ -157,13 +159,13 @@ func watchLive(ctx context.Context, o watchOptions, stdout io.Writer) error {
 	t := newTracker()
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
-	screen := newScreen(stdout)
+	screen := term.NewScreen(stdout)
 	for {
 		v, err := look(o, t, time.Now())
 		if err != nil {
 			return err
 		}
-		if err := screen.draw(v.table(o)); err != nil {
+		if err := screen.Draw(v.table(o)); err != nil {
 			return fmt.Errorf("draw the table: %w", err)
 		}
 		select {

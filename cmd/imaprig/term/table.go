@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"io"
@@ -6,15 +6,15 @@ import (
 	"text/tabwriter"
 )
 
-// textTable lets print write cells with tabs between them.
-func textTable(w io.Writer, print func(w io.Writer)) {
+// WriteTable lets print write cells with tabs between them.
+func WriteTable(w io.Writer, print func(w io.Writer)) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	print(t)
 	_ = t.Flush() // into memory
 }
 
-// printable keeps what a server said from steering a terminal.
-func printable(text string) string {
+// Printable keeps what a server said from steering a terminal.
+func Printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
 			return '?'

@@ -1,4 +1,5 @@
-package main
+// Package term prints for people: what is drawn again and again on a terminal, and tables.
+package term
 
 import (
 	"bytes"
@@ -8,28 +9,28 @@ import (
 	"golang.org/x/term"
 )
 
-// screen draws a text over the one before when it is a terminal.
-type screen struct {
-	w        io.Writer
-	terminal *os.File // nil when it is none
+// Screen draws a text over the one before when it is a terminal.
+type Screen struct {
+	W        io.Writer
+	Terminal *os.File // nil when it is none
 }
 
-func newScreen(w io.Writer) screen {
+func NewScreen(w io.Writer) Screen {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return screen{w, f}
+		return Screen{w, f}
 	}
-	return screen{w, nil}
+	return Screen{w, nil}
 }
 
-func (s screen) draw(text []byte) error {
-	if s.terminal != nil {
-		width, height, err := term.GetSize(int(s.terminal.Fd()))
+func (s Screen) Draw(text []byte) error {
+	if s.Terminal != nil {
+		width, height, err := term.GetSize(int(s.Terminal.Fd()))
 		if err != nil {
 			return err
 		}
 		text = fit(text, width, height)
 	}
-	_, err := s.w.Write(text)
+	_, err := s.W.Write(text)
 	return err
 }
 
