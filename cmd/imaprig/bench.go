@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // benchOptions are the flags of imaprig bench.
@@ -40,23 +42,23 @@ Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, 
 func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseBench(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
-		return exitUsage
+		return rig.ExitUsage
 	}
 	if err := o.run(ctx, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }
 
 func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	var o benchOptions
 	var rows string
-	flags := newFlags("bench")
+	flags := rig.NewFlags("bench")
 	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: beside this one, or bin/imapproxy)")
 	flags.StringVar(&o.out, "out", "", "write the table into this page, a `FILE` such as docs/performance.md")
 	flags.StringVar(&o.json, "json", "", "write every measurement to this `FILE`")
@@ -66,7 +68,7 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
 	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
 	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the table says so")
-	if err := parseFlags(flags, args, benchHelp, stdout); err != nil {
+	if err := rig.ParseFlags(flags, args, benchHelp, stdout); err != nil {
 		return o, err
 	}
 	o.rows = strings.FieldsFunc(rows, func(r rune) bool { return r == ',' })
@@ -92,7 +94,7 @@ func (o *benchOptions) wants(name string) bool {
 
 // run measures, prints and writes. What was found before an error is printed too.
 func (o *benchOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := errors.Join(mayWrite(o.json), mayUpdatePage(o.out), raiseOpenFileLimit()); err != nil {
+	if err := errors.Join(rig.MayWrite(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
 		return err
 	}
 	site, err := newBenchSite(o.self)
@@ -105,7 +107,7 @@ func (o *benchOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	_, printErr := io.WriteString(stdout, b.result.text())
 	err = errors.Join(err, printErr)
 	if o.json != "" {
-		err = errors.Join(err, toFile(o.json, b.result, writeJSON[benchResult]))
+		err = errors.Join(err, rig.ToFile(o.json, b.result, rig.WriteJSON[benchResult]))
 	}
 	if o.out != "" {
 		err = errors.Join(err, updatePage(o.out, b.result.markdown()))

@@ -8,17 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // The proxies of the benchmark, by the names that its rows use.
 const (
-	benchOwn     = ownProxy
+	benchOwn     = rig.OwnProxy
 	benchNginx   = "nginx"
 	benchNginx64 = "nginx-64k"
 	benchHAProxy = "haproxy"
 	benchDirect  = "direct" // no proxy: the fast backend itself
 	benchPool    = "imapproxy-pool"
-	benchUp      = upProxy
+	benchUp      = rig.UpImapproxy
 )
 
 // benchSlow behind a proxy's name stands for the one in front of the backend whose logins take their time.
@@ -72,25 +74,25 @@ func (s *benchSite) newBed(delay string) (benchBed, error) {
 	if err != nil {
 		return benchBed{}, err
 	}
-	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", backend.addrs[0].String())
+	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", backend.Addrs[0].String())
 	if err != nil {
 		return benchBed{}, err
 	}
-	return benchBed{backend: backend.addrs[0], backendTLS: backend.addrs[1], auth: auth.addrs[0], delay: delay}, nil
+	return benchBed{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
 }
 
 func (s *benchSite) close() error {
-	err := closeAll(s.closers)
+	err := rig.CloseAll(s.closers)
 	s.closers = nil
 	return err
 }
 
 func (s *benchSite) writeCertificate() error {
-	cert, err := selfSigned()
+	cert, err := rig.SelfSigned()
 	if err != nil {
 		return err
 	}
-	text, err := certificatePEM(cert)
+	text, err := rig.CertificatePEM(cert)
 	if err != nil {
 		return err
 	}
@@ -99,16 +101,16 @@ func (s *benchSite) writeCertificate() error {
 }
 
 // startOwn starts a subcommand that lives as long as the site.
-func (s *benchSite) startOwn(name string, listeners int, args ...string) (*ownServer, error) {
-	own, err := startOwn(name, listeners, args...)
+func (s *benchSite) startOwn(name string, listeners int, args ...string) (*rig.OwnServer, error) {
+	own, err := rig.StartOwn(name, listeners, args...)
 	if own != nil {
-		s.closers = append(s.closers, own.stop)
+		s.closers = append(s.closers, own.Stop)
 	}
 	return own, err
 }
 
 // start starts one of the proxies. addr is in clear, outside with TLS from the first byte.
-func (s *benchSite) start(ctx context.Context, instance string) (*proxy, error) {
+func (s *benchSite) start(ctx context.Context, instance string) (*rig.Proxy, error) {
 	name, slow := strings.CutSuffix(instance, benchSlow)
 	bed := s.fast
 	if slow {
@@ -116,16 +118,16 @@ func (s *benchSite) start(ctx context.Context, instance string) (*proxy, error) 
 	}
 	switch name {
 	case benchDirect:
-		return &proxy{name: name, version: "no proxy: the fast backend alone", addr: bed.backend, outside: bed.backendTLS, backend: bed.backend,
-			stop: func() error { return nil }}, nil
+		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend, Outside: bed.backendTLS, Backend: bed.backend,
+			Stop: func() error { return nil }}, nil
 	case benchUp:
-		return startUp(ctx, bed.delay)
+		return rig.StartUpImapproxy(ctx, bed.delay)
 	}
 	for _, p := range s.peers(bed) {
-		if p.name == name {
-			started, err := p.start(ctx, bed.backend.Port(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		if p.Name == name {
+			started, err := p.Start(ctx, bed.backend.Port(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 			if err == nil {
-				started.backend = bed.backend
+				started.Backend = bed.backend
 			}
 			return started, err
 		}
@@ -134,29 +136,31 @@ func (s *benchSite) start(ctx context.Context, instance string) (*proxy, error) 
 }
 
 // peers are the proxies with the benchmark's settings: their defaults, but for what settings says.
-func (s *benchSite) peers(bed benchBed) []peer {
-	own := imapproxyPeer()
+func (s *benchSite) peers(bed benchBed) []rig.Peer {
+	own := rig.ImapproxyPeer()
 	if s.self != "" {
-		own.programs = []string{s.self}
+		own.Programs = []string{s.self}
 	}
 	pooled := own
-	own.settings = "limits.sessions 100000; else the defaults"
-	own.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareOwn(setup, bed, "") }
-	pooled.name, pooled.settings = benchPool, "as imapproxy, and a pool with its defaults"
-	pooled.prepare = func(setup *peerSetup) ([]string, error) {
+	own.Settings = "limits.sessions 100000; else the defaults"
+	own.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareOwn(setup, bed, "") }
+	pooled.Name, pooled.Settings = benchPool, "as imapproxy, and a pool with its defaults"
+	pooled.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
 		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
 	}
-	small, large, tcp := nginxPeer(), nginxPeer(), haproxyPeer()
-	small.settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
-	small.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
-	large.name, large.settings = benchNginx64, "as nginx, and proxy_buffer 64k"
-	large.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n") }
-	tcp.settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults"
-	tcp.prepare = func(setup *peerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
-	return []peer{own, pooled, small, large, tcp}
+	small, large, tcp := rig.NginxPeer(), rig.NginxPeer(), rig.HAProxyPeer()
+	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
+	small.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
+	large.Name, large.Settings = benchNginx64, "as nginx, and proxy_buffer 64k"
+	large.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
+		return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n")
+	}
+	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults"
+	tcp.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
+	return []rig.Peer{own, pooled, small, large, tcp}
 }
 
-func (s *benchSite) prepareOwn(setup *peerSetup, bed benchBed, pool string) ([]string, error) {
+func (s *benchSite) prepareOwn(setup *rig.PeerSetup, bed benchBed, pool string) ([]string, error) {
 	config := fmt.Sprintf(`hostname = "bench.example"
 
 [log]
@@ -192,12 +196,12 @@ name = "tls"
 address = %q
 tls = "implicit"
 certificate = %q
-`, bed.auth, bed.backend, bed.backend, pool, setup.listen[0], setup.listen[1], s.certificate)
-	return []string{"serve", "--config", setup.path("imapproxy.toml")}, setup.write("imapproxy.toml", config)
+`, bed.auth, bed.backend, bed.backend, pool, setup.Listen[0], setup.Listen[1], s.certificate)
+	return []string{"serve", "--config", setup.Path("imapproxy.toml")}, setup.WriteFile("imapproxy.toml", config)
 }
 
-func (s *benchSite) prepareNginx(setup *peerSetup, bed benchBed, more string) ([]string, error) {
-	if _, err := os.Stat(nginxModule); err != nil {
+func (s *benchSite) prepareNginx(setup *rig.PeerSetup, bed benchBed, more string) ([]string, error) {
+	if _, err := os.Stat(rig.NginxModule); err != nil {
 		return nil, fmt.Errorf("no mail module: apt-get install libnginx-mod-mail: %w", err)
 	}
 	conf := fmt.Sprintf(`%sload_module %s;
@@ -222,12 +226,12 @@ mail {
 		ssl_protocols TLSv1.2 TLSv1.3;
 	}
 }
-`, nginxUser(), nginxModule, setup.path("pid"), setup.path("log"), openFileLimit(), openFileLimit(), bed.auth, more,
-		setup.listen[0], setup.listen[1], s.certificate, s.certificate)
-	return []string{"-p", setup.dir, "-e", setup.path("log"), "-c", setup.path("nginx.conf")}, setup.write("nginx.conf", conf)
+`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(), bed.auth, more,
+		setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
+	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")}, setup.WriteFile("nginx.conf", conf)
 }
 
-func (s *benchSite) prepareHAProxy(setup *peerSetup, bed benchBed) ([]string, error) {
+func (s *benchSite) prepareHAProxy(setup *rig.PeerSetup, bed benchBed) ([]string, error) {
 	conf := fmt.Sprintf(`global
 	maxconn %d
 defaults
@@ -241,8 +245,8 @@ frontend imap
 	default_backend fast
 backend fast
 	server fast %s
-`, (openFileLimit()-haproxySpare)/2, setup.listen[0], setup.listen[1], s.certificate, bed.backend)
-	return []string{"-db", "-f", setup.path("haproxy.cfg")}, setup.write("haproxy.cfg", conf)
+`, (rig.OpenFileLimit()-haproxySpare)/2, setup.Listen[0], setup.Listen[1], s.certificate, bed.backend)
+	return []string{"-db", "-f", setup.Path("haproxy.cfg")}, setup.WriteFile("haproxy.cfg", conf)
 }
 
 const haproxySpare = 400 // descriptors that it does not use for sessions

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // benchResult is what a run of the benchmark has found.
@@ -69,7 +71,7 @@ func machine() string {
 		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
 	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel, runtime.GOARCH,
-		openFileLimit(), loadAverage())
+		rig.OpenFileLimit(), loadAverage())
 }
 
 // loadAverage is that of the last minute (proc(5)): who shares the machine shows in it.

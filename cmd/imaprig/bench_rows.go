@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // benchRow is one load that every proxy in it is put under, and what is held against the targets.
@@ -149,23 +151,23 @@ func (r benchRow) instance(name string) string {
 }
 
 // options are those of the load.
-func (r benchRow) options(p *proxy, duration time.Duration) (loadOptions, error) {
+func (r benchRow) options(p *rig.Proxy, duration time.Duration) (loadOptions, error) {
 	mode, err := findMode([]string{r.mode})
 	if err != nil {
 		return loadOptions{}, err
 	}
 	o := loadOptions{
-		mode: mode, proxy: p.addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: cmp.Or(r.users, benchUsers), mailbox: "INBOX",
+		mode: mode, proxy: p.Addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: cmp.Or(r.users, benchUsers), mailbox: "INBOX",
 		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: cmp.Or(r.answer, benchAnswer),
 	}
 	if r.mode == "idle" {
 		o.duration = max(o.duration, idleHold)
 	}
 	if r.tls == "implicit" {
-		o.proxy = p.outside.String()
+		o.proxy = p.Outside.String()
 	}
-	if p.pid != 0 {
-		o.pids = []int{p.pid}
+	if p.PID != 0 {
+		o.pids = []int{p.PID}
 	}
 	return o, o.check()
 }

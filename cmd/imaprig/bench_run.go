@@ -11,16 +11,17 @@ import (
 	"strings"
 	"time"
 
+	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/imaprig/term"
 )
 
 // bench is a run of the benchmark.
 type bench struct {
 	opts    benchOptions
-	start   func(ctx context.Context, name string) (*proxy, error)
+	start   func(ctx context.Context, name string) (*rig.Proxy, error)
 	stderr  io.Writer
 	result  *benchResult
-	running map[string]*proxy
+	running map[string]*rig.Proxy
 }
 
 // run goes through the rounds. A load that fails is noted, and the next one run.
@@ -28,7 +29,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, b.opts.limit)
 	defer cancel()
-	b.running = map[string]*proxy{}
+	b.running = map[string]*rig.Proxy{}
 	defer func() { err = errors.Join(err, b.stopAll()) }()
 	b.startAll(ctx)
 	b.rounds(ctx)
@@ -93,14 +94,14 @@ func (b *bench) startAll(ctx context.Context) {
 			continue
 		}
 		b.running[name] = p
-		b.result.Proxies = append(b.result.Proxies, benchProxy{name, p.version, p.settings})
+		b.result.Proxies = append(b.result.Proxies, benchProxy{name, p.Version, p.Settings})
 	}
 }
 
 func (b *bench) stopAll() error {
 	var errs []error
 	for _, p := range b.running {
-		errs = append(errs, p.stop())
+		errs = append(errs, p.Stop())
 	}
 	return errors.Join(errs...)
 }
@@ -121,7 +122,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 			return
 		}
 		defer func() {
-			if err := p.stop(); err != nil {
+			if err := p.Stop(); err != nil {
 				b.note(what, err)
 			}
 		}()
@@ -154,11 +155,11 @@ func (b *bench) load(ctx context.Context, o *loadOptions, what string) (*loadRes
 }
 
 // countedLoad is load, with the logins at the backend that the proxy leads to.
-func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p *proxy) (*loadResult, error) {
-	if !p.backend.IsValid() {
+func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p *rig.Proxy) (*loadResult, error) {
+	if !p.Backend.IsValid() {
 		return b.load(ctx, o, what)
 	}
-	before, err := fastLogins(p.backend)
+	before, err := fastLogins(p.Backend)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p 
 	if err != nil {
 		return result, err
 	}
-	after, err := fastLogins(p.backend)
+	after, err := fastLogins(p.Backend)
 	result.Logins = after - before
 	return result, err
 }
@@ -186,10 +187,10 @@ func fastLogins(addr netip.AddrPort) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
-	number, found := strings.CutPrefix(string(line), fastID)
+	number, found := strings.CutPrefix(string(line), rig.FastID)
 	n, err := strconv.ParseUint(strings.TrimSuffix(number, `")`), 10, 64)
 	if !found || err != nil {
-		return 0, fmt.Errorf("count the logins at the backend: it says %.*q", maxForeign, line)
+		return 0, fmt.Errorf("count the logins at the backend: it says %.*q", rig.MaxForeign, line)
 	}
 	return n, nil
 }
@@ -223,7 +224,7 @@ func (b *bench) scale(ctx context.Context, round int) (found []scaleFigure) {
 			found = result.Scale
 		}
 	}
-	if err := errors.Join(err, p.stop()); err != nil {
+	if err := errors.Join(err, p.Stop()); err != nil {
 		b.note(what, err)
 	}
 	for _, f := range found {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/imaprig/term"
 )
 
@@ -144,7 +145,7 @@ func mayUpdatePage(path string) error {
 	if _, err := replaced(string(text), ""); err != nil {
 		return fmt.Errorf("--out %s: %w", path, err)
 	}
-	return mayWrite(path)
+	return rig.MayWrite(path)
 }
 
 // updatePage replaces what stands between the lines.

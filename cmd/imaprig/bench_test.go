@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // smallBench has a target of each kind: met, not met, not measured.
@@ -154,18 +155,18 @@ func TestRounds(t *testing.T) {
 
 // TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
 func TestBenchRuns(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	o, err := parseBench([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	started, stopped := 0, 0
-	start := func(_ context.Context, name string) (*proxy, error) {
+	start := func(_ context.Context, name string) (*rig.Proxy, error) {
 		if name == benchHAProxy {
 			return nil, errors.New("not installed")
 		}
 		started++
-		return &proxy{name: name, version: "1", addr: rigtest.Addr(to[0]), outside: rigtest.Addr(to[1]), stop: func() error { stopped++; return nil }}, nil
+		return &rig.Proxy{Name: name, Version: "1", Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { stopped++; return nil }}, nil
 	}
 	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
@@ -192,13 +193,13 @@ func TestBenchRuns(t *testing.T) {
 
 // TestBenchLimit wants what does not fit into the time to be named.
 func TestBenchLimit(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	o, err := parseBench([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(_ context.Context, name string) (*proxy, error) {
-		return &proxy{name: name, addr: rigtest.Addr(to[0]), outside: rigtest.Addr(to[1]), stop: func() error { return nil }}, nil
+	start := func(_ context.Context, name string) (*rig.Proxy, error) {
+		return &rig.Proxy{Name: name, Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { return nil }}, nil
 	}
 	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "the rest: no time left of 200ms")
@@ -210,7 +211,7 @@ func TestBenchLimit(t *testing.T) {
 // TestBenchSite starts every proxy of the benchmark as the benchmark does, and puts load through both of its listeners.
 func TestBenchSite(t *testing.T) {
 	needServers(t, "nginx", "haproxy")
-	if err := raiseOpenFileLimit(); err != nil {
+	if err := rig.RaiseOpenFileLimit(); err != nil {
 		t.Fatal(err)
 	}
 	site, err := newBenchSite(rigtest.OwnProgram(t))
@@ -245,7 +246,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := p.stop(); err != nil {
+		if err := p.Stop(); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -254,7 +255,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 		{mode: "login", tls: "off", sessions: 2, users: 2}, {mode: "login", tls: "implicit", sessions: 2},
 		{mode: "fetch", tls: "off", sessions: 2, message: 2}, {mode: "idle", tls: "implicit", sessions: 5},
 	} {
-		if row.tls != "off" && !p.outside.IsValid() { // up-imapproxy has no TLS
+		if row.tls != "off" && !p.Outside.IsValid() { // up-imapproxy has no TLS
 			continue
 		}
 		o, err := row.options(p, 300*time.Millisecond)
@@ -272,8 +273,8 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 			logins = r.Logins
 		}
 	}
-	if (p.pid != 0) != (cpu > 0) || logins == 0 {
-		t.Errorf("pid %d, CPU of %v s, %d logins at the backend", p.pid, cpu, logins)
+	if (p.PID != 0) != (cpu > 0) || logins == 0 {
+		t.Errorf("pid %d, CPU of %v s, %d logins at the backend", p.PID, cpu, logins)
 	}
 	return logins
 }
@@ -282,7 +283,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 func needServers(t *testing.T, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if _, err := (peer{name: "benchmark", programs: []string{n}, packages: "run scripts/install-bench-programs"}).program(); err != nil {
+		if _, err := (rig.Peer{Name: "benchmark", Programs: []string{n}, Packages: "run scripts/install-bench-programs"}).Program(); err != nil {
 			t.Skipf("SKIPPED: %v", err)
 		}
 	}

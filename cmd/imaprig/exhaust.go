@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // exhaustOptions are the flags of imaprig exhaust.
@@ -24,7 +26,7 @@ type exhaustResult struct {
 	name    string
 	served  int
 	problem string // of the first session that was not served
-	stats   javaStats
+	stats   rig.JavaStats
 	took    time.Duration
 }
 
@@ -48,26 +50,26 @@ Exit code: 0 every session was served, 1 not every one or the run failed, 2 wron
 func runExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExhaust(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exhaust: %v\n", err)
-		return exitUsage
+		return rig.ExitUsage
 	}
 	return opts.run(ctx, stdout, stderr)
 }
 
 func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
-	code := exitOK
+	code := rig.ExitOK
 	for _, name := range o.names() {
 		r, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
 			fmt.Fprintf(stderr, "imaprig exhaust: %s: %v\n", name, err)
-			return exitFailed
+			return rig.ExitFailed
 		}
 		o.print(stdout, r)
 		if r.served < o.sessions {
-			code = exitFailed
+			code = rig.ExitFailed
 		}
 	}
 	return code
@@ -75,11 +77,11 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 
 func parseExhaust(args []string, stdout io.Writer) (exhaustOptions, error) {
 	o := exhaustOptions{patience: answerLimit}
-	flags := newFlags("exhaust")
+	flags := rig.NewFlags("exhaust")
 	o.addTo(flags, 600)
 	flags.IntVar(&o.fdLimit, "fd-limit", 400, "connections that the backend can hold")
 	flags.StringVar(&o.mode, "mode", "no-close-without-logout", "of the backend, see imaprig exits --help")
-	if err := parseFlags(flags, args, exhaustHelp, stdout); err != nil {
+	if err := rig.ParseFlags(flags, args, exhaustHelp, stdout); err != nil {
 		return o, err
 	}
 	var modes []string
@@ -99,7 +101,7 @@ func parseExhaust(args []string, stdout io.Writer) (exhaustOptions, error) {
 
 // runProxy starts a backend and the proxy, and ends both.
 func (o *exhaustOptions) runProxy(ctx context.Context, name string, stderr io.Writer) (r *exhaustResult, err error) {
-	java, err := o.startJava(ctx, javaOptions{Mode: o.mode, FDLimit: o.fdLimit})
+	java, err := o.startJava(ctx, rig.JavaOptions{Mode: o.mode, FDLimit: o.fdLimit})
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +110,11 @@ func (o *exhaustOptions) runProxy(ctx context.Context, name string, stderr io.Wr
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer func() { err = errors.Join(err, p.Stop()) }()
 	if err := java.Reset(ctx); err != nil {
 		return nil, err
 	}
-	r = &exhaustResult{name: nameAndVersion(p.name, p.version)}
+	r = &exhaustResult{name: nameAndVersion(p.Name, p.Version)}
 	began := time.Now()
 	if err := o.drive(ctx, p, r, stderr); err != nil {
 		return nil, err
@@ -123,7 +125,7 @@ func (o *exhaustOptions) runProxy(ctx context.Context, name string, stderr io.Wr
 }
 
 // drive runs the sessions, until several in a row are not served.
-func (o *exhaustOptions) drive(ctx context.Context, p *proxy, r *exhaustResult, stderr io.Writer) error {
+func (o *exhaustOptions) drive(ctx context.Context, p *rig.Proxy, r *exhaustResult, stderr io.Writer) error {
 	unserved := 0
 	for n := 1; n <= o.sessions && unserved < unservedInARow; n++ {
 		if ctx.Err() != nil {
@@ -131,7 +133,7 @@ func (o *exhaustOptions) drive(ctx context.Context, p *proxy, r *exhaustResult, 
 		}
 		c := o.newClient(n)
 		c.limit = o.patience
-		err := c.connect(dialTCP, p.addr.String(), netip.Addr{}, false)
+		err := c.connect(dialTCP, p.Addr.String(), netip.Addr{}, false)
 		if err == nil {
 			stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 			err = errors.Join(openSelected(c), c.conn.Close())
@@ -144,7 +146,7 @@ func (o *exhaustOptions) drive(ctx context.Context, p *proxy, r *exhaustResult, 
 			r.problem = fmt.Sprintf("session %d: %v", n, err)
 		}
 		if n%exhaustEvery == 0 {
-			fmt.Fprintf(stderr, "%s: %d of %d sessions, %d served\n", p.name, n, o.sessions, r.served)
+			fmt.Fprintf(stderr, "%s: %d of %d sessions, %d served\n", p.Name, n, o.sessions, r.served)
 		}
 	}
 	return nil

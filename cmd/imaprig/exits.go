@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // exitsOptions are the flags of imaprig exits.
@@ -35,11 +37,11 @@ Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usag
 func runExits(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExits(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
-		return exitUsage
+		return rig.ExitUsage
 	}
 	return opts.runAndReport(ctx, stdout, stderr)
 }
@@ -56,18 +58,18 @@ func (o *exitsOptions) runAndReport(ctx context.Context, stdout, stderr io.Write
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
-		return exitFailed
+		return rig.ExitFailed
 	}
 	if result.misses() > 0 {
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }
 
 func parseExits(args []string, stdout io.Writer) (exitsOptions, error) {
 	var o exitsOptions
 	var modes, endings, after string
-	flags := newFlags("exits")
+	flags := rig.NewFlags("exits")
 	o.addTo(flags, 200)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its children")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
@@ -75,14 +77,14 @@ func parseExits(args []string, stdout io.Writer) (exitsOptions, error) {
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
-	err := parseFlags(flags, args, exitsHelp, stdout)
+	err := rig.ParseFlags(flags, args, exitsHelp, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "\n%s", cellsHelp())
 	}
 	if err != nil {
 		return o, err
 	}
-	if o.cells, err = chooseCells(splitList(modes), splitList(endings)); err != nil {
+	if o.cells, err = chooseCells(rig.SplitList(modes), rig.SplitList(endings)); err != nil {
 		return o, err
 	}
 	if o.after, err = parseAfter(after, latest(o.cells)); err != nil {
@@ -94,7 +96,7 @@ func parseExits(args []string, stdout io.Writer) (exitsOptions, error) {
 // parseAfter reads the times of the counts, of which the last must be as late as the cells are judged.
 func parseAfter(text string, latest time.Duration) ([]time.Duration, error) {
 	var after []time.Duration
-	for _, word := range splitList(text) {
+	for _, word := range rig.SplitList(text) {
 		d, err := time.ParseDuration(word)
 		if err != nil || d < 0 {
 			return nil, fmt.Errorf("--after %q: want durations such as 1s,10s,30s,70s", word)

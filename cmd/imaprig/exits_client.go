@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -100,7 +102,7 @@ func (c *client) greeting() error {
 		return fmt.Errorf("greeting: %w", err)
 	}
 	if !strings.HasPrefix(line, "* OK") {
-		return fmt.Errorf("greeting: %.*q", maxForeign, line)
+		return fmt.Errorf("greeting: %.*q", rig.MaxForeign, line)
 	}
 	return nil
 }
@@ -118,7 +120,7 @@ func (c *client) status(limit time.Duration) (string, error) {
 			return rest, nil
 		case "*", "+":
 		default:
-			return "", fmt.Errorf("%w: %.*q", errForeign, maxForeign, line)
+			return "", fmt.Errorf("%w: %.*q", errForeign, rig.MaxForeign, line)
 		}
 	}
 }
@@ -134,7 +136,7 @@ func (c *client) ok(text string) error {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
 	if !strings.HasPrefix(answer, "OK") {
-		return fmt.Errorf("%s: %.*q", verb, maxForeign, answer)
+		return fmt.Errorf("%s: %.*q", verb, rig.MaxForeign, answer)
 	}
 	return nil
 }
@@ -149,13 +151,13 @@ func (c *client) continuation() error {
 		case strings.HasPrefix(line, "+"):
 			return nil
 		case !strings.HasPrefix(line, "* "):
-			return fmt.Errorf("continuation: %.*q", maxForeign, line)
+			return fmt.Errorf("continuation: %.*q", rig.MaxForeign, line)
 		}
 	}
 }
 
 func (c *client) loginWords() string {
-	return fmt.Sprintf("LOGIN %s %s", quoted(c.user), quoted(c.password))
+	return fmt.Sprintf("LOGIN %s %s", rig.Quoted(c.user), rig.Quoted(c.password))
 }
 
 // toEnd reads until the other side has closed or reset.
@@ -164,7 +166,7 @@ func (c *client) toEnd(limit time.Duration) error {
 		return err
 	}
 	_, err := io.Copy(io.Discard, c.in)
-	if isReset(err) {
+	if rig.IsReset(err) {
 		return nil
 	}
 	return err

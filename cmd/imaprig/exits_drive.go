@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 // drive opens the sessions of a cell and ends them. Its error is one of the rig; what sessions run into is kept in r.
 func (x *exitsRun) drive(ctx context.Context, r *cellResult) error {
 	w := wayOf(r.cell)
-	d := &drive{exitsRun: x, way: w, result: r, addr: x.proxy.addr.String(), dial: dialTCP}
+	d := &drive{exitsRun: x, way: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
 	if w.vanishes {
 		if r.NotRun = x.noVanishing(); r.NotRun != "" {
 			return nil
@@ -29,7 +31,7 @@ func (x *exitsRun) drive(ctx context.Context, r *cellResult) error {
 		if d.local, err = x.ns.NewClient(ctx); err != nil {
 			return err
 		}
-		d.addr, d.dial = x.proxy.outside.String(), x.ns.Dial
+		d.addr, d.dial = x.proxy.Outside.String(), x.ns.Dial
 	}
 	if err := x.java.SetMode(ctx, r.Mode); err != nil {
 		return err
@@ -49,7 +51,7 @@ func (x *exitsRun) noVanishing() string {
 	switch {
 	case x.ns == nil:
 		return x.nsProblem
-	case !x.proxy.outside.IsValid():
+	case !x.proxy.Outside.IsValid():
 		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this machine"
 	}
 	return ""
@@ -70,12 +72,12 @@ type drive struct {
 	aborted bool
 }
 
-func (d *drive) run(ctx context.Context, before javaStats) error {
+func (d *drive) run(ctx context.Context, before rig.JavaStats) error {
 	defer context.AfterFunc(ctx, d.abort)()
 	if err := d.openAll(ctx); err != nil {
 		return err
 	}
-	if err := sleep(ctx, d.way.wait); err != nil {
+	if err := rig.Sleep(ctx, d.way.wait); err != nil {
 		return err
 	}
 	if err := d.monitor.Look(); err != nil { // while all is open
@@ -190,7 +192,7 @@ func (d *drive) endAll() {
 }
 
 // awaitServer waits until the backend has closed first, for every session.
-func (d *drive) awaitServer(ctx context.Context, before javaStats) error {
+func (d *drive) awaitServer(ctx context.Context, before rig.JavaStats) error {
 	limit := time.Now().Add(byServerIn)
 	for {
 		now, err := d.java.Stats(ctx)
@@ -206,7 +208,7 @@ func (d *drive) awaitServer(ctx context.Context, before javaStats) error {
 			d.result.Opened = closed
 			return nil
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := rig.Sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -214,7 +216,7 @@ func (d *drive) awaitServer(ctx context.Context, before javaStats) error {
 
 // countReached tells how many connections the backend saw. It is also seen in the kernel's table where the backend
 // does not accept.
-func (d *drive) countReached(ctx context.Context, before javaStats) error {
+func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
 	now, err := d.java.Stats(ctx)
 	if err != nil {
 		return err

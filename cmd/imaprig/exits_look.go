@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // Look reads the socket table and the descriptors, once for all cells.
@@ -122,7 +123,7 @@ func (m *monitor) countSocket(e wire.TableEntry) {
 }
 
 func (m *monitor) countDescriptors() error {
-	java, err := heldBy(m.javaPID)
+	java, err := rig.HeldBy(m.javaPID)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (m *monitor) countDescriptors() error {
 	if m.proxyPID == 0 {
 		return nil
 	}
-	held, err := heldBy(m.proxyPID)
+	held, err := rig.HeldBy(m.proxyPID)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const lookPort = 1430
@@ -39,7 +40,7 @@ func (m *monitor) nextCell() *watch {
 }
 
 func lookMonitor() *monitor {
-	return newMonitor(lookPort, 1, &proxy{addr: rigtest.Addr("127.0.0.1:1143")})
+	return newMonitor(lookPort, 1, &rig.Proxy{Addr: rigtest.Addr("127.0.0.1:1143")})
 }
 
 const (
@@ -147,11 +148,11 @@ func TestCountSockets(t *testing.T) {
 
 // TestLookBlind is a table in which nothing can be seen: no count may come of it.
 func TestLookBlind(t *testing.T) {
-	free, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
+	free, err := rig.FreeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMonitor(free.Port(), 1, &proxy{})
+	m := newMonitor(free.Port(), 1, &rig.Proxy{})
 	rigtest.CheckError(t, m.Look(), "does not show the backend's listener")
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // monitor counts what the kernel shows, cell by cell. Cells share one backend port, so that any proxy with one address
@@ -41,9 +43,9 @@ type watch struct {
 
 const lookEvery = time.Second // for the chart
 
-func newMonitor(backend uint16, javaPID int, p *proxy) *monitor {
+func newMonitor(backend uint16, javaPID int, p *rig.Proxy) *monitor {
 	return &monitor{
-		backend: backend, javaPID: javaPID, proxyPID: p.pid, proxies: map[netip.AddrPort]bool{p.addr: true, p.outside: true},
+		backend: backend, javaPID: javaPID, proxyPID: p.PID, proxies: map[netip.AddrPort]bool{p.Addr: true, p.Outside: true},
 		links: map[netip.AddrPort]*link{}, clients: map[netip.AddrPort]*watch{},
 		inProxy: map[uint64]*watch{}, inJava: map[uint64]*watch{},
 	}

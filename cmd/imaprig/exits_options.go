@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // runOptions are the flags of every subcommand that runs sessions through a proxy.
@@ -33,7 +35,7 @@ type nameList []string
 func (l *nameList) String() string { return strings.Join(*l, ",") }
 
 func (l *nameList) Set(text string) error {
-	*l = append(*l, splitList(text)...)
+	*l = append(*l, rig.SplitList(text)...)
 	return nil
 }
 
@@ -50,8 +52,8 @@ func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
 
 // check refuses what does not go together, and adds what --self implies.
 func (o *runOptions) check() error {
-	if o.self != "" && !slices.Contains(o.peers, ownProxy) {
-		o.peers = append(nameList{ownProxy}, o.peers...)
+	if o.self != "" && !slices.Contains(o.peers, rig.OwnProxy) {
+		o.peers = append(nameList{rig.OwnProxy}, o.peers...)
 	}
 	switch {
 	case (o.proxy == "") == (len(o.peers) == 0):
@@ -64,7 +66,7 @@ func (o *runOptions) check() error {
 		return errors.New("--user and --password: want no line end and no NUL")
 	}
 	for _, name := range o.peers {
-		if _, err := findPeer(name, o.self); err != nil {
+		if _, err := rig.FindPeer(name, o.self); err != nil {
 			return err
 		}
 	}
@@ -80,38 +82,38 @@ func (o *runOptions) names() []string {
 }
 
 // startJava starts the backend: where the proxy expects it, or anywhere for a peer.
-func (o *runOptions) startJava(ctx context.Context, opts javaOptions) (*javaBackend, error) {
+func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.JavaBackend, error) {
 	var err error
-	if opts.Source, err = findJavaSource(o.javaSource); err != nil {
+	if opts.Source, err = rig.FindJavaSource(o.javaSource); err != nil {
 		return nil, err
 	}
 	if o.proxy != "" {
 		opts.Port = uint16(o.backendPort) // check has seen to its range
 	}
-	return startJava(ctx, opts)
+	return rig.StartJava(ctx, opts)
 }
 
 // startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find it.
-func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*proxy, error) {
+func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*rig.Proxy, error) {
 	if o.proxy == "" {
-		p, err := findPeer(name, o.self)
+		p, err := rig.FindPeer(name, o.self)
 		if err != nil {
 			return nil, err
 		}
-		return p.start(ctx, backend, outside)
+		return p.Start(ctx, backend, outside)
 	}
 	addr, err := resolve(ctx, o.proxy)
 	if err != nil {
 		return nil, fmt.Errorf("--proxy: %w", err)
 	}
-	p := &proxy{name: name, addr: addr, stop: func() error { return nil }}
+	p := &rig.Proxy{Name: name, Addr: addr, Stop: func() error { return nil }}
 	if !outside.IsValid() {
 		return p, nil
 	}
 	other := netip.AddrPortFrom(outside, addr.Port())
-	there, err := listens(other)
+	there, err := rig.Listens(other)
 	if there {
-		p.outside = other
+		p.Outside = other
 	}
 	return p, err
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // This file is what a run finds out, in the shape of the JSON report.
@@ -18,15 +19,15 @@ type runResult struct {
 
 // proxyResult is one proxy's run.
 type proxyResult struct {
-	Name          string                `json:"name"`
-	Version       string                `json:"version,omitempty"`
-	Settings      string                `json:"settings,omitempty"` // what was set other than its defaults
-	Seconds       float64               `json:"seconds"`
-	Cells         []*cellResult         `json:"cells"`
-	Java          map[string]javaCounts `json:"java"`           // by mode
-	StoredUnasked int                   `json:"stored_unasked"` // no ending sends a message whole
-	Unattributed  int                   `json:"unattributed"`   // descriptors open in Java that no cell accounts for
-	Misses        []miss                `json:"misses"`         // of the run, beside those of its cells
+	Name          string                    `json:"name"`
+	Version       string                    `json:"version,omitempty"`
+	Settings      string                    `json:"settings,omitempty"` // what was set other than its defaults
+	Seconds       float64                   `json:"seconds"`
+	Cells         []*cellResult             `json:"cells"`
+	Java          map[string]rig.JavaCounts `json:"java"`           // by mode
+	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
+	Unattributed  int                       `json:"unattributed"`   // descriptors open in Java that no cell accounts for
+	Misses        []miss                    `json:"misses"`         // of the run, beside those of its cells
 }
 
 // cellResult is one cell. Counts holds one for each planned time; Series one for each second.

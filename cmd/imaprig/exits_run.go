@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -17,10 +19,10 @@ const (
 // exitsRun is one proxy's run.
 type exitsRun struct {
 	opts      exitsOptions
-	java      *javaBackend
-	proxy     *proxy
-	ns        *namespace // nil when there is none
-	nsProblem string     // why
+	java      *rig.JavaBackend
+	proxy     *rig.Proxy
+	ns        *rig.Namespace // nil when there is none
+	nsProblem string         // why
 	monitor   *monitor
 	progress  *progress
 	clients   []*client
@@ -31,7 +33,7 @@ type exitsRun struct {
 func (x *exitsRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
 	began := time.Now()
 	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)
-	result := &proxyResult{Name: x.proxy.name, Version: x.proxy.version, Settings: x.proxy.settings}
+	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings}
 	for _, c := range cells {
 		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions})
 	}

@@ -8,15 +8,17 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // run goes through the proxies and adds them to the result. Between two of them nothing is left running.
 func (o *exitsOptions) run(ctx context.Context, result *runResult, stderr io.Writer) error {
-	if err := raiseOpenFileLimit(); err != nil {
+	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return err
 	}
 	if o.proxyPID != 0 {
-		if _, err := os.Stat(procDir(o.proxyPID)); err != nil {
+		if _, err := os.Stat(rig.ProcDir(o.proxyPID)); err != nil {
 			return fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)
 		}
 	}
@@ -37,14 +39,14 @@ func (o *exitsOptions) run(ctx context.Context, result *runResult, stderr io.Wri
 func (o *exitsOptions) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
 	x := &exitsRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.over()
-	x.java, err = o.startJava(ctx, javaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
+	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.java.Stop(javaStopTime)) }()
 	var outside netip.Addr
 	if slices.ContainsFunc(o.cells, func(c cell) bool { return wayOf(c).vanishes }) {
-		if x.ns, err = newNamespace(ctx); err != nil {
+		if x.ns, err = rig.NewNamespace(ctx); err != nil {
 			x.nsProblem = err.Error()
 		} else {
 			outside = x.ns.Outside()
@@ -54,9 +56,9 @@ func (o *exitsOptions) runProxy(ctx context.Context, name string, stderr io.Writ
 	if x.proxy, err = o.startProxy(ctx, name, x.java.Port, outside); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.proxy.stop()) }()
+	defer func() { err = errors.Join(err, x.proxy.Stop()) }()
 	if o.proxyPID != 0 {
-		x.proxy.pid = o.proxyPID
+		x.proxy.PID = o.proxyPID
 	}
 	return x.runCells(ctx, o.cells)
 }

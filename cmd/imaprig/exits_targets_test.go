@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // counted is a cell whose sessions all went as planned, with these counts.
@@ -76,8 +77,8 @@ func TestJudgeRun(t *testing.T) {
 		run  proxyResult
 		want []miss
 	}{
-		{"clean", proxyResult{Java: map[string]javaCounts{"good": {Truncated: 5}}}, nil},
-		{"LOGOUT in a message", proxyResult{Seconds: 90, Java: map[string]javaCounts{"good": {Polluted: 2}}}, []miss{{"messages with a LOGOUT in them, mode good", 2, 90}}},
+		{"clean", proxyResult{Java: map[string]rig.JavaCounts{"good": {Truncated: 5}}}, nil},
+		{"LOGOUT in a message", proxyResult{Seconds: 90, Java: map[string]rig.JavaCounts{"good": {Polluted: 2}}}, []miss{{"messages with a LOGOUT in them, mode good", 2, 90}}},
 		{"a message made whole", proxyResult{StoredUnasked: 1}, []miss{{"messages stored that no client sent whole", 1, 0}}},
 		{"unknown descriptors", proxyResult{Unattributed: 3}, []miss{{"Java descriptors that belong to no cell", 3, 0}}},
 	}
@@ -169,7 +170,7 @@ func TestParseExits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}; !slices.Equal(o.after, want) || !reflect.DeepEqual(o.peers, nameList{ownProxy}) {
+	if want := []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}; !slices.Equal(o.after, want) || !reflect.DeepEqual(o.peers, nameList{rig.OwnProxy}) {
 		t.Errorf("after %v, peers %v; want %v and imapproxy", o.after, o.peers, want)
 	}
 }
@@ -213,8 +214,8 @@ func TestNoVanishing(t *testing.T) {
 		run  exitsRun
 		want string
 	}{
-		{exitsRun{nsProblem: "root is needed", proxy: &proxy{}}, "root is needed"},
-		{exitsRun{ns: &namespace{}, proxy: &proxy{}}, "can't be reached from the rig's network namespace"},
+		{exitsRun{nsProblem: "root is needed", proxy: &rig.Proxy{}}, "root is needed"},
+		{exitsRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{}}, "can't be reached from the rig's network namespace"},
 	}
 	for _, tt := range tests {
 		r := &cellResult{cell: cell{"good", "vanish"}}

@@ -15,6 +15,7 @@ import (
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // exitsOf runs the subcommand and returns its result.
@@ -41,7 +42,7 @@ func TestExitsOwn(t *testing.T) {
 		t.Skip("SKIPPED: clients that vanish need root; run the tests as root")
 	}
 	dirs := len(tempDirs(t))
-	r := exitsOf(t, exitOK, "--self", program, "--sessions", "5", "--after", "1s,30s",
+	r := exitsOf(t, rig.ExitOK, "--self", program, "--sessions", "5", "--after", "1s,30s",
 		"--modes", "good,no-close-without-logout,stuck-worker", "--endings", "idle,vanish,login-refused,mid-fetch")
 	for _, c := range r.Proxies[0].Cells {
 		if c.NotRun != "" || c.Opened != 5 || c.Reached < 5 || len(c.Counts) != 2 || len(c.Series) < 20 {
@@ -70,7 +71,7 @@ func TestExitsOwn(t *testing.T) {
 
 func tempDirs(t *testing.T) []string {
 	t.Helper()
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), "imaprig-"+ownProxy+"-*"))
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), "imaprig-"+rig.OwnProxy+"-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,12 +121,12 @@ func relayOne(client net.Conn, backend string) {
 func TestExitsRelay(t *testing.T) {
 	t.Parallel()
 	rigtest.NeedPrograms(t, "java")
-	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
+	backend, err := rig.FreeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	relay := plainRelay(t, backend.String())
-	r := exitsOf(t, exitFailed, "--proxy", relay, "--backend-port", fmt.Sprint(backend.Port()), "--proxy-pid", fmt.Sprint(os.Getpid()),
+	r := exitsOf(t, rig.ExitFailed, "--proxy", relay, "--backend-port", fmt.Sprint(backend.Port()), "--proxy-pid", fmt.Sprint(os.Getpid()),
 		"--sessions", "5", "--after", "1s,10s", "--modes", "good,no-close-without-logout", "--endings", "idle,logout,half-close")
 	want := map[string]string{ // sockets in CLOSE_WAIT, descriptors in the proxy and in Java
 		"good/idle": "0 0 0 []", "good/logout": "0 0 0 []", "good/half-close": "0 0 0 []",
@@ -176,7 +177,7 @@ func silentProxy(t *testing.T, f func()) string {
 // nothing is left running.
 func TestExitsInterrupted(t *testing.T) {
 	program := rigtest.OwnProgram(t)
-	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
+	backend, err := rig.FreeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +197,7 @@ func TestExitsInterrupted(t *testing.T) {
 				args = append(args, "--self", program)
 			}
 			var stdout strings.Builder
-			if code := runExits(ctx, args, &stdout, stderr); code != exitFailed || stdout.String() != "" {
+			if code := runExits(ctx, args, &stdout, stderr); code != rig.ExitFailed || stdout.String() != "" {
 				t.Errorf("code %d, output %q; want 1 and none", code, stdout.String())
 			}
 			if took := time.Since(at); took > answerLimit/2 {
@@ -212,7 +213,7 @@ func TestExitsInterrupted(t *testing.T) {
 
 func TestExhaust(t *testing.T) {
 	program := rigtest.OwnProgram(t)
-	backend, err := freeAddr(rigtest.Addr("127.0.0.1:0").Addr())
+	backend, err := rig.FreeAddr(rigtest.Addr("127.0.0.1:0").Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +224,8 @@ func TestExhaust(t *testing.T) {
 		code int
 		want string
 	}{
-		{"own", []string{"--self", program}, exitOK, "12 of 12 sessions served"},
-		{"relay", []string{"--proxy", relay, "--backend-port", fmt.Sprint(backend.Port())}, exitFailed, "5 of 12 sessions served"},
+		{"own", []string{"--self", program}, rig.ExitOK, "12 of 12 sessions served"},
+		{"relay", []string{"--proxy", relay, "--backend-port", fmt.Sprint(backend.Port())}, rig.ExitFailed, "5 of 12 sessions served"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -243,7 +244,7 @@ func TestExhaust(t *testing.T) {
 
 // TestPeersRun starts each peer that is installed and logs in through it.
 func TestPeersRun(t *testing.T) {
-	java, err := startJava(t.Context(), javaOptions{Source: rigtest.JavaSource(t)})
+	java, err := rig.StartJava(t.Context(), rig.JavaOptions{Source: rigtest.JavaSource(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,30 +253,30 @@ func TestPeersRun(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, p := range peers() {
-		t.Run(p.name, func(t *testing.T) {
-			if p.name == ownProxy {
-				p.programs = []string{rigtest.OwnProgram(t)}
+	for _, p := range rig.Peers() {
+		t.Run(p.Name, func(t *testing.T) {
+			if p.Name == rig.OwnProxy {
+				p.Programs = []string{rigtest.OwnProgram(t)}
 			}
-			if _, err := p.program(); err != nil {
+			if _, err := p.Program(); err != nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
-			x, err := p.start(t.Context(), java.Port, rigtest.Addr("127.0.0.2:0").Addr())
+			x, err := p.Start(t.Context(), java.Port, rigtest.Addr("127.0.0.2:0").Addr())
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() {
-				if err := x.stop(); err != nil {
+				if err := x.Stop(); err != nil {
 					t.Error(err)
 				}
-				if there, err := listens(x.addr); there || err != nil {
+				if there, err := rig.Listens(x.Addr); there || err != nil {
 					t.Errorf("it listens still: %v, %v", there, err)
 				}
 			}()
-			if x.version == "" {
+			if x.Version == "" {
 				t.Error("no version")
 			}
-			for _, to := range []string{x.addr.String(), x.outside.String()} {
+			for _, to := range []string{x.Addr.String(), x.Outside.String()} {
 				c := (&runOptions{user: "rig%d", password: "secret"}).newClient(7)
 				if err := c.connect(dialTCP, to, rigtest.Addr("127.0.0.1:0").Addr(), false); err != nil {
 					t.Fatal(err)

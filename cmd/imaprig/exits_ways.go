@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -93,14 +95,14 @@ func openFetch(c *client) error {
 	}
 	line, err := c.line(c.limit)
 	if err != nil || !strings.HasPrefix(line, "* 1 FETCH (BODY[] {") {
-		return fmt.Errorf("FETCH: %.*q: %w", maxForeign, line, err)
+		return fmt.Errorf("FETCH: %.*q: %w", rig.MaxForeign, line, err)
 	}
 	head := make([]byte, fetchedAhead)
 	if _, err := io.ReadFull(c.in, head); err != nil {
 		return fmt.Errorf("FETCH: %w", err)
 	}
 	if _, after, _ := strings.Cut(string(head), "\r\nTo: "); !strings.HasPrefix(after, c.user+"\r\n") {
-		return fmt.Errorf("%w: the message of %q begins with %.*q", errForeign, c.user, maxForeign, head)
+		return fmt.Errorf("%w: the message of %q begins with %.*q", errForeign, c.user, rig.MaxForeign, head)
 	}
 	return nil
 }
@@ -144,12 +146,12 @@ func openRefused(c *client) error {
 	}
 	answer, err := c.status(c.limit)
 	switch {
-	case errors.Is(err, io.EOF) || isReset(err):
+	case errors.Is(err, io.EOF) || rig.IsReset(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("LOGIN: %w", err)
 	case strings.HasPrefix(answer, "OK"):
-		return fmt.Errorf("LOGIN was to be refused: %.*q", maxForeign, answer)
+		return fmt.Errorf("LOGIN was to be refused: %.*q", rig.MaxForeign, answer)
 	}
 	return nil
 }
@@ -163,7 +165,7 @@ func endLogout(c *client) error {
 	if err := c.command("LOGOUT"); err != nil {
 		return fmt.Errorf("LOGOUT: %w", err)
 	}
-	if _, err := c.status(givesUpAfter); err != nil && !isTimeout(err) && !errors.Is(err, io.EOF) && !isReset(err) {
+	if _, err := c.status(givesUpAfter); err != nil && !rig.IsTimeout(err) && !errors.Is(err, io.EOF) && !rig.IsReset(err) {
 		return fmt.Errorf("LOGOUT: %w", err)
 	}
 	return c.conn.Close()

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // loadMode is a kind of load.
@@ -55,41 +57,41 @@ func findMode(words []string) (loadMode, error) {
 func runLoad(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseLoad(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
-		return exitUsage
+		return rig.ExitUsage
 	}
-	if err = mayWrite(o.json, o.html); err == nil {
+	if err = rig.MayWrite(o.json, o.html); err == nil {
 		var result *loadResult
 		if result, err = o.run(ctx, stderr, o.mode.name); result != nil {
 			err = errors.Join(err, result.report(stdout, o.json, o.html))
 			if err == nil && len(result.Errors)+len(result.missed()) > 0 {
-				return exitFailed
+				return rig.ExitFailed
 			}
 		}
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }
 
 // run carries the load out; name is what its progress is called. The result holds what was found before an error, too.
 func (o *loadOptions) run(ctx context.Context, stderr io.Writer, name string) (*loadResult, error) {
-	if err := raiseOpenFileLimit(); err != nil {
+	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return nil, err
 	}
-	if limit := openFileLimit(); o.sessions+spareFiles > limit {
+	if limit := rig.OpenFileLimit(); o.sessions+spareFiles > limit {
 		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n", o.sessions, limit)
 	}
 	r := &loadRun{opts: *o, target: o.newTarget(), meter: newMeter(o.mode.operations...), progress: newLoadProgress(stderr, name)}
 	r.result = &loadResult{Mode: o.mode.name, Proxy: o.proxy, TLS: o.tls, Sessions: o.sessions, Began: time.Now().Truncate(time.Second)}
 	defer r.progress.over()
 	if o.mode.name == "append" {
-		b, err := newBody(o.size)
+		b, err := rig.NewBody(o.size)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -44,7 +46,7 @@ type loadConn struct {
 	began    time.Time // before it was connected
 	conn     net.Conn
 	in       *bufio.Reader
-	trash    *discarder // made when the first large literal comes
+	trash    *rig.Discarder // made when the first large literal comes
 	tags     int
 	tag      []byte // of the last command, with a space behind it
 	out      []byte
@@ -200,7 +202,7 @@ func (c *loadConn) untagged(line []byte) error {
 		c.bye = answerOf(line)
 	}
 	for {
-		n, _ := literalOf(line)
+		n, _ := rig.LiteralOf(line)
 		if n < 0 {
 			return nil
 		}
@@ -223,11 +225,11 @@ func (c *loadConn) skip(n int) error {
 		return err
 	}
 	if c.trash == nil {
-		if c.trash, err = newDiscarder(c.conn); err != nil {
+		if c.trash, err = rig.NewDiscarder(c.conn); err != nil {
 			return err
 		}
 	}
-	return c.trash.discard(n-k, c.moved)
+	return c.trash.Discard(n-k, c.moved)
 }
 
 // line is the next one, without its end. It lasts until the next read.
@@ -262,5 +264,5 @@ func answerOf(line []byte) error {
 func (c *loadConn) login() error {
 	number := fmt.Sprint(c.number)
 	name := strings.ReplaceAll(c.target.user, "%d", number)
-	return c.ok("LOGIN " + quoted(name) + " " + quoted(strings.ReplaceAll(c.target.password, "%d", number)))
+	return c.ok("LOGIN " + rig.Quoted(name) + " " + rig.Quoted(strings.ReplaceAll(c.target.password, "%d", number)))
 }

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"strconv"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // logout ends the session as IMAP wants it, up to the server's end of the connection.
@@ -72,14 +74,14 @@ func (c *loadConn) fetch(number int) error {
 }
 
 // appendMessage stores a message of n bytes.
-func (c *loadConn) appendMessage(mailbox string, b *body, n int) error {
-	if err := c.send("APPEND " + quoted(mailbox) + " {" + strconv.Itoa(n) + "}"); err != nil {
+func (c *loadConn) appendMessage(mailbox string, b *rig.Body, n int) error {
+	if err := c.send("APPEND " + rig.Quoted(mailbox) + " {" + strconv.Itoa(n) + "}"); err != nil {
 		return failure("APPEND", err)
 	}
 	if err := c.continuation(); err != nil {
 		return failure("APPEND", err)
 	}
-	if err := b.send(c.conn, n, c.moved); err != nil {
+	if err := b.Send(c.conn, n, c.moved); err != nil {
 		return failure("APPEND", err)
 	}
 	if _, err := c.conn.Write([]byte("\r\n")); err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // loadError is what went wrong in a session: during which step, and how, in words of a small set.
@@ -25,7 +27,7 @@ func (e *loadError) Unwrap() error { return e.err }
 // answerError is an answer of the server other than the one that was hoped for.
 type answerError struct{ kind, line string }
 
-func (e *answerError) Error() string { return fmt.Sprintf("%.*q", maxForeign, e.line) }
+func (e *answerError) Error() string { return fmt.Sprintf("%.*q", rig.MaxForeign, e.line) }
 
 // failure wraps an error, nil too, with the step and its kind.
 func failure(during string, err error) error {
@@ -51,7 +53,7 @@ func causeOf(err error) string {
 		return "no descriptor left here"
 	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE):
 		return "no local port left here (--sources)"
-	case isReset(err):
+	case rig.IsReset(err):
 		return "reset"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed"

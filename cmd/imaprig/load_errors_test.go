@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // TestErrorKinds meets servers that go wrong in each way, and wants it counted under its name.
@@ -64,7 +65,7 @@ func TestErrorsRefused(t *testing.T) {
 	}
 	var stdout, stderr strings.Builder
 	code := runLoad(t.Context(), []string{"login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms"}, &stdout, &stderr)
-	if code != exitFailed || !strings.Contains(stdout.String(), "connect: refused") {
+	if code != rig.ExitFailed || !strings.Contains(stdout.String(), "connect: refused") {
 		t.Errorf("code %d, and it printed %s", code, stdout.String())
 	}
 	r, err := loadOf(t, "login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms")
@@ -90,7 +91,7 @@ func TestOpenGivesUp(t *testing.T) {
 }
 
 func TestErrorsTLS(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	r, _ := loadOf(t, "login", "--proxy", to[0], "--tls", "implicit", "--sessions", "1", "--duration", "100ms")
 	if len(r.Errors) == 0 || !strings.HasPrefix(r.Errors[0].Kind, "TLS: ") {
 		t.Errorf("errors %+v, want TLS to have failed", r.Errors)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // loadLogin is whole sessions, with nothing between LOGIN and LOGOUT.
@@ -42,7 +44,9 @@ func loadAppend(ctx context.Context, r *loadRun) error {
 		func(c *loadConn) error { return c.appendMessage(r.opts.mailbox, r.body, r.opts.size) })
 }
 
-func (r *loadRun) selectMailbox(c *loadConn) error { return c.ok("SELECT " + quoted(r.opts.mailbox)) }
+func (r *loadRun) selectMailbox(c *loadConn) error {
+	return c.ok("SELECT " + rig.Quoted(r.opts.mailbox))
+}
 
 // repeat opens the sessions, measures one operation on each of them again and again, and logs out.
 func (r *loadRun) repeat(ctx context.Context, prepare, operation func(c *loadConn) error) error {
@@ -83,7 +87,7 @@ func (r *loadRun) again(ctx context.Context, conns []*loadConn, prepare, operati
 // loadIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
 // opening; the wait has its own.
 func loadIdle(ctx context.Context, r *loadRun) error {
-	before, err := usageOf(r.opts.pids)
+	before, err := rig.UsageOf(r.opts.pids)
 	if err != nil {
 		return err
 	}
@@ -94,16 +98,16 @@ func loadIdle(ctx context.Context, r *loadRun) error {
 	if err := enough(conns); err != nil {
 		return err
 	}
-	opened, err := cpuOf(r.opts.pids)
+	opened, err := rig.CPUOf(r.opts.pids)
 	if err == nil {
 		err = r.measure(ctx, len(conns), r.idling(conns))
 	}
-	after, afterErr := usageOf(r.opts.pids)
+	after, afterErr := rig.UsageOf(r.opts.pids)
 	r.result.Idle = &idleResult{Sessions: len(conns), HeldSeconds: r.result.Seconds}
 	if len(r.opts.pids) > 0 && err == nil && afterErr == nil {
 		r.result.Idle.cost(before, after, r.result.CPUSeconds)
 	}
-	r.result.Seconds, r.result.CPUSeconds = opening.Seconds(), (opened - before.cpu).Seconds()
+	r.result.Seconds, r.result.CPUSeconds = opening.Seconds(), (opened - before.CPU).Seconds()
 	r.end(conns, leaveIdle)
 	return errors.Join(err, afterErr)
 }

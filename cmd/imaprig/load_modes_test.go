@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // TestLoadModes runs every mode against the fast backend, in clear and with TLS.
 func TestLoadModes(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort, idlePush: 30e6})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort, IdlePush: 30e6})
 	self := strconv.Itoa(os.Getpid())
 	tests := []struct {
 		mode string
@@ -77,7 +78,7 @@ func TestLoadScale(t *testing.T) {
 }
 
 func TestScaleWithoutPID(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	r, err := loadOf(t, "scale", "--proxy", to[0], "--sessions", "400", "--duration", "100ms")
 	if err != nil || len(r.Scale) != 4 {
 		t.Errorf("%v, %+v: want no error, and nothing of CPU and limits", err, r.Scale)
@@ -88,7 +89,7 @@ func TestScaleWithoutPID(t *testing.T) {
 
 // TestLoadUsers wants the numbers in names to begin again.
 func TestLoadUsers(t *testing.T) {
-	to := rigtest.Start(t, newFastBackend, backendOptions{listen: rigtest.AnyPort, tlsListen: rigtest.AnyPort})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	// Every third user has the password that is refused.
 	r, err := loadOf(t, "login", "--proxy", to[0], "--users", "3", "--password", "wrong%d", "--duration", "300ms", "--sessions", "3")
 	if err != nil || len(r.Errors) != 0 {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // loadOptions are the flags of imaprig load.
@@ -58,7 +60,7 @@ Exit code: 0 fine, 1 an error was counted or the run failed, 2 wrong usage.
 func parseLoad(args []string, stdout io.Writer) (loadOptions, error) {
 	var o loadOptions
 	var pids, size string
-	flags := newFlags("load")
+	flags := rig.NewFlags("load")
 	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of the proxy or server")
 	flags.StringVar(&pids, "proxy-pid", "", "its process, or several `PIDS` separated by commas: their CPU time and memory, with those of all their descendants, are shown")
 	flags.StringVar(&o.tls, "tls", "off", "off, starttls or implicit")
@@ -74,7 +76,7 @@ func parseLoad(args []string, stdout io.Writer) (loadOptions, error) {
 	flags.DurationVar(&o.limit, "limit", 15*time.Second, "how long one answer, or one part of a message, may take")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
-	words, err := parseMixed(flags, args)
+	words, err := rig.ParseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)
 		fmt.Fprintf(stdout, loadHelp, modesHelp())
@@ -136,12 +138,12 @@ func onLoopback(host string) bool {
 
 func parsePIDs(text string) ([]int, error) {
 	var pids []int
-	for _, word := range splitList(text) {
+	for _, word := range rig.SplitList(text) {
 		pid, err := strconv.Atoi(word)
 		if err != nil || pid < 1 {
 			return nil, fmt.Errorf("--proxy-pid %q: want process ids", word)
 		}
-		if _, err := os.Stat(procDir(pid)); err != nil {
+		if _, err := os.Stat(rig.ProcDir(pid)); err != nil {
 			return nil, fmt.Errorf("--proxy-pid %d: there is no such process", pid)
 		}
 		pids = append(pids, pid)
@@ -162,7 +164,7 @@ func parseSize(text string) (int, error) {
 	default:
 		n = 0
 	}
-	if err != nil || n < 1 || n > fastBodySize {
+	if err != nil || n < 1 || n > rig.FastBodySize {
 		return 0, fmt.Errorf("%q: want bytes, such as 8k or 64m, which is the most", text)
 	}
 	return n, nil

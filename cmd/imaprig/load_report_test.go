@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // smallLoad has something of everything.
@@ -28,7 +29,7 @@ func smallLoad() *loadResult {
 	m.errors.add(failure("FETCH", answerOf([]byte("NO [X] again"))))
 	r := &loadResult{Mode: "fetch", Proxy: "127.0.0.1:143", TLS: "off", Sessions: 8, Began: time.Unix(0, 0).UTC(), Seconds: 1, CPUSeconds: 1.5}
 	r.Idle = &idleResult{Sessions: 8, HeldSeconds: 2}
-	r.Idle.cost(treeUsage{pss: 1 << 20, descriptors: 10}, treeUsage{pss: 2 << 20, descriptors: 26}, 0.02)
+	r.Idle.cost(rig.TreeUsage{PSS: 1 << 20, Descriptors: 10}, rig.TreeUsage{PSS: 2 << 20, Descriptors: 26}, 0.02)
 	r.take(m, true)
 	return r
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // loadResult is what a load has found. Without a --proxy-pid nothing is said of CPU and memory.
@@ -60,10 +62,10 @@ type scaleFigure struct {
 	Met   bool    `json:"met"`
 }
 
-func (i *idleResult) cost(before, after treeUsage, cpuHeld float64) {
-	i.BeforeKiB, i.AfterKiB = float64(before.pss)/1024, float64(after.pss)/1024
+func (i *idleResult) cost(before, after rig.TreeUsage, cpuHeld float64) {
+	i.BeforeKiB, i.AfterKiB = float64(before.PSS)/1024, float64(after.PSS)/1024
 	i.PerSessionKiB = (i.AfterKiB - i.BeforeKiB) / float64(i.Sessions)
-	i.PerSessionFDs = float64(after.descriptors-before.descriptors) / float64(i.Sessions)
+	i.PerSessionFDs = float64(after.Descriptors-before.Descriptors) / float64(i.Sessions)
 	i.CPUPercentHeld = 100 * cpuHeld / max(i.HeldSeconds, 1e-3)
 }
 
@@ -110,10 +112,10 @@ func (r *loadResult) missed() (missed []scaleFigure) {
 func (r *loadResult) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	_, err := io.WriteString(stdout, r.table())
 	if jsonFile != "" {
-		err = errors.Join(err, toFile(jsonFile, r, writeJSON[loadResult]))
+		err = errors.Join(err, rig.ToFile(jsonFile, r, rig.WriteJSON[loadResult]))
 	}
 	if htmlFile != "" {
-		err = errors.Join(err, toFile(htmlFile, r, writeLoadHTML))
+		err = errors.Join(err, rig.ToFile(htmlFile, r, writeLoadHTML))
 	}
 	return err
 }

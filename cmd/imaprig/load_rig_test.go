@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,10 +18,10 @@ import (
 // childBackend runs the fast backend as a process of its own, with so many descriptors.
 func childBackend(t *testing.T, descriptors uint64) (addr string, pid int) {
 	t.Helper()
-	own, err := startOwn("backend", 1, "--listen", rigtest.AnyPort)
+	own, err := rig.StartOwn("backend", 1, "--listen", rigtest.AnyPort)
 	if own != nil {
 		t.Cleanup(func() {
-			if err := own.stop(); err != nil {
+			if err := own.Stop(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -29,10 +30,10 @@ func childBackend(t *testing.T, descriptors uint64) (addr string, pid int) {
 		t.Fatal(err)
 	}
 	limit := unix.Rlimit{Cur: descriptors, Max: descriptors}
-	if err := unix.Prlimit(own.child.PID(), unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+	if err := unix.Prlimit(own.Child.PID(), unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 		t.Fatal(err)
 	}
-	return own.addrs[0].String(), own.child.PID()
+	return own.Addrs[0].String(), own.Child.PID()
 }
 
 // loadOf runs a load of the mode.
@@ -52,7 +53,7 @@ func dialogue(t *testing.T, end string, lines ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fastServer{serve: func(conn *net.TCPConn) {
+	s := &rig.FastServer{Serve: func(conn *net.TCPConn) {
 		in := bufio.NewReader(conn)
 		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 		for i, line := range lines {
@@ -78,6 +79,6 @@ func dialogue(t *testing.T, end string, lines ...string) string {
 			_, _ = in.ReadString('\n')
 		}
 	}}
-	rigtest.Serve(t, func(ctx context.Context) error { return s.accept(ctx, ln) })
+	rigtest.Serve(t, func(ctx context.Context) error { return s.Accept(ctx, ln) })
 	return ln.Addr().String()
 }

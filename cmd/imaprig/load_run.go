@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 const (
@@ -23,14 +25,14 @@ type loadRun struct {
 	target   *loadTarget
 	meter    *meter
 	progress *loadProgress
-	body     *body // of APPEND; nil in other modes
+	body     *rig.Body // of APPEND; nil in other modes
 	result   *loadResult
 }
 
 // measure runs workers until the time is over, and takes down rates and costs. Each worker calls work again and again;
 // one that ends with errDone does not come back.
 func (r *loadRun) measure(ctx context.Context, workers int, work func(ctx context.Context, worker int) error) error {
-	before, err := cpuOf(r.opts.pids)
+	before, err := rig.CPUOf(r.opts.pids)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (r *loadRun) measure(ctx context.Context, workers int, work func(ctx contex
 	r.watch(ctx, began)
 	r.meter.on.Store(false)
 	r.result.Seconds = time.Since(began).Seconds()
-	after, err := cpuOf(r.opts.pids)
+	after, err := rig.CPUOf(r.opts.pids)
 	r.result.CPUSeconds = (after - before).Seconds()
 	all.Wait() // what is under way ends within the limit of an answer
 	return err
@@ -62,7 +64,7 @@ func (r *loadRun) worker(ctx context.Context, i int, work func(ctx context.Conte
 		case errors.Is(err, errDone):
 			return
 		case r.meter.failed(err):
-			if sleep(ctx, pause) != nil {
+			if rig.Sleep(ctx, pause) != nil {
 				return
 			}
 			pause = min(2*pause, maxPause)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // What scale runs, and what it wants to see.
@@ -130,30 +132,30 @@ func (s *scaleRun) compare(cheap, dear, alone, crowd *loadResult) {
 // limit opens sessions until the proxy has no descriptor left, lets more clients knock, and looks at the old sessions and
 // at what the proxy does meanwhile.
 func (s *scaleRun) limit(ctx context.Context) error {
-	most, err := descriptorLimit(filepath.Join(procDir(s.opts.pids[0]), "limits"))
+	most, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(s.opts.pids[0]), "limits"))
 	if err != nil {
 		return err
 	}
-	used, err := usageOf(s.opts.pids)
+	used, err := rig.UsageOf(s.opts.pids)
 	if err != nil {
 		return err
 	}
-	wanted := most - used.descriptors + scaleKnocks
-	if room := openFileLimit() - s.present() - spareFiles; wanted > room {
+	wanted := most - used.Descriptors + scaleKnocks
+	if room := rig.OpenFileLimit() - s.present() - spareFiles; wanted > room {
 		s.find(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here", most), float64(room), "", fmt.Sprint(wanted), false)
 		return nil
 	}
 	k := s.fill(ctx, wanted)
 	defer k.close()
 	k.knock()
-	before, err := cpuOf(s.opts.pids)
+	before, err := rig.CPUOf(s.opts.pids)
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, scaleSilence); err != nil {
+	if err := rig.Sleep(ctx, scaleSilence); err != nil {
 		return err
 	}
-	after, err := cpuOf(s.opts.pids)
+	after, err := rig.CPUOf(s.opts.pids)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // command is a subcommand. run gets the arguments behind its name and returns the exit code; ctx ends on SIGINT and SIGTERM.
@@ -36,8 +38,8 @@ func commands() []command {
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", runExhaust},
 		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", runLoad},
 		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", runBench},
-		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", runBackend},
-		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", runAuthServer},
+		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},
+		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", rig.RunAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 		{"manual", "print the manual page imaprig(1)", runManual},
 	}
@@ -50,12 +52,12 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		usage(stderr)
-		return exitUsage
+		return rig.ExitUsage
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		usage(stdout)
-		return exitOK
+		return rig.ExitOK
 	}
 	for _, c := range commands() {
 		if c.name != args[0] {
@@ -67,7 +69,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "imaprig: no subcommand %q\n", args[0])
 	usage(stderr)
-	return exitUsage
+	return rig.ExitUsage
 }
 
 func usage(w io.Writer) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 func TestRun(t *testing.T) {
@@ -13,11 +15,11 @@ func TestRun(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"nothing", nil, exitUsage, "", "usage: imaprig"},
-		{"help", []string{"--help"}, exitOK, "watch", ""},
-		{"unknown", []string{"wacth"}, exitUsage, "", `no subcommand "wacth"`},
-		{"subcommand's help", []string{"watch", "--help"}, exitOK, "-warn-count", ""},
-		{"subcommand's usage", []string{"watch"}, exitUsage, "", "no port given"},
+		{"nothing", nil, rig.ExitUsage, "", "usage: imaprig"},
+		{"help", []string{"--help"}, rig.ExitOK, "watch", ""},
+		{"unknown", []string{"wacth"}, rig.ExitUsage, "", `no subcommand "wacth"`},
+		{"subcommand's help", []string{"watch", "--help"}, rig.ExitOK, "-warn-count", ""},
+		{"subcommand's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,26 +48,26 @@ func TestServersUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"backend", "--login-delay", "-1s"}, exitUsage, "no negative time"},
-		{[]string{"backend", "--listen", "127.0.0.1:99999"}, exitFailed, "listen on 127.0.0.1:99999"},
-		{[]string{"authserver", "--backend", "localhost:143"}, exitUsage, "want an IP address"},
-		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, exitFailed, "listen on"},
-		{[]string{"load", "--proxy", "127.0.0.1:1"}, exitUsage, "want one MODE"},
-		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, exitUsage, "want one MODE"},
-		{[]string{"load", "login"}, exitUsage, "want --proxy"},
-		{[]string{"load", "login", "--proxy", "host"}, exitUsage, "want host:port"},
-		{[]string{"load", "login", "--proxy", "h:1", "--tls", "yes"}, exitUsage, "want off, starttls or implicit"},
-		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "x"}, exitUsage, "want process ids"},
-		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "99999999"}, exitUsage, "no such process"},
-		{[]string{"load", "login", "--proxy", "h:1", "--sources", "3"}, exitUsage, "not an IPv4 loopback"},
-		{[]string{"load", "login", "--proxy", "h:1", "--sessions", "-1"}, exitUsage, "--sessions -1"},
-		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, exitUsage, "--duration 1ms"},
-		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, exitUsage, "--size"},
-		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, exitUsage, "no line end"},
-		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, exitFailed, "/no/such/file"},
-		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, exitFailed, "ulimit -n"},
-		{[]string{"bench", "--rounds", "0"}, exitUsage, "--rounds 0"},
-		{[]string{"bench", "--out", "/no/such/page"}, exitFailed, "/no/such/page"},
+		{[]string{"backend", "--login-delay", "-1s"}, rig.ExitUsage, "no negative time"},
+		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on 127.0.0.1:99999"},
+		{[]string{"authserver", "--backend", "localhost:143"}, rig.ExitUsage, "want an IP address"},
+		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on"},
+		{[]string{"load", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
+		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
+		{[]string{"load", "login"}, rig.ExitUsage, "want --proxy"},
+		{[]string{"load", "login", "--proxy", "host"}, rig.ExitUsage, "want host:port"},
+		{[]string{"load", "login", "--proxy", "h:1", "--tls", "yes"}, rig.ExitUsage, "want off, starttls or implicit"},
+		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "x"}, rig.ExitUsage, "want process ids"},
+		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "99999999"}, rig.ExitUsage, "no such process"},
+		{[]string{"load", "login", "--proxy", "h:1", "--sources", "3"}, rig.ExitUsage, "not an IPv4 loopback"},
+		{[]string{"load", "login", "--proxy", "h:1", "--sessions", "-1"}, rig.ExitUsage, "--sessions -1"},
+		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, rig.ExitUsage, "--duration 1ms"},
+		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, rig.ExitUsage, "--size"},
+		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, rig.ExitUsage, "no line end"},
+		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitFailed, "/no/such/file"},
+		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, rig.ExitFailed, "ulimit -n"},
+		{[]string{"bench", "--rounds", "0"}, rig.ExitUsage, "--rounds 0"},
+		{[]string{"bench", "--out", "/no/such/page"}, rig.ExitFailed, "/no/such/page"},
 	}
 	for _, tt := range tests {
 		var stdout, stderr strings.Builder
@@ -75,7 +77,7 @@ func TestServersUsage(t *testing.T) {
 	}
 	for _, name := range []string{"load", "backend", "authserver", "bench"} {
 		var stdout, stderr strings.Builder
-		if code := run([]string{name, "--help"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "usage: imaprig "+name) {
+		if code := run([]string{name, "--help"}, &stdout, &stderr); code != rig.ExitOK || !strings.Contains(stdout.String(), "usage: imaprig "+name) {
 			t.Errorf("%s --help: code %d, %q", name, code, stdout.String())
 		}
 	}

@@ -3,19 +3,21 @@ package main
 import (
 	"errors"
 	"io"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // report prints the tables and writes the files that were asked for.
 func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
 	err := writeTables(stdout, r)
 	if o.json != "" {
-		err = errors.Join(err, toFile(o.json, r, writeJSON[runResult]))
+		err = errors.Join(err, rig.ToFile(o.json, r, rig.WriteJSON[runResult]))
 	}
 	if o.html != "" {
-		err = errors.Join(err, toFile(o.html, r, writeHTML))
+		err = errors.Join(err, rig.ToFile(o.html, r, writeHTML))
 	}
 	return err
 }
 
 // mayWrite finds out before the run that a file can't be written behind it.
-func (o *exitsOptions) mayWrite() error { return mayWrite(o.json, o.html) }
+func (o *exitsOptions) mayWrite() error { return rig.MayWrite(o.json, o.html) }

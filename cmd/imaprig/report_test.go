@@ -14,6 +14,7 @@ import (
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // smallResult has a cell of each kind: met, missed, not run.
@@ -26,7 +27,7 @@ func smallResult() *runResult {
 	missed.Series = []point{{Seconds: 0, CloseWait: 4, JavaFDs: 4}, {Seconds: 10, CloseWait: 4, JavaFDs: 4}}
 	notRun := &cellResult{cell: cell{"good", "vanish"}, Sessions: 5, NotRun: "no root"}
 	p := proxyResult{Name: "nginx", Version: "nginx/1", Settings: "none", Seconds: 12, Cells: []*cellResult{met, missed, notRun},
-		Java: map[string]javaCounts{"good": {Accepted: 5, Closed: 5, EOF: 5}, "stuck-worker": {Accepted: 4, NeverRead: 4, Polluted: 1}}}
+		Java: map[string]rig.JavaCounts{"good": {Accepted: 5, Closed: 5, EOF: 5}, "stuck-worker": {Accepted: 4, NeverRead: 4, Polluted: 1}}}
 	for _, c := range p.Cells {
 		c.Misses = judge(c)
 	}

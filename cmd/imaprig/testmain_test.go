@@ -1,18 +1,15 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asFirstThread) != "" {
-		os.Exit(leaveFirstThread())
-	}
-	rigtest.RunCommand(map[string]rigtest.Command{"backend": runBackend, "authserver": runAuthServer})
+	rigtest.RunCommand(map[string]rigtest.Command{"backend": rig.RunBackend, "authserver": rig.RunAuthServer})
 	goleak.VerifyTestMain(m)
 }

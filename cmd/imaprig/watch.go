@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/imaprig/term"
 )
 
@@ -37,7 +38,7 @@ With --once it looks once, prints one line for a monitoring system and ends with
 func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseWatch(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
@@ -48,9 +49,9 @@ func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	}
 	if err := watchLive(ctx, opts, stdout); err != nil {
 		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }
 
 // usageCode keeps wrong usage from being read as CRITICAL by a monitoring system.
@@ -58,7 +59,7 @@ func usageCode(args []string) int {
 	if slices.ContainsFunc(args, func(a string) bool { return strings.TrimLeft(a, "-") == "once" }) {
 		return int(levelUnknown)
 	}
-	return exitUsage
+	return rig.ExitUsage
 }
 
 func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
@@ -76,7 +77,7 @@ func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
 	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this many (default half of the descriptor limit)")
 	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT for longer")
 	flags.DurationVar(&o.thresholds.critAge, "crit-age", 30*time.Minute, "CRITICAL when for longer than this")
-	words, err := parseMixed(flags, args)
+	words, err := rig.ParseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)
 		fmt.Fprint(stdout, watchHelp)
@@ -89,7 +90,7 @@ func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
 		return o, err
 	}
 	if o.netDir == "" {
-		o.netDir = filepath.Join(procDir(pid), "net")
+		o.netDir = filepath.Join(rig.ProcDir(pid), "net")
 	}
 	if o.thresholds.critCount, err = critCount(o.thresholds.critCount, fdLimit, pid); err != nil {
 		return o, err

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // TestWatchJava holds imaprig watch against a real leak.
 func TestWatchJava(t *testing.T) {
-	java, err := startJava(t.Context(), javaOptions{Source: rigtest.JavaSource(t), Mode: "no-close-on-eof"})
+	java, err := rig.StartJava(t.Context(), rig.JavaOptions{Source: rigtest.JavaSource(t), Mode: "no-close-on-eof"})
 	if err != nil {
 		t.Fatal(err)
 	}

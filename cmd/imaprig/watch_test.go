@@ -15,6 +15,7 @@ import (
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // netDir writes a socket table and returns its directory.
@@ -102,17 +103,17 @@ func TestWatchUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"0"}, exitUsage, `port "0"`},
-		{[]string{"65536"}, exitUsage, `port "65536"`},
-		{[]string{"imap"}, exitUsage, `port "imap"`},
-		{[]string{"--no-such", "143"}, exitUsage, "no-such"},
-		{[]string{"--interval", "1ms", "143"}, exitUsage, "--interval 1ms"},
-		{[]string{"--warn-count", "-1", "143"}, exitUsage, "--warn-count -1"},
-		{[]string{"--crit-count", "-1", "143"}, exitUsage, "--crit-count -1"},
-		{[]string{"--warn-age", "0", "143"}, exitUsage, "--warn-age 0s"},
-		{[]string{"--warn-age", "1h", "143"}, exitUsage, "--crit-age 30m0s"},
-		{[]string{"--state", "x", "143"}, exitUsage, "--state goes with --once"},
-		{[]string{"--pid", "2147483647", "143"}, exitUsage, "/proc/2147483647/limits"},
+		{[]string{"0"}, rig.ExitUsage, `port "0"`},
+		{[]string{"65536"}, rig.ExitUsage, `port "65536"`},
+		{[]string{"imap"}, rig.ExitUsage, `port "imap"`},
+		{[]string{"--no-such", "143"}, rig.ExitUsage, "no-such"},
+		{[]string{"--interval", "1ms", "143"}, rig.ExitUsage, "--interval 1ms"},
+		{[]string{"--warn-count", "-1", "143"}, rig.ExitUsage, "--warn-count -1"},
+		{[]string{"--crit-count", "-1", "143"}, rig.ExitUsage, "--crit-count -1"},
+		{[]string{"--warn-age", "0", "143"}, rig.ExitUsage, "--warn-age 0s"},
+		{[]string{"--warn-age", "1h", "143"}, rig.ExitUsage, "--crit-age 30m0s"},
+		{[]string{"--state", "x", "143"}, rig.ExitUsage, "--state goes with --once"},
+		{[]string{"--pid", "2147483647", "143"}, rig.ExitUsage, "/proc/2147483647/limits"},
 		{[]string{"--once"}, int(levelUnknown), "no port given"},
 		{[]string{"143", "-once", "--no-such"}, int(levelUnknown), "no-such"},
 	}
@@ -179,7 +180,7 @@ func TestWatchLive(t *testing.T) {
 		go func() { code <- runWatch(ctx, []string{"--net", dir, "--warn-age", "1s", "143"}, &stdout, &stderr) }()
 		time.Sleep(2500 * time.Millisecond)
 		cancel()
-		if got := <-code; got != exitOK {
+		if got := <-code; got != rig.ExitOK {
 			t.Errorf("code %d, want 0: %s", got, stderr.String())
 		}
 		tables := strings.Split(strings.TrimSpace(stdout.String()), "\n\n")
@@ -200,14 +201,14 @@ func TestWatchLive(t *testing.T) {
 
 func TestWatchLiveFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout, &stderr); code != exitFailed {
+	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout, &stderr); code != rig.ExitFailed {
 		t.Errorf("code %d, want 1", code)
 	}
 	checkOutput(t, "stderr", stderr.String(), "/no/such/dir/tcp")
 }
 
 func TestCritCount(t *testing.T) {
-	own, err := descriptorLimit("/proc/self/limits")
+	own, err := rig.DescriptorLimit("/proc/self/limits")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // level is a monitoring plugin's verdict; its number is the plugin's exit code.
@@ -39,7 +41,7 @@ func critCount(given, fdLimit, pid int) (int, error) {
 		return given, nil
 	}
 	if fdLimit == 0 && pid > 0 {
-		limit, err := descriptorLimit(filepath.Join(procDir(pid), "limits"))
+		limit, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(pid), "limits"))
 		if err != nil {
 			return 0, err
 		}
@@ -52,7 +54,7 @@ func critCount(given, fdLimit, pid int) (int, error) {
 }
 
 // judge holds one side's CLOSE_WAIT sockets against the thresholds; oldest is 0 where no age is known.
-func (t thresholds) judge(sd side, count int, oldest time.Duration) (level, string) {
+func (t thresholds) judge(sd rig.Side, count int, oldest time.Duration) (level, string) {
 	switch {
 	case count > t.critCount:
 		return levelCritical, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.critCount)

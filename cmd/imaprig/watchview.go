@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // view is one look at the sockets of the watched ports.
@@ -16,13 +17,13 @@ type view struct {
 	groups  []viewGroup
 	level   level
 	reasons []string // why the level is not OK
-	counts  map[side]int
-	oldest  map[side]time.Duration
+	counts  map[rig.Side]int
+	oldest  map[rig.Side]time.Duration
 }
 
 // viewGroup adds the age of the oldest socket, which only those in CLOSE_WAIT have.
 type viewGroup struct {
-	socketGroup
+	rig.SocketGroup
 	oldest time.Duration
 }
 
@@ -37,15 +38,15 @@ func look(o watchOptions, t *tracker, now time.Time) (view, error) {
 }
 
 func (o watchOptions) view(all []wire.TableEntry, t *tracker, now time.Time) view {
-	v := view{at: now, counts: map[side]int{}, oldest: map[side]time.Duration{}}
+	v := view{at: now, counts: map[rig.Side]int{}, oldest: map[rig.Side]time.Duration{}}
 	var mine []wire.TableEntry
 	for _, port := range o.ports {
-		mine = append(mine, socketsOn(all, port, serverSide)...)
-		mine = append(mine, socketsOn(all, port, clientSide)...)
+		mine = append(mine, rig.SocketsOn(all, port, rig.ServerSide)...)
+		mine = append(mine, rig.SocketsOn(all, port, rig.ClientSide)...)
 	}
 	t.observe(mine, now)
-	for _, g := range groupSockets(all, o.ports) {
-		vg := viewGroup{socketGroup: g}
+	for _, g := range rig.GroupSockets(all, o.ports) {
+		vg := viewGroup{SocketGroup: g}
 		if g.State == wire.StateCloseWait {
 			vg.oldest = t.oldest(membersOf(all, g), now)
 			v.counts[g.Side] += g.Count
@@ -57,10 +58,10 @@ func (o watchOptions) view(all []wire.TableEntry, t *tracker, now time.Time) vie
 	return v
 }
 
-func membersOf(all []wire.TableEntry, g socketGroup) []wire.TableEntry {
+func membersOf(all []wire.TableEntry, g rig.SocketGroup) []wire.TableEntry {
 	var members []wire.TableEntry
-	for _, s := range socketsOn(all, g.Port, g.Side) {
-		if s.State == g.State && examine(s) == g.Finding {
+	for _, s := range rig.SocketsOn(all, g.Port, g.Side) {
+		if s.State == g.State && rig.Examine(s) == g.Finding {
 			members = append(members, s)
 		}
 	}
@@ -68,7 +69,7 @@ func membersOf(all []wire.TableEntry, g socketGroup) []wire.TableEntry {
 }
 
 func (v *view) judge(o watchOptions) {
-	for _, sd := range []side{serverSide, clientSide} {
+	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		lv, reason := o.thresholds.judge(sd, v.counts[sd], v.oldest[sd])
 		if lv > levelOK {
 			v.level = max(v.level, lv)
@@ -127,14 +128,14 @@ func (v view) plugin(o watchOptions) []byte {
 	var out bytes.Buffer
 	text := strings.Join(v.reasons, "; ")
 	if text == "" {
-		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[serverSide], v.counts[clientSide])
+		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[rig.ServerSide], v.counts[rig.ClientSide])
 	}
 	if o.state == "" {
 		text += "; ages unknown without --state FILE"
 	}
 	fmt.Fprintf(&out, "CLOSE_WAIT %s - %s |", v.level, text)
 	t := o.thresholds
-	for _, sd := range []side{serverSide, clientSide} {
+	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		fmt.Fprintf(&out, " %s=%d;%d;%d;0", sd, v.counts[sd], t.warnCount, t.critCount)
 		if o.state != "" {
 			fmt.Fprintf(&out, " %s_oldest=%.0fs;%.0f;%.0f;0", sd, v.oldest[sd].Seconds(), t.warnAge.Seconds(), t.critAge.Seconds())

@@ -15,6 +15,7 @@ type Screen struct {
 	Terminal *os.File // nil when it is none
 }
 
+// NewScreen returns a screen that writes to w.
 func NewScreen(w io.Writer) Screen {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return Screen{w, f}
@@ -22,6 +23,7 @@ func NewScreen(w io.Writer) Screen {
 	return Screen{w, nil}
 }
 
+// Draw shows the text.
 func (s Screen) Draw(text []byte) error {
 	if s.Terminal != nil {
 		width, height, err := term.GetSize(int(s.Terminal.Fd()))
