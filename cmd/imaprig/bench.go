@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 )
 
@@ -75,8 +76,8 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	switch {
 	case o.rounds < 1 || o.rounds > 100:
 		return o, fmt.Errorf("--rounds %d: want 1 to 100", o.rounds)
-	case o.idle < 1 || o.idle > maxLoadSessions || o.scale < 2*scaleBusy || o.scale > maxLoadSessions:
-		return o, fmt.Errorf("--idle-sessions %d, --scale-sessions %d: want up to %d, and at least 1 and %d", o.idle, o.scale, maxLoadSessions, 2*scaleBusy)
+	case o.idle < 1 || o.idle > load.MaxSessions || o.scale < 2*load.ScaleBusy || o.scale > load.MaxSessions:
+		return o, fmt.Errorf("--idle-sessions %d, --scale-sessions %d: want up to %d, and at least 1 and %d", o.idle, o.scale, load.MaxSessions, 2*load.ScaleBusy)
 	case o.duration < 100*time.Millisecond || o.limit < o.duration:
 		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first", o.duration, o.limit)
 	}

@@ -12,22 +12,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 )
 
 // benchResult is what a run of the benchmark has found.
 type benchResult struct {
-	Began    time.Time         `json:"began"`
-	Seconds  float64           `json:"seconds"`
-	Rounds   int               `json:"rounds"`
-	Duration float64           `json:"duration"` // of one measurement, in seconds
-	Machine  string            `json:"machine"`
-	Proxies  []benchProxy      `json:"proxies"`
-	Rows     []benchMeasured   `json:"rows"`
-	Scale    []scaleFigure     `json:"scale"`
-	Missing  map[string]string `json:"missing"` // proxies that could not be started, and why
-	NotRun   []string          `json:"not_run"`
-	Errors   []string          `json:"errors"` // of the loads
+	Began    time.Time          `json:"began"`
+	Seconds  float64            `json:"seconds"`
+	Rounds   int                `json:"rounds"`
+	Duration float64            `json:"duration"` // of one measurement, in seconds
+	Machine  string             `json:"machine"`
+	Proxies  []benchProxy       `json:"proxies"`
+	Rows     []benchMeasured    `json:"rows"`
+	Scale    []load.ScaleFigure `json:"scale"`
+	Missing  map[string]string  `json:"missing"` // proxies that could not be started, and why
+	NotRun   []string           `json:"not_run"`
+	Errors   []string           `json:"errors"` // of the loads
 }
 
 // benchProxy is who was measured.
@@ -85,20 +86,20 @@ func loadAverage() string {
 }
 
 // middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should be.
-func middle(runs [][]scaleFigure) (figures []scaleFigure) {
+func middle(runs [][]load.ScaleFigure) (figures []load.ScaleFigure) {
 	if len(runs) == 0 {
 		return nil
 	}
 	for i := range runs[0] {
-		var all []scaleFigure
+		var all []load.ScaleFigure
 		for _, run := range runs {
 			if i < len(run) {
 				all = append(all, run[i])
 			}
 		}
-		slices.SortStableFunc(all, func(a, b scaleFigure) int { return cmp.Compare(a.Value, b.Value) })
+		slices.SortStableFunc(all, func(a, b load.ScaleFigure) int { return cmp.Compare(a.Value, b.Value) })
 		chosen := all[len(all)/2]
-		if bad := slices.IndexFunc(all, func(f scaleFigure) bool { return f.Unit == "" && !f.Met }); bad >= 0 {
+		if bad := slices.IndexFunc(all, func(f load.ScaleFigure) bool { return f.Unit == "" && !f.Met }); bad >= 0 {
 			chosen = all[bad]
 		}
 		figures = append(figures, chosen)
@@ -107,7 +108,7 @@ func middle(runs [][]scaleFigure) (figures []scaleFigure) {
 }
 
 // take adds a round of a proxy.
-func (m *benchMeasured) take(name string, round int, r *loadResult) {
+func (m *benchMeasured) take(name string, round int, r *load.Result) {
 	var values []float64
 	for _, f := range m.row.figures {
 		values = append(values, f.value(r))
@@ -119,7 +120,7 @@ func (m *benchMeasured) take(name string, round int, r *loadResult) {
 }
 
 // words are a result's figures in one line.
-func (m *benchMeasured) words(r *loadResult) string {
+func (m *benchMeasured) words(r *load.Result) string {
 	var parts []string
 	for _, f := range m.row.figures {
 		if v := f.value(r); v > 0 || f.none { // the CPU time of no proxy is not known

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 )
 
@@ -29,7 +30,7 @@ type benchFigure struct {
 	name   string
 	digits int
 	none   bool // 0 is a finding, not a lack of one
-	value  func(*loadResult) float64
+	value  func(*load.Result) float64
 }
 
 // benchTarget is what a figure of ours must be: in proportion to a peer's, or by itself when there is no peer.
@@ -47,31 +48,31 @@ const (
 
 // The figures of the rows.
 func figureRate() benchFigure {
-	return benchFigure{"a second", 0, false, func(r *loadResult) float64 { return r.first().PerSecond }}
+	return benchFigure{"a second", 0, false, func(r *load.Result) float64 { return r.First().PerSecond }}
 }
 
 func figureCPU() benchFigure {
-	return benchFigure{"CPU µs", 1, false, (*loadResult).cpuMicros}
+	return benchFigure{"CPU µs", 1, false, (*load.Result).CPUMicros}
 }
 
 func figureCPUPerGB() benchFigure {
-	return benchFigure{"CPU s/GB", 3, false, (*loadResult).cpuPerGB}
+	return benchFigure{"CPU s/GB", 3, false, (*load.Result).CPUPerGB}
 }
 
 func figureGB() benchFigure {
-	return benchFigure{"GB/s", 2, false, (*loadResult).gbPerSecond}
+	return benchFigure{"GB/s", 2, false, (*load.Result).GBPerSecond}
 }
 
 func figureP50() benchFigure {
-	return benchFigure{"p50 µs", 0, false, func(r *loadResult) float64 { return r.first().P50 }}
+	return benchFigure{"p50 µs", 0, false, func(r *load.Result) float64 { return r.First().P50 }}
 }
 
 func figureP99() benchFigure {
-	return benchFigure{"p99 µs", 0, false, func(r *loadResult) float64 { return r.first().P99 }}
+	return benchFigure{"p99 µs", 0, false, func(r *load.Result) float64 { return r.First().P99 }}
 }
 
 func figureKiB() benchFigure {
-	return benchFigure{"KiB a session", 2, false, func(r *loadResult) float64 {
+	return benchFigure{"KiB a session", 2, false, func(r *load.Result) float64 {
 		if r.Idle == nil {
 			return 0
 		}
@@ -81,8 +82,8 @@ func figureKiB() benchFigure {
 
 // figureLogins is what reaches the backend, for each session that was ended in order.
 func figureLogins() benchFigure {
-	return benchFigure{"backend logins a session", 3, true, func(r *loadResult) float64 {
-		return float64(r.Logins) / float64(max(r.first().Count, 1))
+	return benchFigure{"backend logins a session", 3, true, func(r *load.Result) float64 {
+		return float64(r.Logins) / float64(max(r.First().Count, 1))
 	}}
 }
 
@@ -151,25 +152,25 @@ func (r benchRow) instance(name string) string {
 }
 
 // options are those of the load.
-func (r benchRow) options(p *rig.Proxy, duration time.Duration) (loadOptions, error) {
-	mode, err := findMode([]string{r.mode})
+func (r benchRow) options(p *rig.Proxy, duration time.Duration) (load.Options, error) {
+	mode, err := load.FindMode([]string{r.mode})
 	if err != nil {
-		return loadOptions{}, err
+		return load.Options{}, err
 	}
-	o := loadOptions{
-		mode: mode, proxy: p.Addr.String(), tls: r.tls, user: "bench%d", password: "secret", users: cmp.Or(r.users, benchUsers), mailbox: "INBOX",
-		sessions: r.sessions, duration: duration, message: max(r.message, 1), size: mib, limit: cmp.Or(r.answer, benchAnswer),
+	o := load.Options{
+		Mode: mode, Proxy: p.Addr.String(), TLS: r.tls, User: "bench%d", Password: "secret", Users: cmp.Or(r.users, benchUsers), Mailbox: "INBOX",
+		Sessions: r.sessions, Duration: duration, Message: max(r.message, 1), Size: mib, Limit: cmp.Or(r.answer, benchAnswer),
 	}
 	if r.mode == "idle" {
-		o.duration = max(o.duration, idleHold)
+		o.Duration = max(o.Duration, idleHold)
 	}
 	if r.tls == "implicit" {
-		o.proxy = p.Outside.String()
+		o.Proxy = p.Outside.String()
 	}
 	if p.PID != 0 {
-		o.pids = []int{p.PID}
+		o.PIDs = []int{p.PID}
 	}
-	return o, o.check()
+	return o, o.Check()
 }
 
 const (

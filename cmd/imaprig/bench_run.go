@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/imaprig/term"
 )
@@ -34,7 +35,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	b.startAll(ctx)
 	b.rounds(ctx)
 	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil {
-		var runs [][]scaleFigure
+		var runs [][]load.ScaleFigure
 		for round := range b.opts.rounds {
 			if found := b.scale(ctx, round); found != nil {
 				runs = append(runs, found)
@@ -133,7 +134,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 		return
 	}
 	result, err := b.countedLoad(ctx, &o, what, p)
-	if err == nil && result.first().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
+	if err == nil && result.First().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
 		err = errors.New("nothing was done")
 	}
 	b.countErrors(what, result)
@@ -146,16 +147,16 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 }
 
 // load runs one with a line of progress on a terminal.
-func (b *bench) load(ctx context.Context, o *loadOptions, what string) (*loadResult, error) {
+func (b *bench) load(ctx context.Context, o *load.Options, what string) (*load.Result, error) {
 	stderr := b.stderr
 	if term.NewScreen(stderr).Terminal == nil {
 		stderr = io.Discard // the line at its end tells enough
 	}
-	return o.run(ctx, stderr, what)
+	return o.Run(ctx, stderr, what)
 }
 
 // countedLoad is load, with the logins at the backend that the proxy leads to.
-func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p *rig.Proxy) (*loadResult, error) {
+func (b *bench) countedLoad(ctx context.Context, o *load.Options, what string, p *rig.Proxy) (*load.Result, error) {
 	if !p.Backend.IsValid() {
 		return b.load(ctx, o, what)
 	}
@@ -174,16 +175,16 @@ func (b *bench) countedLoad(ctx context.Context, o *loadOptions, what string, p 
 
 // fastLogins asks a fast backend how many logins it has seen.
 func fastLogins(addr netip.AddrPort) (uint64, error) {
-	target := loadTarget{addr: addr.String(), tls: "off", limit: benchAnswer}
-	c, err := target.dial()
+	target := load.Target{Addr: addr.String(), TLS: "off", Limit: benchAnswer}
+	c, err := target.Dial()
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
-	defer c.close()
-	if err := c.send("ID NIL"); err != nil {
+	defer c.Close()
+	if err := c.Send("ID NIL"); err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
-	line, err := c.line()
+	line, err := c.Line()
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
@@ -195,7 +196,7 @@ func fastLogins(addr netip.AddrPort) (uint64, error) {
 	return n, nil
 }
 
-func (b *bench) countErrors(what string, r *loadResult) {
+func (b *bench) countErrors(what string, r *load.Result) {
 	if r == nil {
 		return
 	}
@@ -205,7 +206,7 @@ func (b *bench) countErrors(what string, r *loadResult) {
 }
 
 // scale runs the mode of that name on our proxy, in a process that has served nobody before. nil when it could not be run.
-func (b *bench) scale(ctx context.Context, round int) (found []scaleFigure) {
+func (b *bench) scale(ctx context.Context, round int) (found []load.ScaleFigure) {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -218,7 +219,7 @@ func (b *bench) scale(ctx context.Context, round int) (found []scaleFigure) {
 	row := benchRow{mode: "scale", tls: "off", sessions: b.opts.scale}
 	o, err := row.options(p, b.opts.duration)
 	if err == nil {
-		var result *loadResult
+		var result *load.Result
 		if result, err = b.load(ctx, &o, what); result != nil {
 			b.countErrors(what, result)
 			found = result.Scale

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 )
 
@@ -24,7 +25,7 @@ func smallBench() *benchResult {
 	return &benchResult{
 		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []benchMeasured{m},
 		Proxies: []benchProxy{{"nginx", "nginx/1", "defaults"}, {"imapproxy", "1", ""}},
-		Scale:   []scaleFigure{{"ratio", 1.7, "times", "at most 1.5", false}},
+		Scale:   []load.ScaleFigure{{Name: "ratio", Value: 1.7, Unit: "times", Limit: "at most 1.5"}},
 		NotRun:  []string{"haproxy: not | installed"}, Errors: []string{"round 1, FETCH, nginx: 1 × FETCH: closed (EOF)"},
 	}
 }
@@ -91,8 +92,8 @@ func TestBenchPool(t *testing.T) {
 	row := poolRow("logins", false, atLeast(0, benchNginx, 2.2))
 	row.figures = []benchFigure{figureRate(), figureLogins()}
 	m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
-	done := func(n uint64, perSecond float64, logins uint64) *loadResult {
-		return &loadResult{Operations: []operation{{Count: n, PerSecond: perSecond}}, Logins: logins}
+	done := func(n uint64, perSecond float64, logins uint64) *load.Result {
+		return &load.Result{Operations: []load.Operation{{Count: n, PerSecond: perSecond}}, Logins: logins}
 	}
 	m.take(benchPool, 0, done(6000, 6000, 0))
 	m.take(benchNginx, 0, done(2000, 2000, 2000))
@@ -125,10 +126,13 @@ func TestMedian(t *testing.T) {
 }
 
 func TestMiddle(t *testing.T) {
-	run := func(ratio, sessions float64) []scaleFigure {
-		return []scaleFigure{{"ratio", ratio, "times", "at most 2", ratio <= 2}, {"sessions", sessions, "", "9", sessions >= 9}}
+	run := func(ratio, sessions float64) []load.ScaleFigure {
+		return []load.ScaleFigure{
+			{Name: "ratio", Value: ratio, Unit: "times", Limit: "at most 2", Met: ratio <= 2},
+			{Name: "sessions", Value: sessions, Limit: "9", Met: sessions >= 9},
+		}
 	}
-	got := middle([][]scaleFigure{run(5, 9), run(1, 8), run(1.5, 9), nil})
+	got := middle([][]load.ScaleFigure{run(5, 9), run(1, 8), run(1.5, 9), nil})
 	if len(got) != 2 || got[0].Value != 1.5 || got[1].Value != 8 || got[1].Met {
 		t.Errorf("got %+v, want the middle ratio and the worst count", got)
 	}
@@ -147,7 +151,7 @@ func TestRounds(t *testing.T) {
 	if got := m.spread(m.row.targets[1]); got != " (0.20 to 0.60)" {
 		t.Errorf("spread %q", got)
 	}
-	m.take(benchHAProxy, 2, &loadResult{Operations: []operation{{Count: 1}}, Bytes: 2e9, Seconds: 1})
+	m.take(benchHAProxy, 2, &load.Result{Operations: []load.Operation{{Count: 1}}, Bytes: 2e9, Seconds: 1})
 	if rounds := m.Rounds[benchHAProxy]; len(rounds) != 3 || rounds[0] != nil || rounds[2][1] != 2 {
 		t.Errorf("rounds %v", rounds)
 	}
@@ -264,7 +268,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 		}
 		b := &bench{stderr: io.Discard}
 		r, err := b.countedLoad(t.Context(), &o, name, p)
-		if err != nil || len(r.Errors) > 0 || r.first().Count == 0 {
+		if err != nil || len(r.Errors) > 0 || r.First().Count == 0 {
 			t.Errorf("%s %s: %v, %+v", row.mode, row.tls, err, r)
 			continue
 		}

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 )
 
 // smallLoad has something of everything.
-func smallLoad() *loadResult {
+func smallLoad() *Result {
 	m := newMeter("FETCH")
 	m.on.Store(true)
 	m.series = []sample{{0, 0, 0, 0}, {0.25, 50, 5e8, 0}, {0.5, 100, 1e9, 2}, {0.75, 200, 2e9, 2}, {1, 300, 3e9, 2}}
@@ -27,7 +27,7 @@ func smallLoad() *loadResult {
 	m.mail.Store(5)
 	m.errors.add(failure("FETCH", answerOf([]byte("NO [X] <b>\x1b[31mred"))))
 	m.errors.add(failure("FETCH", answerOf([]byte("NO [X] again"))))
-	r := &loadResult{Mode: "fetch", Proxy: "127.0.0.1:143", TLS: "off", Sessions: 8, Began: time.Unix(0, 0).UTC(), Seconds: 1, CPUSeconds: 1.5}
+	r := &Result{Mode: "fetch", Proxy: "127.0.0.1:143", TLS: "off", Sessions: 8, Began: time.Unix(0, 0).UTC(), Seconds: 1, CPUSeconds: 1.5}
 	r.Idle = &idleResult{Sessions: 8, HeldSeconds: 2}
 	r.Idle.cost(rig.TreeUsage{PSS: 1 << 20, Descriptors: 10}, rig.TreeUsage{PSS: 2 << 20, Descriptors: 26}, 0.02)
 	r.take(m, true)
@@ -56,7 +56,7 @@ func TestLoadTable(t *testing.T) {
 	}
 	r := smallLoad()
 	r.Errors, r.Costed, r.Idle = nil, false, nil
-	r.Scale = []scaleFigure{{"p99", 1234, "µs", "", true}, {"ratio", 1.7, "times", "at most 1.5", false}, {"sessions", 9500, "", "9500", true}}
+	r.Scale = []ScaleFigure{{"p99", 1234, "µs", "", true}, {"ratio", 1.7, "times", "at most 1.5", false}, {"sessions", 9500, "", "9500", true}}
 	for _, want := range []string{"errors: none", "not looked at", "1234 µs", "1.70 times  at most 1.5  MISSED", "9500        9500         met"} {
 		if !strings.Contains(r.table(), want) {
 			t.Errorf("no %q in\n%s", want, r.table())
@@ -70,7 +70,7 @@ func TestLoadTable(t *testing.T) {
 // TestLoadHTML reads the page as XML, which tells that every tag is closed, and finds the charts in it.
 func TestLoadHTML(t *testing.T) {
 	var out strings.Builder
-	if err := writeLoadHTML(&out, smallLoad()); err != nil {
+	if err := writeHTML(&out, smallLoad()); err != nil {
 		t.Fatal(err)
 	}
 	page := out.String()
@@ -113,11 +113,11 @@ func TestLoadFiles(t *testing.T) {
 	if err := smallLoad().report(&out, file, page); err != nil {
 		t.Fatal(err)
 	}
-	var back loadResult
+	var back Result
 	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.first().Count != 300 || back.Errors[0].Count != 2 || back.Idle.PerSessionKiB != 128 || len(back.Series) != 5 {
+	if back.First().Count != 300 || back.Errors[0].Count != 2 || back.Idle.PerSessionKiB != 128 || len(back.Series) != 5 {
 		t.Errorf("it came back as %+v", back)
 	}
 	if !strings.HasSuffix(rigtest.ReadFile(t, page), "</html>\n") {
@@ -129,8 +129,8 @@ func TestLoadFiles(t *testing.T) {
 // TestLoadProgress wants a line now and then, and none that is too young.
 func TestLoadProgress(t *testing.T) {
 	var out strings.Builder
-	p := newLoadProgress(&out, "fetch")
-	r := &loadRun{opts: loadOptions{duration: 10 * time.Second}, meter: newMeter("FETCH"), progress: p}
+	p := newProgress(&out, "fetch")
+	r := &run{opts: Options{Duration: 10 * time.Second}, meter: newMeter("FETCH"), progress: p}
 	r.meter.errors.add(failure("FETCH", io.EOF))
 	p.measuring(r, sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9})
 	p.last = time.Time{}

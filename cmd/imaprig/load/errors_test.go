@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func TestErrorsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr strings.Builder
-	code := runLoad(t.Context(), []string{"login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms"}, &stdout, &stderr)
+	code := Run(t.Context(), []string{"login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms"}, &stdout, &stderr)
 	if code != rig.ExitFailed || !strings.Contains(stdout.String(), "connect: refused") {
 		t.Errorf("code %d, and it printed %s", code, stdout.String())
 	}
@@ -119,7 +119,7 @@ func TestErrorKindsBounded(t *testing.T) {
 func TestLostSession(t *testing.T) {
 	to := dialogue(t, "", "* OK hello\r\n", "TAG OK in\r\n", "TAG OK one\r\n", "* BYE enough\r\n")
 	r, err := loadOf(t, "rtt", "--proxy", to, "--sessions", "1", "--duration", (400 * time.Millisecond).String())
-	if err != nil || r.first().Count < 2 || len(r.Errors) != 1 || r.Errors[0].Kind != "NOOP: BYE" {
-		t.Errorf("%v, %+v, %+v: want NOOPs on several sessions", err, r.first(), r.Errors)
+	if err != nil || r.First().Count < 2 || len(r.Errors) != 1 || r.Errors[0].Kind != "NOOP: BYE" {
+		t.Errorf("%v, %+v, %+v: want NOOPs on several sessions", err, r.First(), r.Errors)
 	}
 }

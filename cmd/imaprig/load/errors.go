@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"cmp"
@@ -14,15 +14,15 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// loadError is what went wrong in a session: during which step, and how, in words of a small set.
-type loadError struct {
+// stepError is what went wrong in a session: during which step, and how, in words of a small set.
+type stepError struct {
 	during string // "connect", "TLS", "greeting" or a command
 	kind   string
 	err    error
 }
 
-func (e *loadError) Error() string { return e.during + ": " + e.err.Error() }
-func (e *loadError) Unwrap() error { return e.err }
+func (e *stepError) Error() string { return e.during + ": " + e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }
 
 // answerError is an answer of the server other than the one that was hoped for.
 type answerError struct{ kind, line string }
@@ -34,10 +34,10 @@ func failure(during string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if known := (*loadError)(nil); errors.As(err, &known) {
+	if known := (*stepError)(nil); errors.As(err, &known) {
 		return err
 	}
-	return &loadError{during: during, kind: during + ": " + causeOf(err), err: err}
+	return &stepError{during: during, kind: during + ": " + causeOf(err), err: err}
 }
 
 // causeOf puts an error into a kind.
@@ -84,7 +84,7 @@ type errorCounts struct {
 
 func (c *errorCounts) add(err error) {
 	kind := "other"
-	if known := (*loadError)(nil); errors.As(err, &known) {
+	if known := (*stepError)(nil); errors.As(err, &known) {
 		kind = known.kind
 	}
 	c.mu.Lock()

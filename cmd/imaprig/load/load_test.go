@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bufio"
@@ -37,13 +37,13 @@ func childBackend(t *testing.T, descriptors uint64) (addr string, pid int) {
 }
 
 // loadOf runs a load of the mode.
-func loadOf(t *testing.T, args ...string) (*loadResult, error) {
+func loadOf(t *testing.T, args ...string) (*Result, error) {
 	t.Helper()
-	o, err := parseLoad(args, io.Discard)
+	o, err := parse(args, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o.run(t.Context(), io.Discard, "test")
+	return o.Run(t.Context(), io.Discard, "test")
 }
 
 // dialogue is a server that says its lines, one after each line that it reads, and then does what end says.

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	_ "embed"
@@ -12,23 +12,23 @@ import (
 )
 
 //go:embed load.html
-var loadPage string
+var page string
 
 // The charts of a load, in SVG units.
 const (
-	loadChartWidth  = 720
-	loadChartHeight = 180
-	loadChartLeft   = 60 // for the figures of the axis
-	loadChartBelow  = 22
-	loadChartTop    = 10
+	chartWidth  = 720
+	chartHeight = 180
+	chartLeft   = 60 // for the figures of the axis
+	chartBelow  = 22
+	chartTop    = 10
 )
 
-// writeLoadHTML prints the result as one page that needs nothing else.
-func writeLoadHTML(w io.Writer, r *loadResult) error {
+// writeHTML prints the result as one page that needs nothing else.
+func writeHTML(w io.Writer, r *Result) error {
 	page, err := template.New("load").Funcs(template.FuncMap{
 		"bars": histogramChart, "rates": rateChart, "micros": microsText, "printable": term.Printable,
-		"title": (*loadResult).title, "summary": (*loadResult).summary, "errorSum": (*loadResult).errorSum,
-	}).Parse(loadPage)
+		"title": (*Result).title, "summary": (*Result).summary, "errorSum": (*Result).errorSum,
+	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("the page: %w", err)
 	}
@@ -38,43 +38,43 @@ func writeLoadHTML(w io.Writer, r *loadResult) error {
 	return nil
 }
 
-// loadChart draws into the frame that all charts of the page share.
-type loadChart struct {
+// chart draws into the frame that all charts of the page share.
+type chart struct {
 	b          strings.Builder
 	maxX, maxY float64
 }
 
-func newLoadChart(label string, maxX, maxY float64, unit func(float64) string) *loadChart {
-	c := &loadChart{maxX: max(maxX, 1e-9), maxY: max(maxY, 1e-9)}
-	fmt.Fprintf(&c.b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, loadChartWidth, loadChartHeight, template.HTMLEscapeString(label))
+func newChart(label string, maxX, maxY float64, unit func(float64) string) *chart {
+	c := &chart{maxX: max(maxX, 1e-9), maxY: max(maxY, 1e-9)}
+	fmt.Fprintf(&c.b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight, template.HTMLEscapeString(label))
 	for _, share := range []float64{0, 0.5, 1} {
 		y := c.y(share * c.maxY)
-		fmt.Fprintf(&c.b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, loadChartLeft, y, loadChartWidth, y)
-		fmt.Fprintf(&c.b, `<text class="y" x="%d" y="%.1f">%s</text>`, loadChartLeft-6, y+4, template.HTMLEscapeString(unit(share*c.maxY)))
+		fmt.Fprintf(&c.b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartLeft, y, chartWidth, y)
+		fmt.Fprintf(&c.b, `<text class="y" x="%d" y="%.1f">%s</text>`, chartLeft-6, y+4, template.HTMLEscapeString(unit(share*c.maxY)))
 	}
 	return c
 }
 
-func (c *loadChart) x(v float64) float64 {
-	return loadChartLeft + v/c.maxX*(loadChartWidth-loadChartLeft)
+func (c *chart) x(v float64) float64 {
+	return chartLeft + v/c.maxX*(chartWidth-chartLeft)
 }
 
-func (c *loadChart) y(v float64) float64 {
-	return loadChartTop + (1-v/c.maxY)*(loadChartHeight-loadChartBelow-loadChartTop)
+func (c *chart) y(v float64) float64 {
+	return chartTop + (1-v/c.maxY)*(chartHeight-chartBelow-chartTop)
 }
 
 // mark writes a figure under the axis.
-func (c *loadChart) mark(x float64, text string) {
-	fmt.Fprintf(&c.b, `<text class="x" x="%.1f" y="%d">%s</text>`, c.x(x), loadChartHeight-5, template.HTMLEscapeString(text))
+func (c *chart) mark(x float64, text string) {
+	fmt.Fprintf(&c.b, `<text class="x" x="%.1f" y="%d">%s</text>`, c.x(x), chartHeight-5, template.HTMLEscapeString(text))
 }
 
-func (c *loadChart) html() template.HTML {
+func (c *chart) html() template.HTML {
 	c.b.WriteString("</svg>")
 	return template.HTML(c.b.String()) // numbers and words of ours only
 }
 
 // histogramChart has a column for each bar. Their borders grow by a factor, so that columns are of one width.
-func histogramChart(r *loadResult) template.HTML {
+func histogramChart(r *Result) template.HTML {
 	if len(r.Histogram) == 0 {
 		return ""
 	}
@@ -83,7 +83,7 @@ func histogramChart(r *loadResult) template.HTML {
 		top = max(top, b.Count)
 	}
 	n := len(r.Histogram)
-	c := newLoadChart("how long a "+r.Operations[0].Name+" took", float64(n), float64(top), func(v float64) string { return fmt.Sprintf("%.0f", v) })
+	c := newChart("how long a "+r.Operations[0].Name+" took", float64(n), float64(top), func(v float64) string { return fmt.Sprintf("%.0f", v) })
 	every := 1 + n/12
 	for i, b := range r.Histogram {
 		y := c.y(float64(b.Count))
@@ -97,7 +97,7 @@ func histogramChart(r *loadResult) template.HTML {
 }
 
 // rateChart is operations a second over time, or bytes with the second argument.
-func rateChart(r *loadResult, bytes bool) template.HTML {
+func rateChart(r *Result, bytes bool) template.HTML {
 	value, unit := func(s sample) float64 { return float64(s.Operations) }, func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 	if bytes {
 		value, unit = func(s sample) float64 { return float64(s.Bytes) }, func(v float64) string { return amountText(v) + "/s" }
@@ -117,7 +117,7 @@ func rateChart(r *loadResult, bytes bool) template.HTML {
 	for i := 1; i < len(points); i++ {
 		top = max(top, rate(i))
 	}
-	c := newLoadChart("rate over time", last, top, unit)
+	c := newChart("rate over time", last, top, unit)
 	c.b.WriteString(`<polyline class="rate" points="`)
 	for i := 1; i < len(points); i++ {
 		fmt.Fprintf(&c.b, "%.1f,%.1f ", c.x(points[i].Seconds), c.y(rate(i)))

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"context"
@@ -19,24 +19,24 @@ const (
 	maxPause     = time.Second            // it doubles up to this
 )
 
-// loadRun is one load in progress.
-type loadRun struct {
-	opts     loadOptions
-	target   *loadTarget
+// run is one load in progress.
+type run struct {
+	opts     Options
+	target   *Target
 	meter    *meter
-	progress *loadProgress
+	progress *progress
 	body     *rig.Body // of APPEND; nil in other modes
-	result   *loadResult
+	result   *Result
 }
 
 // measure runs workers until the time is over, and takes down rates and costs. Each worker calls work again and again;
 // one that ends with errDone does not come back.
-func (r *loadRun) measure(ctx context.Context, workers int, work func(ctx context.Context, worker int) error) error {
-	before, err := rig.CPUOf(r.opts.pids)
+func (r *run) measure(ctx context.Context, workers int, work func(ctx context.Context, worker int) error) error {
+	before, err := rig.CPUOf(r.opts.PIDs)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.opts.duration)
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Duration)
 	defer cancel()
 	var all sync.WaitGroup
 	r.meter.on.Store(true)
@@ -47,7 +47,7 @@ func (r *loadRun) measure(ctx context.Context, workers int, work func(ctx contex
 	r.watch(ctx, began)
 	r.meter.on.Store(false)
 	r.result.Seconds = time.Since(began).Seconds()
-	after, err := rig.CPUOf(r.opts.pids)
+	after, err := rig.CPUOf(r.opts.PIDs)
 	r.result.CPUSeconds = (after - before).Seconds()
 	all.Wait() // what is under way ends within the limit of an answer
 	return err
@@ -56,7 +56,7 @@ func (r *loadRun) measure(ctx context.Context, workers int, work func(ctx contex
 // errDone ends a worker that has nothing more to do.
 var errDone = errors.New("this worker has ended")
 
-func (r *loadRun) worker(ctx context.Context, i int, work func(ctx context.Context, worker int) error) {
+func (r *run) worker(ctx context.Context, i int, work func(ctx context.Context, worker int) error) {
 	pause := errorPause
 	for ctx.Err() == nil {
 		err := work(ctx, i)
@@ -75,7 +75,7 @@ func (r *loadRun) worker(ctx context.Context, i int, work func(ctx context.Conte
 }
 
 // watch samples until ctx ends.
-func (r *loadRun) watch(ctx context.Context, began time.Time) {
+func (r *run) watch(ctx context.Context, began time.Time) {
 	tick := time.NewTicker(samplePeriod)
 	defer tick.Stop()
 	last := r.meter.sample(0)
@@ -112,8 +112,8 @@ func inParallel(ctx context.Context, n int, f func(i int)) {
 
 // open opens n sessions, each with prepare behind the login. Those that fail are counted and missing; when most do, the rest
 // is not tried.
-func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) error) []*loadConn {
-	conns := make([]*loadConn, n)
+func (r *run) open(ctx context.Context, n int, prepare func(c *Conn) error) []*Conn {
+	conns := make([]*Conn, n)
 	var opened, failed atomic.Int64
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -121,7 +121,7 @@ func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) err
 		c, err := r.session()
 		if err == nil {
 			if err = prepare(c); err != nil {
-				c.close()
+				c.Close()
 			}
 		}
 		if r.meter.failed(err) {
@@ -134,9 +134,9 @@ func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) err
 		r.progress.say("%d of %d sessions are open%s", opened.Add(1), n, r.errorsSoFar())
 	})
 	if context.Cause(ctx) == errGivenUp {
-		r.meter.failed(&loadError{"open", "open: most sessions failed, the rest was not tried", errGivenUp})
+		r.meter.failed(&stepError{"open", "open: most sessions failed, the rest was not tried", errGivenUp})
 	}
-	var good []*loadConn
+	var good []*Conn
 	for _, c := range conns {
 		if c != nil {
 			good = append(good, c)
@@ -149,21 +149,21 @@ func (r *loadRun) open(ctx context.Context, n int, prepare func(c *loadConn) err
 var errGivenUp = errors.New("most sessions failed")
 
 // session connects and logs in.
-func (r *loadRun) session() (*loadConn, error) {
-	c, err := r.target.dial()
+func (r *run) session() (*Conn, error) {
+	c, err := r.target.Dial()
 	if err != nil {
 		return nil, err
 	}
 	c.got = r.meter.moved
 	if err := c.login(); err != nil {
-		c.close()
+		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // end logs sessions out. Those that are nil have ended before.
-func (r *loadRun) end(conns []*loadConn, leave func(c *loadConn) error) {
+func (r *run) end(conns []*Conn, leave func(c *Conn) error) {
 	var ended atomic.Int64
 	inParallel(context.Background(), len(conns), func(i int) { // each is bounded by the limit of an answer
 		if conns[i] != nil {
@@ -173,7 +173,7 @@ func (r *loadRun) end(conns []*loadConn, leave func(c *loadConn) error) {
 	})
 }
 
-func (r *loadRun) errorsSoFar() string {
+func (r *run) errorsSoFar() string {
 	if n := r.meter.errors.sum(); n > 0 {
 		return fmt.Sprintf(", %d errors", n)
 	}
@@ -181,7 +181,7 @@ func (r *loadRun) errorsSoFar() string {
 }
 
 // enough is an error when no session is left to measure with.
-func enough(conns []*loadConn) error {
+func enough(conns []*Conn) error {
 	if len(conns) == 0 {
 		return errors.New("no session could be opened")
 	}

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"context"
@@ -9,17 +9,17 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// loadLogin is whole sessions, with nothing between LOGIN and LOGOUT.
-func loadLogin(ctx context.Context, r *loadRun) error {
-	return r.measure(ctx, r.opts.sessions, func(context.Context, int) error {
+// runLogin is whole sessions, with nothing between LOGIN and LOGOUT.
+func runLogin(ctx context.Context, r *run) error {
+	return r.measure(ctx, r.opts.Sessions, func(context.Context, int) error {
 		began := time.Now()
-		c, err := r.target.dial()
+		c, err := r.target.Dial()
 		if err != nil {
 			return err
 		}
 		login := time.Now()
 		if err := c.login(); err != nil {
-			c.close()
+			c.Close()
 			return err
 		}
 		r.meter.did(1, login)
@@ -31,36 +31,36 @@ func loadLogin(ctx context.Context, r *loadRun) error {
 	})
 }
 
-func loadRTT(ctx context.Context, r *loadRun) error {
-	return r.repeat(ctx, func(*loadConn) error { return nil }, func(c *loadConn) error { return c.ok("NOOP") })
+func runRTT(ctx context.Context, r *run) error {
+	return r.repeat(ctx, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
 }
 
-func loadFetch(ctx context.Context, r *loadRun) error {
-	return r.repeat(ctx, r.selectMailbox, func(c *loadConn) error { return c.fetch(r.opts.message) })
+func runFetch(ctx context.Context, r *run) error {
+	return r.repeat(ctx, r.selectMailbox, func(c *Conn) error { return c.fetch(r.opts.Message) })
 }
 
-func loadAppend(ctx context.Context, r *loadRun) error {
-	return r.repeat(ctx, func(*loadConn) error { return nil },
-		func(c *loadConn) error { return c.appendMessage(r.opts.mailbox, r.body, r.opts.size) })
+func runAppend(ctx context.Context, r *run) error {
+	return r.repeat(ctx, func(*Conn) error { return nil },
+		func(c *Conn) error { return c.appendMessage(r.opts.Mailbox, r.body, r.opts.Size) })
 }
 
-func (r *loadRun) selectMailbox(c *loadConn) error {
-	return c.ok("SELECT " + rig.Quoted(r.opts.mailbox))
+func (r *run) selectMailbox(c *Conn) error {
+	return c.ok("SELECT " + rig.Quoted(r.opts.Mailbox))
 }
 
 // repeat opens the sessions, measures one operation on each of them again and again, and logs out.
-func (r *loadRun) repeat(ctx context.Context, prepare, operation func(c *loadConn) error) error {
-	conns := r.open(ctx, r.opts.sessions, prepare)
+func (r *run) repeat(ctx context.Context, prepare, operation func(c *Conn) error) error {
+	conns := r.open(ctx, r.opts.Sessions, prepare)
 	if err := enough(conns); err != nil {
 		return err
 	}
 	err := r.again(ctx, conns, prepare, operation)
-	r.end(conns, (*loadConn).logout)
+	r.end(conns, (*Conn).logout)
 	return err
 }
 
 // again is the measurement of repeat. A session that fails is counted, and another takes its place.
-func (r *loadRun) again(ctx context.Context, conns []*loadConn, prepare, operation func(c *loadConn) error) error {
+func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(c *Conn) error) error {
 	return r.measure(ctx, len(conns), func(_ context.Context, i int) error {
 		if conns[i] == nil {
 			c, err := r.session()
@@ -68,14 +68,14 @@ func (r *loadRun) again(ctx context.Context, conns []*loadConn, prepare, operati
 				return err
 			}
 			if err := prepare(c); err != nil {
-				c.close()
+				c.Close()
 				return err
 			}
 			conns[i] = c
 		}
 		began := time.Now()
 		if err := operation(conns[i]); err != nil {
-			conns[i].close()
+			conns[i].Close()
 			conns[i] = nil
 			return err
 		}
@@ -84,27 +84,27 @@ func (r *loadRun) again(ctx context.Context, conns []*loadConn, prepare, operati
 	})
 }
 
-// loadIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
+// runIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
 // opening; the wait has its own.
-func loadIdle(ctx context.Context, r *loadRun) error {
-	before, err := rig.UsageOf(r.opts.pids)
+func runIdle(ctx context.Context, r *run) error {
+	before, err := rig.UsageOf(r.opts.PIDs)
 	if err != nil {
 		return err
 	}
 	r.meter.on.Store(true)
 	began := time.Now()
-	conns := r.openIdle(ctx, r.opts.sessions)
+	conns := r.openIdle(ctx, r.opts.Sessions)
 	opening := time.Since(began)
 	if err := enough(conns); err != nil {
 		return err
 	}
-	opened, err := rig.CPUOf(r.opts.pids)
+	opened, err := rig.CPUOf(r.opts.PIDs)
 	if err == nil {
 		err = r.measure(ctx, len(conns), r.idling(conns))
 	}
-	after, afterErr := rig.UsageOf(r.opts.pids)
+	after, afterErr := rig.UsageOf(r.opts.PIDs)
 	r.result.Idle = &idleResult{Sessions: len(conns), HeldSeconds: r.result.Seconds}
-	if len(r.opts.pids) > 0 && err == nil && afterErr == nil {
+	if len(r.opts.PIDs) > 0 && err == nil && afterErr == nil {
 		r.result.Idle.cost(before, after, r.result.CPUSeconds)
 	}
 	r.result.Seconds, r.result.CPUSeconds = opening.Seconds(), (opened - before.CPU).Seconds()
@@ -113,8 +113,8 @@ func loadIdle(ctx context.Context, r *loadRun) error {
 }
 
 // openIdle opens n sessions in IDLE.
-func (r *loadRun) openIdle(ctx context.Context, n int) []*loadConn {
-	return r.open(ctx, n, func(c *loadConn) error {
+func (r *run) openIdle(ctx context.Context, n int) []*Conn {
+	return r.open(ctx, n, func(c *Conn) error {
 		if err := r.selectMailbox(c); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (r *loadRun) openIdle(ctx context.Context, n int) []*loadConn {
 }
 
 // idling is the work of sessions that wait. Those that are lost become nil.
-func (r *loadRun) idling(conns []*loadConn) func(ctx context.Context, i int) error {
+func (r *run) idling(conns []*Conn) func(ctx context.Context, i int) error {
 	return func(ctx context.Context, i int) error {
 		c := conns[i]
 		until, _ := ctx.Deadline()
@@ -135,16 +135,16 @@ func (r *loadRun) idling(conns []*loadConn) func(ctx context.Context, i int) err
 		err := c.waitIdle(until)
 		r.meter.mail.Add(uint64(c.exists - before))
 		if r.meter.failed(err) {
-			c.close()
+			c.Close()
 			conns[i] = nil
 		}
 		return errDone
 	}
 }
 
-func leaveIdle(c *loadConn) error {
+func leaveIdle(c *Conn) error {
 	if err := c.done(); err != nil {
-		c.close()
+		c.Close()
 		return err
 	}
 	return c.logout()
@@ -157,11 +157,11 @@ const (
 	mixedAbrupt  = 0.3                    // of the clients leave without LOGOUT
 )
 
-// loadMixed is whole sessions as mail clients have them.
-func loadMixed(ctx context.Context, r *loadRun) error {
-	return r.measure(ctx, r.opts.sessions, func(context.Context, int) error {
+// runMixed is whole sessions as mail clients have them.
+func runMixed(ctx context.Context, r *run) error {
+	return r.measure(ctx, r.opts.Sessions, func(context.Context, int) error {
 		began := time.Now()
-		c, err := r.target.dial()
+		c, err := r.target.Dial()
 		if err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func loadMixed(ctx context.Context, r *loadRun) error {
 		if err == nil && rand.Float64() >= mixedAbrupt {
 			err = r.timed("LOGOUT", c.logout)
 		}
-		c.close()
+		c.Close()
 		if err == nil {
 			r.meter.did(0, began)
 		}
@@ -179,7 +179,7 @@ func loadMixed(ctx context.Context, r *loadRun) error {
 }
 
 // life is a session from LOGIN to the end of IDLE.
-func (r *loadRun) life(c *loadConn) error {
+func (r *run) life(c *Conn) error {
 	if err := r.timed("LOGIN", c.login); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (r *loadRun) life(c *loadConn) error {
 		return err
 	}
 	for range 1 + rand.IntN(mixedFetches) {
-		if err := r.timed("FETCH", func() error { return c.fetch(r.opts.message) }); err != nil {
+		if err := r.timed("FETCH", func() error { return c.fetch(r.opts.Message) }); err != nil {
 			return err
 		}
 	}
@@ -206,7 +206,7 @@ func (r *loadRun) life(c *loadConn) error {
 }
 
 // timed measures an operation of the mode by its name.
-func (r *loadRun) timed(name string, operation func() error) error {
+func (r *run) timed(name string, operation func() error) error {
 	began := time.Now()
 	if err := operation(); err != nil {
 		return err

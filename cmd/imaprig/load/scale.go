@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // What scale runs, and what it wants to see.
 const (
 	scaleFew       = 100 // sessions present at the first measurement of logins
-	scaleBusy      = 200
+	ScaleBusy      = 200
 	scaleMost      = 9000 // a login must cost the same with this many
 	scaleLogins    = 16   // at once
 	scaleBusyRatio = 1.5
@@ -26,33 +26,33 @@ const (
 
 // scaleRun is what the mode scale has opened.
 type scaleRun struct {
-	*loadRun
-	busy, idle []*loadConn
+	*run
+	busy, idle []*Conn
 }
 
-// loadScale holds few and then many sessions, most of them in IDLE, and measures what busy ones and logins notice of it.
+// runScale holds few and then many sessions, most of them in IDLE, and measures what busy ones and logins notice of it.
 // With a --proxy-pid it goes on to the proxy's descriptor limit.
-func loadScale(ctx context.Context, r *loadRun) error {
-	if r.opts.sessions < 2*scaleBusy {
-		return fmt.Errorf("--sessions %d: scale wants %d or more", r.opts.sessions, 2*scaleBusy)
+func runScale(ctx context.Context, r *run) error {
+	if r.opts.Sessions < 2*ScaleBusy {
+		return fmt.Errorf("--sessions %d: scale wants %d or more", r.opts.Sessions, 2*ScaleBusy)
 	}
-	s := &scaleRun{loadRun: r}
+	s := &scaleRun{run: r}
 	defer func() {
-		r.end(s.busy, (*loadConn).logout)
+		r.end(s.busy, (*Conn).logout)
 		r.end(s.idle, leaveIdle)
 	}()
-	nothing := func(*loadConn) error { return nil }
+	nothing := func(*Conn) error { return nil }
 	s.busy = r.open(ctx, scaleFew, nothing)
 	cheap, err := s.logins(ctx)
 	if err != nil {
 		return err
 	}
-	s.busy = append(s.busy, r.open(ctx, scaleBusy-len(s.busy), nothing)...)
+	s.busy = append(s.busy, r.open(ctx, ScaleBusy-len(s.busy), nothing)...)
 	alone, err := s.noops(ctx)
 	if err != nil {
 		return err
 	}
-	s.idle = r.openIdle(ctx, r.opts.sessions-len(s.busy))
+	s.idle = r.openIdle(ctx, r.opts.Sessions-len(s.busy))
 	crowd, err := s.noops(ctx)
 	if err != nil {
 		return err
@@ -62,48 +62,48 @@ func loadScale(ctx context.Context, r *loadRun) error {
 		return err
 	}
 	s.compare(cheap, dear, alone, crowd)
-	if len(r.opts.pids) == 0 {
+	if len(r.opts.PIDs) == 0 {
 		return nil
 	}
 	return s.limit(ctx)
 }
 
 // phase is a measurement of its own within the run. Its errors are the run's.
-func (s *scaleRun) phase(mode string) *loadRun {
-	part := *s.loadRun
-	m, _ := findMode([]string{mode}) // one of ours
-	part.opts.sessions = scaleLogins
-	part.result = &loadResult{}
+func (s *scaleRun) phase(mode string) *run {
+	part := *s.run
+	m, _ := FindMode([]string{mode}) // one of ours
+	part.opts.Sessions = scaleLogins
+	part.result = &Result{}
 	part.meter = newMeter(m.operations...)
 	part.meter.errors = s.meter.errors
 	return &part
 }
 
-func (s *scaleRun) logins(ctx context.Context) (*loadResult, error) {
+func (s *scaleRun) logins(ctx context.Context) (*Result, error) {
 	part := s.phase("login")
-	err := loadLogin(ctx, part)
-	part.result.take(part.meter, len(s.opts.pids) > 0)
+	err := runLogin(ctx, part)
+	part.result.take(part.meter, len(s.opts.PIDs) > 0)
 	return part.result, errors.Join(err, ctx.Err())
 }
 
-func (s *scaleRun) noops(ctx context.Context) (*loadResult, error) {
+func (s *scaleRun) noops(ctx context.Context) (*Result, error) {
 	if err := enough(s.busy); err != nil {
 		return nil, err
 	}
 	part := s.phase("rtt")
-	err := part.again(ctx, s.busy, func(*loadConn) error { return nil }, func(c *loadConn) error { return c.ok("NOOP") })
-	part.result.take(part.meter, len(s.opts.pids) > 0)
+	err := part.again(ctx, s.busy, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
+	part.result.take(part.meter, len(s.opts.PIDs) > 0)
 	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series // the last one is the run's
 	return part.result, errors.Join(err, ctx.Err())
 }
 
 func (s *scaleRun) find(name string, value float64, unit, limit string, met bool) {
-	s.result.Scale = append(s.result.Scale, scaleFigure{name, value, unit, limit, met})
+	s.result.Scale = append(s.result.Scale, ScaleFigure{name, value, unit, limit, met})
 }
 
 // present counts the sessions that are open.
 func (s *scaleRun) present() (n int) {
-	for _, conns := range [][]*loadConn{s.busy, s.idle} {
+	for _, conns := range [][]*Conn{s.busy, s.idle} {
 		for _, c := range conns {
 			if c != nil {
 				n++
@@ -113,30 +113,30 @@ func (s *scaleRun) present() (n int) {
 	return n
 }
 
-func (s *scaleRun) compare(cheap, dear, alone, crowd *loadResult) {
+func (s *scaleRun) compare(cheap, dear, alone, crowd *Result) {
 	n := s.present()
-	s.find("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.sessions), n >= s.opts.sessions)
-	s.find(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", scaleBusy), alone.first().P99, "µs", "", true)
-	s.find("the same with all sessions present", crowd.first().P99, "µs", "", true)
-	ratio := crowd.first().P99 / max(alone.first().P99, 1e-3)
+	s.find("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.Sessions), n >= s.opts.Sessions)
+	s.find(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", ScaleBusy), alone.First().P99, "µs", "", true)
+	s.find("the same with all sessions present", crowd.First().P99, "µs", "", true)
+	ratio := crowd.First().P99 / max(alone.First().P99, 1e-3)
 	s.find("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 && ratio <= scaleBusyRatio)
 	if !cheap.Costed {
 		return
 	}
-	s.find(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), cheap.cpuMicros(), "µs", "", true)
-	s.find("the same with all sessions present", dear.cpuMicros(), "µs", "", true)
-	rise := 100 * (dear.cpuMicros()/max(cheap.cpuMicros(), 1e-3) - 1)
-	s.find("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), dear.first().Count > 0 && rise <= scaleLoginRise)
+	s.find(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), cheap.CPUMicros(), "µs", "", true)
+	s.find("the same with all sessions present", dear.CPUMicros(), "µs", "", true)
+	rise := 100 * (dear.CPUMicros()/max(cheap.CPUMicros(), 1e-3) - 1)
+	s.find("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), dear.First().Count > 0 && rise <= scaleLoginRise)
 }
 
 // limit opens sessions until the proxy has no descriptor left, lets more clients knock, and looks at the old sessions and
 // at what the proxy does meanwhile.
 func (s *scaleRun) limit(ctx context.Context) error {
-	most, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(s.opts.pids[0]), "limits"))
+	most, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(s.opts.PIDs[0]), "limits"))
 	if err != nil {
 		return err
 	}
-	used, err := rig.UsageOf(s.opts.pids)
+	used, err := rig.UsageOf(s.opts.PIDs)
 	if err != nil {
 		return err
 	}
@@ -148,14 +148,14 @@ func (s *scaleRun) limit(ctx context.Context) error {
 	k := s.fill(ctx, wanted)
 	defer k.close()
 	k.knock()
-	before, err := rig.CPUOf(s.opts.pids)
+	before, err := rig.CPUOf(s.opts.PIDs)
 	if err != nil {
 		return err
 	}
 	if err := rig.Sleep(ctx, scaleSilence); err != nil {
 		return err
 	}
-	after, err := rig.CPUOf(s.opts.pids)
+	after, err := rig.CPUOf(s.opts.PIDs)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *scaleRun) limit(ctx context.Context) error {
 // oldAnswer asks every old session, those in IDLE by DONE and IDLE anew. Those that fail are counted as errors.
 func (s *scaleRun) oldAnswer() (answered int) {
 	var mu sync.Mutex
-	ask := func(conns []*loadConn, f func(c *loadConn) error) {
+	ask := func(conns []*Conn, f func(c *Conn) error) {
 		inParallel(context.Background(), len(conns), func(i int) { // each is bounded by the limit of an answer
 			if conns[i] != nil && !s.meter.failed(f(conns[i])) {
 				mu.Lock()
@@ -181,7 +181,7 @@ func (s *scaleRun) oldAnswer() (answered int) {
 			}
 		})
 	}
-	ask(s.busy, func(c *loadConn) error { return c.ok("NOOP") })
-	ask(s.idle, func(c *loadConn) error { return errors.Join(c.done(), c.idle()) })
+	ask(s.busy, func(c *Conn) error { return c.ok("NOOP") })
+	ask(s.idle, func(c *Conn) error { return errors.Join(c.done(), c.idle()) })
 	return answered
 }

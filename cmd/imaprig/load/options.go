@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"crypto/tls"
@@ -17,33 +17,34 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// loadOptions are the flags of imaprig load.
-type loadOptions struct {
-	mode           loadMode
-	proxy          string
-	pids           []int // of the proxy; may be empty
-	tls            string
-	user, password string
-	users          int
-	mailbox        string
-	sessions       int
-	duration       time.Duration
-	message        int // of fetch and mixed
-	size           int // bytes, of append
+// Options are the flags of imaprig load.
+type Options struct {
+	Mode           Mode
+	Proxy          string
+	PIDs           []int // of the proxy; may be empty
+	TLS            string
+	User, Password string
+	Users          int
+	Mailbox        string
+	Sessions       int
+	Duration       time.Duration
+	Message        int // of fetch and mixed
+	Size           int // bytes, of append
 	sources        int
-	limit          time.Duration
+	Limit          time.Duration
 	json, html     string // files
 }
 
+// Bounds of the options.
 const (
-	maxLoadSessions = 100_000
-	maxLoadTime     = time.Hour
-	maxSources      = 100
-	portsPerSource  = 20_000 // of the 28,000 that Linux gives one address, to one destination
-	spareFiles      = 100    // descriptors that sessions leave over
+	MaxSessions    = 100_000
+	maxTime        = time.Hour
+	maxSources     = 100
+	portsPerSource = 20_000 // of the 28,000 that Linux gives one address, to one destination
+	spareFiles     = 100    // descriptors that sessions leave over
 )
 
-const loadHelp = `usage: imaprig load MODE --proxy ADDR [flags]
+const help = `usage: imaprig load MODE --proxy ADDR [flags]
 
 Puts an IMAP proxy or server under load and tells how fast it answers, and what that costs it when its process is named.
 The modes:
@@ -57,76 +58,76 @@ Exit code: 0 fine, 1 an error was counted or the run failed, 2 wrong usage.
 
 `
 
-func parseLoad(args []string, stdout io.Writer) (loadOptions, error) {
-	var o loadOptions
+func parse(args []string, stdout io.Writer) (Options, error) {
+	var o Options
 	var pids, size string
 	flags := rig.NewFlags("load")
-	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of the proxy or server")
+	flags.StringVar(&o.Proxy, "proxy", "", "`ADDR` (host:port) of the proxy or server")
 	flags.StringVar(&pids, "proxy-pid", "", "its process, or several `PIDS` separated by commas: their CPU time and memory, with those of all their descendants, are shown")
-	flags.StringVar(&o.tls, "tls", "off", "off, starttls or implicit")
-	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
-	flags.StringVar(&o.password, "password", "secret", "%d in it is replaced too")
-	flags.IntVar(&o.users, "users", 0, "count sessions from 1 to `N` and begin again, for N users; 0 = a number for each session")
-	flags.StringVar(&o.mailbox, "mailbox", "INBOX", "`NAME` of the mailbox that is selected, or appended to")
-	flags.IntVar(&o.sessions, "sessions", 0, "how many at once (default by mode)")
-	flags.DurationVar(&o.duration, "duration", 10*time.Second, "how long to measure")
-	flags.IntVar(&o.message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, 1 MiB and 64 MiB at 1, 2 and 3")
+	flags.StringVar(&o.TLS, "tls", "off", "off, starttls or implicit")
+	flags.StringVar(&o.User, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
+	flags.StringVar(&o.Password, "password", "secret", "%d in it is replaced too")
+	flags.IntVar(&o.Users, "users", 0, "count sessions from 1 to `N` and begin again, for N users; 0 = a number for each session")
+	flags.StringVar(&o.Mailbox, "mailbox", "INBOX", "`NAME` of the mailbox that is selected, or appended to")
+	flags.IntVar(&o.Sessions, "sessions", 0, "how many at once (default by mode)")
+	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "how long to measure")
+	flags.IntVar(&o.Message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, 1 MiB and 64 MiB at 1, 2 and 3")
 	flags.StringVar(&size, "size", "1m", "append: the message's size, such as 8k or 64m")
 	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`N`, for more sessions than one address has ports (default: as many as are needed, when the proxy is on loopback)")
-	flags.DurationVar(&o.limit, "limit", 15*time.Second, "how long one answer, or one part of a message, may take")
+	flags.DurationVar(&o.Limit, "limit", 15*time.Second, "how long one answer, or one part of a message, may take")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
 	words, err := rig.ParseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)
-		fmt.Fprintf(stdout, loadHelp, modesHelp())
+		fmt.Fprintf(stdout, help, modesHelp())
 		flags.PrintDefaults()
 	}
 	if err != nil {
 		return o, err
 	}
-	if o.mode, err = findMode(words); err != nil {
+	if o.Mode, err = FindMode(words); err != nil {
 		return o, err
 	}
-	if o.sessions == 0 {
-		o.sessions = o.mode.sessions
+	if o.Sessions == 0 {
+		o.Sessions = o.Mode.sessions
 	}
-	if o.pids, err = parsePIDs(pids); err != nil {
+	if o.PIDs, err = parsePIDs(pids); err != nil {
 		return o, err
 	}
-	if o.size, err = parseSize(size); err != nil {
+	if o.Size, err = parseSize(size); err != nil {
 		return o, fmt.Errorf("--size: %w", err)
 	}
-	return o, o.check()
+	return o, o.Check()
 }
 
-// check refuses what can't be run.
-func (o *loadOptions) check() error {
-	host, _, err := net.SplitHostPort(o.proxy)
+// Check refuses what can't be run.
+func (o *Options) Check() error {
+	host, _, err := net.SplitHostPort(o.Proxy)
 	switch {
-	case o.proxy == "":
+	case o.Proxy == "":
 		return errors.New("want --proxy ADDR, such as 127.0.0.1:143")
 	case err != nil:
-		return fmt.Errorf("--proxy %q: want host:port", o.proxy)
-	case !slices.Contains([]string{"off", "starttls", "implicit"}, o.tls):
-		return fmt.Errorf("--tls %q: want off, starttls or implicit", o.tls)
-	case o.sessions < 1 || o.sessions > maxLoadSessions:
-		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxLoadSessions)
-	case o.duration < 100*time.Millisecond || o.duration > maxLoadTime:
-		return fmt.Errorf("--duration %v: want 100ms to %v", o.duration, maxLoadTime)
-	case o.limit < 100*time.Millisecond || o.limit > maxLoadTime:
-		return fmt.Errorf("--limit %v: want 100ms to %v", o.limit, maxLoadTime)
-	case o.message < 1 || o.users < 0:
+		return fmt.Errorf("--proxy %q: want host:port", o.Proxy)
+	case !slices.Contains([]string{"off", "starttls", "implicit"}, o.TLS):
+		return fmt.Errorf("--tls %q: want off, starttls or implicit", o.TLS)
+	case o.Sessions < 1 || o.Sessions > MaxSessions:
+		return fmt.Errorf("--sessions %d: want 1 to %d", o.Sessions, MaxSessions)
+	case o.Duration < 100*time.Millisecond || o.Duration > maxTime:
+		return fmt.Errorf("--duration %v: want 100ms to %v", o.Duration, maxTime)
+	case o.Limit < 100*time.Millisecond || o.Limit > maxTime:
+		return fmt.Errorf("--limit %v: want 100ms to %v", o.Limit, maxTime)
+	case o.Message < 1 || o.Users < 0:
 		return errors.New("--message and --users: want a number from 1")
 	case o.sources < 0 || o.sources > maxSources:
 		return fmt.Errorf("--sources %d: want 0 to %d", o.sources, maxSources)
 	case o.sources > 0 && !onLoopback(host):
 		return fmt.Errorf("--sources: %s is not an IPv4 loopback address, which those of 127.0.0.0/8 can reach alone", host)
-	case strings.ContainsAny(o.user+o.password+o.mailbox, "\r\n\x00"):
+	case strings.ContainsAny(o.User+o.Password+o.Mailbox, "\r\n\x00"):
 		return errors.New("--user, --password and --mailbox: want no line end and no NUL")
 	}
-	if o.sources == 0 && o.sessions > portsPerSource && onLoopback(host) {
-		o.sources = 1 + o.sessions/portsPerSource
+	if o.sources == 0 && o.Sessions > portsPerSource && onLoopback(host) {
+		o.sources = 1 + o.Sessions/portsPerSource
 	}
 	return nil
 }
@@ -171,10 +172,10 @@ func parseSize(text string) (int, error) {
 }
 
 // newTarget is whom the sessions connect to. The certificate is of no interest: a load must run before there is a real one.
-func (o *loadOptions) newTarget() *loadTarget {
-	t := &loadTarget{addr: o.proxy, tls: o.tls, user: o.user, password: o.password, users: int64(o.users), limit: o.limit}
-	if o.tls != "off" {
-		host, _, _ := net.SplitHostPort(o.proxy) // check has seen to it
+func (o *Options) newTarget() *Target {
+	t := &Target{Addr: o.Proxy, TLS: o.TLS, user: o.User, password: o.Password, users: int64(o.Users), Limit: o.Limit}
+	if o.TLS != "off" {
+		host, _, _ := net.SplitHostPort(o.Proxy) // check has seen to it
 		t.config = &tls.Config{ServerName: host, InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}}
 	}
 	for i := range o.sources {

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"os"
@@ -16,18 +16,18 @@ func TestLoadModes(t *testing.T) {
 	tests := []struct {
 		mode string
 		args []string
-		want func(r *loadResult) bool
+		want func(r *Result) bool
 	}{
-		{"login", nil, func(r *loadResult) bool {
-			return r.Operations[1].Count >= r.first().Count && r.first().P50 >= r.Operations[1].P50
+		{"login", nil, func(r *Result) bool {
+			return r.Operations[1].Count >= r.First().Count && r.First().P50 >= r.Operations[1].P50
 		}},
-		{"rtt", nil, func(r *loadResult) bool { return r.first().PerSecond > 10 && r.Bytes == 0 }},
-		{"fetch", []string{"--message", "2"}, func(r *loadResult) bool { return r.Bytes >= r.first().Count<<20 && r.cpuPerGB() > 0 }},
-		{"append", []string{"--size", "3m"}, func(r *loadResult) bool { return r.Bytes >= r.first().Count*3<<20 }},
-		{"idle", nil, func(r *loadResult) bool {
-			return r.first().Count == 4 && r.Idle.Sessions == 4 && r.Idle.PerSessionFDs == 2 && r.NewMail >= 4 && r.Idle.BeforeKiB > 0
+		{"rtt", nil, func(r *Result) bool { return r.First().PerSecond > 10 && r.Bytes == 0 }},
+		{"fetch", []string{"--message", "2"}, func(r *Result) bool { return r.Bytes >= r.First().Count<<20 && r.CPUPerGB() > 0 }},
+		{"append", []string{"--size", "3m"}, func(r *Result) bool { return r.Bytes >= r.First().Count*3<<20 }},
+		{"idle", nil, func(r *Result) bool {
+			return r.First().Count == 4 && r.Idle.Sessions == 4 && r.Idle.PerSessionFDs == 2 && r.NewMail >= 4 && r.Idle.BeforeKiB > 0
 		}},
-		{"mixed", []string{"--duration", "900ms"}, func(r *loadResult) bool { return r.Operations[3].Count >= r.first().Count && r.NewMail > 0 }},
+		{"mixed", []string{"--duration", "900ms"}, func(r *Result) bool { return r.Operations[3].Count >= r.First().Count && r.NewMail > 0 }},
 	}
 	for _, tls := range []string{"off", "starttls", "implicit"} {
 		for _, tt := range tests {
@@ -41,7 +41,7 @@ func TestLoadModes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(r.Errors) > 0 || r.first().Count == 0 || !tt.want(r) {
+				if len(r.Errors) > 0 || r.First().Count == 0 || !tt.want(r) {
 					t.Errorf("found %+v", *r)
 				}
 			})
@@ -59,7 +59,7 @@ func TestLoadScale(t *testing.T) {
 	if len(r.Errors) > 0 {
 		t.Errorf("errors: %+v", r.Errors)
 	}
-	found := map[string]scaleFigure{}
+	found := map[string]ScaleFigure{}
 	for _, f := range r.Scale {
 		found[f.Name] = f
 	}

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bytes"
@@ -10,17 +10,17 @@ import (
 )
 
 // logout ends the session as IMAP wants it, up to the server's end of the connection.
-func (c *loadConn) logout() error {
+func (c *Conn) logout() error {
 	err := c.ok("LOGOUT")
 	if err == nil {
 		err = failure("end of the connection", c.end())
 	}
-	c.close()
+	c.Close()
 	return err
 }
 
 // end waits for the server's end of the connection.
-func (c *loadConn) end() error {
+func (c *Conn) end() error {
 	_, err := c.in.ReadByte()
 	if err == nil {
 		return &answerError{"unexpected answer", "bytes behind the answer to LOGOUT"}
@@ -31,23 +31,23 @@ func (c *loadConn) end() error {
 	return err
 }
 
-// close leaves without a word.
-func (c *loadConn) close() {
+// Close leaves without a word.
+func (c *Conn) Close() {
 	_ = c.conn.Close() // nothing is to be said any more
 }
 
 // idle begins IDLE (RFC 2177).
-func (c *loadConn) idle() error {
-	if err := c.send("IDLE"); err != nil {
+func (c *Conn) idle() error {
+	if err := c.Send("IDLE"); err != nil {
 		return failure("IDLE", err)
 	}
 	return failure("IDLE", c.continuation())
 }
 
 // continuation waits for the line that lets a client go on.
-func (c *loadConn) continuation() error {
-	for range loadLines {
-		line, err := c.line()
+func (c *Conn) continuation() error {
+	for range maxLines {
+		line, err := c.Line()
 		switch {
 		case err != nil:
 			return cmp.Or(c.bye, err)
@@ -64,7 +64,7 @@ func (c *loadConn) continuation() error {
 }
 
 // fetch reads a message and throws it away.
-func (c *loadConn) fetch(number int) error {
+func (c *Conn) fetch(number int) error {
 	before := c.literals
 	err := c.ok("FETCH " + strconv.Itoa(number) + " BODY.PEEK[]")
 	if err == nil && c.literals == before {
@@ -74,8 +74,8 @@ func (c *loadConn) fetch(number int) error {
 }
 
 // appendMessage stores a message of n bytes.
-func (c *loadConn) appendMessage(mailbox string, b *rig.Body, n int) error {
-	if err := c.send("APPEND " + rig.Quoted(mailbox) + " {" + strconv.Itoa(n) + "}"); err != nil {
+func (c *Conn) appendMessage(mailbox string, b *rig.Body, n int) error {
+	if err := c.Send("APPEND " + rig.Quoted(mailbox) + " {" + strconv.Itoa(n) + "}"); err != nil {
 		return failure("APPEND", err)
 	}
 	if err := c.continuation(); err != nil {
@@ -91,7 +91,7 @@ func (c *loadConn) appendMessage(mailbox string, b *rig.Body, n int) error {
 }
 
 // moved tells of bytes of a message. The limit is for each part, so that a large message may take its time.
-func (c *loadConn) moved(n int) {
+func (c *Conn) moved(n int) {
 	if c.got != nil {
 		c.got(n)
 	}
@@ -99,7 +99,7 @@ func (c *loadConn) moved(n int) {
 }
 
 // done ends IDLE.
-func (c *loadConn) done() error {
+func (c *Conn) done() error {
 	if err := c.extend(); err != nil {
 		return failure("DONE", err)
 	}
@@ -110,7 +110,7 @@ func (c *loadConn) done() error {
 }
 
 // waitIdle reads the lines of IDLE until then.
-func (c *loadConn) waitIdle(until time.Time) error {
+func (c *Conn) waitIdle(until time.Time) error {
 	c.deadline = time.Time{} // the next command sets its own
 	if err := c.conn.SetReadDeadline(until); err != nil {
 		return failure("IDLE", err)
@@ -122,7 +122,7 @@ func (c *loadConn) waitIdle(until time.Time) error {
 			}
 			return failure("IDLE", err)
 		}
-		line, err := c.line()
+		line, err := c.Line()
 		if err != nil {
 			return failure("IDLE", err)
 		}

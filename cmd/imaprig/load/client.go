@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bufio"
@@ -21,27 +21,27 @@ import (
 )
 
 const (
-	loadLine      = 4 << 10 // bytes of a line, at most
-	loadLines     = 10000   // untagged lines of an answer, at most
+	maxLine       = 4 << 10 // bytes of a line, at most
+	maxLines      = 10000   // untagged lines of an answer, at most
 	deadlineSlack = time.Second
 )
 
-// loadTarget is whom the clients of a load connect to, and as whom.
-type loadTarget struct {
-	addr           string
-	tls            string      // "off", "starttls" or "implicit"
+// Target is whom the clients of a load connect to, and as whom.
+type Target struct {
+	Addr           string
+	TLS            string      // "off", "starttls" or "implicit"
 	config         *tls.Config // nil with "off"
 	sources        []netip.Addr
 	user, password string
 	users          int64          // numbers go from 1 to this and begin again, 0 = they go on
-	limit          time.Duration  // for one answer
+	Limit          time.Duration  // for one answer
 	keep           func(net.Conn) // takes a connection that got no session, which is closed otherwise; may be nil
 	next           atomic.Int64   // number of the session dialled last
 }
 
-// loadConn is one session. It is used by one goroutine at a time.
-type loadConn struct {
-	target   *loadTarget
+// Conn is one session. It is used by one goroutine at a time.
+type Conn struct {
+	target   *Target
 	number   int64     // of the session, for its user
 	began    time.Time // before it was connected
 	conn     net.Conn
@@ -57,22 +57,22 @@ type loadConn struct {
 	bye      error     // what the server said before it closed
 }
 
-// dial connects, reads the greeting and starts TLS.
-func (t *loadTarget) dial() (*loadConn, error) {
+// Dial connects, reads the greeting and starts TLS.
+func (t *Target) Dial() (*Conn, error) {
 	began, number := time.Now(), t.next.Add(1)
 	if t.users > 0 {
 		number = 1 + number%t.users
 	}
-	dialer := net.Dialer{Timeout: t.limit, KeepAlive: -1}
+	dialer := net.Dialer{Timeout: t.Limit, KeepAlive: -1}
 	if len(t.sources) > 0 {
 		source := t.sources[int(number)%len(t.sources)]
 		dialer.LocalAddr, dialer.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), latePort
 	}
-	conn, err := dialer.Dial("tcp", t.addr)
+	conn, err := dialer.Dial("tcp", t.Addr)
 	if err != nil {
 		return nil, failure("connect", err)
 	}
-	c := &loadConn{target: t, number: number, began: began, conn: conn, in: bufio.NewReaderSize(conn, loadLine)}
+	c := &Conn{target: t, number: number, began: began, conn: conn, in: bufio.NewReaderSize(conn, maxLine)}
 	if err := c.begin(); err != nil {
 		if t.keep != nil {
 			t.keep(conn)
@@ -95,11 +95,11 @@ func latePort(_, _ string, raw syscall.RawConn) error {
 	return err
 }
 
-func (c *loadConn) begin() error {
+func (c *Conn) begin() error {
 	if err := c.extend(); err != nil {
 		return failure("connect", err)
 	}
-	if c.target.tls == "implicit" {
+	if c.target.TLS == "implicit" {
 		if err := c.startTLS(); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (c *loadConn) begin() error {
 	if err := c.greeting(); err != nil {
 		return failure("greeting", err)
 	}
-	if c.target.tls == "starttls" {
+	if c.target.TLS == "starttls" {
 		if err := c.ok("STARTTLS"); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (c *loadConn) begin() error {
 	return nil
 }
 
-func (c *loadConn) startTLS() error {
+func (c *Conn) startTLS() error {
 	secure := tls.Client(c.conn, c.target.config)
 	if err := secure.Handshake(); err != nil {
 		return failure("TLS", err)
@@ -127,8 +127,8 @@ func (c *loadConn) startTLS() error {
 }
 
 // greeting takes * OK alone: a BYE is how a server says that it is full.
-func (c *loadConn) greeting() error {
-	line, err := c.line()
+func (c *Conn) greeting() error {
+	line, err := c.Line()
 	if err != nil {
 		return err
 	}
@@ -139,9 +139,9 @@ func (c *loadConn) greeting() error {
 }
 
 // extend gives the next answer its limit. The deadline is renewed once a second, since that costs.
-func (c *loadConn) extend() error {
+func (c *Conn) extend() error {
 	now := time.Now()
-	if wanted := now.Add(c.target.limit); wanted.Sub(c.deadline) > deadlineSlack {
+	if wanted := now.Add(c.target.Limit); wanted.Sub(c.deadline) > deadlineSlack {
 		c.deadline = wanted.Add(deadlineSlack)
 		return c.conn.SetDeadline(c.deadline)
 	}
@@ -149,16 +149,16 @@ func (c *loadConn) extend() error {
 }
 
 // ok sends a command and wants OK.
-func (c *loadConn) ok(command string) error {
+func (c *Conn) ok(command string) error {
 	during, _, _ := strings.Cut(command, " ")
-	if err := c.send(command); err != nil {
+	if err := c.Send(command); err != nil {
 		return failure(during, err)
 	}
 	return failure(during, c.answer())
 }
 
-// send sends a command under the next tag.
-func (c *loadConn) send(command string) error {
+// Send sends a command under the next tag.
+func (c *Conn) Send(command string) error {
 	if err := c.extend(); err != nil {
 		return err
 	}
@@ -170,9 +170,9 @@ func (c *loadConn) send(command string) error {
 }
 
 // answer reads to the tagged line of the last command and wants OK.
-func (c *loadConn) answer() error {
-	for range loadLines {
-		line, err := c.line()
+func (c *Conn) answer() error {
+	for range maxLines {
+		line, err := c.Line()
 		if err != nil {
 			return cmp.Or(c.bye, err)
 		}
@@ -194,7 +194,7 @@ func (c *loadConn) answer() error {
 }
 
 // untagged takes note of a line, and throws the literals in it away.
-func (c *loadConn) untagged(line []byte) error {
+func (c *Conn) untagged(line []byte) error {
 	switch {
 	case bytes.HasSuffix(line, []byte(" EXISTS")):
 		c.exists++
@@ -211,14 +211,14 @@ func (c *loadConn) untagged(line []byte) error {
 			return err
 		}
 		var err error
-		if line, err = c.line(); err != nil {
+		if line, err = c.Line(); err != nil {
 			return err
 		}
 	}
 }
 
 // skip throws n bytes away.
-func (c *loadConn) skip(n int) error {
+func (c *Conn) skip(n int) error {
 	k, err := c.in.Discard(min(n, c.in.Buffered()))
 	c.moved(k)
 	if err != nil || k == n {
@@ -232,8 +232,8 @@ func (c *loadConn) skip(n int) error {
 	return c.trash.Discard(n-k, c.moved)
 }
 
-// line is the next one, without its end. It lasts until the next read.
-func (c *loadConn) line() ([]byte, error) {
+// Line is the next one, without its end. It lasts until the next read.
+func (c *Conn) Line() ([]byte, error) {
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
 		if len(line) > 0 && err != bufio.ErrBufferFull {
@@ -261,7 +261,7 @@ func answerOf(line []byte) error {
 }
 
 // login logs in as the user of the session's number.
-func (c *loadConn) login() error {
+func (c *Conn) login() error {
 	number := fmt.Sprint(c.number)
 	name := strings.ReplaceAll(c.target.user, "%d", number)
 	return c.ok("LOGIN " + rig.Quoted(name) + " " + rig.Quoted(strings.ReplaceAll(c.target.password, "%d", number)))

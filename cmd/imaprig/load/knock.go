@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"context"
@@ -13,7 +13,7 @@ const knockLimit = 2 * time.Second
 
 // knocks are clients that come before and at a proxy's descriptor limit, and what they got. They do not log in.
 type knocks struct {
-	target loadTarget
+	target Target
 
 	mu                            sync.Mutex // protects what follows
 	served, bye, waiting, refused int
@@ -23,7 +23,7 @@ type knocks struct {
 // fill connects clients until one gets no greeting, or all have one.
 func (s *scaleRun) fill(ctx context.Context, most int) *knocks {
 	t := s.target
-	k := &knocks{target: loadTarget{addr: t.addr, tls: t.tls, config: t.config, sources: t.sources, limit: knockLimit}}
+	k := &knocks{target: Target{Addr: t.Addr, TLS: t.TLS, config: t.config, sources: t.sources, Limit: knockLimit}}
 	k.target.keep = k.keep
 	inParallel(ctx, most, func(int) {
 		if k.turned() == 0 {
@@ -42,7 +42,7 @@ func (k *knocks) knock() {
 
 // one is a client that waits for its greeting.
 func (k *knocks) one() {
-	c, err := k.target.dial()
+	c, err := k.target.Dial()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {

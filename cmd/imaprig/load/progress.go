@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ const (
 	progressLines  = 10 * time.Second       // between two lines elsewhere
 )
 
-// loadProgress tells what a load is doing: on a terminal in one line that is drawn again and again.
-type loadProgress struct {
+// progress tells what a load is doing: on a terminal in one line that is drawn again and again.
+type progress struct {
 	screen term.Screen
 	name   string
 
@@ -23,12 +23,12 @@ type loadProgress struct {
 	last time.Time
 }
 
-func newLoadProgress(w io.Writer, name string) *loadProgress {
-	return &loadProgress{screen: term.NewScreen(w), name: name, last: time.Now()}
+func newProgress(w io.Writer, name string) *progress {
+	return &progress{screen: term.NewScreen(w), name: name, last: time.Now()}
 }
 
 // say shows a text, unless the last one is too young.
-func (p *loadProgress) say(format string, args ...any) {
+func (p *progress) say(format string, args ...any) {
 	period := progressLines
 	if p.screen.Terminal != nil {
 		period = progressPeriod
@@ -48,9 +48,9 @@ func (p *loadProgress) say(format string, args ...any) {
 }
 
 // measuring shows the rate between two samples.
-func (p *loadProgress) measuring(r *loadRun, a, b sample) {
+func (p *progress) measuring(r *run, a, b sample) {
 	seconds := max(b.Seconds-a.Seconds, 1e-3)
-	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
 	if b.Bytes > 0 {
 		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
 	}
@@ -58,7 +58,7 @@ func (p *loadProgress) measuring(r *loadRun, a, b sample) {
 }
 
 // over ends the line.
-func (p *loadProgress) over() {
+func (p *progress) over() {
 	if p.screen.Terminal != nil {
 		fmt.Fprint(p.screen.W, "\r\x1b[K")
 	}

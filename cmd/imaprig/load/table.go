@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"fmt"
@@ -9,12 +9,12 @@ import (
 )
 
 // title is one line that says what was run.
-func (r *loadResult) title() string {
+func (r *Result) title() string {
 	return fmt.Sprintf("%s, %s, TLS %s, %d sessions at once, measured for %.1f s", r.Mode, r.Proxy, r.TLS, r.Sessions, r.Seconds)
 }
 
 // table is the result as text. What went wrong comes last, where it is seen.
-func (r *loadResult) table() string {
+func (r *Result) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.title())
 	term.WriteTable(&b, func(w io.Writer) {
@@ -44,7 +44,7 @@ func (r *loadResult) table() string {
 	return b.String()
 }
 
-func (r *loadResult) errorTable(b *strings.Builder) {
+func (r *Result) errorTable(b *strings.Builder) {
 	if len(r.Errors) == 0 {
 		fmt.Fprintln(b, "errors: none")
 		return
@@ -58,7 +58,7 @@ func (r *loadResult) errorTable(b *strings.Builder) {
 	})
 }
 
-func (r *loadResult) errorSum() (n int) {
+func (r *Result) errorSum() (n int) {
 	for _, e := range r.Errors {
 		n += e.Count
 	}
@@ -66,7 +66,7 @@ func (r *loadResult) errorSum() (n int) {
 }
 
 // Text is the value with its unit.
-func (f scaleFigure) Text() string {
+func (f ScaleFigure) Text() string {
 	if f.Unit == "µs" {
 		return microsText(f.Value)
 	}
@@ -78,7 +78,7 @@ func (f scaleFigure) Text() string {
 }
 
 // Verdict is "", "met" or "MISSED".
-func (f scaleFigure) Verdict() string {
+func (f ScaleFigure) Verdict() string {
 	switch {
 	case f.Limit == "":
 		return ""

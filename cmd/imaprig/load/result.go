@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"errors"
@@ -9,29 +9,29 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// loadResult is what a load has found. Without a --proxy-pid nothing is said of CPU and memory.
-type loadResult struct {
+// Result is what a load has found. Without a --proxy-pid nothing is said of CPU and memory.
+type Result struct {
 	Mode       string        `json:"mode"`
 	Proxy      string        `json:"proxy"`
 	TLS        string        `json:"tls"`
 	Sessions   int           `json:"sessions"` // at once, as asked for
 	Began      time.Time     `json:"began"`
 	Seconds    float64       `json:"seconds"`
-	Operations []operation   `json:"operations"`
+	Operations []Operation   `json:"operations"`
 	Bytes      uint64        `json:"bytes"` // of messages
 	NewMail    uint64        `json:"new_mail"`
 	Costed     bool          `json:"costed"` // CPU was looked at
 	CPUSeconds float64       `json:"cpu_seconds"`
 	Idle       *idleResult   `json:"idle,omitempty"`
-	Scale      []scaleFigure `json:"scale,omitempty"`
+	Scale      []ScaleFigure `json:"scale,omitempty"`
 	Logins     uint64        `json:"backend_logins,omitempty"` // of bench: at the backend, in all of the load
 	Errors     []errorCount  `json:"errors"`
 	Series     []sample      `json:"series"`
 	Histogram  []bar         `json:"histogram"` // of the first operation
 }
 
-// operation is what was done of one kind. Times are in microseconds.
-type operation struct {
+// Operation is what was done of one kind. Times are in microseconds.
+type Operation struct {
 	Name      string  `json:"name"`
 	Count     uint64  `json:"count"`
 	PerSecond float64 `json:"per_second"`
@@ -53,8 +53,8 @@ type idleResult struct {
 	CPUPercentHeld float64 `json:"cpu_percent_held"` // of one core, during the wait
 }
 
-// scaleFigure is one finding of the mode scale, beside what it should be.
-type scaleFigure struct {
+// ScaleFigure is one finding of the mode scale, beside what it should be.
+type ScaleFigure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
@@ -70,12 +70,12 @@ func (i *idleResult) cost(before, after rig.TreeUsage, cpuHeld float64) {
 }
 
 // take fills in what the meter counted.
-func (r *loadResult) take(m *meter, costed bool) {
+func (r *Result) take(m *meter, costed bool) {
 	r.Costed, r.Bytes, r.NewMail = costed, m.bytes.Load(), m.mail.Load()
 	r.Errors, r.Series, r.Histogram = m.errors.list(), m.series, m.times[0].bars()
 	for i, name := range m.names {
 		h := m.times[i]
-		r.Operations = append(r.Operations, operation{
+		r.Operations = append(r.Operations, Operation{
 			Name: name, Count: h.count(), PerSecond: float64(h.count()) / max(r.Seconds, 1e-3),
 			P50: microseconds(h.quantile(0.5)), P90: microseconds(h.quantile(0.9)), P99: microseconds(h.quantile(0.99)),
 			P999: microseconds(h.quantile(0.999)), Max: microseconds(h.longest()),
@@ -83,23 +83,25 @@ func (r *loadResult) take(m *meter, costed bool) {
 	}
 }
 
-// first is the operation that rates and costs are given for.
-func (r *loadResult) first() operation { return r.Operations[0] }
+// First is the operation that rates and costs are given for.
+func (r *Result) First() Operation { return r.Operations[0] }
 
-// cpuMicros is the CPU time of the proxy for each operation of the first kind, in microseconds.
-func (r *loadResult) cpuMicros() float64 {
-	return r.CPUSeconds * 1e6 / float64(max(r.first().Count, 1))
+// CPUMicros is the CPU time of the proxy for each operation of the first kind, in microseconds.
+func (r *Result) CPUMicros() float64 {
+	return r.CPUSeconds * 1e6 / float64(max(r.First().Count, 1))
 }
 
 // gigabytes is 10^9 bytes.
-func (r *loadResult) gigabytes() float64 { return float64(r.Bytes) / 1e9 }
+func (r *Result) gigabytes() float64 { return float64(r.Bytes) / 1e9 }
 
-func (r *loadResult) gbPerSecond() float64 { return r.gigabytes() / max(r.Seconds, 1e-3) }
+// GBPerSecond returns the rate of messages in 10^9 bytes a second.
+func (r *Result) GBPerSecond() float64 { return r.gigabytes() / max(r.Seconds, 1e-3) }
 
-func (r *loadResult) cpuPerGB() float64 { return r.CPUSeconds / max(r.gigabytes(), 1e-9) }
+// CPUPerGB returns the CPU time of the proxy for 10^9 bytes of messages, in seconds.
+func (r *Result) CPUPerGB() float64 { return r.CPUSeconds / max(r.gigabytes(), 1e-9) }
 
 // missed are the figures that are not as they should be.
-func (r *loadResult) missed() (missed []scaleFigure) {
+func (r *Result) missed() (missed []ScaleFigure) {
 	for _, f := range r.Scale {
 		if f.Limit != "" && !f.Met {
 			missed = append(missed, f)
@@ -109,30 +111,30 @@ func (r *loadResult) missed() (missed []scaleFigure) {
 }
 
 // report prints the table and writes the files that were asked for.
-func (r *loadResult) report(stdout io.Writer, jsonFile, htmlFile string) error {
+func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	_, err := io.WriteString(stdout, r.table())
 	if jsonFile != "" {
-		err = errors.Join(err, rig.ToFile(jsonFile, r, rig.WriteJSON[loadResult]))
+		err = errors.Join(err, rig.ToFile(jsonFile, r, rig.WriteJSON[Result]))
 	}
 	if htmlFile != "" {
-		err = errors.Join(err, rig.ToFile(htmlFile, r, writeLoadHTML))
+		err = errors.Join(err, rig.ToFile(htmlFile, r, writeHTML))
 	}
 	return err
 }
 
 // summary is the lines below the table of operations.
-func (r *loadResult) summary() []string {
+func (r *Result) summary() []string {
 	var lines []string
 	if r.Bytes > 0 {
-		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)), amountText(r.gbPerSecond()*1e9)))
+		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)), amountText(r.GBPerSecond()*1e9)))
 	}
 	if r.NewMail > 0 {
 		lines = append(lines, fmt.Sprintf("new mail told of in IDLE: %d", r.NewMail))
 	}
-	if r.Costed && r.CPUSeconds > 0 && r.first().Count > 0 && r.Scale == nil {
-		line := fmt.Sprintf("CPU of the proxy: %.2f s, %.1f µs for each %s", r.CPUSeconds, r.cpuMicros(), r.first().Name)
+	if r.Costed && r.CPUSeconds > 0 && r.First().Count > 0 && r.Scale == nil {
+		line := fmt.Sprintf("CPU of the proxy: %.2f s, %.1f µs for each %s", r.CPUSeconds, r.CPUMicros(), r.First().Name)
 		if r.Bytes > 0 {
-			line += fmt.Sprintf(", %.3f s/GB", r.cpuPerGB())
+			line += fmt.Sprintf(", %.3f s/GB", r.CPUPerGB())
 		}
 		lines = append(lines, line)
 	}
