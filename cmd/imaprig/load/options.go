@@ -36,6 +36,7 @@ type Options struct {
 }
 
 // Bounds of the options.
+// Bounds of the options.
 const (
 	MaxSessions    = 100_000
 	maxTime        = time.Hour

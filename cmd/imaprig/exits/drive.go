@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"context"
@@ -20,9 +20,9 @@ const (
 )
 
 // drive opens the sessions of a cell and ends them. Its error is one of the rig; what sessions run into is kept in r.
-func (x *exitsRun) drive(ctx context.Context, r *cellResult) error {
+func (x *proxyRun) drive(ctx context.Context, r *cellResult) error {
 	w := wayOf(r.cell)
-	d := &drive{exitsRun: x, way: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
+	d := &drive{proxyRun: x, way: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
 	if w.vanishes {
 		if r.NotRun = x.noVanishing(); r.NotRun != "" {
 			return nil
@@ -47,7 +47,7 @@ func (x *exitsRun) drive(ctx context.Context, r *cellResult) error {
 }
 
 // noVanishing says why clients can't vanish, "" when they can.
-func (x *exitsRun) noVanishing() string {
+func (x *proxyRun) noVanishing() string {
 	switch {
 	case x.ns == nil:
 		return x.nsProblem
@@ -59,7 +59,7 @@ func (x *exitsRun) noVanishing() string {
 
 // drive is one cell being driven.
 type drive struct {
-	*exitsRun
+	*proxyRun
 	way    way
 	result *cellResult
 	watch  *watch

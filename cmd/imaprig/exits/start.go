@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 // run goes through the proxies and adds them to the result. Between two of them nothing is left running.
-func (o *exitsOptions) run(ctx context.Context, result *runResult, stderr io.Writer) error {
+func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) error {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return err
 	}
@@ -36,8 +36,8 @@ func (o *exitsOptions) run(ctx context.Context, result *runResult, stderr io.Wri
 }
 
 // runProxy starts a backend, a namespace where that is possible, and the proxy; and ends all three.
-func (o *exitsOptions) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
-	x := &exitsRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
+func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
+	x := &proxyRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.over()
 	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
 	if err != nil {

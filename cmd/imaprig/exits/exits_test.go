@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func exitsOf(t *testing.T, wantCode int, args ...string) *runResult {
 	file := filepath.Join(t.TempDir(), "result.json")
 	args = append(args, "--java-backend", rigtest.JavaSource(t), "--json", file)
 	var stdout, stderr strings.Builder
-	if code := runExits(t.Context(), args, &stdout, &stderr); code != wantCode {
+	if code := Run(t.Context(), args, &stdout, &stderr); code != wantCode {
 		t.Fatalf("code %d, want %d\n%s%s", code, wantCode, stdout.String(), stderr.String())
 	}
 	var r runResult
@@ -197,7 +197,7 @@ func TestExitsInterrupted(t *testing.T) {
 				args = append(args, "--self", program)
 			}
 			var stdout strings.Builder
-			if code := runExits(ctx, args, &stdout, stderr); code != rig.ExitFailed || stdout.String() != "" {
+			if code := Run(ctx, args, &stdout, stderr); code != rig.ExitFailed || stdout.String() != "" {
 				t.Errorf("code %d, output %q; want 1 and none", code, stdout.String())
 			}
 			if took := time.Since(at); took > answerLimit/2 {

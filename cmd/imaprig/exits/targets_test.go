@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"fmt"
@@ -162,11 +162,11 @@ func TestParseExits(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
-			_, err := parseExits(tt.args, t.Output())
+			_, err := parse(tt.args, t.Output())
 			rigtest.CheckError(t, err, tt.err)
 		})
 	}
-	o, err := parseExits([]string{"--self", "x", "--after", "30s,1s, 10s"}, t.Output())
+	o, err := parse([]string{"--self", "x", "--after", "30s,1s, 10s"}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +211,11 @@ func TestExpected(t *testing.T) {
 // TestNoVanishing marks cells that can't be run, and says why.
 func TestNoVanishing(t *testing.T) {
 	tests := []struct {
-		run  exitsRun
+		run  proxyRun
 		want string
 	}{
-		{exitsRun{nsProblem: "root is needed", proxy: &rig.Proxy{}}, "root is needed"},
-		{exitsRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{}}, "can't be reached from the rig's network namespace"},
+		{proxyRun{nsProblem: "root is needed", proxy: &rig.Proxy{}}, "root is needed"},
+		{proxyRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{}}, "can't be reached from the rig's network namespace"},
 	}
 	for _, tt := range tests {
 		r := &cellResult{cell: cell{"good", "vanish"}}

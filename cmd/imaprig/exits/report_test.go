@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"encoding/json"
@@ -152,7 +152,7 @@ func TestChart(t *testing.T) {
 
 func TestReportFiles(t *testing.T) {
 	dir := t.TempDir()
-	o := exitsOptions{json: filepath.Join(dir, "r.json"), html: filepath.Join(dir, "r.html")}
+	o := options{json: filepath.Join(dir, "r.json"), html: filepath.Join(dir, "r.html")}
 	if err := o.mayWrite(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"context"
@@ -46,8 +46,8 @@ Exit code: 0 every session was served, 1 not every one or the run failed, 2 wron
 
 `
 
-// runExhaust is the subcommand.
-func runExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// RunExhaust is the subcommand.
+func RunExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExhaust(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return rig.ExitOK

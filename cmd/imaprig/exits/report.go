@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 )
 
 // report prints the tables and writes the files that were asked for.
-func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
+func (o *options) report(r *runResult, stdout io.Writer) error {
 	err := writeTables(stdout, r)
 	if o.json != "" {
 		err = errors.Join(err, rig.ToFile(o.json, r, rig.WriteJSON[runResult]))
@@ -20,4 +20,4 @@ func (o *exitsOptions) report(r *runResult, stdout io.Writer) error {
 }
 
 // mayWrite finds out before the run that a file can't be written behind it.
-func (o *exitsOptions) mayWrite() error { return rig.MayWrite(o.json, o.html) }
+func (o *options) mayWrite() error { return rig.MayWrite(o.json, o.html) }

@@ -1,4 +1,5 @@
-package main
+// Package exits runs faults of a backend against endings of clients, through a proxy, and counts what is left behind.
+package exits
 
 import (
 	"context"
@@ -12,8 +13,8 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// exitsOptions are the flags of imaprig exits.
-type exitsOptions struct {
+// options are the flags of imaprig exits.
+type options struct {
 	runOptions
 	proxyPID   int
 	cells      []cell
@@ -21,7 +22,7 @@ type exitsOptions struct {
 	json, html string // files
 }
 
-const exitsHelp = `usage: imaprig exits --proxy ADDR [flags]
+const help = `usage: imaprig exits --proxy ADDR [flags]
        imaprig exits --peer NAME[,NAME...] [flags]
 
 Runs faults of a Java backend against endings of clients, through a proxy, and counts what is left of the sockets and
@@ -33,9 +34,9 @@ Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usag
 
 `
 
-// runExits is the subcommand.
-func runExits(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts, err := parseExits(args, stdout)
+// Run is the subcommand.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return rig.ExitOK
 	}
@@ -47,7 +48,7 @@ func runExits(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 }
 
 // runAndReport reports also what was found before an error.
-func (o *exitsOptions) runAndReport(ctx context.Context, stdout, stderr io.Writer) int {
+func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) int {
 	err := o.mayWrite()
 	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
 	if err == nil {
@@ -66,8 +67,8 @@ func (o *exitsOptions) runAndReport(ctx context.Context, stdout, stderr io.Write
 	return rig.ExitOK
 }
 
-func parseExits(args []string, stdout io.Writer) (exitsOptions, error) {
-	var o exitsOptions
+func parse(args []string, stdout io.Writer) (options, error) {
+	var o options
 	var modes, endings, after string
 	flags := rig.NewFlags("exits")
 	o.addTo(flags, 200)
@@ -77,7 +78,7 @@ func parseExits(args []string, stdout io.Writer) (exitsOptions, error) {
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
-	err := rig.ParseFlags(flags, args, exitsHelp, stdout)
+	err := rig.ParseFlags(flags, args, help, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "\n%s", cellsHelp())
 	}
@@ -111,7 +112,7 @@ func parseAfter(text string, latest time.Duration) ([]time.Duration, error) {
 }
 
 // check refuses what does not go together.
-func (o *exitsOptions) check() error {
+func (o *options) check() error {
 	switch {
 	case o.proxyPID != 0 && o.proxy == "":
 		return errors.New("--proxy-pid goes with --proxy: the process of a peer is known")

@@ -1,4 +1,4 @@
-package main
+package exits
 
 import (
 	"context"
@@ -16,9 +16,9 @@ const (
 	javaStopTime = 10 * time.Second
 )
 
-// exitsRun is one proxy's run.
-type exitsRun struct {
-	opts      exitsOptions
+// proxyRun is one proxy's run.
+type proxyRun struct {
+	opts      options
 	java      *rig.JavaBackend
 	proxy     *rig.Proxy
 	ns        *rig.Namespace // nil when there is none
@@ -30,7 +30,7 @@ type exitsRun struct {
 }
 
 // runCells drives the cells one after the other, and counts all of them at their times.
-func (x *exitsRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
+func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
 	began := time.Now()
 	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)
 	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings}
@@ -52,7 +52,7 @@ func (x *exitsRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 }
 
 // finish asks the backend what it has seen, and judges.
-func (x *exitsRun) finish(ctx context.Context, result *proxyResult) error {
+func (x *proxyRun) finish(ctx context.Context, result *proxyResult) error {
 	stats, err := x.java.Stats(ctx)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (x *exitsRun) finish(ctx context.Context, result *proxyResult) error {
 	return nil
 }
 
-func (x *exitsRun) driveAll(ctx context.Context, cells []*cellResult) error {
+func (x *proxyRun) driveAll(ctx context.Context, cells []*cellResult) error {
 	defer x.monitor.Complete()
 	for _, r := range cells {
 		if err := x.drive(ctx, r); err != nil {
@@ -79,7 +79,7 @@ func (x *exitsRun) driveAll(ctx context.Context, cells []*cellResult) error {
 }
 
 // release closes the sockets of clients that have stayed.
-func (x *exitsRun) release() {
+func (x *proxyRun) release() {
 	for _, c := range x.clients {
 		_ = c.reset() // most are closed already
 	}
