@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"imapproxy/cmd/imaprig/bench"
 	"imapproxy/cmd/imaprig/exits"
 	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
@@ -39,7 +40,7 @@ func commands() []command {
 		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", exits.Run},
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", exits.RunExhaust},
 		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", load.Run},
-		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", runBench},
+		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", bench.Run},
 		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},
 		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", rig.RunAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},

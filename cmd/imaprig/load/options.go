@@ -36,7 +36,6 @@ type Options struct {
 }
 
 // Bounds of the options.
-// Bounds of the options.
 const (
 	MaxSessions    = 100_000
 	maxTime        = time.Hour

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"errors"
@@ -11,28 +11,28 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// benchTable is a table whose first row is its heading.
-type benchTable struct {
+// textTable is a table whose first row is its heading.
+type textTable struct {
 	title string
 	rows  [][]string
 }
 
-func (r *benchResult) tables() []benchTable {
-	targets := benchTable{"Targets", [][]string{{"load", "target", "our median", "the peer's", "ratio (of the rounds)", ""}}}
+func (r *result) tables() []textTable {
+	targets := textTable{"Targets", [][]string{{"load", "target", "our median", "the peer's", "ratio (of the rounds)", ""}}}
 	for i := range r.Rows {
 		for _, v := range r.Rows[i].verdicts() {
 			targets.rows = append(targets.rows, []string{v.row, v.target, v.ours, v.peer, v.ratio, v.met})
 		}
 	}
-	tables := []benchTable{targets}
-	if t := r.medians("All medians", "", benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect); len(t.rows) > 1 {
+	tables := []textTable{targets}
+	if t := r.medians("All medians", "", proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect); len(t.rows) > 1 {
 		tables = append(tables, t)
 	}
-	if t := r.medians("Backend connections from the pool", benchPool, poolProxies()...); len(t.rows) > 1 {
+	if t := r.medians("Backend connections from the pool", proxyPool, poolProxies()...); len(t.rows) > 1 {
 		tables = append(tables, t)
 	}
 	if len(r.Scale) > 0 {
-		scale := benchTable{"Many sessions on one machine", [][]string{{"finding", "value", "target", ""}}}
+		scale := textTable{"Many sessions on one machine", [][]string{{"finding", "value", "target", ""}}}
 		for _, f := range r.Scale {
 			scale.rows = append(scale.rows, []string{f.Name, f.Text(), f.Limit, strings.Replace(f.Verdict(), "MISSED", "NOT MET", 1)})
 		}
@@ -42,8 +42,8 @@ func (r *benchResult) tables() []benchTable {
 }
 
 // medians are those of the rows whose targets are of ours.
-func (r *benchResult) medians(title, ours string, names ...string) benchTable {
-	t := benchTable{title, [][]string{append([]string{"load", "figure"}, names...)}}
+func (r *result) medians(title, ours string, names ...string) textTable {
+	t := textTable{title, [][]string{append([]string{"load", "figure"}, names...)}}
 	for i := range r.Rows {
 		if r.Rows[i].row.ours == ours {
 			t.rows = append(t.rows, r.Rows[i].medians(names)...)
@@ -53,7 +53,7 @@ func (r *benchResult) medians(title, ours string, names ...string) benchTable {
 }
 
 // medians are a row's figures by proxy.
-func (m *benchMeasured) medians(names []string) (rows [][]string) {
+func (m *measurement) medians(names []string) (rows [][]string) {
 	for i, f := range m.row.figures {
 		line := []string{m.Name, f.name}
 		for _, name := range names {
@@ -69,7 +69,7 @@ func (m *benchMeasured) medians(names []string) (rows [][]string) {
 }
 
 // remarks are what a reader must know beside the tables.
-func (r *benchResult) remarks() []string {
+func (r *result) remarks() []string {
 	lines := []string{fmt.Sprintf("%s: %s; %d rounds, %g s a measurement, %.0f s in all.",
 		r.Began.UTC().Format("2006-01-02 15:04 MST"), r.Machine, r.Rounds, r.Duration, r.Seconds)}
 	for _, p := range r.Proxies {
@@ -89,7 +89,7 @@ func (r *benchResult) remarks() []string {
 }
 
 // text is for a terminal.
-func (r *benchResult) text() string {
+func (r *result) text() string {
 	var b strings.Builder
 	for _, t := range r.tables() {
 		fmt.Fprintf(&b, "%s\n\n", t.title)
@@ -105,7 +105,7 @@ func (r *benchResult) text() string {
 }
 
 // markdown is for the page.
-func (r *benchResult) markdown() string {
+func (r *result) markdown() string {
 	var b strings.Builder
 	cells := strings.NewReplacer("|", "/", "\n", " ")
 	for _, t := range r.tables() {

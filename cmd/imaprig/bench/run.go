@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -16,17 +16,17 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// bench is a run of the benchmark.
-type bench struct {
-	opts    benchOptions
+// run is a run of the benchmark.
+type run struct {
+	opts    options
 	start   func(ctx context.Context, name string) (*rig.Proxy, error)
 	stderr  io.Writer
-	result  *benchResult
+	result  *result
 	running map[string]*rig.Proxy
 }
 
 // run goes through the rounds. A load that fails is noted, and the next one run.
-func (b *bench) run(ctx context.Context) (err error) {
+func (b *run) run(ctx context.Context) (err error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, b.opts.limit)
 	defer cancel()
@@ -34,7 +34,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, b.stopAll()) }()
 	b.startAll(ctx)
 	b.rounds(ctx)
-	if b.opts.wants(scaleRow) && b.running[benchOwn] != nil {
+	if b.opts.wants(scaleRow) && b.running[proxyOwn] != nil {
 		var runs [][]load.ScaleFigure
 		for round := range b.opts.rounds {
 			if found := b.scale(ctx, round); found != nil {
@@ -57,7 +57,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 }
 
 // rounds goes through them until ctx ends.
-func (b *bench) rounds(ctx context.Context) {
+func (b *run) rounds(ctx context.Context) {
 	for round := range b.opts.rounds {
 		for i := range b.result.Rows {
 			row := &b.result.Rows[i]
@@ -77,8 +77,8 @@ func rotated(names []string, round int) []string {
 }
 
 // startAll starts every proxy that a row needs. One that can't be had is missing in all of them.
-func (b *bench) startAll(ctx context.Context) {
-	names := []string{benchOwn}
+func (b *run) startAll(ctx context.Context) {
+	names := []string{proxyOwn}
 	for _, row := range b.result.Rows {
 		for _, name := range row.row.proxies {
 			names = append(names, row.row.instance(name))
@@ -95,11 +95,11 @@ func (b *bench) startAll(ctx context.Context) {
 			continue
 		}
 		b.running[name] = p
-		b.result.Proxies = append(b.result.Proxies, benchProxy{name, p.Version, p.Settings})
+		b.result.Proxies = append(b.result.Proxies, proxyInfo{name, p.Version, p.Settings})
 	}
 }
 
-func (b *bench) stopAll() error {
+func (b *run) stopAll() error {
 	var errs []error
 	for _, p := range b.running {
 		errs = append(errs, p.Stop())
@@ -107,13 +107,13 @@ func (b *bench) stopAll() error {
 	return errors.Join(errs...)
 }
 
-func (b *bench) note(what string, err error) {
+func (b *run) note(what string, err error) {
 	b.result.NotRun = append(b.result.NotRun, fmt.Sprintf("%s: %v", what, err))
 	fmt.Fprintf(b.stderr, "%s: not measured: %v\n", what, err)
 }
 
 // one runs a row's load on a proxy.
-func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round int) {
+func (b *run) one(ctx context.Context, row *measurement, name string, round int) {
 	what := fmt.Sprintf("round %d, %s, %s", round+1, row.Name, name)
 	p := b.running[row.row.instance(name)]
 	if row.row.fresh {
@@ -147,7 +147,7 @@ func (b *bench) one(ctx context.Context, row *benchMeasured, name string, round 
 }
 
 // load runs one with a line of progress on a terminal.
-func (b *bench) load(ctx context.Context, o *load.Options, what string) (*load.Result, error) {
+func (b *run) load(ctx context.Context, o *load.Options, what string) (*load.Result, error) {
 	stderr := b.stderr
 	if term.NewScreen(stderr).Terminal == nil {
 		stderr = io.Discard // the line at its end tells enough
@@ -156,7 +156,7 @@ func (b *bench) load(ctx context.Context, o *load.Options, what string) (*load.R
 }
 
 // countedLoad is load, with the logins at the backend that the proxy leads to.
-func (b *bench) countedLoad(ctx context.Context, o *load.Options, what string, p *rig.Proxy) (*load.Result, error) {
+func (b *run) countedLoad(ctx context.Context, o *load.Options, what string, p *rig.Proxy) (*load.Result, error) {
 	if !p.Backend.IsValid() {
 		return b.load(ctx, o, what)
 	}
@@ -175,7 +175,7 @@ func (b *bench) countedLoad(ctx context.Context, o *load.Options, what string, p
 
 // fastLogins asks a fast backend how many logins it has seen.
 func fastLogins(addr netip.AddrPort) (uint64, error) {
-	target := load.Target{Addr: addr.String(), TLS: "off", Limit: benchAnswer}
+	target := load.Target{Addr: addr.String(), TLS: "off", Limit: answerLimit}
 	c, err := target.Dial()
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
@@ -196,7 +196,7 @@ func fastLogins(addr netip.AddrPort) (uint64, error) {
 	return n, nil
 }
 
-func (b *bench) countErrors(what string, r *load.Result) {
+func (b *run) countErrors(what string, r *load.Result) {
 	if r == nil {
 		return
 	}
@@ -206,17 +206,17 @@ func (b *bench) countErrors(what string, r *load.Result) {
 }
 
 // scale runs the mode of that name on our proxy, in a process that has served nobody before. nil when it could not be run.
-func (b *bench) scale(ctx context.Context, round int) (found []load.ScaleFigure) {
+func (b *run) scale(ctx context.Context, round int) (found []load.ScaleFigure) {
 	if ctx.Err() != nil {
 		return nil
 	}
-	what := fmt.Sprintf("round %d, scale, %s", round+1, benchOwn)
-	p, err := b.start(ctx, benchOwn)
+	what := fmt.Sprintf("round %d, scale, %s", round+1, proxyOwn)
+	p, err := b.start(ctx, proxyOwn)
 	if err != nil {
 		b.note(what, err)
 		return nil
 	}
-	row := benchRow{mode: "scale", tls: "off", sessions: b.opts.scale}
+	row := row{mode: "scale", tls: "off", sessions: b.opts.scale}
 	o, err := row.options(p, b.opts.duration)
 	if err == nil {
 		var result *load.Result

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -15,16 +15,16 @@ import (
 )
 
 // smallBench has a target of each kind: met, not met, not measured.
-func smallBench() *benchResult {
-	row := benchRow{name: "FETCH", figures: []benchFigure{figureCPUPerGB(), figureGB()},
-		targets: []benchTarget{atMost(0, "", 1), atMost(0, benchNginx, 0.5), atLeast(1, benchNginx, 2), atLeast(1, benchHAProxy, 1.5)}}
-	m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{
-		benchOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
-		benchNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
+func smallBench() *result {
+	row := row{name: "FETCH", figures: []figure{figureCPUPerGB(), figureGB()},
+		targets: []target{atMost(0, "", 1), atMost(0, proxyNginx, 0.5), atLeast(1, proxyNginx, 2), atLeast(1, proxyHAProxy, 1.5)}}
+	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{
+		proxyOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
+		proxyNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
 	}}
-	return &benchResult{
-		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []benchMeasured{m},
-		Proxies: []benchProxy{{"nginx", "nginx/1", "defaults"}, {"imapproxy", "1", ""}},
+	return &result{
+		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []measurement{m},
+		Proxies: []proxyInfo{{"nginx", "nginx/1", "defaults"}, {"imapproxy", "1", ""}},
 		Scale:   []load.ScaleFigure{{Name: "ratio", Value: 1.7, Unit: "times", Limit: "at most 1.5"}},
 		NotRun:  []string{"haproxy: not | installed"}, Errors: []string{"round 1, FETCH, nginx: 1 × FETCH: closed (EOF)"},
 	}
@@ -89,18 +89,18 @@ const poolBenchTable = `### Backend connections from the pool
 // TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all is
 // a finding.
 func TestBenchPool(t *testing.T) {
-	row := poolRow("logins", false, atLeast(0, benchNginx, 2.2))
-	row.figures = []benchFigure{figureRate(), figureLogins()}
-	m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
+	row := poolRow("logins", false, atLeast(0, proxyNginx, 2.2))
+	row.figures = []figure{figureRate(), figureLogins()}
+	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{}}
 	done := func(n uint64, perSecond float64, logins uint64) *load.Result {
 		return &load.Result{Operations: []load.Operation{{Count: n, PerSecond: perSecond}}, Logins: logins}
 	}
-	m.take(benchPool, 0, done(6000, 6000, 0))
-	m.take(benchNginx, 0, done(2000, 2000, 2000))
+	m.take(proxyPool, 0, done(6000, 6000, 0))
+	m.take(proxyNginx, 0, done(2000, 2000, 2000))
 	if got := m.words(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
 		t.Errorf("in words %q", got)
 	}
-	r := &benchResult{Rows: []benchMeasured{m}}
+	r := &result{Rows: []measurement{m}}
 	got := r.markdown()
 	if !strings.Contains(got, poolBenchTable) || strings.Contains(got, "All medians") {
 		t.Errorf("got\n%s\nwant\n%s", got, poolBenchTable)
@@ -108,7 +108,7 @@ func TestBenchPool(t *testing.T) {
 	if want := "| logins | a second ≥ 2.20 × nginx | 6000 | 2000 | 3.00 | met |\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant %s", got, want)
 	}
-	if name := poolRow("", true).instance(benchNginx); name != "nginx-slow" {
+	if name := poolRow("", true).instance(proxyNginx); name != "nginx-slow" {
 		t.Errorf("the row runs on %q", name)
 	}
 }
@@ -144,15 +144,15 @@ func TestMiddle(t *testing.T) {
 // TestRounds wants a round that was not measured to be left out, and the others to meet their like.
 func TestRounds(t *testing.T) {
 	m := smallBench().Rows[0]
-	m.Rounds[benchOwn][1] = nil
-	if v, have := m.median(benchOwn, 0); v != 0.2 || !have { // of 0.3 and 0.1
+	m.Rounds[proxyOwn][1] = nil
+	if v, have := m.median(proxyOwn, 0); v != 0.2 || !have { // of 0.3 and 0.1
 		t.Errorf("median %v, %v", v, have)
 	}
 	if got := m.spread(m.row.targets[1]); got != " (0.20 to 0.60)" {
 		t.Errorf("spread %q", got)
 	}
-	m.take(benchHAProxy, 2, &load.Result{Operations: []load.Operation{{Count: 1}}, Bytes: 2e9, Seconds: 1})
-	if rounds := m.Rounds[benchHAProxy]; len(rounds) != 3 || rounds[0] != nil || rounds[2][1] != 2 {
+	m.take(proxyHAProxy, 2, &load.Result{Operations: []load.Operation{{Count: 1}}, Bytes: 2e9, Seconds: 1})
+	if rounds := m.Rounds[proxyHAProxy]; len(rounds) != 3 || rounds[0] != nil || rounds[2][1] != 2 {
 		t.Errorf("rounds %v", rounds)
 	}
 }
@@ -160,29 +160,29 @@ func TestRounds(t *testing.T) {
 // TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
 func TestBenchRuns(t *testing.T) {
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
-	o, err := parseBench([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
+	o, err := parse([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	started, stopped := 0, 0
 	start := func(_ context.Context, name string) (*rig.Proxy, error) {
-		if name == benchHAProxy {
+		if name == proxyHAProxy {
 			return nil, errors.New("not installed")
 		}
 		started++
 		return &rig.Proxy{Name: name, Version: "1", Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { stopped++; return nil }}, nil
 	}
-	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
+	b := &run{opts: o, start: start, stderr: io.Discard, result: newResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
 	if started == 0 || started != stopped {
 		t.Errorf("%d proxies were started, %d stopped", started, stopped)
 	}
-	if len(b.result.Errors) > 0 || len(b.result.Scale) == 0 || b.result.Missing[benchHAProxy] != "not installed" {
+	if len(b.result.Errors) > 0 || len(b.result.Scale) == 0 || b.result.Missing[proxyHAProxy] != "not installed" {
 		t.Errorf("found %+v", *b.result)
 	}
 	for _, row := range b.result.Rows {
 		for _, name := range row.row.proxies {
-			if n := len(row.Rounds[name]); n != 1 && name != benchHAProxy {
+			if n := len(row.Rounds[name]); n != 1 && name != proxyHAProxy {
 				t.Errorf("%s, %s: %d rounds", row.Name, name, n)
 			}
 		}
@@ -198,14 +198,14 @@ func TestBenchRuns(t *testing.T) {
 // TestBenchLimit wants what does not fit into the time to be named.
 func TestBenchLimit(t *testing.T) {
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
-	o, err := parseBench([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
+	o, err := parse([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := func(_ context.Context, name string) (*rig.Proxy, error) {
 		return &rig.Proxy{Name: name, Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { return nil }}, nil
 	}
-	b := &bench{opts: o, start: start, stderr: io.Discard, result: newBenchResult(o)}
+	b := &run{opts: o, start: start, stderr: io.Discard, result: newResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "the rest: no time left of 200ms")
 	if len(b.result.Rows) != 1 || !strings.Contains(b.result.text(), "Not measured: the rest: no time left") {
 		t.Errorf("found %s", b.result.text())
@@ -218,7 +218,7 @@ func TestBenchSite(t *testing.T) {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		t.Fatal(err)
 	}
-	site, err := newBenchSite(rigtest.OwnProgram(t))
+	site, err := newSite(rigtest.OwnProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,16 +227,16 @@ func TestBenchSite(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for _, name := range []string{benchOwn, benchNginx, benchNginx64, benchHAProxy, benchDirect} {
+	for _, name := range []string{proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect} {
 		t.Run(name, func(t *testing.T) { benchOnSite(t, site, name) })
 	}
-	t.Run(benchUp, func(t *testing.T) {
+	t.Run(proxyUp, func(t *testing.T) {
 		needServers(t, "imapproxyd")
 		rigtest.NeedRoot(t)
-		benchOnSite(t, site, benchUp+benchSlow)
+		benchOnSite(t, site, proxyUp+slowSuffix)
 	})
-	t.Run(benchPool, func(t *testing.T) {
-		if n := benchOnSite(t, site, benchPool+benchSlow); n > 8 {
+	t.Run(proxyPool, func(t *testing.T) {
+		if n := benchOnSite(t, site, proxyPool+slowSuffix); n > 8 {
 			t.Errorf("%d logins at the backend, want few: the pool has the others", n)
 		}
 	})
@@ -244,7 +244,7 @@ func TestBenchSite(t *testing.T) {
 
 // benchOnSite puts the loads of the benchmark on one of its proxies, and gives the logins that its backend saw in short
 // sessions of two users.
-func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
+func benchOnSite(t *testing.T, site *site, name string) (logins uint64) {
 	p, err := site.start(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 		}
 	}()
 	cpu := 0.0
-	for i, row := range []benchRow{
+	for i, row := range []row{
 		{mode: "login", tls: "off", sessions: 2, users: 2}, {mode: "login", tls: "implicit", sessions: 2},
 		{mode: "fetch", tls: "off", sessions: 2, message: 2}, {mode: "idle", tls: "implicit", sessions: 5},
 	} {
@@ -266,7 +266,7 @@ func benchOnSite(t *testing.T, site *benchSite, name string) (logins uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bench{stderr: io.Discard}
+		b := &run{stderr: io.Discard}
 		r, err := b.countedLoad(t.Context(), &o, name, p)
 		if err != nil || len(r.Errors) > 0 || r.First().Count == 0 {
 			t.Errorf("%s %s: %v, %+v", row.mode, row.tls, err, r)

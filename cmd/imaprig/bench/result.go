@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"cmp"
@@ -16,46 +16,46 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// benchResult is what a run of the benchmark has found.
-type benchResult struct {
+// result is what a run of the benchmark has found.
+type result struct {
 	Began    time.Time          `json:"began"`
 	Seconds  float64            `json:"seconds"`
 	Rounds   int                `json:"rounds"`
 	Duration float64            `json:"duration"` // of one measurement, in seconds
 	Machine  string             `json:"machine"`
-	Proxies  []benchProxy       `json:"proxies"`
-	Rows     []benchMeasured    `json:"rows"`
+	Proxies  []proxyInfo        `json:"proxies"`
+	Rows     []measurement      `json:"rows"`
 	Scale    []load.ScaleFigure `json:"scale"`
 	Missing  map[string]string  `json:"missing"` // proxies that could not be started, and why
 	NotRun   []string           `json:"not_run"`
 	Errors   []string           `json:"errors"` // of the loads
 }
 
-// benchProxy is who was measured.
-type benchProxy struct {
+// proxyInfo is who was measured.
+type proxyInfo struct {
 	Name     string `json:"name"`
 	Version  string `json:"version"`
 	Settings string `json:"settings"`
 }
 
-// benchMeasured is a row with the rounds' figures.
-type benchMeasured struct {
-	row     benchRow
+// measurement is a row with the rounds' figures.
+type measurement struct {
+	row     row
 	Name    string                 `json:"name"`
 	Figures []string               `json:"figures"`
 	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round (null when it was not measured), in the order of Figures
 }
 
-func newBenchResult(o benchOptions) *benchResult {
-	r := &benchResult{
+func newResult(o options) *result {
+	r := &result{
 		Began: time.Now().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.Seconds(), Machine: machine(),
 		Missing: map[string]string{}, NotRun: []string{}, Errors: []string{},
 	}
-	for _, row := range benchRows(o.idle) {
+	for _, row := range rows(o.idle) {
 		if !o.wants(row.name) {
 			continue
 		}
-		m := benchMeasured{row: row, Name: row.name, Rounds: map[string][][]float64{}}
+		m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{}}
 		for _, f := range row.figures {
 			m.Figures = append(m.Figures, f.name)
 		}
@@ -108,7 +108,7 @@ func middle(runs [][]load.ScaleFigure) (figures []load.ScaleFigure) {
 }
 
 // take adds a round of a proxy.
-func (m *benchMeasured) take(name string, round int, r *load.Result) {
+func (m *measurement) take(name string, round int, r *load.Result) {
 	var values []float64
 	for _, f := range m.row.figures {
 		values = append(values, f.value(r))
@@ -120,7 +120,7 @@ func (m *benchMeasured) take(name string, round int, r *load.Result) {
 }
 
 // words are a result's figures in one line.
-func (m *benchMeasured) words(r *load.Result) string {
+func (m *measurement) words(r *load.Result) string {
 	var parts []string
 	for _, f := range m.row.figures {
 		if v := f.value(r); v > 0 || f.none { // the CPU time of no proxy is not known
@@ -130,10 +130,10 @@ func (m *benchMeasured) words(r *load.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-func (f benchFigure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
+func (f figure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
 
 // median of a figure over the rounds of a proxy; false when there is none.
-func (m *benchMeasured) median(name string, figure int) (float64, bool) {
+func (m *measurement) median(name string, figure int) (float64, bool) {
 	var values []float64
 	for _, round := range m.Rounds[name] {
 		if round != nil {
@@ -159,7 +159,7 @@ func median(values []float64) (float64, bool) {
 type verdict struct{ row, target, ours, peer, ratio, met string }
 
 // verdicts holds the medians against the targets.
-func (m *benchMeasured) verdicts() (all []verdict) {
+func (m *measurement) verdicts() (all []verdict) {
 	for _, t := range m.row.targets {
 		f := m.row.figures[t.figure]
 		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
@@ -190,14 +190,14 @@ func metWord(met bool) string {
 	return "NOT MET"
 }
 
-func (t benchTarget) holds(v float64) bool {
+func (t target) holds(v float64) bool {
 	if t.atMost {
 		return v <= t.factor
 	}
 	return v >= t.factor
 }
 
-func (t benchTarget) text(f benchFigure) string {
+func (t target) text(f figure) string {
 	sign := "≥"
 	if t.atMost {
 		sign = "≤"
@@ -209,7 +209,7 @@ func (t benchTarget) text(f benchFigure) string {
 }
 
 // spread is the least and the greatest ratio of the rounds.
-func (m *benchMeasured) spread(t benchTarget) string {
+func (m *measurement) spread(t target) string {
 	ours, theirs := m.Rounds[m.row.own()], m.Rounds[t.peer]
 	var ratios []float64
 	for i := range min(len(ours), len(theirs)) {

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -14,41 +14,41 @@ import (
 
 // The proxies of the benchmark, by the names that its rows use.
 const (
-	benchOwn     = rig.OwnProxy
-	benchNginx   = "nginx"
-	benchNginx64 = "nginx-64k"
-	benchHAProxy = "haproxy"
-	benchDirect  = "direct" // no proxy: the fast backend itself
-	benchPool    = "imapproxy-pool"
-	benchUp      = rig.UpImapproxy
+	proxyOwn     = rig.OwnProxy
+	proxyNginx   = "nginx"
+	proxyNginx64 = "nginx-64k"
+	proxyHAProxy = "haproxy"
+	proxyDirect  = "direct" // no proxy: the fast backend itself
+	proxyPool    = "imapproxy-pool"
+	proxyUp      = rig.UpImapproxy
 )
 
-// benchSlow behind a proxy's name stands for the one in front of the backend whose logins take their time.
+// slowSuffix behind a proxy's name stands for the one in front of the backend whose logins take their time.
 const (
-	benchSlow      = "-slow"
-	benchSlowLogin = "100ms"
+	slowSuffix = "-slow"
+	slowLogin  = "100ms"
 )
 
-// benchBed is a backend and the auth service that sends everybody there.
-type benchBed struct {
+// bed is a backend and the auth service that sends everybody there.
+type bed struct {
 	backend    netip.AddrPort
 	backendTLS netip.AddrPort
 	auth       netip.AddrPort
 	delay      string // of a login
 }
 
-// benchSite is what stands around the proxies: the backend, the auth service and the certificate of all.
-type benchSite struct {
+// site is what stands around the proxies: the backend, the auth service and the certificate of all.
+type site struct {
 	self        string // our own proxy's program, "" for bin/imapproxy
 	dir         string
 	certificate string // PEM file, with the key behind
-	fast, slow  benchBed
+	fast, slow  bed
 	closers     []func() error
 }
 
-// newBenchSite starts them. close must be called.
-func newBenchSite(self string) (s *benchSite, err error) {
-	s = &benchSite{self: self}
+// newSite starts them. close must be called.
+func newSite(self string) (s *site, err error) {
+	s = &site{self: self}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -64,30 +64,30 @@ func newBenchSite(self string) (s *benchSite, err error) {
 	if s.fast, err = s.newBed("0s"); err != nil {
 		return s, err
 	}
-	s.slow, err = s.newBed(benchSlowLogin)
+	s.slow, err = s.newBed(slowLogin)
 	return s, err
 }
 
 // newBed starts both in processes of their own.
-func (s *benchSite) newBed(delay string) (benchBed, error) {
+func (s *site) newBed(delay string) (bed, error) {
 	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay", delay)
 	if err != nil {
-		return benchBed{}, err
+		return bed{}, err
 	}
 	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", backend.Addrs[0].String())
 	if err != nil {
-		return benchBed{}, err
+		return bed{}, err
 	}
-	return benchBed{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
+	return bed{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
 }
 
-func (s *benchSite) close() error {
+func (s *site) close() error {
 	err := rig.CloseAll(s.closers)
 	s.closers = nil
 	return err
 }
 
-func (s *benchSite) writeCertificate() error {
+func (s *site) writeCertificate() error {
 	cert, err := rig.SelfSigned()
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (s *benchSite) writeCertificate() error {
 }
 
 // startOwn starts a subcommand that lives as long as the site.
-func (s *benchSite) startOwn(name string, listeners int, args ...string) (*rig.OwnServer, error) {
+func (s *site) startOwn(name string, listeners int, args ...string) (*rig.OwnServer, error) {
 	own, err := rig.StartOwn(name, listeners, args...)
 	if own != nil {
 		s.closers = append(s.closers, own.Stop)
@@ -110,17 +110,17 @@ func (s *benchSite) startOwn(name string, listeners int, args ...string) (*rig.O
 }
 
 // start starts one of the proxies. addr is in clear, outside with TLS from the first byte.
-func (s *benchSite) start(ctx context.Context, instance string) (*rig.Proxy, error) {
-	name, slow := strings.CutSuffix(instance, benchSlow)
+func (s *site) start(ctx context.Context, instance string) (*rig.Proxy, error) {
+	name, slow := strings.CutSuffix(instance, slowSuffix)
 	bed := s.fast
 	if slow {
 		bed = s.slow
 	}
 	switch name {
-	case benchDirect:
+	case proxyDirect:
 		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend, Outside: bed.backendTLS, Backend: bed.backend,
 			Stop: func() error { return nil }}, nil
-	case benchUp:
+	case proxyUp:
 		return rig.StartUpImapproxy(ctx, bed.delay)
 	}
 	for _, p := range s.peers(bed) {
@@ -136,7 +136,7 @@ func (s *benchSite) start(ctx context.Context, instance string) (*rig.Proxy, err
 }
 
 // peers are the proxies with the benchmark's settings: their defaults, but for what settings says.
-func (s *benchSite) peers(bed benchBed) []rig.Peer {
+func (s *site) peers(bed bed) []rig.Peer {
 	own := rig.ImapproxyPeer()
 	if s.self != "" {
 		own.Programs = []string{s.self}
@@ -144,14 +144,14 @@ func (s *benchSite) peers(bed benchBed) []rig.Peer {
 	pooled := own
 	own.Settings = "limits.sessions 100000; else the defaults"
 	own.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareOwn(setup, bed, "") }
-	pooled.Name, pooled.Settings = benchPool, "as imapproxy, and a pool with its defaults"
+	pooled.Name, pooled.Settings = proxyPool, "as imapproxy, and a pool with its defaults"
 	pooled.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
 		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
 	}
 	small, large, tcp := rig.NginxPeer(), rig.NginxPeer(), rig.HAProxyPeer()
 	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
 	small.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
-	large.Name, large.Settings = benchNginx64, "as nginx, and proxy_buffer 64k"
+	large.Name, large.Settings = proxyNginx64, "as nginx, and proxy_buffer 64k"
 	large.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
 		return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n")
 	}
@@ -160,7 +160,7 @@ func (s *benchSite) peers(bed benchBed) []rig.Peer {
 	return []rig.Peer{own, pooled, small, large, tcp}
 }
 
-func (s *benchSite) prepareOwn(setup *rig.PeerSetup, bed benchBed, pool string) ([]string, error) {
+func (s *site) prepareOwn(setup *rig.PeerSetup, bed bed, pool string) ([]string, error) {
 	config := fmt.Sprintf(`hostname = "bench.example"
 
 [log]
@@ -200,7 +200,7 @@ certificate = %q
 	return []string{"serve", "--config", setup.Path("imapproxy.toml")}, setup.WriteFile("imapproxy.toml", config)
 }
 
-func (s *benchSite) prepareNginx(setup *rig.PeerSetup, bed benchBed, more string) ([]string, error) {
+func (s *site) prepareNginx(setup *rig.PeerSetup, bed bed, more string) ([]string, error) {
 	if _, err := os.Stat(rig.NginxModule); err != nil {
 		return nil, fmt.Errorf("no mail module: apt-get install libnginx-mod-mail: %w", err)
 	}
@@ -231,7 +231,7 @@ mail {
 	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")}, setup.WriteFile("nginx.conf", conf)
 }
 
-func (s *benchSite) prepareHAProxy(setup *rig.PeerSetup, bed benchBed) ([]string, error) {
+func (s *site) prepareHAProxy(setup *rig.PeerSetup, bed bed) ([]string, error) {
 	conf := fmt.Sprintf(`global
 	maxconn %d
 defaults

@@ -1,4 +1,5 @@
-package main
+// Package bench compares our proxy with nginx and HAProxy, and holds it against the targets.
+package bench
 
 import (
 	"context"
@@ -14,8 +15,8 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// benchOptions are the flags of imaprig bench.
-type benchOptions struct {
+// options are the flags of imaprig bench.
+type options struct {
 	self     string
 	out      string // the page that holds the table, "" for none
 	json     string
@@ -27,7 +28,7 @@ type benchOptions struct {
 	limit    time.Duration // for everything
 }
 
-const benchHelp = `usage: imaprig bench [flags]
+const help = `usage: imaprig bench [flags]
 
 Measures our proxy beside nginx and HAProxy on this machine, and holds the medians against the project's targets. Starts
 the proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
@@ -39,9 +40,9 @@ Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, 
 
 `
 
-// runBench is the subcommand.
-func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parseBench(args, stdout)
+// Run is the subcommand.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return rig.ExitOK
 	}
@@ -56,8 +57,8 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	return rig.ExitOK
 }
 
-func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
-	var o benchOptions
+func parse(args []string, stdout io.Writer) (options, error) {
+	var o options
 	var rows string
 	flags := rig.NewFlags("bench")
 	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: beside this one, or bin/imapproxy)")
@@ -69,7 +70,7 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
 	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
 	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the table says so")
-	if err := rig.ParseFlags(flags, args, benchHelp, stdout); err != nil {
+	if err := rig.ParseFlags(flags, args, help, stdout); err != nil {
 		return o, err
 	}
 	o.rows = strings.FieldsFunc(rows, func(r rune) bool { return r == ',' })
@@ -87,28 +88,28 @@ func parseBench(args []string, stdout io.Writer) (benchOptions, error) {
 const scaleRow = "scale"
 
 // wants tells whether a row was asked for.
-func (o *benchOptions) wants(name string) bool {
+func (o *options) wants(name string) bool {
 	return len(o.rows) == 0 || slices.ContainsFunc(o.rows, func(word string) bool {
 		return strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(word)))
 	})
 }
 
 // run measures, prints and writes. What was found before an error is printed too.
-func (o *benchOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := errors.Join(rig.MayWrite(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
 		return err
 	}
-	site, err := newBenchSite(o.self)
+	site, err := newSite(o.self)
 	if err != nil {
 		return err
 	}
-	b := &bench{opts: *o, start: site.start, stderr: stderr, result: newBenchResult(*o)}
+	b := &run{opts: *o, start: site.start, stderr: stderr, result: newResult(*o)}
 	err = b.run(ctx)
 	err = errors.Join(err, site.close())
 	_, printErr := io.WriteString(stdout, b.result.text())
 	err = errors.Join(err, printErr)
 	if o.json != "" {
-		err = errors.Join(err, rig.ToFile(o.json, b.result, rig.WriteJSON[benchResult]))
+		err = errors.Join(err, rig.ToFile(o.json, b.result, rig.WriteJSON[result]))
 	}
 	if o.out != "" {
 		err = errors.Join(err, updatePage(o.out, b.result.markdown()))

@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"cmp"
+	"time"
+
+	"imapproxy/cmd/imaprig/load"
+	"imapproxy/cmd/imaprig/rig"
+)
+
+// row is one load that every proxy in it is put under, and what is held against the targets.
+type row struct {
+	name     string
+	mode     string
+	tls      string // "off" or "implicit"
+	sessions int
+	message  int           // of fetch
+	fresh    bool          // in a process that has served nobody before
+	users    int           // by turns, 0 for defaultUsers
+	ours     string        // whom the targets are of, "" for proxyOwn
+	slow     bool          // in front of the backend whose logins take their time
+	answer   time.Duration // limit of one, 0 for answerLimit
+	proxies  []string
+	figures  []figure
+	targets  []target
+}
+
+// figure is a number that a load gives.
+type figure struct {
+	name   string
+	digits int
+	none   bool // 0 is a finding, not a lack of one
+	value  func(*load.Result) float64
+}
+
+// target is what a figure of ours must be: in proportion to a peer's, or by itself when there is no peer.
+type target struct {
+	figure int // of the row
+	peer   string
+	atMost bool // else at least
+	factor float64
+}
+
+const (
+	fetchSessions = 8
+	mib           = 1 << 20
+)
+
+// The figures of the rows.
+func figureRate() figure {
+	return figure{"a second", 0, false, func(r *load.Result) float64 { return r.First().PerSecond }}
+}
+
+func figureCPU() figure {
+	return figure{"CPU µs", 1, false, (*load.Result).CPUMicros}
+}
+
+func figureCPUPerGB() figure {
+	return figure{"CPU s/GB", 3, false, (*load.Result).CPUPerGB}
+}
+
+func figureGB() figure {
+	return figure{"GB/s", 2, false, (*load.Result).GBPerSecond}
+}
+
+func figureP50() figure {
+	return figure{"p50 µs", 0, false, func(r *load.Result) float64 { return r.First().P50 }}
+}
+
+func figureP99() figure {
+	return figure{"p99 µs", 0, false, func(r *load.Result) float64 { return r.First().P99 }}
+}
+
+func figureKiB() figure {
+	return figure{"KiB a session", 2, false, func(r *load.Result) float64 {
+		if r.Idle == nil {
+			return 0
+		}
+		return r.Idle.PerSessionKiB
+	}}
+}
+
+// figureLogins is what reaches the backend, for each session that was ended in order.
+func figureLogins() figure {
+	return figure{"backend logins a session", 3, true, func(r *load.Result) float64 {
+		return float64(r.Logins) / float64(max(r.First().Count, 1))
+	}}
+}
+
+func atMost(figure int, peer string, factor float64) target {
+	return target{figure, peer, true, factor}
+}
+
+func atLeast(figure int, peer string, factor float64) target {
+	return target{figure, peer, false, factor}
+}
+
+// rows are the targets. A row for what the proxy learns to do later is added here.
+func rows(idle int) []row {
+	every := []string{proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect}
+	memory := []string{proxyOwn, proxyNginx, proxyHAProxy}
+	auth := []string{proxyOwn, proxyNginx, proxyDirect}
+	fetch := []figure{figureCPUPerGB(), figureGB()}
+	login := []figure{figureRate(), figureCPU(), figureP99()}
+	return []row{
+		{name: "idle in IDLE, plain", mode: "idle", tls: "off", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
+			targets: []target{atMost(0, "", 2), atMost(0, proxyHAProxy, 1), atMost(0, proxyNginx, 0.2)}},
+		{name: "idle in IDLE, TLS", mode: "idle", tls: "implicit", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
+			targets: []target{atMost(0, "", 9), atMost(0, proxyHAProxy, 0.5), atMost(0, proxyNginx, 1.0/3)}},
+		{name: "FETCH 1 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 2, proxies: every, figures: fetch,
+			targets: []target{atMost(0, proxyNginx, 0.45), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 2.5), atLeast(1, proxyHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
+			targets: []target{atMost(0, proxyNginx, 0.35), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 2.5), atLeast(1, proxyHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB, TLS", mode: "fetch", tls: "implicit", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
+			targets: []target{atMost(0, proxyNginx, 0.75), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 1.3)}},
+		{name: "login, plain", mode: "login", tls: "off", sessions: 32, proxies: auth, figures: login,
+			targets: []target{atLeast(0, proxyNginx, 1.2), atMost(1, proxyNginx, 0.9)}},
+		{name: "login, TLS", mode: "login", tls: "implicit", sessions: 32, proxies: auth, figures: login,
+			targets: []target{atLeast(0, proxyNginx, 2), atMost(1, proxyNginx, 0.9)}},
+		{name: "NOOP, 32 sessions", mode: "rtt", tls: "off", sessions: 32, proxies: every, figures: []figure{figureRate(), figureP99(), figureCPU()},
+			targets: []target{atLeast(0, proxyNginx, 0.9), atMost(1, proxyNginx, 1.5)}},
+		{name: "NOOP, 1 session", mode: "rtt", tls: "off", sessions: 1, proxies: every, figures: []figure{figureP50(), figureP99(), figureCPU()},
+			targets: []target{atMost(0, proxyNginx, 1.1)}},
+		poolRow("login, backend connection from the pool", false, atLeast(0, proxyNginx, 2.2)),
+		poolRow("login, backend connection from the pool, logins of "+slowLogin, true),
+	}
+}
+
+// poolRow is short sessions of users that come again, as behind webmail.
+func poolRow(name string, slow bool, targets ...target) row {
+	return row{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: proxyPool, slow: slow, answer: poolAnswer,
+		proxies: poolProxies(), figures: []figure{figureRate(), figureCPU(), figureP99(), figureLogins()}, targets: targets}
+}
+
+func poolProxies() []string { return []string{proxyPool, proxyOwn, proxyNginx, proxyUp, proxyDirect} }
+
+// Users by turns: those of the pool's rows come again while their connections still lie there.
+const (
+	defaultUsers = 1000
+	poolUsers    = 100
+)
+
+// own is whom the targets are of.
+func (r row) own() string { return cmp.Or(r.ours, proxyOwn) }
+
+// instance is the proxy that runs for this row.
+func (r row) instance(name string) string {
+	if r.slow {
+		return name + slowSuffix
+	}
+	return name
+}
+
+// options are those of the load.
+func (r row) options(p *rig.Proxy, duration time.Duration) (load.Options, error) {
+	mode, err := load.FindMode([]string{r.mode})
+	if err != nil {
+		return load.Options{}, err
+	}
+	o := load.Options{
+		Mode: mode, Proxy: p.Addr.String(), TLS: r.tls, User: "bench%d", Password: "secret", Users: cmp.Or(r.users, defaultUsers), Mailbox: "INBOX",
+		Sessions: r.sessions, Duration: duration, Message: max(r.message, 1), Size: mib, Limit: cmp.Or(r.answer, answerLimit),
+	}
+	if r.mode == "idle" {
+		o.Duration = max(o.Duration, idleHold)
+	}
+	if r.tls == "implicit" {
+		o.Proxy = p.Outside.String()
+	}
+	if p.PID != 0 {
+		o.PIDs = []int{p.PID}
+	}
+	return o, o.Check()
+}
+
+const (
+	answerLimit = 30 * time.Second // for one answer
+	poolAnswer  = 5 * time.Second  // up-imapproxy lets some clients wait for ever
+	idleHold    = 12 * time.Second // silence before memory is looked at: any proxy may give back what the logins took
+)
