@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
@@ -41,7 +40,7 @@ func critCount(given, fdLimit, pid int) (int, error) {
 		return given, nil
 	}
 	if fdLimit == 0 && pid > 0 {
-		limit, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(pid), "limits"))
+		limit, err := rig.DescriptorLimit(pid)
 		if err != nil {
 			return 0, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -132,7 +131,7 @@ func (s *scaleRun) compare(cheap, dear, alone, crowd *Result) {
 // limit opens sessions until the proxy has no descriptor left, lets more clients knock, and looks at the old sessions and
 // at what the proxy does meanwhile.
 func (s *scaleRun) limit(ctx context.Context) error {
-	most, err := rig.DescriptorLimit(filepath.Join(rig.ProcDir(s.opts.PIDs[0]), "limits"))
+	most, err := rig.DescriptorLimit(s.opts.PIDs[0])
 	if err != nil {
 		return err
 	}
