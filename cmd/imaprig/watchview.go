@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"imapproxy/backend/wire"
 	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
 )
 
 // view is one look at the sockets of the watched ports.
@@ -102,17 +102,15 @@ func (v view) table(o watchOptions) []byte {
 	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
 	t := o.thresholds
 	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge, t.critCount, t.critAge)
-	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "PORT\tSIDE\tSTATE\tSOCKETS\tRECV-Q\tSEND-Q\tOLDEST\tMEANING\n")
+	table := term.NewTable("PORT", "SIDE", "STATE", "SOCKETS", "RECV-Q", "SEND-Q", "OLDEST", "MEANING")
 	for _, g := range v.groups {
 		oldest := "-"
 		if g.State == wire.StateCloseWait {
 			oldest = g.oldest.Truncate(time.Second).String()
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\n", g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
+		table.Add(g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
 	}
-	_ = w.Flush() // into a bytes.Buffer, which does not fail
-	out.WriteByte('\n')
+	fmt.Fprintln(&out, table)
 	return out.Bytes()
 }
 

@@ -3,7 +3,6 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -11,30 +10,26 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// textTable is a table whose first row is its heading.
-type textTable struct {
-	title string
-	rows  [][]string
-}
-
-func (r *result) tables() []textTable {
-	targets := textTable{"Targets", [][]string{{"load", "target", "our median", "the peer's", "ratio (of the rounds)", ""}}}
+func (r *result) tables() []*term.Table {
+	targets := term.NewTable("load", "target", "our median", "the peer's", "ratio (of the rounds)", "")
+	targets.Title = "Targets"
 	for i := range r.Rows {
 		for _, v := range r.Rows[i].verdicts() {
-			targets.rows = append(targets.rows, []string{v.row, v.target, v.ours, v.peer, v.ratio, v.met})
+			targets.Add(v.row, v.target, v.ours, v.peer, v.ratio, v.met)
 		}
 	}
-	tables := []textTable{targets}
-	if t := r.medians("All medians", "", proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect); len(t.rows) > 1 {
+	tables := []*term.Table{targets}
+	if t := r.medians("All medians", "", proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect); !t.Empty() {
 		tables = append(tables, t)
 	}
-	if t := r.medians("Backend connections from the pool", proxyPool, poolProxies()...); len(t.rows) > 1 {
+	if t := r.medians("Backend connections from the pool", proxyPool, poolProxies()...); !t.Empty() {
 		tables = append(tables, t)
 	}
 	if len(r.Scale) > 0 {
-		scale := textTable{"Many sessions on one machine", [][]string{{"finding", "value", "target", ""}}}
+		scale := term.NewTable("finding", "value", "target", "")
+		scale.Title = "Many sessions on one machine"
 		for _, f := range r.Scale {
-			scale.rows = append(scale.rows, []string{f.Name, f.Text(), f.Limit, strings.Replace(f.Verdict(), "MISSED", "NOT MET", 1)})
+			scale.Add(f.Name, f.Text(), f.Limit, strings.Replace(f.Verdict(), "MISSED", "NOT MET", 1))
 		}
 		tables = append(tables, scale)
 	}
@@ -42,18 +37,19 @@ func (r *result) tables() []textTable {
 }
 
 // medians are those of the rows whose targets are of ours.
-func (r *result) medians(title, ours string, names ...string) textTable {
-	t := textTable{title, [][]string{append([]string{"load", "figure"}, names...)}}
+func (r *result) medians(title, ours string, names ...string) *term.Table {
+	t := term.NewTable(append([]string{"load", "figure"}, names...)...)
+	t.Title = title
 	for i := range r.Rows {
 		if r.Rows[i].row.ours == ours {
-			t.rows = append(t.rows, r.Rows[i].medians(names)...)
+			r.Rows[i].addMedians(t, names)
 		}
 	}
 	return t
 }
 
-// medians are a row's figures by proxy.
-func (m *measurement) medians(names []string) (rows [][]string) {
+// addMedians adds a row's figures by proxy.
+func (m *measurement) addMedians(t *term.Table, names []string) {
 	for i, f := range m.row.figures {
 		line := []string{m.Name, f.name}
 		for _, name := range names {
@@ -63,9 +59,8 @@ func (m *measurement) medians(names []string) (rows [][]string) {
 			}
 			line = append(line, cell)
 		}
-		rows = append(rows, line)
+		t.AddRow(line)
 	}
-	return rows
 }
 
 // remarks are what a reader must know beside the tables.
@@ -92,13 +87,7 @@ func (r *result) remarks() []string {
 func (r *result) text() string {
 	var b strings.Builder
 	for _, t := range r.tables() {
-		fmt.Fprintf(&b, "%s\n\n", t.title)
-		term.WriteTable(&b, func(w io.Writer) {
-			for _, row := range t.rows {
-				fmt.Fprintln(w, strings.Join(row, "\t"))
-			}
-		})
-		fmt.Fprintln(&b)
+		fmt.Fprintf(&b, "%s\n\n%s\n", t.Title, t)
 	}
 	fmt.Fprintln(&b, strings.Join(r.remarks(), "\n"))
 	return b.String()
@@ -107,22 +96,11 @@ func (r *result) text() string {
 // markdown is for the page.
 func (r *result) markdown() string {
 	var b strings.Builder
-	cells := strings.NewReplacer("|", "/", "\n", " ")
 	for _, t := range r.tables() {
-		fmt.Fprintf(&b, "### %s\n\n", t.title)
-		for i, row := range t.rows {
-			for _, cell := range row {
-				fmt.Fprintf(&b, "| %s ", cells.Replace(cell))
-			}
-			b.WriteString("|\n")
-			if i == 0 {
-				b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
-			}
-		}
-		b.WriteString("\n")
+		fmt.Fprintf(&b, "### %s\n\n%s\n", t.Title, t.Markdown())
 	}
 	for _, line := range r.remarks() {
-		fmt.Fprintf(&b, "- %s\n", cells.Replace(line))
+		fmt.Fprintf(&b, "- %s\n", term.MarkdownText(line))
 	}
 	return b.String()
 }

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/term"
 )
 
 // writeTables prints the result for people: a table for each proxy, and one that compares them.
@@ -34,27 +34,24 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 		fmt.Fprintf(out, "set: %s\n", p.Settings)
 	}
 	fmt.Fprintf(out, "%s\n", tableLegend)
-	w := newTable(out)
-	fmt.Fprint(w, "MODE\tENDING\tSESSIONS\t")
+	heading := []string{"MODE", "ENDING", "SESSIONS"}
 	for _, s := range r.After {
-		fmt.Fprintf(w, "%gs: CW\tEST\tPROXY\tJAVA\t", s)
+		heading = append(heading, fmt.Sprintf("%gs: CW", s), "EST", "PROXY", "JAVA")
 	}
-	fmt.Fprint(w, "TARGETS\n")
+	t := term.NewTable(append(heading, "TARGETS")...)
 	for _, c := range p.Cells {
-		fmt.Fprintf(w, "%s\t%s\t%s\t", c.Mode, c.Ending, c.sessions())
+		row := []string{c.Mode, c.Ending, c.sessions()}
 		for _, at := range c.Counts {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t", at.CloseWait(), at.Backend[wire.StateEstablished].Sockets, orDash(at.ProxyFDs), at.JavaFDs)
+			row = append(row, at.CloseWait(), fmt.Sprint(at.Backend[wire.StateEstablished].Sockets), orDash(at.ProxyFDs), fmt.Sprint(at.JavaFDs))
 		}
 		if c.NotRun != "" {
-			fmt.Fprint(w, strings.Repeat("\t", 4*len(r.After)))
+			row = append(row, make([]string, 4*len(r.After))...)
 		}
-		fmt.Fprintf(w, "%s\n", c.Verdict())
+		t.AddRow(append(row, c.Verdict()))
 	}
-	_ = w.Flush() // into a strings.Builder, which does not fail
+	out.WriteString(t.String())
 	notes(out, p)
 }
-
-func newTable(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
 // notes are what does not fit into the table.
 func notes(out *strings.Builder, p *proxyResult) {
@@ -75,34 +72,30 @@ func notes(out *strings.Builder, p *proxyResult) {
 		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
 	}
 	fmt.Fprint(out, "\nWhat the backend saw, by mode:\n")
-	w := newTable(out)
-	fmt.Fprint(w, "MODE\tACCEPTED\tCLOSED\tLOGOUT\tEOF\tRST\tITSELF\tNEVER READ\tSTORED\tTRUNCATED\tLOGOUT IN MESSAGE\n")
+	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "STORED", "TRUNCATED", "LOGOUT IN MESSAGE")
 	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
 		c := p.Java[mode]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server,
-			c.NeverRead, c.Stored, c.Truncated, c.Polluted)
+		t.Add(mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server, c.NeverRead, c.Stored, c.Truncated, c.Polluted)
 	}
-	_ = w.Flush() // as above
-	out.WriteByte('\n')
+	fmt.Fprintln(out, t)
 }
 
 // comparison shows the last count of every cell, proxy beside proxy.
 func comparison(out *strings.Builder, r *runResult) {
 	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n", slices.Max(r.After))
-	w := newTable(out)
-	fmt.Fprint(w, "MODE\tENDING")
+	heading := []string{"MODE", "ENDING"}
 	for _, p := range r.Proxies {
-		fmt.Fprintf(w, "\t%s", p.Name)
+		heading = append(heading, p.Name)
 	}
-	fmt.Fprintln(w)
+	t := term.NewTable(heading...)
 	for i, c := range r.Proxies[0].Cells {
-		fmt.Fprintf(w, "%s\t%s", c.Mode, c.Ending)
+		row := []string{c.Mode, c.Ending}
 		for _, p := range r.Proxies {
-			fmt.Fprintf(w, "\t%s", p.Cells[i].summary())
+			row = append(row, p.Cells[i].summary())
 		}
-		fmt.Fprintln(w)
+		t.AddRow(row)
 	}
-	_ = w.Flush() // as above
+	out.WriteString(t.String())
 }
 
 // summary is the last count in short, with a star where a target is missed.

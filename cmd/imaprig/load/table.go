@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"imapproxy/cmd/imaprig/term"
@@ -17,25 +16,18 @@ func (r *Result) title() string {
 func (r *Result) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.title())
-	term.WriteTable(&b, func(w io.Writer) {
-		fmt.Fprintln(w, "OPERATION\tCOUNT\tPER SECOND\tP50\tP90\tP99\tP99.9\tMAX")
-		for _, o := range r.Operations {
-			fmt.Fprintf(w, "%s\t%d\t%.1f", o.Name, o.Count, o.PerSecond)
-			for _, us := range []float64{o.P50, o.P90, o.P99, o.P999, o.Max} {
-				fmt.Fprintf(w, "\t%s", microsText(us))
-			}
-			fmt.Fprintln(w)
-		}
-	})
-	fmt.Fprintln(&b)
+	operations := term.NewTable("OPERATION", "COUNT", "PER SECOND", "P50", "P90", "P99", "P99.9", "MAX")
+	for _, o := range r.Operations {
+		operations.Add(o.Name, o.Count, fmt.Sprintf("%.1f", o.PerSecond),
+			microsText(o.P50), microsText(o.P90), microsText(o.P99), microsText(o.P999), microsText(o.Max))
+	}
+	fmt.Fprintln(&b, operations)
 	if len(r.Scale) > 0 {
-		term.WriteTable(&b, func(w io.Writer) {
-			fmt.Fprintln(w, "FINDING\tVALUE\tSHOULD BE\t")
-			for _, f := range r.Scale {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Text(), f.Limit, f.Verdict())
-			}
-		})
-		fmt.Fprintln(&b)
+		findings := term.NewTable("FINDING", "VALUE", "SHOULD BE", "")
+		for _, f := range r.Scale {
+			findings.Add(f.Name, f.Text(), f.Limit, f.Verdict())
+		}
+		fmt.Fprintln(&b, findings)
 	}
 	for _, line := range r.summary() {
 		fmt.Fprintln(&b, line)
@@ -50,12 +42,11 @@ func (r *Result) errorTable(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "\nERRORS: %d\n", r.errorSum())
-	term.WriteTable(b, func(w io.Writer) {
-		fmt.Fprintln(w, "KIND\tCOUNT\tTHE FIRST")
-		for _, e := range r.Errors {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", term.Printable(e.Kind), e.Count, term.Printable(e.First))
-		}
-	})
+	errs := term.NewTable("KIND", "COUNT", "THE FIRST")
+	for _, e := range r.Errors {
+		errs.Add(term.Printable(e.Kind), e.Count, term.Printable(e.First))
+	}
+	b.WriteString(errs.String())
 }
 
 func (r *Result) errorSum() (n int) {
