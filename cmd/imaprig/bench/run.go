@@ -149,7 +149,7 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 // load runs one with a line of progress on a terminal.
 func (b *run) load(ctx context.Context, o *load.Options, what string) (*load.Result, error) {
 	stderr := b.stderr
-	if term.NewScreen(stderr).Terminal == nil {
+	if !term.IsTerminal(stderr) {
 		stderr = io.Discard // the line at its end tells enough
 	}
 	return o.Run(ctx, stderr, what)

@@ -9,13 +9,12 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// progress tells how far a run is and how long it takes still: on a terminal in one line that is drawn again and again,
-// elsewhere in a line for each cell.
+// progress shows how far the run of a proxy is and how much longer it takes: on a terminal in one line that is drawn again
+// and again, elsewhere in a line for each cell.
 type progress struct {
-	screen term.Screen
-	name   string // of the proxy
-	cells  int
-	last   time.Duration // from a cell's end to its last count
+	*term.Progress
+	cells int
+	last  time.Duration // from a cell's end to its last count
 
 	mu    sync.Mutex // protects what follows
 	began time.Time
@@ -26,7 +25,7 @@ type progress struct {
 const firstGuess = 2 * time.Second // for a cell, before one was measured
 
 func newProgress(w io.Writer, name string, cells int, last time.Duration) *progress {
-	return &progress{screen: term.NewScreen(w), name: name, cells: cells, last: last, began: time.Now()}
+	return &progress{Progress: term.NewProgress(w, name), cells: cells, last: last, began: time.Now()}
 }
 
 // driven notes that a cell's sessions have ended.
@@ -35,9 +34,7 @@ func (p *progress) driven(r *cellResult) {
 	defer p.mu.Unlock()
 	p.done++
 	p.ended = time.Now()
-	if p.screen.Terminal == nil {
-		fmt.Fprintf(p.screen.W, "%s %d/%d %v: %s; %s\n", p.name, p.done, p.cells, r.cell, r.outcome(), p.left(p.ended))
-	}
+	p.Line("%d/%d %v: %s; %s", p.done, p.cells, r.cell, r.outcome(), p.left(p.ended))
 }
 
 // outcome is in a few words what became of a cell's sessions.
@@ -65,22 +62,15 @@ func (p *progress) left(now time.Time) string {
 }
 
 // tick draws the line anew.
-func (p *progress) tick(now time.Time) {
+func (p *progress) tick(now time.Time) { p.Draw("%s", p.text(now)) }
+
+// text says how far the run is.
+func (p *progress) text(now time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.screen.Terminal == nil {
-		return
-	}
 	what := fmt.Sprintf("cell %d of %d", min(p.done+1, p.cells), p.cells)
 	if p.done == p.cells {
 		what = fmt.Sprintf("%d cells are run, now their sockets are watched", p.cells)
 	}
-	fmt.Fprintf(p.screen.W, "\r\x1b[K%s: %s, %s", p.name, what, p.left(now))
-}
-
-// over ends the line.
-func (p *progress) over() {
-	if p.screen.Terminal != nil {
-		fmt.Fprint(p.screen.W, "\r\x1b[K")
-	}
+	return fmt.Sprintf("%s, %s", what, p.left(now))
 }

@@ -28,7 +28,7 @@ func (s *scaleRun) fill(ctx context.Context, most int) *knocks {
 	inParallel(ctx, most, func(int) {
 		if k.turned() == 0 {
 			k.one()
-			s.progress.say("towards the descriptor limit: %d clients more", k.inside())
+			s.progress.Say("towards the descriptor limit: %d clients more", k.inside())
 		}
 	})
 	return k

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
 )
 
 // Mode is a kind of load.
@@ -88,9 +89,9 @@ func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Resu
 	if limit := rig.OpenFileLimit(); o.Sessions+spareFiles > limit {
 		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n", o.Sessions, limit)
 	}
-	r := &run{opts: *o, target: o.newTarget(), meter: newMeter(o.Mode.operations...), progress: newProgress(stderr, name)}
+	r := &run{opts: *o, target: o.newTarget(), meter: newMeter(o.Mode.operations...), progress: term.NewProgress(stderr, name)}
 	r.result = &Result{Mode: o.Mode.name, Proxy: o.Proxy, TLS: o.TLS, Sessions: o.Sessions, Began: time.Now().Truncate(time.Second)}
-	defer r.progress.over()
+	defer r.progress.End()
 	if o.Mode.name == "append" {
 		b, err := rig.NewBody(o.Size)
 		if err != nil {

@@ -126,16 +126,12 @@ func TestLoadFiles(t *testing.T) {
 	rigtest.CheckError(t, smallLoad().report(&out, filepath.Join(dir, "no", "such"), ""), "no/such")
 }
 
-// TestLoadProgress wants a line now and then, and none that is too young.
-func TestLoadProgress(t *testing.T) {
-	var out strings.Builder
-	p := newProgress(&out, "fetch")
-	r := &run{opts: Options{Duration: 10 * time.Second}, meter: newMeter("FETCH"), progress: p}
+// TestRates shows two samples in words.
+func TestRates(t *testing.T) {
+	r := &run{opts: Options{Duration: 10 * time.Second}, meter: newMeter("FETCH")}
 	r.meter.errors.add(failure("FETCH", io.EOF))
-	p.measuring(r, sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9})
-	p.last = time.Time{}
-	p.measuring(r, sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9})
-	if want := "fetch: 2.0 of 10.0 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 errors\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+	want := "2.0 of 10.0 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 errors"
+	if got := r.rates(sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9}); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

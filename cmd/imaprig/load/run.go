@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
 )
 
 const (
@@ -24,7 +25,7 @@ type run struct {
 	opts     Options
 	target   *Target
 	meter    *meter
-	progress *progress
+	progress *term.Progress
 	body     *rig.Body // of APPEND; nil in other modes
 	result   *Result
 }
@@ -86,10 +87,20 @@ func (r *run) watch(ctx context.Context, began time.Time) {
 			return
 		case <-tick.C:
 			s := r.meter.sample(time.Since(began))
-			r.progress.measuring(r, last, s)
+			r.progress.Say("%s", r.rates(last, s))
 			last = s
 		}
 	}
+}
+
+// rates are those between two samples, in words.
+func (r *run) rates(a, b sample) string {
+	seconds := max(b.Seconds-a.Seconds, 1e-3)
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	if b.Bytes > 0 {
+		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
+	}
+	return fmt.Sprintf("%s, p99 %s%s", text, microsText(microseconds(r.meter.times[0].quantile(0.99))), r.errorsSoFar())
 }
 
 // inParallel calls f for 0 to n-1, openers at once, until ctx ends.
@@ -131,7 +142,7 @@ func (r *run) open(ctx context.Context, n int, prepare func(c *Conn) error) []*C
 			return
 		}
 		conns[i] = c
-		r.progress.say("%d of %d sessions are open%s", opened.Add(1), n, r.errorsSoFar())
+		r.progress.Say("%d of %d sessions are open%s", opened.Add(1), n, r.errorsSoFar())
 	})
 	if context.Cause(ctx) == errGivenUp {
 		r.meter.failed(&stepError{"open", "open: most sessions failed, the rest was not tried", errGivenUp})
@@ -169,7 +180,7 @@ func (r *run) end(conns []*Conn, leave func(c *Conn) error) {
 		if conns[i] != nil {
 			r.meter.failed(leave(conns[i]))
 		}
-		r.progress.say("%d of %d sessions have ended%s", ended.Add(1), len(conns), r.errorsSoFar())
+		r.progress.Say("%d of %d sessions have ended%s", ended.Add(1), len(conns), r.errorsSoFar())
 	})
 }
 

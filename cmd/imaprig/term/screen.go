@@ -11,28 +11,34 @@ import (
 
 // Screen draws a text over the one before when it is a terminal.
 type Screen struct {
-	W        io.Writer
-	Terminal *os.File // nil when it is none
+	w        io.Writer
+	terminal *os.File // nil when it is none
 }
 
 // NewScreen returns a screen that writes to w.
 func NewScreen(w io.Writer) Screen {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return Screen{w, f}
+	if IsTerminal(w) {
+		return Screen{w, w.(*os.File)}
 	}
 	return Screen{w, nil}
 }
 
+// IsTerminal reports whether w is one.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // Draw shows the text.
 func (s Screen) Draw(text []byte) error {
-	if s.Terminal != nil {
-		width, height, err := term.GetSize(int(s.Terminal.Fd()))
+	if s.terminal != nil {
+		width, height, err := term.GetSize(int(s.terminal.Fd()))
 		if err != nil {
 			return err
 		}
 		text = fit(text, width, height)
 	}
-	_, err := s.W.Write(text)
+	_, err := s.w.Write(text)
 	return err
 }
 
