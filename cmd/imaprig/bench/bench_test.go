@@ -17,7 +17,7 @@ import (
 // smallBench has a target of each kind: met, not met, not measured.
 func smallBench() *result {
 	row := row{name: "FETCH", figures: []figure{figureCPUPerGB(), figureGB()},
-		targets: []target{atMost(0, "", 1), atMost(0, proxyNginx, 0.5), atLeast(1, proxyNginx, 2), atLeast(1, proxyHAProxy, 1.5)}}
+		targets: []target{atMost(cpuPerGB, "", 1), atMost(cpuPerGB, proxyNginx, 0.5), atLeast(gbPerSecond, proxyNginx, 2), atLeast(gbPerSecond, proxyHAProxy, 1.5)}}
 	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{
 		proxyOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
 		proxyNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
@@ -89,7 +89,7 @@ const poolBenchTable = `### Backend connections from the pool
 // TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all is
 // a finding.
 func TestBenchPool(t *testing.T) {
-	row := poolRow("logins", false, atLeast(0, proxyNginx, 2.2))
+	row := poolRow("logins", false, atLeast(perSecond, proxyNginx, 2.2))
 	row.figures = []figure{figureRate(), figureLogins()}
 	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{}}
 	done := func(n uint64, perSecond float64, logins uint64) *load.Result {
@@ -289,6 +289,17 @@ func needServers(t *testing.T, names ...string) {
 	for _, n := range names {
 		if _, err := (rig.Peer{Name: "benchmark", Programs: []string{n}, Packages: "run scripts/install-bench-programs"}).Program(); err != nil {
 			t.Skipf("SKIPPED: %v", err)
+		}
+	}
+}
+
+// TestTargetsNameFigures wants every target to be of a figure that its row has.
+func TestTargetsNameFigures(t *testing.T) {
+	for _, row := range rows(1) {
+		for _, target := range row.targets {
+			if row.index(target.figure) < 0 {
+				t.Errorf("%s: no figure %q", row.name, target.figure)
+			}
 		}
 	}
 }

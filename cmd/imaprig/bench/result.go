@@ -161,14 +161,15 @@ type verdict struct{ row, target, ours, peer, ratio, met string }
 // verdicts holds the medians against the targets.
 func (m *measurement) verdicts() (all []verdict) {
 	for _, t := range m.row.targets {
-		f := m.row.figures[t.figure]
+		index := m.row.index(t.figure)
+		f := m.row.figures[index]
 		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
-		ours, have := m.median(m.row.own(), t.figure)
+		ours, have := m.median(m.row.own(), index)
 		have = have && ours != 0 // a cost that could not be looked at is 0
 		if have {
 			v.ours = f.text(ours)
 		}
-		theirs, haveTheirs := m.median(t.peer, t.figure)
+		theirs, haveTheirs := m.median(t.peer, index)
 		if haveTheirs {
 			v.peer = f.text(theirs)
 		}
@@ -210,11 +211,12 @@ func (t target) text(f figure) string {
 
 // spread is the least and the greatest ratio of the rounds.
 func (m *measurement) spread(t target) string {
+	index := m.row.index(t.figure)
 	ours, theirs := m.Rounds[m.row.own()], m.Rounds[t.peer]
 	var ratios []float64
 	for i := range min(len(ours), len(theirs)) {
 		if ours[i] != nil && theirs[i] != nil {
-			ratios = append(ratios, ours[i][t.figure]/max(theirs[i][t.figure], 1e-9))
+			ratios = append(ratios, ours[i][index]/max(theirs[i][index], 1e-9))
 		}
 	}
 	if len(ratios) < 2 {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"imapproxy/cmd/imaprig/load"
@@ -17,7 +18,7 @@ type row struct {
 	message  int           // of fetch
 	fresh    bool          // in a process that has served nobody before
 	users    int           // by turns, 0 for defaultUsers
-	ours     string        // whom the targets are of, "" for proxyOwn
+	ours     string        // proxy that the targets apply to, "" for proxyOwn
 	slow     bool          // in front of the backend whose logins take their time
 	answer   time.Duration // limit of one, 0 for answerLimit
 	proxies  []string
@@ -35,7 +36,7 @@ type figure struct {
 
 // target is what a figure of ours must be: in proportion to a peer's, or by itself when there is no peer.
 type target struct {
-	figure int // of the row
+	figure string // name of one of the row
 	peer   string
 	atMost bool // else at least
 	factor float64
@@ -46,33 +47,44 @@ const (
 	mib           = 1 << 20
 )
 
-// The figures of the rows.
+// Names of the figures.
+const (
+	perSecond        = "a second"
+	cpuMicros        = "CPU µs"
+	cpuPerGB         = "CPU s/GB"
+	gbPerSecond      = "GB/s"
+	p50              = "p50 µs"
+	p99              = "p99 µs"
+	kibPerSession    = "KiB a session"
+	loginsPerSession = "backend logins a session"
+)
+
 func figureRate() figure {
-	return figure{"a second", 0, false, func(r *load.Result) float64 { return r.First().PerSecond }}
+	return figure{perSecond, 0, false, func(r *load.Result) float64 { return r.First().PerSecond }}
 }
 
 func figureCPU() figure {
-	return figure{"CPU µs", 1, false, (*load.Result).CPUMicros}
+	return figure{cpuMicros, 1, false, (*load.Result).CPUMicros}
 }
 
 func figureCPUPerGB() figure {
-	return figure{"CPU s/GB", 3, false, (*load.Result).CPUPerGB}
+	return figure{cpuPerGB, 3, false, (*load.Result).CPUPerGB}
 }
 
 func figureGB() figure {
-	return figure{"GB/s", 2, false, (*load.Result).GBPerSecond}
+	return figure{gbPerSecond, 2, false, (*load.Result).GBPerSecond}
 }
 
 func figureP50() figure {
-	return figure{"p50 µs", 0, false, func(r *load.Result) float64 { return r.First().P50 }}
+	return figure{p50, 0, false, func(r *load.Result) float64 { return r.First().P50 }}
 }
 
 func figureP99() figure {
-	return figure{"p99 µs", 0, false, func(r *load.Result) float64 { return r.First().P99 }}
+	return figure{p99, 0, false, func(r *load.Result) float64 { return r.First().P99 }}
 }
 
 func figureKiB() figure {
-	return figure{"KiB a session", 2, false, func(r *load.Result) float64 {
+	return figure{kibPerSession, 2, false, func(r *load.Result) float64 {
 		if r.Idle == nil {
 			return 0
 		}
@@ -82,16 +94,16 @@ func figureKiB() figure {
 
 // figureLogins is what reaches the backend, for each session that was ended in order.
 func figureLogins() figure {
-	return figure{"backend logins a session", 3, true, func(r *load.Result) float64 {
+	return figure{loginsPerSession, 3, true, func(r *load.Result) float64 {
 		return float64(r.Logins) / float64(max(r.First().Count, 1))
 	}}
 }
 
-func atMost(figure int, peer string, factor float64) target {
+func atMost(figure string, peer string, factor float64) target {
 	return target{figure, peer, true, factor}
 }
 
-func atLeast(figure int, peer string, factor float64) target {
+func atLeast(figure string, peer string, factor float64) target {
 	return target{figure, peer, false, factor}
 }
 
@@ -104,24 +116,24 @@ func rows(idle int) []row {
 	login := []figure{figureRate(), figureCPU(), figureP99()}
 	return []row{
 		{name: "idle in IDLE, plain", mode: "idle", tls: "off", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
-			targets: []target{atMost(0, "", 2), atMost(0, proxyHAProxy, 1), atMost(0, proxyNginx, 0.2)}},
+			targets: []target{atMost(kibPerSession, "", 2), atMost(kibPerSession, proxyHAProxy, 1), atMost(kibPerSession, proxyNginx, 0.2)}},
 		{name: "idle in IDLE, TLS", mode: "idle", tls: "implicit", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
-			targets: []target{atMost(0, "", 9), atMost(0, proxyHAProxy, 0.5), atMost(0, proxyNginx, 1.0/3)}},
+			targets: []target{atMost(kibPerSession, "", 9), atMost(kibPerSession, proxyHAProxy, 0.5), atMost(kibPerSession, proxyNginx, 1.0/3)}},
 		{name: "FETCH 1 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 2, proxies: every, figures: fetch,
-			targets: []target{atMost(0, proxyNginx, 0.45), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 2.5), atLeast(1, proxyHAProxy, 1.7)}},
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.45), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
 		{name: "FETCH 64 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
-			targets: []target{atMost(0, proxyNginx, 0.35), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 2.5), atLeast(1, proxyHAProxy, 1.7)}},
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.35), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
 		{name: "FETCH 64 MiB, TLS", mode: "fetch", tls: "implicit", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
-			targets: []target{atMost(0, proxyNginx, 0.75), atMost(0, proxyNginx64, 1), atLeast(1, proxyNginx, 1.3)}},
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.75), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 1.3)}},
 		{name: "login, plain", mode: "login", tls: "off", sessions: 32, proxies: auth, figures: login,
-			targets: []target{atLeast(0, proxyNginx, 1.2), atMost(1, proxyNginx, 0.9)}},
+			targets: []target{atLeast(perSecond, proxyNginx, 1.2), atMost(cpuMicros, proxyNginx, 0.9)}},
 		{name: "login, TLS", mode: "login", tls: "implicit", sessions: 32, proxies: auth, figures: login,
-			targets: []target{atLeast(0, proxyNginx, 2), atMost(1, proxyNginx, 0.9)}},
+			targets: []target{atLeast(perSecond, proxyNginx, 2), atMost(cpuMicros, proxyNginx, 0.9)}},
 		{name: "NOOP, 32 sessions", mode: "rtt", tls: "off", sessions: 32, proxies: every, figures: []figure{figureRate(), figureP99(), figureCPU()},
-			targets: []target{atLeast(0, proxyNginx, 0.9), atMost(1, proxyNginx, 1.5)}},
+			targets: []target{atLeast(perSecond, proxyNginx, 0.9), atMost(p99, proxyNginx, 1.5)}},
 		{name: "NOOP, 1 session", mode: "rtt", tls: "off", sessions: 1, proxies: every, figures: []figure{figureP50(), figureP99(), figureCPU()},
-			targets: []target{atMost(0, proxyNginx, 1.1)}},
-		poolRow("login, backend connection from the pool", false, atLeast(0, proxyNginx, 2.2)),
+			targets: []target{atMost(p50, proxyNginx, 1.1)}},
+		poolRow("login, backend connection from the pool", false, atLeast(perSecond, proxyNginx, 2.2)),
 		poolRow("login, backend connection from the pool, logins of "+slowLogin, true),
 	}
 }
@@ -140,8 +152,13 @@ const (
 	poolUsers    = 100
 )
 
-// own is whom the targets are of.
+// own returns the proxy that the targets apply to.
 func (r row) own() string { return cmp.Or(r.ours, proxyOwn) }
+
+// index returns where one of the row's figures is, by name; a row has those of its targets.
+func (r row) index(name string) int {
+	return slices.IndexFunc(r.figures, func(f figure) bool { return f.name == name })
+}
 
 // instance is the proxy that runs for this row.
 func (r row) instance(name string) string {
