@@ -30,11 +30,11 @@ const watchHelp = `usage: imaprig watch [flags] PORT...
 
 Shows the TCP sockets of these ports, on the server's side and on the side of clients on this machine, until Ctrl-C.
 With --once it looks once, prints one line for a monitoring system and ends with 0 OK, 1 WARNING, 2 CRITICAL or
-3 UNKNOWN (wrong usage too). Each side is held against the thresholds by itself.
+3 UNKNOWN (wrong usage too). Each side is compared with the thresholds separately.
 
 `
 
-// runWatch is the subcommand. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on wrong usage.
+// runWatch runs the subcommand watch. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on wrong usage.
 func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseWatch(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -17,7 +17,7 @@ const (
 	levelUnknown
 )
 
-// String gives the word that monitoring systems use.
+// String returns the word that monitoring systems use.
 func (l level) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l]
 }
@@ -28,7 +28,7 @@ type thresholds struct {
 	warnAge, critAge     time.Duration
 }
 
-// usualFDLimit is the soft limit that a process has when nobody set one.
+// usualFDLimit is the soft limit of a process unless another was set.
 const usualFDLimit = 1024
 
 // critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid, else 1024.
@@ -52,7 +52,7 @@ func critCount(given, fdLimit, pid int) (int, error) {
 	return fdLimit / 2, nil
 }
 
-// judge holds one side's CLOSE_WAIT sockets against the thresholds; oldest is 0 where no age is known.
+// judge compares one side's CLOSE_WAIT sockets with the thresholds; oldest is 0 where no age is known.
 func (t thresholds) judge(sd rig.Side, count int, oldest time.Duration) (level, string) {
 	switch {
 	case count > t.critCount:

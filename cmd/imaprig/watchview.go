@@ -96,7 +96,7 @@ func (v *view) hasPort(port uint16) bool {
 	return false
 }
 
-// table is the live view.
+// table returns the live view.
 func (v view) table(o watchOptions) []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
@@ -121,7 +121,7 @@ func (g viewGroup) recvQ() string {
 	return fmt.Sprintf("%d-%d", g.MinRecvQ, g.MaxRecvQ)
 }
 
-// plugin is the output of a monitoring plugin: one line with performance data behind the bar, then the diagnosis.
+// plugin returns the output of a monitoring plugin: one line with performance data after the bar, then the diagnosis.
 func (v view) plugin(o watchOptions) []byte {
 	var out bytes.Buffer
 	text := strings.Join(v.reasons, "; ")

@@ -30,9 +30,9 @@ type options struct {
 
 const help = `usage: imaprig bench [flags]
 
-Measures our proxy beside nginx and HAProxy on this machine, and holds the medians against the project's targets. Starts
-the proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
-each round every proxy is put under each load, one after the other, so that all meet the machine in the same mood. The
+Compares our proxy with nginx and HAProxy on this machine, and the medians with the project's targets. Starts the
+proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
+each round every proxy is put under each load, one after the other, so that the state of the machine is the same for all. The
 table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and "<!-- bench: end -->".
 A proxy that is not installed is left out, and the table says so.
 
@@ -40,7 +40,7 @@ Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, 
 
 `
 
-// Run is the subcommand.
+// Run runs the subcommand bench and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -61,7 +61,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	var rows string
 	flags := rig.NewFlags("bench")
-	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: beside this one, or bin/imapproxy)")
+	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: next to this one, or bin/imapproxy)")
 	flags.StringVar(&o.out, "out", "", "write the table into this page, a `FILE` such as docs/performance.md")
 	flags.StringVar(&o.json, "json", "", "write every measurement to this `FILE`")
 	flags.StringVar(&rows, "rows", "", "only the rows whose names hold one of these `WORDS`, separated by commas, such as FETCH,scale")
@@ -87,14 +87,14 @@ func parse(args []string, stdout io.Writer) (options, error) {
 
 const scaleRow = "scale"
 
-// wants tells whether a row was asked for.
+// wants reports whether a row was asked for.
 func (o *options) wants(name string) bool {
 	return len(o.rows) == 0 || slices.ContainsFunc(o.rows, func(word string) bool {
 		return strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(word)))
 	})
 }
 
-// run measures, prints and writes. What was found before an error is printed too.
+// run measures, and prints and writes the result. What was found before an error is printed too.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := errors.Join(rig.MayWrite(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
 		return err

@@ -23,13 +23,13 @@ const (
 	proxyUp      = rig.UpImapproxy
 )
 
-// slowSuffix behind a proxy's name stands for the one in front of the backend whose logins take their time.
+// slowSuffix is added to a proxy's name for the instance whose backend takes slowLogin for each login.
 const (
 	slowSuffix = "-slow"
 	slowLogin  = "100ms"
 )
 
-// bed is a backend and the auth service that sends everybody there.
+// bed is a backend and the auth service that sends every user there.
 type bed struct {
 	backend    netip.AddrPort
 	backendTLS netip.AddrPort
@@ -41,7 +41,7 @@ type bed struct {
 type site struct {
 	self        string // our own proxy's program, "" for bin/imapproxy
 	dir         string
-	certificate string // PEM file, with the key behind
+	certificate string // PEM file, the key after the certificate
 	fast, slow  bed
 	closers     []func() error
 }
@@ -135,7 +135,7 @@ func (s *site) start(ctx context.Context, instance string) (*rig.Proxy, error) {
 	return nil, fmt.Errorf("no proxy %q in the benchmark", name)
 }
 
-// peers are the proxies with the benchmark's settings: their defaults, but for what settings says.
+// peers returns the proxies with the benchmark's settings: their defaults, except for what their settings name.
 func (s *site) peers(bed bed) []rig.Peer {
 	own := rig.ImapproxyPeer()
 	if s.self != "" {

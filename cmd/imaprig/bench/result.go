@@ -64,7 +64,7 @@ func newResult(o options) *result {
 	return r
 }
 
-// machine says in a few words where this runs.
+// machine returns a few words on where this runs.
 func machine() string {
 	var u unix.Utsname
 	kernel := "unknown kernel"
@@ -75,7 +75,7 @@ func machine() string {
 		rig.OpenFileLimit(), loadAverage())
 }
 
-// loadAverage is that of the last minute (proc(5)): who shares the machine shows in it.
+// loadAverage returns that of the last minute (proc(5)): it shows what else runs on the machine.
 func loadAverage() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -119,7 +119,7 @@ func (m *measurement) take(name string, round int, r *load.Result) {
 	m.Rounds[name][round] = values
 }
 
-// words are a result's figures in one line.
+// words returns a result's figures in one line.
 func (m *measurement) words(r *load.Result) string {
 	var parts []string
 	for _, f := range m.row.figures {
@@ -132,7 +132,7 @@ func (m *measurement) words(r *load.Result) string {
 
 func (f figure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
 
-// median of a figure over the rounds of a proxy; false when there is none.
+// median returns the median of a figure over the rounds of a proxy; false when there is none.
 func (m *measurement) median(name string, figure int) (float64, bool) {
 	var values []float64
 	for _, round := range m.Rounds[name] {
@@ -158,7 +158,7 @@ func median(values []float64) (float64, bool) {
 // verdict is a line of the table.
 type verdict struct{ row, target, ours, peer, ratio, met string }
 
-// verdicts holds the medians against the targets.
+// verdicts compares the medians with the targets.
 func (m *measurement) verdicts() (all []verdict) {
 	for _, t := range m.row.targets {
 		index := m.row.index(t.figure)
@@ -209,7 +209,7 @@ func (t target) text(f figure) string {
 	return fmt.Sprintf("%s %s %.2f × %s", f.name, sign, t.factor, t.peer)
 }
 
-// spread is the least and the greatest ratio of the rounds.
+// spread returns the least and the greatest ratio of the rounds, "" for fewer than two.
 func (m *measurement) spread(t target) string {
 	index := m.row.index(t.figure)
 	ours, theirs := m.Rounds[m.row.own()], m.Rounds[t.peer]

@@ -9,14 +9,14 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// row is one load that every proxy in it is put under, and what is held against the targets.
+// row is one load that every proxy of the row is put under, with its figures and targets.
 type row struct {
 	name     string
 	mode     string
 	tls      string // "off" or "implicit"
 	sessions int
 	message  int           // of fetch
-	fresh    bool          // in a process that has served nobody before
+	fresh    bool          // in a process that has not served a client before
 	users    int           // by turns, 0 for defaultUsers
 	ours     string        // proxy that the targets apply to, "" for proxyOwn
 	slow     bool          // in front of the backend whose logins take their time
@@ -26,7 +26,7 @@ type row struct {
 	targets  []target
 }
 
-// figure is a number that a load gives.
+// figure is a number that is computed from the result of a load.
 type figure struct {
 	name   string
 	digits int
@@ -34,7 +34,7 @@ type figure struct {
 	value  func(*load.Result) float64
 }
 
-// target is what a figure of ours must be: in proportion to a peer's, or by itself when there is no peer.
+// target is a bound of a figure of the row's own proxy: as a multiple of a peer's, or absolute without a peer.
 type target struct {
 	figure string // name of one of the row
 	peer   string
@@ -92,7 +92,7 @@ func figureKiB() figure {
 	}}
 }
 
-// figureLogins is what reaches the backend, for each session that was ended in order.
+// figureLogins returns the logins that reach the backend, for each session that was ended in order.
 func figureLogins() figure {
 	return figure{loginsPerSession, 3, true, func(r *load.Result) float64 {
 		return float64(r.Logins) / float64(max(r.First().Count, 1))
@@ -107,7 +107,7 @@ func atLeast(figure string, peer string, factor float64) target {
 	return target{figure, peer, false, factor}
 }
 
-// rows are the targets. A row for what the proxy learns to do later is added here.
+// rows returns the loads of the benchmark with their targets. Add a row for a new ability of the proxy here.
 func rows(idle int) []row {
 	every := []string{proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect}
 	memory := []string{proxyOwn, proxyNginx, proxyHAProxy}
@@ -138,7 +138,7 @@ func rows(idle int) []row {
 	}
 }
 
-// poolRow is short sessions of users that come again, as behind webmail.
+// poolRow returns a load of short sessions of users that come again, as webmail makes them.
 func poolRow(name string, slow bool, targets ...target) row {
 	return row{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: proxyPool, slow: slow, answer: poolAnswer,
 		proxies: poolProxies(), figures: []figure{figureRate(), figureCPU(), figureP99(), figureLogins()}, targets: targets}
@@ -160,7 +160,7 @@ func (r row) index(name string) int {
 	return slices.IndexFunc(r.figures, func(f figure) bool { return f.name == name })
 }
 
-// instance is the proxy that runs for this row.
+// instance returns the name of the proxy that runs for this row.
 func (r row) instance(name string) string {
 	if r.slow {
 		return name + slowSuffix
@@ -168,7 +168,7 @@ func (r row) instance(name string) string {
 	return name
 }
 
-// options are those of the load.
+// options returns those of the load.
 func (r row) options(p *rig.Proxy, duration time.Duration) (load.Options, error) {
 	mode, err := load.FindMode([]string{r.mode})
 	if err != nil {
@@ -193,5 +193,5 @@ func (r row) options(p *rig.Proxy, duration time.Duration) (load.Options, error)
 const (
 	answerLimit = 30 * time.Second // for one answer
 	poolAnswer  = 5 * time.Second  // up-imapproxy lets some clients wait for ever
-	idleHold    = 12 * time.Second // silence before memory is looked at: any proxy may give back what the logins took
+	idleHold    = 12 * time.Second // silence before memory is measured: any proxy may return what the logins took
 )

@@ -25,7 +25,7 @@ type run struct {
 	running map[string]*rig.Proxy
 }
 
-// run goes through the rounds. A load that fails is noted, and the next one run.
+// run runs all rounds. A load that fails is noted, and the next one is run.
 func (b *run) run(ctx context.Context) (err error) {
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, b.opts.limit)
@@ -56,7 +56,7 @@ func (b *run) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// rounds goes through them until ctx ends.
+// rounds runs them until ctx ends.
 func (b *run) rounds(ctx context.Context) {
 	for round := range b.opts.rounds {
 		for i := range b.result.Rows {
@@ -70,7 +70,7 @@ func (b *run) rounds(ctx context.Context) {
 	}
 }
 
-// rotated begins with another one in each round, so that nobody is always the first.
+// rotated returns the names in an order that begins with another one in each round.
 func rotated(names []string, round int) []string {
 	k := round % len(names)
 	return slices.Concat(names[k:], names[:k])
@@ -150,12 +150,12 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 func (b *run) load(ctx context.Context, o *load.Options, what string) (*load.Result, error) {
 	stderr := b.stderr
 	if !term.IsTerminal(stderr) {
-		stderr = io.Discard // the line at its end tells enough
+		stderr = io.Discard // the line at its end is enough
 	}
 	return o.Run(ctx, stderr, what)
 }
 
-// countedLoad is load, with the logins at the backend that the proxy leads to.
+// countedLoad runs a load and counts the logins at the backend that the proxy leads to.
 func (b *run) countedLoad(ctx context.Context, o *load.Options, what string, p *rig.Proxy) (*load.Result, error) {
 	if !p.Backend.IsValid() {
 		return b.load(ctx, o, what)
@@ -205,7 +205,7 @@ func (b *run) countErrors(what string, r *load.Result) {
 	}
 }
 
-// scale runs the mode of that name on our proxy, in a process that has served nobody before. nil when it could not be run.
+// scale runs the mode of that name on our proxy, in a new process. It returns nil when it could not be run.
 func (b *run) scale(ctx context.Context, round int) (found []load.ScaleFigure) {
 	if ctx.Err() != nil {
 		return nil

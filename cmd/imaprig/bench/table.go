@@ -36,7 +36,7 @@ func (r *result) tables() []*term.Table {
 	return tables
 }
 
-// medians are those of the rows whose targets are of ours.
+// medians returns those of the rows whose targets apply to ours.
 func (r *result) medians(title, ours string, names ...string) *term.Table {
 	t := term.NewTable(append([]string{"load", "figure"}, names...)...)
 	t.Title = title
@@ -63,7 +63,7 @@ func (m *measurement) addMedians(t *term.Table, names []string) {
 	}
 }
 
-// remarks are what a reader must know beside the tables.
+// remarks returns what a reader must know in addition to the tables.
 func (r *result) remarks() []string {
 	lines := []string{fmt.Sprintf("%s: %s; %d rounds, %g s a measurement, %.0f s in all.",
 		r.Began.UTC().Format("2006-01-02 15:04 MST"), r.Machine, r.Rounds, r.Duration, r.Seconds)}
@@ -83,7 +83,7 @@ func (r *result) remarks() []string {
 	return lines
 }
 
-// text is for a terminal.
+// text returns the result for a terminal.
 func (r *result) text() string {
 	var b strings.Builder
 	for _, t := range r.tables() {
@@ -93,7 +93,7 @@ func (r *result) text() string {
 	return b.String()
 }
 
-// markdown is for the page.
+// markdown returns the result for the page.
 func (r *result) markdown() string {
 	var b strings.Builder
 	for _, t := range r.tables() {
@@ -111,7 +111,7 @@ const (
 	pageEnd   = "<!-- bench: end -->"
 )
 
-// mayUpdatePage finds out before the run that the page can't be written behind it. "" is none.
+// mayUpdatePage returns an error, before the run, when the page can't be written after it; "" is no page.
 func mayUpdatePage(path string) error {
 	if path == "" {
 		return nil
@@ -126,7 +126,7 @@ func mayUpdatePage(path string) error {
 	return rig.MayWrite(path)
 }
 
-// updatePage replaces what stands between the lines.
+// updatePage replaces the text between the two lines of the page.
 func updatePage(path, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

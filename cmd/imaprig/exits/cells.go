@@ -14,7 +14,7 @@ type cell struct {
 
 func (c cell) String() string { return c.Mode + "/" + c.Ending }
 
-// modeEndings are the pairs that make sense, in the order in which they are run. A mode that is left by every client
+// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every client
 // in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
 func modeEndings() []struct {
 	mode    string
@@ -89,7 +89,7 @@ func wayOf(c cell) way {
 	return all[slices.IndexFunc(all, func(w way) bool { return w.name == c.Ending })]
 }
 
-// cellsHelp lists the modes with their endings, and the endings in words.
+// cellsHelp returns a list of the modes with their endings, and the endings in words.
 func cellsHelp() string {
 	var b strings.Builder
 	b.WriteString("Modes of the backend, with the endings that each is run with:\n")

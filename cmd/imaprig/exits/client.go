@@ -36,7 +36,7 @@ type client struct {
 	limit          time.Duration // for one answer
 }
 
-// newClient is not connected yet. Its user is the one with its number in it.
+// newClient returns a client that is not connected yet. Its user has its number in the name.
 func (o *runOptions) newClient(number int) *client {
 	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password, limit: answerLimit}
 }

@@ -46,7 +46,7 @@ func (x *proxyRun) drive(ctx context.Context, r *cellResult) error {
 	return d.run(ctx, before)
 }
 
-// noVanishing says why clients can't vanish, "" when they can.
+// noVanishing returns the reason why clients can't vanish, "" when they can.
 func (x *proxyRun) noVanishing() string {
 	switch {
 	case x.ns == nil:
@@ -103,7 +103,7 @@ func (d *drive) run(ctx context.Context, before rig.JavaStats) error {
 	return d.countReached(ctx, before)
 }
 
-// openAll brings every session to the state in which it is ended.
+// openAll opens every session and brings it to the state in which it is ended.
 func (d *drive) openAll(ctx context.Context) error {
 	var group errgroup.Group
 	group.SetLimit(openAtOnce)
@@ -147,7 +147,7 @@ func (d *drive) connected(c *client) {
 	defer d.mu.Unlock()
 	d.clients = append(d.clients, c)
 	if d.way.vanishes {
-		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN nobody acknowledges, would keep the namespace
+		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
 	}
 	if d.aborted {
 		_ = c.reset()
@@ -214,7 +214,7 @@ func (d *drive) awaitServer(ctx context.Context, before rig.JavaStats) error {
 	}
 }
 
-// countReached tells how many connections the backend saw. It is also seen in the kernel's table where the backend
+// countReached counts the connections that the backend saw. It is also seen in the kernel's table where the backend
 // does not accept.
 func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
 	now, err := d.java.Stats(ctx)
@@ -226,7 +226,7 @@ func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
 	return nil
 }
 
-// expected is how many of the opened sessions the backend must have seen.
+// expected returns how many of the opened sessions the backend must have seen.
 func (w way) expected(opened int) int {
 	switch {
 	case w.name == "before-login":

@@ -46,7 +46,7 @@ Exit code: 0 every session was served, 1 not every one or the run failed, 2 wron
 
 `
 
-// RunExhaust is the subcommand.
+// RunExhaust runs the subcommand exhaust and returns its exit code.
 func RunExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExhaust(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

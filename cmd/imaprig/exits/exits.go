@@ -1,4 +1,4 @@
-// Package exits runs faults of a backend against endings of clients, through a proxy, and counts what is left behind.
+// Package exits runs faults of a backend against endings of clients, through a proxy, and counts the sockets and descriptors that are left.
 package exits
 
 import (
@@ -34,7 +34,7 @@ Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usag
 
 `
 
-// Run is the subcommand.
+// Run runs the subcommand exits and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -111,7 +111,7 @@ func parseAfter(text string, latest time.Duration) ([]time.Duration, error) {
 	return after, nil
 }
 
-// check refuses what does not go together.
+// check returns an error for options that exclude each other.
 func (o *options) check() error {
 	switch {
 	case o.proxyPID != 0 && o.proxy == "":

@@ -80,7 +80,7 @@ func (m *monitor) attribute(entries []wire.TableEntry) {
 }
 
 // linkOf finds the connection with this proxy's end, or takes it as a new one of the current cell. The port may have
-// been used before: an inode that is not the one known tells so, and that there was no such connection at the last look.
+// been used before: this shows in an inode other than the one known, and in that there was no such connection at the last look.
 // The two files of the socket table are not read at one instant, so either end may be seen first.
 func (m *monitor) linkOf(proxyEnd netip.AddrPort, inode uint64, end func(*link) *uint64) *link {
 	l := m.links[proxyEnd]
@@ -153,7 +153,7 @@ func (m *monitor) countDescriptors() error {
 	return nil
 }
 
-// note keeps what was found, where a count or a point of the chart is due.
+// note records what was found, where a count or a point of the chart is due.
 func (w *watch) note(now time.Time) {
 	if len(w.planned) == 0 {
 		return

@@ -21,7 +21,7 @@ type monitor struct {
 
 	gate sync.RWMutex // held for reading while a client connects and is noted, so that no look comes between
 
-	mu       sync.Mutex // protects what follows; taken behind gate
+	mu       sync.Mutex // protects what follows; taken after gate
 	looks    int        // so far
 	current  *watch     // the cell that is being opened
 	watches  []*watch
@@ -63,7 +63,7 @@ func (m *monitor) Begin(r *cellResult) (*watch, error) {
 	return m.current, nil
 }
 
-// Connect lets a client connect, and notes it.
+// Connect calls a client's connect, and records its address.
 func (m *monitor) Connect(w *watch, c *client, dial func() error) error {
 	m.gate.RLock()
 	defer m.gate.RUnlock()
@@ -83,14 +83,14 @@ func (m *monitor) Ended(w *watch, at time.Time, after []time.Duration) {
 	w.ended, w.planned = at, after
 }
 
-// Complete says that no cell is to come.
+// Complete records that no further cell will begin.
 func (m *monitor) Complete() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.complete = true
 }
 
-// Run looks again and again until the last cell has all its counts, and calls tick after each look.
+// Run calls Look at intervals until the last cell has all its counts, and calls tick after each look.
 func (m *monitor) Run(ctx context.Context, tick func(now time.Time)) error {
 	for {
 		pause, over := m.next(time.Now())
@@ -111,7 +111,7 @@ func (m *monitor) Run(ctx context.Context, tick func(now time.Time)) error {
 	}
 }
 
-// next is how long to wait for the next count that is due, or for the chart.
+// next returns how long to wait for the next count that is due, or for the chart.
 func (m *monitor) next(now time.Time) (pause time.Duration, over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,7 +125,7 @@ func (m *monitor) next(now time.Time) (pause time.Duration, over bool) {
 	return max(pause, 0), over
 }
 
-// Attributed is how many of the descriptors that Java holds belong to a cell, by the last look.
+// Attributed returns how many of the descriptors that Java holds belong to a cell, by the last look.
 func (m *monitor) Attributed() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -138,7 +138,7 @@ func (m *monitor) Attributed() int {
 	return n
 }
 
-// Reached is how many backend connections of a cell were seen.
+// Reached returns how many backend connections of a cell were seen.
 func (m *monitor) Reached(w *watch) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

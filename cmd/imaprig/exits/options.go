@@ -43,14 +43,14 @@ func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
 	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to --backend-port")
 	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
 	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
-	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: beside this one, or bin/imapproxy)")
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to this one, or bin/imapproxy)")
 	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
-	flags.StringVar(&o.password, "password", "secret", "the backend takes any but \"wrong\"")
+	flags.StringVar(&o.password, "password", "secret", "the backend accepts any except \"wrong\"")
 	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
-	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or beside this program)")
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or next to this program)")
 }
 
-// check refuses what does not go together, and adds what --self implies.
+// check returns an error for options that exclude each other, and adds what --self implies.
 func (o *runOptions) check() error {
 	if o.self != "" && !slices.Contains(o.peers, rig.OwnProxy) {
 		o.peers = append(nameList{rig.OwnProxy}, o.peers...)
@@ -73,7 +73,7 @@ func (o *runOptions) check() error {
 	return nil
 }
 
-// names are the proxies that are run, one after the other.
+// names returns the proxies that are run, one after the other.
 func (o *runOptions) names() []string {
 	if o.proxy != "" {
 		return []string{o.proxy}

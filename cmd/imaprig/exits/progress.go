@@ -37,7 +37,7 @@ func (p *progress) driven(r *cellResult) {
 	p.Line("%d/%d %v: %s; %s", p.done, p.cells, r.cell, r.outcome(), p.left(p.ended))
 }
 
-// outcome is in a few words what became of a cell's sessions.
+// outcome returns a few words on how a cell's sessions went.
 func (r *cellResult) outcome() string {
 	switch {
 	case r.NotRun != "":
@@ -48,7 +48,7 @@ func (r *cellResult) outcome() string {
 	return fmt.Sprintf("%d sessions", r.Opened)
 }
 
-// left estimates the rest of the run; the lock is held.
+// left returns an estimate of the rest of the run; the lock is held.
 func (p *progress) left(now time.Time) string {
 	each := firstGuess
 	if p.done > 0 {
@@ -64,7 +64,7 @@ func (p *progress) left(now time.Time) string {
 // tick draws the line anew.
 func (p *progress) tick(now time.Time) { p.Draw("%s", p.text(now)) }
 
-// text says how far the run is.
+// text returns how far the run is.
 func (p *progress) text(now time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,5 +19,5 @@ func (o *options) report(r *runResult, stdout io.Writer) error {
 	return err
 }
 
-// mayWrite finds out before the run that a file can't be written behind it.
+// mayWrite returns an error, before the run, when a file can't be written after it.
 func (o *options) mayWrite() error { return rig.MayWrite(o.json, o.html) }

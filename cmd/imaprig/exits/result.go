@@ -27,7 +27,7 @@ type proxyResult struct {
 	Java          map[string]rig.JavaCounts `json:"java"`           // by mode
 	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
 	Unattributed  int                       `json:"unattributed"`   // descriptors open in Java that no cell accounts for
-	Misses        []miss                    `json:"misses"`         // of the run, beside those of its cells
+	Misses        []miss                    `json:"misses"`         // of the run, in addition to those of its cells
 }
 
 // cellResult is one cell. Counts holds one for each planned time; Series one for each second.
@@ -68,7 +68,7 @@ type stateCount struct {
 	MaxRecvQ uint64 `json:"max_recv_q"`
 }
 
-// lingering are the states in which a connection is not over.
+// lingering reports whether a connection in this state is not over.
 func lingering(s wire.State) bool { return s == wire.StateCloseWait || s == wire.StateEstablished }
 
 func (s states) add(e wire.TableEntry) {

@@ -29,7 +29,7 @@ type proxyRun struct {
 	sessions  int // so far
 }
 
-// runCells drives the cells one after the other, and counts all of them at their times.
+// runCells runs the cells one after the other, and counts all of them at their times.
 func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
 	began := time.Now()
 	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)

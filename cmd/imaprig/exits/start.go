@@ -12,7 +12,7 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// run goes through the proxies and adds them to the result. Between two of them nothing is left running.
+// run runs the proxies one after the other and adds them to the result. Between two of them nothing is left running.
 func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) error {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return err

@@ -53,7 +53,7 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	notes(out, p)
 }
 
-// notes are what does not fit into the table.
+// notes prints what does not fit into the table.
 func notes(out *strings.Builder, p *proxyResult) {
 	met, missed, notRun := p.tally()
 	fmt.Fprintf(out, "\n%d cells: every target holds in %d, missed in %d, not run %d\n", len(p.Cells), met, missed, notRun)
@@ -80,7 +80,7 @@ func notes(out *strings.Builder, p *proxyResult) {
 	fmt.Fprintln(out, t)
 }
 
-// comparison shows the last count of every cell, proxy beside proxy.
+// comparison prints the last count of every cell, with a column for each proxy.
 func comparison(out *strings.Builder, r *runResult) {
 	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n", slices.Max(r.After))
 	heading := []string{"MODE", "ENDING"}
@@ -98,7 +98,7 @@ func comparison(out *strings.Builder, r *runResult) {
 	out.WriteString(t.String())
 }
 
-// summary is the last count in short, with a star where a target is missed.
+// summary returns the last count in short, with a star where a target is missed.
 func (c *cellResult) summary() string {
 	if c.NotRun != "" || len(c.Counts) == 0 {
 		return "not run"
@@ -142,7 +142,7 @@ func (c *cellResult) sessions() string {
 	return fmt.Sprintf("%d of %d", c.Opened, c.Sessions)
 }
 
-// Verdict is "ok", or what is missed.
+// Verdict returns "ok", "not run", or the targets that are missed.
 func (c *cellResult) Verdict() string {
 	if c.NotRun != "" {
 		return "not run"
@@ -157,7 +157,7 @@ func (c *cellResult) Verdict() string {
 	return "MISSED: " + strings.Join(names, ", ")
 }
 
-// CloseWait is the number of the backend's sockets in CLOSE_WAIT, with what their Recv-Q says.
+// CloseWait returns the number of the backend's sockets in CLOSE_WAIT, with their Recv-Q.
 func (c count) CloseWait() string {
 	s := c.Backend[wire.StateCloseWait]
 	switch {

@@ -13,7 +13,7 @@ const (
 	notJudged      = time.Duration(-1)
 )
 
-// target is what must hold in every cell, but for its exceptions.
+// target is what must hold in every cell, except where within says that it is not judged.
 type target struct {
 	name   string
 	Text   string                            // for people
@@ -21,7 +21,7 @@ type target struct {
 	found  func(r *cellResult, at count) int // what must be 0; less where it could not be counted
 }
 
-// targets are those that are judged at the counts. Others, of the whole run, are in judgeRun.
+// targets returns those that are judged at the counts. Others, of the whole run, are in judgeRun.
 func targets() []target {
 	return []target{
 		{"backend sockets", "no backend socket in CLOSE_WAIT or ESTABLISHED", whenGone,
@@ -46,8 +46,8 @@ func whenGone(c cell) time.Duration {
 	return goneWithin
 }
 
-// whenJavaCanClose names the faults that no proxy can cure: a worker that is stuck or waits, a handler that forgets to
-// close whatever it reads, and a message broken off, behind which no LOGOUT can be sent.
+// whenJavaCanClose returns notJudged for the faults that no proxy can cure: a worker that is stuck or waits, a handler that forgets to
+// close whatever it reads, and a message broken off, after which no LOGOUT can be sent.
 func whenJavaCanClose(c cell) time.Duration {
 	switch c.Mode {
 	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting":
@@ -70,7 +70,7 @@ func (m miss) String() string {
 	return fmt.Sprintf("%s: %d after %.0f s, must be 0", m.Target, m.Found, m.Seconds)
 }
 
-// judge holds a cell against the targets. A target is missed once, at the first count that shows it.
+// judge compares a cell with the targets. A target is missed once, at the first count that shows it.
 func judge(r *cellResult) []miss {
 	var misses []miss
 	for _, t := range targets() {
@@ -92,7 +92,7 @@ func judge(r *cellResult) []miss {
 	return misses
 }
 
-// judgeRun holds what the backend counted over all cells against the targets.
+// judgeRun compares what the backend counted over all cells with the targets.
 func judgeRun(r *proxyResult) []miss {
 	var misses []miss
 	for mode, c := range r.Java {
@@ -109,7 +109,7 @@ func judgeRun(r *proxyResult) []miss {
 	return misses
 }
 
-// latest is the last limit that these cells are judged by: a count must come as late.
+// latest returns the last limit that these cells are judged by: a count must come as late.
 func latest(cells []cell) time.Duration {
 	var most time.Duration
 	for _, c := range cells {

@@ -17,7 +17,7 @@ const (
 
 	// floodOf is how many CAPABILITY commands a client sends that will not read the answers, about 100 KB: more than
 	// the buffers between it and the proxy hold, and less than those together with the proxy's receive buffer. So the
-	// proxy can't go on writing, and the backend's FIN, behind all that, has arrived.
+	// proxy can't go on writing, and the backend's FIN, after all that, has arrived.
 	floodOf = 1150
 )
 
@@ -31,7 +31,7 @@ type way struct {
 
 	wait     time.Duration // between the two
 	slow     bool          // the client reads less than is sent
-	vanishes bool          // from a namespace; behind end, nothing of it reaches the proxy nor the other way round
+	vanishes bool          // from a namespace; after end, no packet passes between it and the proxy
 	deaf     bool          // it vanishes, and what it does in end arrives still
 	byServer bool          // the backend is the one that closes, and is waited for
 	password string        // instead of the right one
@@ -107,7 +107,7 @@ func openFetch(c *client) error {
 	return nil
 }
 
-// openUnansweredFetch says FETCH to a backend that does not answer.
+// openUnansweredFetch sends FETCH to a backend that does not answer.
 func openUnansweredFetch(c *client) error {
 	if err := openSelected(c); err != nil {
 		return err
@@ -136,7 +136,7 @@ func openUnanswered(c *client) error {
 	return c.command(c.loginWords())
 }
 
-// openRefused wants anything but a login: NO, BAD as nginx says it, or an end.
+// openRefused returns an error when the login is accepted. NO, nginx's BAD and an end of the connection are refusals.
 func openRefused(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
@@ -171,7 +171,7 @@ func endLogout(c *client) error {
 	return c.conn.Close()
 }
 
-// endSelect makes a backend that closes first do so, and hears nothing of it.
+// endSelect makes a backend that closes first do so; the client does not receive the answer.
 func endSelect(c *client) error { return c.command("SELECT INBOX") }
 
 // endFlood asks for what it does not read, then makes the backend close.

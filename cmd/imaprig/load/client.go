@@ -26,7 +26,7 @@ const (
 	deadlineSlack = time.Second
 )
 
-// Target is whom the clients of a load connect to, and as whom.
+// Target is the server that the clients of a load connect to, and their logins.
 type Target struct {
 	Addr           string
 	TLS            string      // "off", "starttls" or "implicit"
@@ -48,7 +48,7 @@ type Conn struct {
 	in       *bufio.Reader
 	trash    *rig.Discarder // made when the first large literal comes
 	tags     int
-	tag      []byte // of the last command, with a space behind it
+	tag      []byte // of the last command, with a space after it
 	out      []byte
 	deadline time.Time
 	got      func(int) // is told of the bytes of literals; may be nil
@@ -78,13 +78,13 @@ func (t *Target) Dial() (*Conn, error) {
 			t.keep(conn)
 			return nil, err
 		}
-		_ = conn.Close() // the first error is the one that tells
+		_ = conn.Close() // the first error is the cause
 		return nil, err
 	}
 	return c, nil
 }
 
-// latePort lets the kernel choose the port when it knows the destination: else each source address has but 28,000.
+// latePort makes the kernel choose the port when it knows the destination: else each source address has only 28,000.
 func latePort(_, _ string, raw syscall.RawConn) error {
 	var err error
 	if controlErr := raw.Control(func(fd uintptr) {
@@ -126,7 +126,7 @@ func (c *Conn) startTLS() error {
 	return nil
 }
 
-// greeting takes * OK alone: a BYE is how a server says that it is full.
+// greeting accepts only * OK: a BYE is how a server says that it is full.
 func (c *Conn) greeting() error {
 	line, err := c.Line()
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *Conn) greeting() error {
 	return nil
 }
 
-// extend gives the next answer its limit. The deadline is renewed once a second, since that costs.
+// extend sets the limit of the next answer. The deadline is renewed at most once a second, since that costs.
 func (c *Conn) extend() error {
 	now := time.Now()
 	if wanted := now.Add(c.target.Limit); wanted.Sub(c.deadline) > deadlineSlack {
@@ -193,7 +193,7 @@ func (c *Conn) answer() error {
 	return &answerError{"endless answer", "no tagged line"}
 }
 
-// untagged takes note of a line, and throws the literals in it away.
+// untagged records a line, and discards the literals in it.
 func (c *Conn) untagged(line []byte) error {
 	switch {
 	case bytes.HasSuffix(line, []byte(" EXISTS")):
@@ -217,7 +217,7 @@ func (c *Conn) untagged(line []byte) error {
 	}
 }
 
-// skip throws n bytes away.
+// skip discards n bytes.
 func (c *Conn) skip(n int) error {
 	k, err := c.in.Discard(min(n, c.in.Buffered()))
 	c.moved(k)
@@ -232,7 +232,7 @@ func (c *Conn) skip(n int) error {
 	return c.trash.Discard(n-k, c.moved)
 }
 
-// Line is the next one, without its end. It lasts until the next read.
+// Line returns the next line, without its end. It is valid until the next read.
 func (c *Conn) Line() ([]byte, error) {
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
@@ -244,7 +244,7 @@ func (c *Conn) Line() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), nil
 }
 
-// answerOf is the error that an answer tells of: its kind is its word, with its response code (RFC 9051 7.1).
+// answerOf returns the error of an answer: its kind is the status word, with the response code (RFC 9051 7.1).
 func answerOf(line []byte) error {
 	words := strings.Fields(strings.TrimPrefix(string(line), "* "))
 	kind := "unexpected answer"

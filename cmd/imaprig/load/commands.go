@@ -31,7 +31,7 @@ func (c *Conn) end() error {
 	return err
 }
 
-// Close leaves without a word.
+// Close closes the connection without LOGOUT.
 func (c *Conn) Close() {
 	_ = c.conn.Close() // nothing is to be said any more
 }
@@ -63,7 +63,7 @@ func (c *Conn) continuation() error {
 	return &answerError{"endless answer", "no continuation"}
 }
 
-// fetch reads a message and throws it away.
+// fetch reads a message and discards it.
 func (c *Conn) fetch(number int) error {
 	before := c.literals
 	err := c.ok("FETCH " + strconv.Itoa(number) + " BODY.PEEK[]")
@@ -90,7 +90,7 @@ func (c *Conn) appendMessage(mailbox string, b *rig.Body, n int) error {
 	return failure("APPEND", c.answer())
 }
 
-// moved tells of bytes of a message. The limit is for each part, so that a large message may take its time.
+// moved reports bytes of a message. The limit is for each part, so that a large message may take long.
 func (c *Conn) moved(n int) {
 	if c.got != nil {
 		c.got(n)

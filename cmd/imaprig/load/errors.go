@@ -29,7 +29,7 @@ type answerError struct{ kind, line string }
 
 func (e *answerError) Error() string { return fmt.Sprintf("%.*q", rig.MaxForeign, e.line) }
 
-// failure wraps an error, nil too, with the step and its kind.
+// failure returns an error with its step and its kind, and nil for nil.
 func failure(during string, err error) error {
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func failure(during string, err error) error {
 	return &stepError{during: during, kind: during + ": " + causeOf(err), err: err}
 }
 
-// causeOf puts an error into a kind.
+// causeOf returns the kind of an error.
 func causeOf(err error) string {
 	if answer := (*answerError)(nil); errors.As(err, &answer) {
 		return answer.kind
@@ -108,7 +108,7 @@ func (c *errorCounts) sum() int {
 	return c.total
 }
 
-// list has the most frequent first.
+// list returns the counts, the most frequent first.
 func (c *errorCounts) list() []errorCount {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,7 +39,7 @@ func bucketOf(d time.Duration) int {
 	return min(shift*histogramSub+int(v>>shift), histogramSize-1)
 }
 
-// bucketStart is the least duration that falls into bucket i.
+// bucketStart returns the least duration that falls into bucket i.
 func bucketStart(i int) time.Duration {
 	if i < histogramSub {
 		return time.Duration(i)
@@ -56,7 +56,7 @@ func (h *histogram) count() uint64 {
 	return n
 }
 
-// quantile is the duration that a share q of the recorded ones, 0 to 1, does not exceed: the middle of its bucket, and
+// quantile returns the duration that a share q of the recorded ones, 0 to 1, does not exceed: the middle of its bucket, and
 // never more than the longest. 0 when there is none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := uint64(q * float64(h.count()))
@@ -81,7 +81,7 @@ type bar struct {
 
 const barsPerPower = 4
 
-// bars folds the buckets to a few for each power of two, from the first to the last that is not empty.
+// bars returns the buckets, merged into a few for each power of two, from the first to the last that is not empty.
 func (h *histogram) bars() []bar {
 	const step = histogramSub / barsPerPower
 	var all []bar

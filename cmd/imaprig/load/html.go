@@ -73,7 +73,7 @@ func (c *chart) html() template.HTML {
 	return template.HTML(c.b.String()) // numbers and words of ours only
 }
 
-// histogramChart has a column for each bar. Their borders grow by a factor, so that columns are of one width.
+// histogramChart returns a chart with a column for each bar. Their bounds grow by a factor, so columns are of one width.
 func histogramChart(r *Result) template.HTML {
 	if len(r.Histogram) == 0 {
 		return ""
@@ -96,7 +96,7 @@ func histogramChart(r *Result) template.HTML {
 	return c.html()
 }
 
-// rateChart is operations a second over time, or bytes with the second argument.
+// rateChart returns a chart of operations a second over time, or of bytes with the second argument.
 func rateChart(r *Result, bytes bool) template.HTML {
 	value, unit := func(s sample) float64 { return float64(s.Operations) }, func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 	if bytes {

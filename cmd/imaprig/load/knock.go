@@ -40,7 +40,7 @@ func (k *knocks) knock() {
 	inParallel(context.Background(), scaleKnocks, func(int) { k.one() })
 }
 
-// one is a client that waits for its greeting.
+// one runs a client that waits for its greeting.
 func (k *knocks) one() {
 	c, err := k.target.Dial()
 	k.mu.Lock()

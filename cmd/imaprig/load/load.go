@@ -29,7 +29,7 @@ func modes() []Mode {
 		{"rtt", "NOOP on every session, one after the other", 32, []string{"NOOP"}, runRTT},
 		{"fetch", "read a message on every session, again and again", 8, []string{"FETCH"}, runFetch},
 		{"append", "store a message on every session, again and again: for a test mailbox", 8, []string{"APPEND"}, runAppend},
-		{"idle", "hold sessions in IDLE, and tell what one costs the proxy in memory", 1000, []string{"session"}, runIdle},
+		{"idle", "hold sessions in IDLE, and report what one costs the proxy in memory", 1000, []string{"session"}, runIdle},
 		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50, []string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"}, runMixed},
 		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500, []string{"NOOP"}, runScale},
 	}
@@ -43,7 +43,7 @@ func modesHelp() string {
 	return b.String()
 }
 
-// FindMode takes the words that are no flags.
+// FindMode returns the mode that the words, those that are no flags, name.
 func FindMode(words []string) (Mode, error) {
 	var names []string
 	for _, m := range modes() {
@@ -55,7 +55,7 @@ func FindMode(words []string) (Mode, error) {
 	return Mode{}, fmt.Errorf("want one MODE, of %s; got %q", strings.Join(names, ", "), words)
 }
 
-// Run is the subcommand.
+// Run runs the subcommand load and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -81,7 +81,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return rig.ExitOK
 }
 
-// Run carries the load out; name is what its progress is called. The result holds what was found before an error, too.
+// Run runs the load; name is shown with its progress. With an error, the result has what was found before it.
 func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Result, error) {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func (m *meter) moved(n int) {
 	}
 }
 
-// failed notes an error and tells whether it was one.
+// failed counts an error and reports whether it was one.
 func (m *meter) failed(err error) bool {
 	if err != nil {
 		m.errors.add(err)

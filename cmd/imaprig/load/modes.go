@@ -9,7 +9,7 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// runLogin is whole sessions, with nothing between LOGIN and LOGOUT.
+// runLogin runs whole sessions, with nothing between LOGIN and LOGOUT.
 func runLogin(ctx context.Context, r *run) error {
 	return r.measure(ctx, r.opts.Sessions, func(context.Context, int) error {
 		began := time.Now()
@@ -59,7 +59,7 @@ func (r *run) repeat(ctx context.Context, prepare, operation func(c *Conn) error
 	return err
 }
 
-// again is the measurement of repeat. A session that fails is counted, and another takes its place.
+// again measures repeat, called again and again. A session that fails is counted, and another replaces it.
 func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(c *Conn) error) error {
 	return r.measure(ctx, len(conns), func(_ context.Context, i int) error {
 		if conns[i] == nil {
@@ -126,7 +126,7 @@ func (r *run) openIdle(ctx context.Context, n int) []*Conn {
 	})
 }
 
-// idling is the work of sessions that wait. Those that are lost become nil.
+// idling reads what sessions in IDLE receive. Those that are lost become nil.
 func (r *run) idling(conns []*Conn) func(ctx context.Context, i int) error {
 	return func(ctx context.Context, i int) error {
 		c := conns[i]
@@ -157,7 +157,7 @@ const (
 	mixedAbrupt  = 0.3                    // of the clients leave without LOGOUT
 )
 
-// runMixed is whole sessions as mail clients have them.
+// runMixed runs whole sessions as mail clients have them.
 func runMixed(ctx context.Context, r *run) error {
 	return r.measure(ctx, r.opts.Sessions, func(context.Context, int) error {
 		began := time.Now()
@@ -178,7 +178,7 @@ func runMixed(ctx context.Context, r *run) error {
 	})
 }
 
-// life is a session from LOGIN to the end of IDLE.
+// life runs a session from LOGIN to the end of IDLE.
 func (r *run) life(c *Conn) error {
 	if err := r.timed("LOGIN", c.login); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (r *run) life(c *Conn) error {
 	return c.done()
 }
 
-// timed measures an operation of the mode by its name.
+// timed runs an operation of the mode, by its name, and records how long it took.
 func (r *run) timed(name string, operation func() error) error {
 	began := time.Now()
 	if err := operation(); err != nil {

@@ -40,13 +40,13 @@ const (
 	MaxSessions    = 100_000
 	maxTime        = time.Hour
 	maxSources     = 100
-	portsPerSource = 20_000 // of the 28,000 that Linux gives one address, to one destination
+	portsPerSource = 20_000 // of the 28,000 that Linux has for one address, to one destination
 	spareFiles     = 100    // descriptors that sessions leave over
 )
 
 const help = `usage: imaprig load MODE --proxy ADDR [flags]
 
-Puts an IMAP proxy or server under load and tells how fast it answers, and what that costs it when its process is named.
+Puts an IMAP proxy or server under load and reports how fast it answers, and what that costs it when its process is named.
 The modes:
 
 %s
@@ -101,7 +101,7 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 	return o, o.Check()
 }
 
-// Check refuses what can't be run.
+// Check returns an error for options that can't be run.
 func (o *Options) Check() error {
 	host, _, err := net.SplitHostPort(o.Proxy)
 	switch {
@@ -122,7 +122,7 @@ func (o *Options) Check() error {
 	case o.sources < 0 || o.sources > maxSources:
 		return fmt.Errorf("--sources %d: want 0 to %d", o.sources, maxSources)
 	case o.sources > 0 && !onLoopback(host):
-		return fmt.Errorf("--sources: %s is not an IPv4 loopback address, which those of 127.0.0.0/8 can reach alone", host)
+		return fmt.Errorf("--sources: %s is not an IPv4 loopback address, and only those can be reached from 127.0.0.0/8", host)
 	case strings.ContainsAny(o.User+o.Password+o.Mailbox, "\r\n\x00"):
 		return errors.New("--user, --password and --mailbox: want no line end and no NUL")
 	}
@@ -152,7 +152,7 @@ func parsePIDs(text string) ([]int, error) {
 	return pids, nil
 }
 
-// parseSize reads a number of bytes, with k or m behind it for 2^10 or 2^20.
+// parseSize reads a number of bytes, with k or m after it for 2^10 or 2^20.
 func parseSize(text string) (int, error) {
 	digits := strings.TrimRight(strings.ToLower(text), "kmib")
 	n, err := strconv.Atoi(digits)
@@ -171,7 +171,7 @@ func parseSize(text string) (int, error) {
 	return n, nil
 }
 
-// newTarget is whom the sessions connect to. The certificate is of no interest: a load must run before there is a real one.
+// newTarget returns the server of the options. Its certificate is not verified: a load must run before there is a real one.
 func (o *Options) newTarget() *Target {
 	t := &Target{Addr: o.Proxy, TLS: o.TLS, user: o.User, password: o.Password, users: int64(o.Users), Limit: o.Limit}
 	if o.TLS != "off" {

@@ -53,7 +53,7 @@ type idleResult struct {
 	CPUPercentHeld float64 `json:"cpu_percent_held"` // of one core, during the wait
 }
 
-// ScaleFigure is one finding of the mode scale, beside what it should be.
+// ScaleFigure is one finding of the mode scale, with the value that it should have.
 type ScaleFigure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
@@ -69,7 +69,7 @@ func (i *idleResult) cost(before, after rig.TreeUsage, cpuHeld float64) {
 	i.CPUPercentHeld = 100 * cpuHeld / max(i.HeldSeconds, 1e-3)
 }
 
-// take fills in what the meter counted.
+// take adds what the meter counted.
 func (r *Result) take(m *meter, costed bool) {
 	r.Costed, r.Bytes, r.NewMail = costed, m.bytes.Load(), m.mail.Load()
 	r.Errors, r.Series, r.Histogram = m.errors.list(), m.series, m.times[0].bars()
@@ -83,15 +83,15 @@ func (r *Result) take(m *meter, costed bool) {
 	}
 }
 
-// First is the operation that rates and costs are given for.
+// First returns the operation that rates and costs are of.
 func (r *Result) First() Operation { return r.Operations[0] }
 
-// CPUMicros is the CPU time of the proxy for each operation of the first kind, in microseconds.
+// CPUMicros returns the CPU time of the proxy for each operation of the first kind, in microseconds.
 func (r *Result) CPUMicros() float64 {
 	return r.CPUSeconds * 1e6 / float64(max(r.First().Count, 1))
 }
 
-// gigabytes is 10^9 bytes.
+// gigabytes returns the bytes of messages in 10^9.
 func (r *Result) gigabytes() float64 { return float64(r.Bytes) / 1e9 }
 
 // GBPerSecond returns the rate of messages in 10^9 bytes a second.
@@ -100,7 +100,7 @@ func (r *Result) GBPerSecond() float64 { return r.gigabytes() / max(r.Seconds, 1
 // CPUPerGB returns the CPU time of the proxy for 10^9 bytes of messages, in seconds.
 func (r *Result) CPUPerGB() float64 { return r.CPUSeconds / max(r.gigabytes(), 1e-9) }
 
-// missed are the figures that are not as they should be.
+// missed returns the figures that are not as they should be.
 func (r *Result) missed() (missed []ScaleFigure) {
 	for _, f := range r.Scale {
 		if f.Limit != "" && !f.Met {
@@ -122,14 +122,14 @@ func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	return err
 }
 
-// summary is the lines below the table of operations.
+// summary returns the lines below the table of operations.
 func (r *Result) summary() []string {
 	var lines []string
 	if r.Bytes > 0 {
 		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)), amountText(r.GBPerSecond()*1e9)))
 	}
 	if r.NewMail > 0 {
-		lines = append(lines, fmt.Sprintf("new mail told of in IDLE: %d", r.NewMail))
+		lines = append(lines, fmt.Sprintf("new mail reported in IDLE: %d", r.NewMail))
 	}
 	if r.Costed && r.CPUSeconds > 0 && r.First().Count > 0 && r.Scale == nil {
 		line := fmt.Sprintf("CPU of the proxy: %.2f s, %.1f µs for each %s", r.CPUSeconds, r.CPUMicros(), r.First().Name)
@@ -146,7 +146,7 @@ func (r *Result) summary() []string {
 		}
 	}
 	if !r.Costed {
-		lines = append(lines, "CPU and memory of the proxy: not looked at (--proxy-pid)")
+		lines = append(lines, "CPU and memory of the proxy: not measured (--proxy-pid)")
 	}
 	return lines
 }

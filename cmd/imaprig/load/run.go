@@ -75,7 +75,7 @@ func (r *run) worker(ctx context.Context, i int, work func(ctx context.Context, 
 	}
 }
 
-// watch samples until ctx ends.
+// watch takes samples until ctx ends.
 func (r *run) watch(ctx context.Context, began time.Time) {
 	tick := time.NewTicker(samplePeriod)
 	defer tick.Stop()
@@ -93,7 +93,7 @@ func (r *run) watch(ctx context.Context, began time.Time) {
 	}
 }
 
-// rates are those between two samples, in words.
+// rates returns those between two samples, in words.
 func (r *run) rates(a, b sample) string {
 	seconds := max(b.Seconds-a.Seconds, 1e-3)
 	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
@@ -121,7 +121,7 @@ func inParallel(ctx context.Context, n int, f func(i int)) {
 	all.Wait()
 }
 
-// open opens n sessions, each with prepare behind the login. Those that fail are counted and missing; when most do, the rest
+// open opens n sessions, and prepares each after the login. Those that fail are counted and missing; when most do, the rest
 // is not tried.
 func (r *run) open(ctx context.Context, n int, prepare func(c *Conn) error) []*Conn {
 	conns := make([]*Conn, n)
@@ -191,7 +191,7 @@ func (r *run) errorsSoFar() string {
 	return ""
 }
 
-// enough is an error when no session is left to measure with.
+// enough returns an error when no session is left to measure with.
 func enough(conns []*Conn) error {
 	if len(conns) == 0 {
 		return errors.New("no session could be opened")

@@ -29,7 +29,7 @@ type scaleRun struct {
 	busy, idle []*Conn
 }
 
-// runScale holds few and then many sessions, most of them in IDLE, and measures what busy ones and logins notice of it.
+// runScale opens few and then many sessions, most of them in IDLE, and measures how that affects busy ones and logins.
 // With a --proxy-pid it goes on to the proxy's descriptor limit.
 func runScale(ctx context.Context, r *run) error {
 	if r.opts.Sessions < 2*ScaleBusy {
@@ -67,7 +67,7 @@ func runScale(ctx context.Context, r *run) error {
 	return s.limit(ctx)
 }
 
-// phase is a measurement of its own within the run. Its errors are the run's.
+// phase returns a measurement of its own within the run. Its errors are the run's.
 func (s *scaleRun) phase(mode string) *run {
 	part := *s.run
 	m, _ := FindMode([]string{mode}) // one of ours

@@ -7,12 +7,12 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// title is one line that says what was run.
+// title returns one line that says what was run.
 func (r *Result) title() string {
 	return fmt.Sprintf("%s, %s, TLS %s, %d sessions at once, measured for %.1f s", r.Mode, r.Proxy, r.TLS, r.Sessions, r.Seconds)
 }
 
-// table is the result as text. What went wrong comes last, where it is seen.
+// table returns the result as text. What went wrong comes last, where it is seen.
 func (r *Result) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.title())
@@ -56,7 +56,7 @@ func (r *Result) errorSum() (n int) {
 	return n
 }
 
-// Text is the value with its unit.
+// Text returns the value with its unit.
 func (f ScaleFigure) Text() string {
 	if f.Unit == "µs" {
 		return microsText(f.Value)
@@ -68,7 +68,7 @@ func (f ScaleFigure) Text() string {
 	return strings.TrimSpace(fmt.Sprintf("%.*f %s", digits, f.Value, f.Unit))
 }
 
-// Verdict is "", "met" or "MISSED".
+// Verdict returns "", "met" or "MISSED".
 func (f ScaleFigure) Verdict() string {
 	switch {
 	case f.Limit == "":
@@ -79,7 +79,7 @@ func (f ScaleFigure) Verdict() string {
 	return "MISSED"
 }
 
-// microsText is a time in three digits and a unit.
+// microsText returns a time in three digits and a unit.
 func microsText(us float64) string {
 	switch {
 	case us < 10_000:
@@ -90,7 +90,7 @@ func microsText(us float64) string {
 	return fmt.Sprintf("%.1f s", us/1e6)
 }
 
-// amountText is a number of bytes, in GB (10^9) or MB.
+// amountText returns a number of bytes, in GB (10^9) or MB.
 func amountText(bytes float64) string {
 	if bytes < 1e8 {
 		return fmt.Sprintf("%.2f MB", bytes/1e6)

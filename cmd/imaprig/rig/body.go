@@ -40,7 +40,7 @@ func NewBody(size int) (*Body, error) {
 	return b, nil
 }
 
-// Close frees it. Nobody may be sending it any more.
+// Close frees it. It must not be in use.
 func (b *Body) Close() error {
 	if err := unix.Munmap(b.text); err != nil {
 		return err
@@ -50,10 +50,10 @@ func (b *Body) Close() error {
 
 const (
 	sendChunk    = 1 << 20   // bytes, of one sendfile
-	discardChunk = 256 << 10 // bytes, of one read of what is thrown away
+	discardChunk = 256 << 10 // bytes, of one read of what is discarded
 )
 
-// Send writes the first n bytes to conn within the connection's deadline. sent is told of each part.
+// Send writes the first n bytes to conn within the connection's deadline. sent is called with the length of each part.
 func (b *Body) Send(conn net.Conn, n int, sent func(int)) error {
 	raw, err := rawOf(conn)
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *Body) Send(conn net.Conn, n int, sent func(int)) error {
 	return nil
 }
 
-// sendPart is one sendfile from *at, which it moves.
+// sendPart calls sendfile once, from *at, which it moves.
 func (b *Body) sendPart(raw syscall.RawConn, at *int64, n int) (sent int, err error) {
 	waitErr := raw.Write(func(fd uintptr) bool {
 		sent, err = unix.Sendfile(int(fd), int(b.file.Fd()), at, n)
@@ -94,7 +94,7 @@ func (b *Body) sendPart(raw syscall.RawConn, at *int64, n int) (sent int, err er
 	return sent, nil
 }
 
-// rawOf is the socket of a plain connection, nil of one with TLS.
+// rawOf returns the socket of a plain connection, nil of one with TLS.
 func rawOf(conn net.Conn) (syscall.RawConn, error) {
 	plain, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -103,7 +103,7 @@ func rawOf(conn net.Conn) (syscall.RawConn, error) {
 	return plain.SyscallConn()
 }
 
-// Discarder throws bytes away; on a plain socket without copying them (recv(2) with MSG_TRUNC, see tcp(7)).
+// Discarder discards bytes; on a plain socket without copying them (recv(2) with MSG_TRUNC, see tcp(7)).
 type Discarder struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil with TLS
@@ -116,7 +116,7 @@ func NewDiscarder(conn net.Conn) (*Discarder, error) {
 	return &Discarder{conn: conn, raw: raw, buf: make([]byte, discardChunk)}, err
 }
 
-// Discard reads n bytes within the connection's deadline. got is told of each part.
+// Discard reads n bytes within the connection's deadline. got is called with the length of each part.
 func (d *Discarder) Discard(n int, got func(int)) error {
 	for n > 0 {
 		k, err := d.part(min(n, len(d.buf)))

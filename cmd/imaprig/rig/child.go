@@ -53,9 +53,9 @@ func (c *child) own(cmd *exec.Cmd, started chan<- error) {
 func (c *child) PID() int { return c.process.Pid }
 
 // Stop ends the process with SIGTERM, and with SIGKILL and an error when that took longer than limit. What it started
-// itself and left behind is killed. It may be called again.
+// itself and left running is killed. It may be called again.
 func (c *child) Stop(limit time.Duration) error {
-	defer func() { _ = syscall.Kill(-c.process.Pid, syscall.SIGKILL) }() // the rest of its group, mostly nobody
+	defer func() { _ = syscall.Kill(-c.process.Pid, syscall.SIGKILL) }() // the rest of its group, mostly empty
 	if err := c.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", c.name, err)
 	}

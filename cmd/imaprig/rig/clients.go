@@ -12,7 +12,7 @@ import (
 // MaxForeign is how many bytes of an unexpected line an error shows.
 const MaxForeign = 200
 
-// Quoted is a quoted string (RFC 9051 4.3); of a name or password without CR, LF and NUL, see exitsOptions.check.
+// Quoted returns a quoted string (RFC 9051 4.3) of a text, which must be without CR, LF and NUL.
 func Quoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }

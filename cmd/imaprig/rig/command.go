@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Exit codes of every subcommand, but for watch --once.
+// Exit codes of every subcommand except watch --once.
 const (
 	ExitOK     = 0
 	ExitFailed = 1
@@ -31,12 +31,12 @@ func ParseFlags(flags *flag.FlagSet, args []string, help string, stdout io.Write
 		flags.PrintDefaults()
 	}
 	if err == nil && flags.NArg() > 0 {
-		return fmt.Errorf("%q: want flags only; the proxy goes behind --proxy or --peer", flags.Arg(0))
+		return fmt.Errorf("%q: want flags only; the proxy goes after --proxy or --peer", flags.Arg(0))
 	}
 	return err
 }
 
-// ParseMixed takes flags before, between and behind the other words, as people type them, and returns those words.
+// ParseMixed reads flags before, between and after the other words, as people type them, and returns those words.
 func ParseMixed(flags *flag.FlagSet, args []string) ([]string, error) {
 	var words []string
 	for {

@@ -24,13 +24,13 @@ const (
 	nothingFound   finding = iota
 	closeForgotten         // EOF read, descriptor open
 	stillSending           // EOF read, answers not taken by the peer
-	finUnread              // accepted, and nobody reads
+	finUnread              // accepted, and not read
 	dataUnread             // the same, with bytes in front of the FIN
 	neverAccepted          // no descriptor yet
 	peerKeepsOpen          // closed here, and the peer does not close
 )
 
-// Examine judges one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
+// Examine returns what is found about one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
 func Examine(s wire.TableEntry) finding {
 	switch {
 	case s.State == wire.StateFinWait2:
@@ -116,7 +116,7 @@ func groupSide(socks []wire.TableEntry, port uint16, sd Side) []SocketGroup {
 // unreadLogout is the length of "a LOGOUT" with its CRLF: what a proxy that takes its leave sends before its FIN.
 const unreadLogout = 10
 
-// Diagnosis says in words what the group means, or "" where a state needs no explanation.
+// Diagnosis returns what the group means in words, or "" where a state needs no explanation.
 func (g SocketGroup) Diagnosis() string {
 	switch g.Finding {
 	case closeForgotten:

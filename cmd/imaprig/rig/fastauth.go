@@ -15,12 +15,12 @@ import (
 
 const authHelp = `usage: imaprig authserver [flags]
 
-An HTTP service that speaks the protocol of nginx's auth_http and does as little as one can: it sends everybody to one
-backend, but for those whose password is "wrong". It runs until SIGINT or SIGTERM. For load tests on one machine.
+An HTTP service that speaks the protocol of nginx's auth_http and does as little as one can: it sends every user to
+one backend, except those whose password is "wrong". It runs until SIGINT or SIGTERM. For load tests on one machine.
 
 `
 
-// RunAuthServer is the subcommand.
+// RunAuthServer runs the subcommand authserver and returns its exit code.
 func RunAuthServer(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := NewFlags("authserver")
 	listen := flags.String("listen", "127.0.0.1:1431", "`ADDR` to listen on")
@@ -65,7 +65,7 @@ type fastAuth struct {
 	granted, refused []byte // whole responses
 }
 
-// newFastAuth listens. run must be called, and closes.
+// newFastAuth returns a server that listens. run must be called, and closes it.
 func newFastAuth(ctx context.Context, listen string, backend netip.AddrPort) (*fastAuth, error) {
 	listeners, err := listenAll(ctx, listen)
 	if err != nil {
@@ -105,7 +105,7 @@ func (a *fastAuth) serve(conn *net.TCPConn) {
 	}
 }
 
-// readAuthRequest tells whether the connection is kept and whether the password is refused.
+// readAuthRequest reports whether the connection is kept and whether the password is refused.
 func readAuthRequest(in *bufio.Reader) (keep, refused bool, err error) {
 	for lines := 0; lines < fastHeaders; lines++ {
 		line, err := in.ReadSlice('\n')

@@ -23,21 +23,21 @@ type BackendOptions struct {
 const backendHelp = `usage: imaprig backend [flags]
 
 An IMAP server that does as little as one can, so that a measurement through a proxy does not measure the backend. Every
-user may log in, but for the password "wrong". Each mailbox has the messages
+user may log in, except with the password "wrong". Each mailbox has the messages
   1  8 KiB      2  1 MiB      3  64 MiB
-and takes any APPEND, which it throws away. Its answer to ID has the number of logins so far. It runs until SIGINT or SIGTERM. For load tests on one machine: it keeps
-nothing, checks nothing and limits little.
+and takes any APPEND, which it discards. Its answer to ID has the number of logins so far. It runs until SIGINT or
+SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits little.
 
 `
 
-// RunBackend is the subcommand.
+// RunBackend runs the subcommand backend and returns its exit code.
 func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o BackendOptions
 	flags := NewFlags("backend")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "`ADDR` in clear, with STARTTLS")
-	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is made at start and nobody vouches for it")
+	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is self-signed and made at start")
 	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
-	flags.DurationVar(&o.IdlePush, "idle-push", 0, "tell a client in IDLE of a new message this often, 0 = never")
+	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
 	err := ParseFlags(flags, args, backendHelp, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -84,10 +84,10 @@ type fastBackend struct {
 // FastBodySize is the size of the largest message, in bytes.
 const FastBodySize = 64 << 20
 
-// fastSizes are the messages of every mailbox, in bytes.
+// fastSizes returns the sizes of the messages of every mailbox, in bytes.
 func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
 
-// NewFastBackend listens. Run must be called, and closes.
+// NewFastBackend returns a server that listens. Run must be called, and closes it.
 func NewFastBackend(ctx context.Context, o BackendOptions) (*fastBackend, error) {
 	cert, err := SelfSigned()
 	if err != nil {
@@ -122,7 +122,7 @@ func (b *fastBackend) Run(ctx context.Context) error {
 	return errors.Join(b.server.Accept(ctx, b.listeners...), b.body.Close())
 }
 
-// serve is one connection.
+// serve serves one connection.
 func (b *fastBackend) serve(conn *net.TCPConn) {
 	if err := conn.SetDeadline(time.Now().Add(fastSessionLimit)); err != nil {
 		return

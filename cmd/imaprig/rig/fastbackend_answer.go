@@ -13,10 +13,10 @@ const wrongPassword = "wrong" // the one that the rig's backends refuse
 // fastCapabilities has UNSELECT, so that a proxy can use a connection again.
 const fastCapabilities = "IMAP4rev1 LITERAL+ SASL-IR IDLE ID UNSELECT AUTH=PLAIN"
 
-// FastID begins the answer to ID (RFC 2971). The number of logins follows.
+// FastID is the begin of the answer to ID (RFC 2971). The number of logins follows.
 const FastID = `* ID ("name" "imaprig" "logins" "`
 
-// answer carries out a command. An error ends the session.
+// answer runs a command. An error ends the session.
 func (s *fastSession) answer(c fastCommand) error {
 	var name [12]byte // longer verbs are none of ours
 	verb := name[:copy(name[:], c.verb)]
@@ -90,7 +90,7 @@ func (s *fastSession) login(c fastCommand, refused bool) {
 	s.done(c, "OK logged in")
 }
 
-// wrongLogin tells whether the last word, quoted, a literal or an atom, is the password that is refused.
+// wrongLogin reports whether the last word, quoted, a literal or an atom, is the password that is refused.
 func wrongLogin(rest []byte) bool {
 	rest = bytes.TrimSuffix(rest, []byte(`"`))
 	return bytes.HasSuffix(rest, []byte(wrongPassword))
@@ -124,7 +124,7 @@ func (s *fastSession) authenticate(c fastCommand) error {
 	return nil
 }
 
-// startTLS goes on under TLS. What the client sent behind the command is dropped (RFC 9051 6.2.1).
+// startTLS starts TLS. What the client sent after the command is dropped (RFC 9051 6.2.1).
 func (s *fastSession) startTLS(c fastCommand) error {
 	if s.tls {
 		s.done(c, "BAD TLS is on")

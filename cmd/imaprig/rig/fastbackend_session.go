@@ -74,7 +74,7 @@ func (s *fastSession) say(parts ...string) {
 	s.out = append(s.out, '\r', '\n')
 }
 
-// done is the tagged answer.
+// done writes the tagged answer.
 func (s *fastSession) done(c fastCommand, text string) {
 	s.out = append(append(append(s.out, c.tag...), ' '), text...)
 	s.out = append(s.out, '\r', '\n')
@@ -118,7 +118,7 @@ func (s *fastSession) read() (fastCommand, error) {
 	return c, nil
 }
 
-// line is the next one, without its end.
+// line returns the next line, without its end.
 func (s *fastSession) line() ([]byte, error) {
 	line, err := s.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -127,7 +127,7 @@ func (s *fastSession) line() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), err
 }
 
-// swallow throws n bytes of a literal away.
+// swallow discards n bytes of a literal.
 func (s *fastSession) swallow(n int) error {
 	k, err := s.in.Discard(min(n, s.in.Buffered()))
 	if err != nil || k == n {
@@ -141,7 +141,7 @@ func (s *fastSession) swallow(n int) error {
 	return s.trash.Discard(n-k, func(int) {})
 }
 
-// LiteralOf is the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be asked for.
+// LiteralOf returns the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be asked for.
 func LiteralOf(line []byte) (n int, sync bool) {
 	if !bytes.HasSuffix(line, []byte("}")) {
 		return -1, false
@@ -164,7 +164,7 @@ func cutCommand(line []byte) (c fastCommand) {
 	return c
 }
 
-// idle is the time until DONE, with new messages now and then.
+// idle waits for DONE, and sends new messages meanwhile.
 func (s *fastSession) idle(c fastCommand) error {
 	tag := bytes.Clone(c.tag) // the reader's memory is used again
 	s.say("+ idling")

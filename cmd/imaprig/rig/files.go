@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// MayWrite finds out before a run that a file can't be written behind it; "" is none.
+// MayWrite returns an error, before a run, when a file can't be written after it; "" is no file.
 func MayWrite(paths ...string) error {
 	for _, path := range paths {
 		if path == "" {

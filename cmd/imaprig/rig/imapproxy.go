@@ -9,7 +9,7 @@ import (
 // OwnProxy is the name of our own proxy.
 const OwnProxy = "imapproxy"
 
-// ImapproxyPeer is our own proxy. Its limits for peers that are gone are set to what the targets ask for.
+// ImapproxyPeer returns our own proxy. Its limits for peers that are gone are set to what the targets ask for.
 func ImapproxyPeer() Peer {
 	programs := []string{filepath.Join("bin", OwnProxy), OwnProxy}
 	if exe, err := os.Executable(); err == nil {

@@ -46,7 +46,7 @@ func (j *JavaBackend) Stats(ctx context.Context) (JavaStats, error) {
 	return j.ask(ctx, http.MethodGet, "/")
 }
 
-// SetMode changes the fault mode of connections accepted from now on. An unknown one is an error that lists them.
+// SetMode sets the fault mode of connections accepted from now on. An unknown one is an error that lists them.
 func (j *JavaBackend) SetMode(ctx context.Context, mode string) error {
 	_, err := j.ask(ctx, http.MethodPost, "/mode?name="+url.QueryEscape(mode))
 	return err

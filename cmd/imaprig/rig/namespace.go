@@ -31,7 +31,7 @@ type Namespace struct {
 const (
 	vethInside = "veth0"
 	ipLimit    = 10 * time.Second
-	bogusMAC   = "02:00:00:00:00:01" // nobody has it: frames to it are dropped
+	bogusMAC   = "02:00:00:00:00:01" // of no device: frames to it are dropped
 )
 
 // vethName differs between all namespaces, as their networks do. Devices have names of up to 15 bytes.
@@ -96,7 +96,7 @@ func (n *Namespace) inside(f func() error) error {
 	return <-result
 }
 
-// connect makes the veth pair and gives both ends their address.
+// connect makes the veth pair and sets the address of both ends.
 func (n *Namespace) connect(ctx context.Context) error {
 	thread := 0
 	if err := n.inside(func() error { thread = unix.Gettid(); return nil }); err != nil {
@@ -115,7 +115,7 @@ func (n *Namespace) connect(ctx context.Context) error {
 	return n.inside(func() error { return runIP(ctx, "link", "set", vethInside, "up") })
 }
 
-// Outside is the address on the proxies' side: what proxies listen on, and clients dial.
+// Outside returns the address on the proxies' side: what proxies listen on, and clients dial.
 func (n *Namespace) Outside() netip.Addr { return n.net.Addr().Next() }
 
 // NewClient adds an address for clients that vanish together.
@@ -139,12 +139,12 @@ func (n *Namespace) Dial(dialer *net.Dialer, addr string) (conn net.Conn, err er
 	return conn, err
 }
 
-// Deafen lets nothing more reach these clients: no answer, no acknowledgement. What they send arrives still.
+// Deafen drops every packet to these clients: no answer, no acknowledgement. What they send arrives still.
 func (n *Namespace) Deafen(ctx context.Context, client netip.Addr) error {
 	return runIP(ctx, "neigh", "replace", client.String(), "lladdr", bogusMAC, "dev", n.veth, "nud", "permanent")
 }
 
-// Mute lets nothing more of what these clients send leave the namespace. With Deafen they have vanished.
+// Mute drops every packet that these clients send. With Deafen they have vanished.
 func (n *Namespace) Mute(ctx context.Context, client netip.Addr) error {
 	return n.inside(func() error { return runIP(ctx, "rule", "add", "from", client.String(), "blackhole") })
 }

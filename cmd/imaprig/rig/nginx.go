@@ -46,7 +46,7 @@ mail {
 	return []string{"-p", s.Dir, "-e", s.Path("log"), "-c", s.Path("nginx.conf")}, s.WriteFile("nginx.conf", conf)
 }
 
-// NginxUser is the line for who runs as root: else its worker could not write into the folder.
+// NginxUser returns the line that is needed as root, "" otherwise: else its worker could not write into the folder.
 func NginxUser() string {
 	if os.Geteuid() == 0 {
 		return "user root;\n"
@@ -54,7 +54,7 @@ func NginxUser() string {
 	return ""
 }
 
-// serveAuthHTTP is the service that nginx asks: everybody may log in, and belongs to the backend.
+// serveAuthHTTP starts the service that nginx asks: every user may log in, and is sent to the backend.
 func (s *PeerSetup) serveAuthHTTP() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

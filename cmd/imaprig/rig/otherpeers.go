@@ -13,7 +13,7 @@ func perditionPeer() Peer {
 	}
 }
 
-// preparePerdition needs no file: everything is an argument.
+// preparePerdition returns the whole configuration as arguments.
 func preparePerdition(s *PeerSetup) ([]string, error) {
 	var addrs []string
 	for _, a := range s.Listen {
@@ -58,7 +58,7 @@ func dovecotPeer() Peer {
 	}
 }
 
-// prepareDovecot makes it a proxy for everybody, whose password the backend judges. It takes one address and one port
+// prepareDovecot makes it a proxy for every user; the backend judges the password. It takes one address and one port
 // for each listener.
 func prepareDovecot(s *PeerSetup) ([]string, error) {
 	if os.Geteuid() != 0 {

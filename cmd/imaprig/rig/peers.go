@@ -38,7 +38,7 @@ type Proxy struct {
 type Peer struct {
 	Name     string
 	Programs []string // candidates; the first that exists is run
-	Packages string   // of Debian, for whoever lacks it
+	Packages string   // of Debian, for the error when it is not installed
 	version  []string // arguments that make it print its version
 	Settings string
 	Prepare  func(s *PeerSetup) ([]string, error) // writes the configuration, returns the arguments
@@ -84,7 +84,7 @@ func (p Peer) Program() (string, error) {
 	return "", fmt.Errorf("%s: no program %s: %s", p.Name, strings.Join(p.Programs, " or "), p.Packages)
 }
 
-// says is what the peer wrote last, wherever it writes.
+// says returns what the peer wrote last, wherever it writes.
 func (s *PeerSetup) says(c *child) string {
 	text := c.stderr.String()
 	for _, name := range []string{"output", "log"} {
@@ -119,7 +119,7 @@ func (s *PeerSetup) WriteFile(name, text string) error {
 	return os.WriteFile(s.Path(name), []byte(text), 0o600)
 }
 
-// each repeats a line of configuration for every address, %s.
+// each returns a line of configuration for every address, %s.
 func (s *PeerSetup) each(line string) string {
 	var b strings.Builder
 	for _, a := range s.Listen {

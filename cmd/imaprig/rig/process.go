@@ -173,7 +173,7 @@ func OpenFileLimit() int {
 	return int(min(limit.Cur, 1<<20))
 }
 
-// RaiseOpenFileLimit raises it as far as is allowed, for our children too.
+// RaiseOpenFileLimit raises the descriptor limit as far as is allowed, for our children too.
 func RaiseOpenFileLimit() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// SelfSigned makes a certificate (ECDSA P-256) for loopback, that nobody vouches for.
+// SelfSigned makes a self-signed certificate (ECDSA P-256) for loopback.
 func SelfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -34,7 +34,7 @@ func SelfSigned() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-// CertificatePEM is a certificate with its key behind it, as proxies read it.
+// CertificatePEM returns a certificate with its key after it, as proxies read it.
 func CertificatePEM(c tls.Certificate) (string, error) {
 	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {

@@ -93,7 +93,7 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 	}
 }
 
-// ready tells whether all of its addresses are listened on.
+// ready reports whether all of its addresses are listened on.
 func (s *PeerSetup) ready() (bool, error) {
 	for _, a := range s.Listen {
 		if there, err := Listens(a); !there || err != nil {
@@ -103,7 +103,7 @@ func (s *PeerSetup) ready() (bool, error) {
 	return true, nil
 }
 
-// Listens tells whether somebody listens there. It does not connect: some proxies would connect to the backend then.
+// Listens reports whether a server listens there. It does not connect: some proxies would connect to the backend then.
 func Listens(addr netip.AddrPort) (bool, error) {
 	entries, err := wire.ReadTable("/proc/self/net")
 	return slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
@@ -120,7 +120,7 @@ const (
 	portTries       = 100
 )
 
-// FreeAddr finds a port that nobody listens on at the moment.
+// FreeAddr returns an address with a port that is free at the moment.
 func FreeAddr(host netip.Addr) (netip.AddrPort, error) {
 	var err error
 	for range portTries {
@@ -133,11 +133,11 @@ func FreeAddr(host netip.Addr) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
 }
 
-// programVersion is the first line that has a digit in it, or "".
+// programVersion returns the first line that has a digit in it, or "".
 func programVersion(ctx context.Context, program string, args []string) string {
 	ctx, cancel := context.WithTimeout(ctx, peerVersionLimit)
 	defer cancel()
-	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput() // a program that can't tell has no version
+	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput() // a program that does not print it has no version
 	lines := bufio.NewScanner(strings.NewReader(string(out)))
 	for lines.Scan() {
 		if strings.ContainsAny(lines.Text(), "0123456789") {

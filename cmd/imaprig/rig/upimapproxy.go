@@ -18,7 +18,7 @@ import (
 )
 
 // up-imapproxy, in Debian's package imapproxy, is the IMAP proxy that uses backend connections again. It listens on all
-// addresses: in a network namespace of its own those are nobody else's.
+// addresses: in a network namespace of its own, no other server has those.
 const (
 	UpImapproxy = "up-imapproxy"
 	upProgram   = "imapproxyd"
@@ -125,7 +125,7 @@ func awaitUp(ctx context.Context, c *child) error {
 	}
 }
 
-// path is the namespace as a file, for programs that enter it.
+// path returns the namespace as a file, for programs that enter it.
 func (n *Namespace) path() (path string, err error) {
 	err = n.inside(func() error {
 		path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
@@ -134,7 +134,7 @@ func (n *Namespace) path() (path string, err error) {
 	return path, err
 }
 
-// debianVersion is for a program that does not tell its own.
+// debianVersion returns the version of a program that does not print its own.
 func debianVersion(ctx context.Context, name string) string {
 	ctx, cancel := context.WithTimeout(ctx, peerVersionLimit)
 	defer cancel()

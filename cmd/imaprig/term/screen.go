@@ -42,7 +42,7 @@ func (s Screen) Draw(text []byte) error {
 	return err
 }
 
-// fit cuts text (ASCII) to the terminal and adds what redraws it in place: home, each line cleared to its end, then
+// fit truncates text (ASCII) to the terminal and adds what redraws it in place: home, each line cleared to its end, then
 // the rest of the screen.
 func fit(text []byte, width, height int) []byte {
 	out := []byte("\x1b[H")

@@ -8,7 +8,7 @@ import (
 
 // Table is rows of cells under a heading.
 type Table struct {
-	Title string // for whoever prints it; the table itself does not
+	Title string // which String and Markdown leave out
 	rows  [][]string
 }
 
@@ -61,7 +61,7 @@ func (t *Table) Markdown() string {
 // MarkdownText returns a text that can stand in a cell or in an item of a list.
 func MarkdownText(text string) string { return strings.NewReplacer("|", "/", "\n", " ").Replace(text) }
 
-// Printable keeps what a server said from steering a terminal.
+// Printable returns a server's text with control characters replaced, so that it can't steer a terminal.
 func Printable(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
