@@ -57,7 +57,7 @@ func TestLoadTable(t *testing.T) {
 	r := smallLoad()
 	r.Errors, r.Costed, r.Idle = nil, false, nil
 	r.Scale = []ScaleFigure{{"p99", 1234, "µs", "", true}, {"ratio", 1.7, "times", "at most 1.5", false}, {"sessions", 9500, "", "9500", true}}
-	for _, want := range []string{"errors: none", "not looked at", "1234 µs", "1.70 times  at most 1.5  MISSED", "9500        9500         met"} {
+	for _, want := range []string{"errors: none", "not measured", "1234 µs", "1.70 times  at most 1.5  MISSED", "9500        9500         met"} {
 		if !strings.Contains(r.table(), want) {
 			t.Errorf("no %q in\n%s", want, r.table())
 		}
