@@ -5,7 +5,7 @@
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
 //	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
 //	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
-//	imaprig bench               our proxy beside nginx and HAProxy, held against the targets
+//	imaprig bench               our proxy compared with nginx and HAProxy, and with the targets
 //	imaprig backend             an IMAP server that costs next to nothing, for load
 //	imaprig authserver          an auth_http service that costs next to nothing, for load
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
@@ -21,16 +21,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"imapproxy/cmd/imaprig/bench"
+	"imapproxy/cmd/imaprig/exits"
+	"imapproxy/cmd/imaprig/load"
+	"imapproxy/cmd/imaprig/rig"
 )
 
-// Exit codes of every subcommand, but for watch --once.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// command is a subcommand. run gets the arguments behind its name and returns the exit code; ctx ends on SIGINT and SIGTERM.
+// command is a subcommand. run takes the arguments after its name and returns the exit code; ctx ends on SIGINT and SIGTERM.
 type command struct {
 	name    string
 	summary string
@@ -39,12 +37,12 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", runExits},
-		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", runExhaust},
-		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", runLoad},
-		{"bench", "measure our proxy beside nginx and HAProxy, and hold it against the targets", runBench},
-		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", runBackend},
-		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", runAuthServer},
+		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", exits.Run},
+		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", exits.RunExhaust},
+		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", load.Run},
+		{"bench", "compare our proxy with nginx and HAProxy, and with the targets", bench.Run},
+		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},
+		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", rig.RunAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 		{"manual", "print the manual page imaprig(1)", runManual},
 	}
@@ -57,12 +55,12 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		usage(stderr)
-		return exitUsage
+		return rig.ExitUsage
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		usage(stdout)
-		return exitOK
+		return rig.ExitOK
 	}
 	for _, c := range commands() {
 		if c.name != args[0] {
@@ -74,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "imaprig: no subcommand %q\n", args[0])
 	usage(stderr)
-	return exitUsage
+	return rig.ExitUsage
 }
 
 func usage(w io.Writer) {

@@ -2,24 +2,15 @@ package main
 
 import (
 	"bytes"
-	"net/netip"
-	"os"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
-// TestMain is what a test, or the benchmark, starts our own program again for.
-func TestMain(m *testing.M) {
-	if os.Getenv(asFirstThread) != "" {
-		os.Exit(leaveFirstThread())
-	}
-	if len(os.Args) > 1 && (os.Args[1] == "backend" || os.Args[1] == "authserver") {
-		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
 	tests := []struct {
@@ -28,11 +19,11 @@ func TestRun(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"nothing", nil, exitUsage, "", "usage: imaprig"},
-		{"help", []string{"--help"}, exitOK, "watch", ""},
-		{"unknown", []string{"wacth"}, exitUsage, "", `no subcommand "wacth"`},
-		{"subcommand's help", []string{"watch", "--help"}, exitOK, "-warn-count", ""},
-		{"subcommand's usage", []string{"watch"}, exitUsage, "", "no port given"},
+		{"nothing", nil, rig.ExitUsage, "", "usage: imaprig"},
+		{"help", []string{"--help"}, rig.ExitOK, "watch", ""},
+		{"unknown", []string{"wacth"}, rig.ExitUsage, "", `no subcommand "wacth"`},
+		{"subcommand's help", []string{"watch", "--help"}, rig.ExitOK, "-warn-count", ""},
+		{"subcommand's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,28 +45,44 @@ func checkOutput(t *testing.T, name, text, want string) {
 	}
 }
 
-func addr(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// TestServersUsage wants wrong usage to be refused.
+func TestServersUsage(t *testing.T) {
+	tests := []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"backend", "--login-delay", "-1s"}, rig.ExitUsage, "no negative time"},
+		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on 127.0.0.1:99999"},
+		{[]string{"authserver", "--backend", "localhost:143"}, rig.ExitUsage, "want an IP address"},
+		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on"},
+		{[]string{"load", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
+		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
+		{[]string{"load", "login"}, rig.ExitUsage, "want --proxy"},
+		{[]string{"load", "login", "--proxy", "host"}, rig.ExitUsage, "want host:port"},
+		{[]string{"load", "login", "--proxy", "h:1", "--tls", "yes"}, rig.ExitUsage, "want off, starttls or implicit"},
+		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "x"}, rig.ExitUsage, "want process ids"},
+		{[]string{"load", "login", "--proxy", "h:1", "--proxy-pid", "99999999"}, rig.ExitUsage, "no such process"},
+		{[]string{"load", "login", "--proxy", "h:1", "--sources", "3"}, rig.ExitUsage, "not an IPv4 loopback"},
+		{[]string{"load", "login", "--proxy", "h:1", "--sessions", "-1"}, rig.ExitUsage, "--sessions -1"},
+		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, rig.ExitUsage, "--duration 1ms"},
+		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, rig.ExitUsage, "--size"},
+		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, rig.ExitUsage, "no line end"},
+		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitFailed, "/no/such/file"},
+		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, rig.ExitFailed, "ulimit -n"},
+		{[]string{"bench", "--rounds", "0"}, rig.ExitUsage, "--rounds 0"},
+		{[]string{"bench", "--out", "/no/such/page"}, rig.ExitFailed, "/no/such/page"},
 	}
-}
-
-// checkError wants err to hold this text, or to be nil when it is empty.
-func checkError(t *testing.T, err error, want string) {
-	t.Helper()
-	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, want %q", err, want)
+	for _, tt := range tests {
+		var stdout, stderr strings.Builder
+		if code := run(tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.want) {
+			t.Errorf("%v: code %d, %q; want %d, %q", tt.args, code, stderr.String(), tt.code, tt.want)
+		}
 	}
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"load", "backend", "authserver", "bench"} {
+		var stdout, stderr strings.Builder
+		if code := run([]string{name, "--help"}, &stdout, &stderr); code != rig.ExitOK || !strings.Contains(stdout.String(), "usage: imaprig "+name) {
+			t.Errorf("%s --help: code %d, %q", name, code, stdout.String())
+		}
 	}
-	return string(text)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/roff"
 )
 
@@ -13,9 +14,9 @@ func runManual(ctx context.Context, args []string, stdout, stderr io.Writer) int
 	if len(args) > 0 {
 		_, _ = io.WriteString(stderr, "usage: imaprig manual\n")
 		if args[0] == "--help" || args[0] == "-h" {
-			return exitOK
+			return rig.ExitOK
 		}
-		return exitUsage
+		return rig.ExitUsage
 	}
 	p := roff.New("imaprig", "1", "", "drives an IMAP proxy and reports what it does with its sockets")
 	p.Section("Synopsis")
@@ -32,7 +33,7 @@ func runManual(ctx context.Context, args []string, stdout, stderr io.Writer) int
 	p.Text("imapproxy(8)")
 	_, err := io.WriteString(stdout, p.String())
 	if err != nil {
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
 )
 
 // watchOptions are the flags of imaprig watch.
@@ -27,15 +30,15 @@ const watchHelp = `usage: imaprig watch [flags] PORT...
 
 Shows the TCP sockets of these ports, on the server's side and on the side of clients on this machine, until Ctrl-C.
 With --once it looks once, prints one line for a monitoring system and ends with 0 OK, 1 WARNING, 2 CRITICAL or
-3 UNKNOWN (wrong usage too). Each side is held against the thresholds by itself.
+3 UNKNOWN (wrong usage too). Each side is compared with the thresholds separately.
 
 `
 
-// runWatch is the subcommand. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on wrong usage.
+// runWatch runs the subcommand watch. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on wrong usage.
 func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseWatch(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return rig.ExitOK
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
@@ -46,9 +49,9 @@ func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	}
 	if err := watchLive(ctx, opts, stdout); err != nil {
 		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
-		return exitFailed
+		return rig.ExitFailed
 	}
-	return exitOK
+	return rig.ExitOK
 }
 
 // usageCode keeps wrong usage from being read as CRITICAL by a monitoring system.
@@ -56,7 +59,7 @@ func usageCode(args []string) int {
 	if slices.ContainsFunc(args, func(a string) bool { return strings.TrimLeft(a, "-") == "once" }) {
 		return int(levelUnknown)
 	}
-	return exitUsage
+	return rig.ExitUsage
 }
 
 func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
@@ -74,7 +77,7 @@ func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
 	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this many (default half of the descriptor limit)")
 	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT for longer")
 	flags.DurationVar(&o.thresholds.critAge, "crit-age", 30*time.Minute, "CRITICAL when for longer than this")
-	words, err := parseMixed(flags, args)
+	words, err := rig.ParseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)
 		fmt.Fprint(stdout, watchHelp)
@@ -87,7 +90,7 @@ func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
 		return o, err
 	}
 	if o.netDir == "" {
-		o.netDir = filepath.Join(procDir(pid), "net")
+		o.netDir = filepath.Join(rig.ProcDir(pid), "net")
 	}
 	if o.thresholds.critCount, err = critCount(o.thresholds.critCount, fdLimit, pid); err != nil {
 		return o, err
@@ -108,21 +111,6 @@ func (o watchOptions) check() error {
 		return errors.New("--state goes with --once: the live view remembers by itself")
 	}
 	return nil
-}
-
-// parseMixed takes flags before, between and behind the other words, as people type them, and returns those words.
-func parseMixed(flags *flag.FlagSet, args []string) ([]string, error) {
-	var words []string
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if flags.NArg() == 0 {
-			return words, nil
-		}
-		words = append(words, flags.Arg(0))
-		args = flags.Args()[1:]
-	}
 }
 
 func parsePorts(args []string) ([]uint16, error) {
@@ -172,13 +160,13 @@ func watchLive(ctx context.Context, o watchOptions, stdout io.Writer) error {
 	t := newTracker()
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
-	screen := newScreen(stdout)
+	screen := term.NewScreen(stdout)
 	for {
 		v, err := look(o, t, time.Now())
 		if err != nil {
 			return err
 		}
-		if err := screen.draw(v.table(o)); err != nil {
+		if err := screen.Draw(v.table(o)); err != nil {
 			return fmt.Errorf("draw the table: %w", err)
 		}
 		select {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // netDir writes a socket table and returns its directory.
@@ -32,7 +33,7 @@ func writeTable(t *testing.T, dir string, socks ...wire.TableEntry) {
 		text += fmt.Sprintf("%4d: %s %s %02X %08X:%08X 00:00000000 00000000     0        0 %d 1\n",
 			i, tableAddr(s.Local), tableAddr(s.Remote), s.State.Number(), s.SendQ, s.RecvQ, s.Inode)
 	}
-	writeFile(t, filepath.Join(dir, "tcp"), text)
+	rigtest.WriteFile(t, filepath.Join(dir, "tcp"), text)
 }
 
 func tableAddr(ap netip.AddrPort) string {
@@ -44,7 +45,7 @@ func tableAddr(ap netip.AddrPort) string {
 func leaked(n int, recvQ uint64) []wire.TableEntry {
 	var socks []wire.TableEntry
 	for i := range n {
-		s := closeWait(recvQ, 0, uint64(100+i))
+		s := rigtest.CloseWait(recvQ, 0, uint64(100+i))
 		s.Remote = netip.AddrPortFrom(s.Remote.Addr(), uint16(50000+i))
 		socks = append(socks, s)
 	}
@@ -59,7 +60,7 @@ func swapped(socks []wire.TableEntry) []wire.TableEntry {
 }
 
 func TestWatchOnce(t *testing.T) {
-	listener := wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
+	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
 	tests := []struct {
 		name  string
 		socks []wire.TableEntry
@@ -102,17 +103,17 @@ func TestWatchUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"0"}, exitUsage, `port "0"`},
-		{[]string{"65536"}, exitUsage, `port "65536"`},
-		{[]string{"imap"}, exitUsage, `port "imap"`},
-		{[]string{"--no-such", "143"}, exitUsage, "no-such"},
-		{[]string{"--interval", "1ms", "143"}, exitUsage, "--interval 1ms"},
-		{[]string{"--warn-count", "-1", "143"}, exitUsage, "--warn-count -1"},
-		{[]string{"--crit-count", "-1", "143"}, exitUsage, "--crit-count -1"},
-		{[]string{"--warn-age", "0", "143"}, exitUsage, "--warn-age 0s"},
-		{[]string{"--warn-age", "1h", "143"}, exitUsage, "--crit-age 30m0s"},
-		{[]string{"--state", "x", "143"}, exitUsage, "--state goes with --once"},
-		{[]string{"--pid", "2147483647", "143"}, exitUsage, "/proc/2147483647/limits"},
+		{[]string{"0"}, rig.ExitUsage, `port "0"`},
+		{[]string{"65536"}, rig.ExitUsage, `port "65536"`},
+		{[]string{"imap"}, rig.ExitUsage, `port "imap"`},
+		{[]string{"--no-such", "143"}, rig.ExitUsage, "no-such"},
+		{[]string{"--interval", "1ms", "143"}, rig.ExitUsage, "--interval 1ms"},
+		{[]string{"--warn-count", "-1", "143"}, rig.ExitUsage, "--warn-count -1"},
+		{[]string{"--crit-count", "-1", "143"}, rig.ExitUsage, "--crit-count -1"},
+		{[]string{"--warn-age", "0", "143"}, rig.ExitUsage, "--warn-age 0s"},
+		{[]string{"--warn-age", "1h", "143"}, rig.ExitUsage, "--crit-age 30m0s"},
+		{[]string{"--state", "x", "143"}, rig.ExitUsage, "--state goes with --once"},
+		{[]string{"--pid", "2147483647", "143"}, rig.ExitUsage, "/proc/2147483647: no such file"},
 		{[]string{"--once"}, int(levelUnknown), "no port given"},
 		{[]string{"143", "-once", "--no-such"}, int(levelUnknown), "no-such"},
 	}
@@ -151,12 +152,12 @@ func TestWatchOnceAges(t *testing.T) {
 		}
 		checkOutput(t, "stdout", stdout.String(), step.want)
 	}
-	writeTable(t, dir, wire.TableEntry{Local: addr("0.0.0.0:143"), Remote: addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
+	writeTable(t, dir, wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
 	var stdout bytes.Buffer
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelOK) {
 		t.Errorf("sockets gone: code %d, want 0: %s", code, stdout.String())
 	}
-	writeFile(t, o.state, "{")
+	rigtest.WriteFile(t, o.state, "{")
 	stdout.Reset()
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelUnknown) {
 		t.Errorf("bad state: code %d, want 3", code)
@@ -179,7 +180,7 @@ func TestWatchLive(t *testing.T) {
 		go func() { code <- runWatch(ctx, []string{"--net", dir, "--warn-age", "1s", "143"}, &stdout, &stderr) }()
 		time.Sleep(2500 * time.Millisecond)
 		cancel()
-		if got := <-code; got != exitOK {
+		if got := <-code; got != rig.ExitOK {
 			t.Errorf("code %d, want 0: %s", got, stderr.String())
 		}
 		tables := strings.Split(strings.TrimSpace(stdout.String()), "\n\n")
@@ -200,33 +201,14 @@ func TestWatchLive(t *testing.T) {
 
 func TestWatchLiveFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout, &stderr); code != exitFailed {
+	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout, &stderr); code != rig.ExitFailed {
 		t.Errorf("code %d, want 1", code)
 	}
 	checkOutput(t, "stderr", stderr.String(), "/no/such/dir/tcp")
 }
 
-func TestFit(t *testing.T) {
-	tests := []struct {
-		name, text    string
-		width, height int
-		want          string
-	}{
-		{"fits", "ab\ncd\n\n", 80, 24, "\x1b[Hab\x1b[K\r\ncd\x1b[K\r\n\x1b[J"},
-		{"too wide", "abcdef\n", 3, 24, "\x1b[Habc\x1b[K\r\n\x1b[J"},
-		{"too high", "a\nb\nc\n", 80, 3, "\x1b[Ha\x1b[K\r\nb\x1b[K\r\n\x1b[J"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := string(fit([]byte(tt.text), tt.width, tt.height)); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestCritCount(t *testing.T) {
-	own, err := descriptorLimit("/proc/self/limits")
+	own, err := rig.DescriptorLimit(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,27 +217,6 @@ func TestCritCount(t *testing.T) {
 	} {
 		if got, err := critCount(tt.given, tt.fdLimit, tt.pid); err != nil || got != tt.want {
 			t.Errorf("%+v: %d, %v", tt, got, err)
-		}
-	}
-}
-
-func TestDescriptorLimit(t *testing.T) {
-	tests := []struct {
-		text string
-		want int
-		err  string
-	}{
-		{"Limit Soft Hard Units\nMax processes  5  6 processes\nMax open files            392                  524288               files\n", 392, ""},
-		{"Max open files            unlimited            unlimited            files\n", math.MaxInt, ""},
-		{"Max open files            many                 many                 files\n", 0, "give --fd-limit"},
-		{"Max processes  5  6 processes\n", 0, "give --fd-limit"},
-	}
-	for _, tt := range tests {
-		path := filepath.Join(t.TempDir(), "limits")
-		writeFile(t, path, tt.text)
-		got, err := descriptorLimit(path)
-		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
-			t.Errorf("%q: %d, %v; want %d, %q", tt.text, got, err, tt.want, tt.err)
 		}
 	}
 }

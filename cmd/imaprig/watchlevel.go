@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
+
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // level is a monitoring plugin's verdict; its number is the plugin's exit code.
@@ -22,7 +17,7 @@ const (
 	levelUnknown
 )
 
-// String gives the word that monitoring systems use.
+// String returns the word that monitoring systems use.
 func (l level) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l]
 }
@@ -33,7 +28,7 @@ type thresholds struct {
 	warnAge, critAge     time.Duration
 }
 
-// usualFDLimit is the soft limit that a process has when nobody set one.
+// usualFDLimit is the soft limit of a process unless another was set.
 const usualFDLimit = 1024
 
 // critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid, else 1024.
@@ -45,7 +40,7 @@ func critCount(given, fdLimit, pid int) (int, error) {
 		return given, nil
 	}
 	if fdLimit == 0 && pid > 0 {
-		limit, err := descriptorLimit(filepath.Join(procDir(pid), "limits"))
+		limit, err := rig.DescriptorLimit(pid)
 		if err != nil {
 			return 0, err
 		}
@@ -57,42 +52,8 @@ func critCount(given, fdLimit, pid int) (int, error) {
 	return fdLimit / 2, nil
 }
 
-// procDir returns /proc/PID, or /proc/self for 0.
-func procDir(pid int) string {
-	if pid == 0 {
-		return "/proc/self"
-	}
-	return filepath.Join("/proc", strconv.Itoa(pid))
-}
-
-// descriptorLimit reads the soft limit of open files from a /proc/PID/limits.
-func descriptorLimit(path string) (limit int, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, fmt.Errorf("read the descriptor limit: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	const name = "Max open files"
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		rest, found := strings.CutPrefix(lines.Text(), name)
-		if !found {
-			continue
-		}
-		soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		if soft == "unlimited" {
-			return math.MaxInt, nil
-		}
-		n, err := strconv.Atoi(soft)
-		if err != nil || n <= 0 {
-			return 0, fmt.Errorf("%s: %s is %q: give --fd-limit", path, name, soft)
-		}
-		return n, nil
-	}
-	return 0, fmt.Errorf("%s: no line %q: give --fd-limit", path, name)
-}
-
-// judge holds one side's CLOSE_WAIT sockets against the thresholds; oldest is 0 where no age is known.
-func (t thresholds) judge(sd side, count int, oldest time.Duration) (level, string) {
+// judge compares one side's CLOSE_WAIT sockets with the thresholds; oldest is 0 where no age is known.
+func (t thresholds) judge(sd rig.Side, count int, oldest time.Duration) (level, string) {
 	switch {
 	case count > t.critCount:
 		return levelCritical, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.critCount)

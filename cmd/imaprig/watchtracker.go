@@ -16,7 +16,7 @@ import (
 
 const stateFileBytes = 64 << 20 // about 400,000 sockets
 
-// sighting is a socket in CLOSE_WAIT and when it was first seen there. The kernel does not tell since when it is.
+// sighting is a socket in CLOSE_WAIT and when it was first seen there. The kernel does not report when that began.
 type sighting struct {
 	Local  netip.AddrPort `json:"local"`
 	Remote netip.AddrPort `json:"remote"`

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/internal/rigtest"
 )
 
 func TestTracker(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	one := closeWait(1, 0, 7)
+	one := rigtest.CloseWait(1, 0, 7)
 	queued, accepted, reused := one, one, one
 	queued.Inode, accepted.Inode, reused.Inode = 0, 7, 8
 	established := one

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
 )
 
 // view is one look at the sockets of the watched ports.
@@ -16,13 +17,13 @@ type view struct {
 	groups  []viewGroup
 	level   level
 	reasons []string // why the level is not OK
-	counts  map[side]int
-	oldest  map[side]time.Duration
+	counts  map[rig.Side]int
+	oldest  map[rig.Side]time.Duration
 }
 
 // viewGroup adds the age of the oldest socket, which only those in CLOSE_WAIT have.
 type viewGroup struct {
-	socketGroup
+	rig.SocketGroup
 	oldest time.Duration
 }
 
@@ -37,15 +38,15 @@ func look(o watchOptions, t *tracker, now time.Time) (view, error) {
 }
 
 func (o watchOptions) view(all []wire.TableEntry, t *tracker, now time.Time) view {
-	v := view{at: now, counts: map[side]int{}, oldest: map[side]time.Duration{}}
+	v := view{at: now, counts: map[rig.Side]int{}, oldest: map[rig.Side]time.Duration{}}
 	var mine []wire.TableEntry
 	for _, port := range o.ports {
-		mine = append(mine, socketsOn(all, port, serverSide)...)
-		mine = append(mine, socketsOn(all, port, clientSide)...)
+		mine = append(mine, rig.SocketsOn(all, port, rig.ServerSide)...)
+		mine = append(mine, rig.SocketsOn(all, port, rig.ClientSide)...)
 	}
 	t.observe(mine, now)
-	for _, g := range groupSockets(all, o.ports) {
-		vg := viewGroup{socketGroup: g}
+	for _, g := range rig.GroupSockets(all, o.ports) {
+		vg := viewGroup{SocketGroup: g}
 		if g.State == wire.StateCloseWait {
 			vg.oldest = t.oldest(membersOf(all, g), now)
 			v.counts[g.Side] += g.Count
@@ -57,10 +58,10 @@ func (o watchOptions) view(all []wire.TableEntry, t *tracker, now time.Time) vie
 	return v
 }
 
-func membersOf(all []wire.TableEntry, g socketGroup) []wire.TableEntry {
+func membersOf(all []wire.TableEntry, g rig.SocketGroup) []wire.TableEntry {
 	var members []wire.TableEntry
-	for _, s := range socketsOn(all, g.Port, g.Side) {
-		if s.State == g.State && examine(s) == g.Finding {
+	for _, s := range rig.SocketsOn(all, g.Port, g.Side) {
+		if s.State == g.State && rig.Examine(s) == g.Finding {
 			members = append(members, s)
 		}
 	}
@@ -68,7 +69,7 @@ func membersOf(all []wire.TableEntry, g socketGroup) []wire.TableEntry {
 }
 
 func (v *view) judge(o watchOptions) {
-	for _, sd := range []side{serverSide, clientSide} {
+	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		lv, reason := o.thresholds.judge(sd, v.counts[sd], v.oldest[sd])
 		if lv > levelOK {
 			v.level = max(v.level, lv)
@@ -95,46 +96,44 @@ func (v *view) hasPort(port uint16) bool {
 	return false
 }
 
-// table is the live view.
+// table returns the live view.
 func (v view) table(o watchOptions) []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
 	t := o.thresholds
 	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge, t.critCount, t.critAge)
-	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "PORT\tSIDE\tSTATE\tSOCKETS\tRECV-Q\tSEND-Q\tOLDEST\tMEANING\n")
+	table := term.NewTable("PORT", "SIDE", "STATE", "SOCKETS", "RECV-Q", "SEND-Q", "OLDEST", "MEANING")
 	for _, g := range v.groups {
 		oldest := "-"
 		if g.State == wire.StateCloseWait {
 			oldest = g.oldest.Truncate(time.Second).String()
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\n", g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
+		table.Add(g.Port, g.Side, g.State, g.Count, g.recvQ(), g.SendQ, oldest, g.Diagnosis())
 	}
-	_ = w.Flush() // into a bytes.Buffer, which does not fail
-	out.WriteByte('\n')
+	fmt.Fprintln(&out, table)
 	return out.Bytes()
 }
 
-func (g socketGroup) recvQ() string {
+func (g viewGroup) recvQ() string {
 	if g.MinRecvQ == g.MaxRecvQ {
 		return fmt.Sprint(g.MinRecvQ)
 	}
 	return fmt.Sprintf("%d-%d", g.MinRecvQ, g.MaxRecvQ)
 }
 
-// plugin is the output of a monitoring plugin: one line with performance data behind the bar, then the diagnosis.
+// plugin returns the output of a monitoring plugin: one line with performance data after the bar, then the diagnosis.
 func (v view) plugin(o watchOptions) []byte {
 	var out bytes.Buffer
 	text := strings.Join(v.reasons, "; ")
 	if text == "" {
-		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[serverSide], v.counts[clientSide])
+		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[rig.ServerSide], v.counts[rig.ClientSide])
 	}
 	if o.state == "" {
 		text += "; ages unknown without --state FILE"
 	}
 	fmt.Fprintf(&out, "CLOSE_WAIT %s - %s |", v.level, text)
 	t := o.thresholds
-	for _, sd := range []side{serverSide, clientSide} {
+	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		fmt.Fprintf(&out, " %s=%d;%d;%d;0", sd, v.counts[sd], t.warnCount, t.critCount)
 		if o.state != "" {
 			fmt.Fprintf(&out, " %s_oldest=%.0fs;%.0f;%.0f;0", sd, v.oldest[sd].Seconds(), t.warnAge.Seconds(), t.critAge.Seconds())

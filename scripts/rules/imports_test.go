@@ -16,8 +16,20 @@ var mayImport = map[string][]string{
 	"cmd":           {"cmd/roff"},
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
 	"cmd/imaprig":   {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
-	"imapproxy":     {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/wire"},
-	"auth":          {"auth/..."},
+
+	"cmd/imaprig/bench": {
+		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/load", "cmd/imaprig/rig", "cmd/imaprig/term",
+	},
+	"cmd/imaprig/exits": {
+		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
+	},
+	"cmd/imaprig/internal/rigtest": {"backend/wire"},
+	"cmd/imaprig/load":             {"cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
+	"cmd/imaprig/rig":              {"backend/wire", "cmd/imaprig/internal/rigtest"},
+	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
+
+	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/wire"},
+	"auth":      {"auth/..."},
 
 	"backend":        {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/wire"},
 	"backend/fault":  {},
@@ -56,7 +68,8 @@ func checkImports(files []*file) []string {
 				problems = append(problems, fmt.Sprintf("%s: import %s %q: no blank and no dot imports", f.at(spec),
 					name.Name, imported))
 			}
-			if own, ok := strings.CutPrefix(imported, module+"/"); ok && !allows(allowed, own) {
+			own, ok := strings.CutPrefix(imported, module+"/")
+			if ok && (!allows(allowed, own) || isTestPackage(own) && !f.isTest()) {
 				problems = append(problems, fmt.Sprintf("%s: %s may not import %s", f.at(spec), f.dir(), own))
 			}
 		}

@@ -41,7 +41,12 @@ func (f *file) top() string {
 	return first
 }
 
-func (f *file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
+// isTest reports whether only tests use the file: it is a test, or in a package whose name ends in test.
+func (f *file) isTest() bool {
+	return strings.HasSuffix(f.path, "_test.go") || isTestPackage(f.dir())
+}
+
+func isTestPackage(dir string) bool { return strings.HasSuffix(path.Base(dir), "test") }
 
 // at names a place in the file.
 func (f *file) at(n ast.Node) string {

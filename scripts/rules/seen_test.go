@@ -14,6 +14,9 @@ var bad = []struct {
 	want    string
 	sources []source
 }{
+	{"imports", "cmd/imaprig/load may not import cmd/imaprig/internal/rigtest", []source{
+		{"cmd/imaprig/load/a.go",
+			"package load\nimport \"imapproxy/cmd/imaprig/internal/rigtest\"\nvar f = rigtest.Addr"}}},
 	{"imports", "auth may not import backend", []source{
 		{"auth/a.go", "package auth\nimport \"imapproxy/backend\"\nvar _ backend.Target"}}},
 	{"imports", "auth/ldapauth may not import imapproxy", []source{

@@ -1,0 +1,104 @@
+package exits
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// cell is a fault of the backend and an ending of the client.
+type cell struct {
+	Mode   string `json:"mode"`
+	Ending string `json:"ending"`
+}
+
+func (c cell) String() string { return c.Mode + "/" + c.Ending }
+
+// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every client
+// in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
+func modeEndings() []struct {
+	mode    string
+	endings []string
+} {
+	leaving := []string{"idle", "in-idle", "mid-fetch", "mid-append", "rst", "logout", "half-close", "vanish"}
+	refused := []string{"login-refused"}
+	return []struct {
+		mode    string
+		endings []string
+	}{
+		{"good", append([]string{"before-login", "login-refused"}, leaving...)},
+		{"no-close-without-logout", leaving},
+		{"no-close-on-eof", leaving},
+		{"poll-available", []string{"idle", "in-idle", "mid-append", "rst", "logout", "vanish"}},
+		{"stuck-worker", []string{"idle", "unanswered", "rst", "logout", "half-close", "vanish"}},
+		{"stuck-fetch", []string{"mid-fetch"}},
+		{"auth-fail", refused},
+		{"auth-fail-noclose", refused},
+		{"auth-fail-poll", refused},
+		{"server-closes-first", []string{"backend-closes-vanished", "backend-closes-unread"}},
+		{"server-rst", []string{"backend-resets"}},
+		{"login-delay=20000", []string{"mid-login"}},
+		{"slow-greeting", []string{"backend-never-greets"}},
+		{"never-accepts", []string{"backend-never-greets"}},
+	}
+}
+
+// chooseCells returns the pairs of these modes and endings; none named means all. A name that does not exist, and a
+// choice that leaves no pair, is an error that lists what there is.
+func chooseCells(modes, endings []string) ([]cell, error) {
+	var known []string
+	for _, me := range modeEndings() {
+		known = append(known, me.mode)
+	}
+	var names []string
+	for _, w := range ways() {
+		names = append(names, w.name)
+	}
+	if err := checkNames("mode", modes, known); err != nil {
+		return nil, err
+	}
+	if err := checkNames("ending", endings, names); err != nil {
+		return nil, err
+	}
+	var cells []cell
+	for _, me := range modeEndings() {
+		for _, e := range me.endings {
+			if (len(modes) == 0 || slices.Contains(modes, me.mode)) && (len(endings) == 0 || slices.Contains(endings, e)) {
+				cells = append(cells, cell{me.mode, e})
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return nil, fmt.Errorf("no pair of these modes and endings makes sense; see imaprig exits --help")
+	}
+	return cells, nil
+}
+
+func checkNames(what string, names, known []string) error {
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return fmt.Errorf("no %s %q; there are %s", what, n, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// wayOf finds the way of a cell's ending; chooseCells has made sure that there is one.
+func wayOf(c cell) way {
+	all := ways()
+	return all[slices.IndexFunc(all, func(w way) bool { return w.name == c.Ending })]
+}
+
+// cellsHelp returns a list of the modes with their endings, and the endings in words.
+func cellsHelp() string {
+	var b strings.Builder
+	b.WriteString("Modes of the backend, with the endings that each is run with:\n")
+	for _, me := range modeEndings() {
+		fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ","))
+	}
+	b.WriteString("\nEndings:\n")
+	for _, w := range ways() {
+		fmt.Fprintf(&b, "  %-24s %s\n", w.name, w.text)
+	}
+	return b.String()
+}

@@ -1,0 +1,238 @@
+package exits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"imapproxy/cmd/imaprig/rig"
+)
+
+const (
+	openAtOnce = 48               // sessions of a cell
+	byServerIn = 15 * time.Second // for a backend that closes first
+)
+
+// drive opens the sessions of a cell and ends them. Its error is one of the rig; what sessions run into is kept in r.
+func (x *proxyRun) drive(ctx context.Context, r *cellResult) error {
+	w := wayOf(r.cell)
+	d := &drive{proxyRun: x, way: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
+	if w.vanishes {
+		if r.NotRun = x.noVanishing(); r.NotRun != "" {
+			return nil
+		}
+		var err error
+		if d.local, err = x.ns.NewClient(ctx); err != nil {
+			return err
+		}
+		d.addr, d.dial = x.proxy.Outside.String(), x.ns.Dial
+	}
+	if err := x.java.SetMode(ctx, r.Mode); err != nil {
+		return err
+	}
+	before, err := x.java.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	if d.watch, err = x.monitor.Begin(r); err != nil {
+		return err
+	}
+	return d.run(ctx, before)
+}
+
+// noVanishing returns the reason why clients can't vanish, "" when they can.
+func (x *proxyRun) noVanishing() string {
+	switch {
+	case x.ns == nil:
+		return x.nsProblem
+	case !x.proxy.Outside.IsValid():
+		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this machine"
+	}
+	return ""
+}
+
+// drive is one cell being driven.
+type drive struct {
+	*proxyRun
+	way    way
+	result *cellResult
+	watch  *watch
+	addr   string // of the proxy
+	local  netip.Addr
+	dial   func(*net.Dialer, string) (net.Conn, error)
+
+	mu      sync.Mutex // protects what follows, the result and the run's clients
+	open    []*client
+	aborted bool
+}
+
+func (d *drive) run(ctx context.Context, before rig.JavaStats) error {
+	defer context.AfterFunc(ctx, d.abort)()
+	if err := d.openAll(ctx); err != nil {
+		return err
+	}
+	if err := rig.Sleep(ctx, d.way.wait); err != nil {
+		return err
+	}
+	if err := d.monitor.Look(); err != nil { // while all is open
+		return err
+	}
+	if d.way.deaf {
+		if err := d.ns.Deafen(ctx, d.local); err != nil {
+			return err
+		}
+	}
+	d.endAll()
+	if d.way.byServer {
+		if err := d.awaitServer(ctx, before); err != nil {
+			return err
+		}
+	}
+	if d.way.vanishes {
+		if err := errors.Join(d.ns.Deafen(ctx, d.local), d.ns.Mute(ctx, d.local)); err != nil {
+			return err
+		}
+	}
+	d.monitor.Ended(d.watch, time.Now(), d.opts.after)
+	return d.countReached(ctx, before)
+}
+
+// openAll opens every session and brings it to the state in which it is ended.
+func (d *drive) openAll(ctx context.Context) error {
+	var group errgroup.Group
+	group.SetLimit(openAtOnce)
+	for range d.opts.sessions {
+		if ctx.Err() != nil {
+			break
+		}
+		d.sessions++
+		c := d.opts.newClient(d.sessions)
+		if d.way.password != "" {
+			c.password = d.way.password
+		}
+		group.Go(func() error { d.openOne(c); return nil })
+	}
+	_ = group.Wait() // what goes wrong is in the result
+	return ctx.Err()
+}
+
+func (d *drive) openOne(c *client) {
+	err := d.monitor.Connect(d.watch, c, func() error { return c.connect(d.dial, d.addr, d.local, d.way.slow) })
+	if err == nil {
+		d.connected(c)
+		err = d.way.open(c)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.failed(err)
+		if c.conn != nil {
+			_ = c.conn.Close()
+		}
+		return
+	}
+	d.result.Opened++
+	d.open = append(d.open, c)
+}
+
+// connected notes a client that has a socket.
+func (d *drive) connected(c *client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clients = append(d.clients, c)
+	if d.way.vanishes {
+		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
+	}
+	if d.aborted {
+		_ = c.reset()
+	}
+}
+
+// abort makes every session that waits for something fail.
+func (d *drive) abort() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.aborted = true
+	d.release()
+}
+
+// failed notes what a session ran into; the lock is held.
+func (d *drive) failed(err error) {
+	if errors.Is(err, errForeign) {
+		d.result.Foreign++
+	}
+	if d.result.Problem == "" {
+		d.result.Problem = err.Error()
+	}
+}
+
+// endAll ends every session that is open, at the same time.
+func (d *drive) endAll() {
+	var ending sync.WaitGroup
+	for _, c := range d.open {
+		if d.way.end == nil {
+			break
+		}
+		ending.Go(func() {
+			if err := d.way.end(c); err != nil {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.result.Opened--
+				d.failed(err)
+			}
+		})
+	}
+	ending.Wait()
+}
+
+// awaitServer waits until the backend has closed first, for every session.
+func (d *drive) awaitServer(ctx context.Context, before rig.JavaStats) error {
+	limit := time.Now().Add(byServerIn)
+	for {
+		now, err := d.java.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		closed := int(now.Server - before.Server)
+		if closed >= d.result.Opened {
+			return nil
+		}
+		if time.Now().After(limit) {
+			d.result.Problem = fmt.Sprintf("the backend could close only %d of %d first", closed, d.result.Opened)
+			d.result.Opened = closed
+			return nil
+		}
+		if err := rig.Sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// countReached counts the connections that the backend saw. It is also seen in the kernel's table where the backend
+// does not accept.
+func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
+	now, err := d.java.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	d.result.Reached = max(int(now.Accepted-before.Accepted), d.monitor.Reached(d.watch))
+	d.result.Expected = d.way.expected(d.result.Opened)
+	return nil
+}
+
+// expected returns how many of the opened sessions the backend must have seen.
+func (w way) expected(opened int) int {
+	switch {
+	case w.name == "before-login":
+		return 0
+	case w.backsOff:
+		return min(1, opened)
+	}
+	return opened
+}

@@ -1,0 +1,136 @@
+package exits
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"imapproxy/cmd/imaprig/rig"
+)
+
+// runOptions are the flags of every subcommand that runs sessions through a proxy.
+type runOptions struct {
+	proxy       string // address of a proxy that runs already, "" with peers
+	backendPort int    // with proxy
+	self        string // our own program, "" for bin/imapproxy
+	peers       nameList
+	user        string
+	password    string
+	sessions    int
+	javaSource  string
+}
+
+// maxSessions keeps a run within the local ports of one address.
+const maxSessions = 5000
+
+// nameList is a flag of names separated by commas.
+type nameList []string
+
+// String and Set make it a flag.Value.
+func (l *nameList) String() string { return strings.Join(*l, ",") }
+
+func (l *nameList) Set(text string) error {
+	*l = append(*l, rig.SplitList(text)...)
+	return nil
+}
+
+func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
+	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to --backend-port")
+	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
+	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to this one, or bin/imapproxy)")
+	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
+	flags.StringVar(&o.password, "password", "secret", "the backend accepts any except \"wrong\"")
+	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or next to this program)")
+}
+
+// check returns an error for options that exclude each other, and adds what --self implies.
+func (o *runOptions) check() error {
+	if o.self != "" && !slices.Contains(o.peers, rig.OwnProxy) {
+		o.peers = append(nameList{rig.OwnProxy}, o.peers...)
+	}
+	switch {
+	case (o.proxy == "") == (len(o.peers) == 0):
+		return errors.New("want one of --proxy ADDR, --peer NAMES and --self FILE")
+	case o.sessions < 1 || o.sessions > maxSessions:
+		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxSessions)
+	case o.backendPort < 1 || o.backendPort > 65535:
+		return fmt.Errorf("--backend-port %d: want 1 to 65535", o.backendPort)
+	case strings.ContainsAny(o.user+o.password, "\r\n\x00"):
+		return errors.New("--user and --password: want no line end and no NUL")
+	}
+	for _, name := range o.peers {
+		if _, err := rig.FindPeer(name, o.self); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names returns the proxies that are run, one after the other.
+func (o *runOptions) names() []string {
+	if o.proxy != "" {
+		return []string{o.proxy}
+	}
+	return o.peers
+}
+
+// startJava starts the backend: where the proxy expects it, or anywhere for a peer.
+func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.JavaBackend, error) {
+	var err error
+	if opts.Source, err = rig.FindJavaSource(o.javaSource); err != nil {
+		return nil, err
+	}
+	if o.proxy != "" {
+		opts.Port = uint16(o.backendPort) // check has seen to its range
+	}
+	return rig.StartJava(ctx, opts)
+}
+
+// startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find it.
+func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*rig.Proxy, error) {
+	if o.proxy == "" {
+		p, err := rig.FindPeer(name, o.self)
+		if err != nil {
+			return nil, err
+		}
+		return p.Start(ctx, backend, outside)
+	}
+	addr, err := resolve(ctx, o.proxy)
+	if err != nil {
+		return nil, fmt.Errorf("--proxy: %w", err)
+	}
+	p := &rig.Proxy{Name: name, Addr: addr, Stop: func() error { return nil }}
+	if !outside.IsValid() {
+		return p, nil
+	}
+	other := netip.AddrPortFrom(outside, addr.Port())
+	there, err := rig.Listens(other)
+	if there {
+		p.Outside = other
+	}
+	return p, err
+}
+
+// resolve finds the address of host:port.
+func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+}

@@ -1,0 +1,86 @@
+package exits
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"imapproxy/cmd/imaprig/rig"
+)
+
+const (
+	javaWorkers  = 20_000  // no cell waits for the workers that another has stuck
+	javaMessage  = 4 << 20 // bytes: more than the buffers between it and a client that does not read
+	javaStopTime = 10 * time.Second
+)
+
+// proxyRun is one proxy's run.
+type proxyRun struct {
+	opts      options
+	java      *rig.JavaBackend
+	proxy     *rig.Proxy
+	ns        *rig.Namespace // nil when there is none
+	nsProblem string         // why
+	monitor   *monitor
+	progress  *progress
+	clients   []*client
+	sessions  int // so far
+}
+
+// runCells runs the cells one after the other, and counts all of them at their times.
+func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
+	began := time.Now()
+	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)
+	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings}
+	for _, c := range cells {
+		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions})
+	}
+	defer x.release()
+	if err := x.java.Reset(ctx); err != nil {
+		return nil, err
+	}
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() error { return x.monitor.Run(both, x.progress.tick) })
+	group.Go(func() error { return x.driveAll(both, result.Cells) })
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	result.Seconds = time.Since(began).Seconds()
+	return result, x.finish(ctx, result)
+}
+
+// finish asks the backend what it has seen, and judges.
+func (x *proxyRun) finish(ctx context.Context, result *proxyResult) error {
+	stats, err := x.java.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	result.Java = stats.Modes
+	result.StoredUnasked = int(stats.Stored)
+	result.Unattributed = max(0, stats.Open-x.monitor.Attributed())
+	for _, r := range result.Cells {
+		r.Misses = judge(r)
+	}
+	result.Misses = judgeRun(result)
+	return nil
+}
+
+func (x *proxyRun) driveAll(ctx context.Context, cells []*cellResult) error {
+	defer x.monitor.Complete()
+	for _, r := range cells {
+		if err := x.drive(ctx, r); err != nil {
+			return fmt.Errorf("%v: %w", r.cell, err)
+		}
+		x.progress.driven(r)
+	}
+	return nil
+}
+
+// release closes the sockets of clients that have stayed.
+func (x *proxyRun) release() {
+	for _, c := range x.clients {
+		_ = c.reset() // most are closed already
+	}
+}

@@ -1,0 +1,78 @@
+package rigtest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// NeedPrograms skips the test unless these programs are in PATH.
+func NeedPrograms(t *testing.T, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		if _, err := exec.LookPath(n); err != nil {
+			t.Skipf("SKIPPED: no %s in PATH", n)
+		}
+	}
+}
+
+// NeedRoot skips the test unless it runs as root, which a network namespace needs.
+func NeedRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
+	}
+}
+
+// OwnProgram builds our proxy and returns its path.
+func OwnProgram(t *testing.T) string {
+	t.Helper()
+	NeedPrograms(t, "go", "java")
+	path := filepath.Join(t.TempDir(), "imapproxy")
+	if out, err := exec.Command("go", "build", "-o", path, "imapproxy/cmd/imapproxy").CombinedOutput(); err != nil {
+		t.Fatalf("build the proxy: %v: %s", err, out)
+	}
+	return path
+}
+
+const deepestPackage = 8 // folders between a package and the module's root
+
+// Root returns the module's folder.
+func Root(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range deepestPackage {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no go.mod above the working directory")
+	return ""
+}
+
+// JavaSource returns the path of the Java backend's source. It skips the test unless there is a java to run it.
+func JavaSource(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("java"); err != nil {
+		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
+	}
+	return filepath.Join(Root(t), "testdata/javabackend/JavaBackend.java")
+}
+
+// NoDevice waits until there is no network device of this name.
+func NoDevice(t *testing.T, name string) {
+	t.Helper()
+	Eventually(t, func() error {
+		if _, err := net.InterfaceByName(name); err == nil {
+			return fmt.Errorf("the device %s is there still", name)
+		}
+		return nil
+	})
+}

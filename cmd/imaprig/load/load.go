@@ -1,0 +1,108 @@
+// Package load puts an IMAP proxy or server under load, and finds out how fast it is and what that costs it.
+package load
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"imapproxy/cmd/imaprig/rig"
+	"imapproxy/cmd/imaprig/term"
+)
+
+// Mode is a kind of load.
+type Mode struct {
+	name       string
+	summary    string
+	sessions   int      // at once, unless told otherwise
+	operations []string // what is counted, the first for rates and costs
+	run        func(ctx context.Context, r *run) error
+}
+
+func modes() []Mode {
+	return []Mode{
+		{"login", "connect, log in, log out, again and again", 32, []string{"session", "LOGIN"}, runLogin},
+		{"rtt", "NOOP on every session, one after the other", 32, []string{"NOOP"}, runRTT},
+		{"fetch", "read a message on every session, again and again", 8, []string{"FETCH"}, runFetch},
+		{"append", "store a message on every session, again and again: for a test mailbox", 8, []string{"APPEND"}, runAppend},
+		{"idle", "hold sessions in IDLE, and report what one costs the proxy in memory", 1000, []string{"session"}, runIdle},
+		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50, []string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"}, runMixed},
+		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500, []string{"NOOP"}, runScale},
+	}
+}
+
+func modesHelp() string {
+	var b strings.Builder
+	for _, m := range modes() {
+		fmt.Fprintf(&b, "  %-7s %s (%d sessions)\n", m.name, m.summary, m.sessions)
+	}
+	return b.String()
+}
+
+// FindMode returns the mode that the words, those that are no flags, name.
+func FindMode(words []string) (Mode, error) {
+	var names []string
+	for _, m := range modes() {
+		if len(words) == 1 && m.name == words[0] {
+			return m, nil
+		}
+		names = append(names, m.name)
+	}
+	return Mode{}, fmt.Errorf("want one MODE, of %s; got %q", strings.Join(names, ", "), words)
+}
+
+// Run runs the subcommand load and returns its exit code.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return rig.ExitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
+		return rig.ExitUsage
+	}
+	if err = rig.MayWrite(o.json, o.html); err == nil {
+		var result *Result
+		if result, err = o.Run(ctx, stderr, o.Mode.name); result != nil {
+			err = errors.Join(err, result.report(stdout, o.json, o.html))
+			if err == nil && len(result.Errors)+len(result.missed()) > 0 {
+				return rig.ExitFailed
+			}
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
+		return rig.ExitFailed
+	}
+	return rig.ExitOK
+}
+
+// Run runs the load; name is shown with its progress. With an error, the result has what was found before it.
+func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Result, error) {
+	if err := rig.RaiseOpenFileLimit(); err != nil {
+		return nil, err
+	}
+	if limit := rig.OpenFileLimit(); o.Sessions+spareFiles > limit {
+		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n", o.Sessions, limit)
+	}
+	r := &run{opts: *o, target: o.newTarget(), meter: newMeter(o.Mode.operations...), progress: term.NewProgress(stderr, name)}
+	r.result = &Result{Mode: o.Mode.name, Proxy: o.Proxy, TLS: o.TLS, Sessions: o.Sessions, Began: time.Now().Truncate(time.Second)}
+	defer r.progress.End()
+	if o.Mode.name == "append" {
+		b, err := rig.NewBody(o.Size)
+		if err != nil {
+			return nil, err
+		}
+		r.body = b
+	}
+	err := o.Mode.run(ctx, r)
+	if r.body != nil {
+		err = errors.Join(err, r.body.Close())
+	}
+	r.result.take(r.meter, len(o.PIDs) > 0)
+	return r.result, err
+}

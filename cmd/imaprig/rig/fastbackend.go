@@ -1,0 +1,135 @@
+package rig
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// BackendOptions are the flags of imaprig backend.
+type BackendOptions struct {
+	Listen     string
+	TLSListen  string // "" for none
+	loginDelay time.Duration
+	IdlePush   time.Duration // between two new messages in IDLE, 0 = none
+}
+
+const backendHelp = `usage: imaprig backend [flags]
+
+An IMAP server that does as little as one can, so that a measurement through a proxy does not measure the backend. Every
+user may log in, except with the password "wrong". Each mailbox has the messages
+  1  8 KiB      2  1 MiB      3  64 MiB
+and takes any APPEND, which it discards. Its answer to ID has the number of logins so far. It runs until SIGINT or
+SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits little.
+
+`
+
+// RunBackend runs the subcommand backend and returns its exit code.
+func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var o BackendOptions
+	flags := NewFlags("backend")
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "`ADDR` in clear, with STARTTLS")
+	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is self-signed and made at start")
+	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
+	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
+	err := ParseFlags(flags, args, backendHelp, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return ExitOK
+	case err == nil && (o.loginDelay < 0 || o.IdlePush < 0):
+		err = errors.New("--login-delay and --idle-push: want no negative time")
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "imaprig backend: %v\n", err)
+		return ExitUsage
+	}
+	if err := o.run(ctx, stdout); err != nil {
+		fmt.Fprintf(stderr, "imaprig backend: %v\n", err)
+		return ExitFailed
+	}
+	return ExitOK
+}
+
+// run serves until ctx ends.
+func (o BackendOptions) run(ctx context.Context, stdout io.Writer) error {
+	if err := RaiseOpenFileLimit(); err != nil {
+		return err
+	}
+	b, err := NewFastBackend(ctx, o)
+	if err != nil {
+		return err
+	}
+	for i, addr := range b.Addrs() {
+		fmt.Fprintf(stdout, "listening on %v%s\n", addr, []string{"", " with TLS"}[i])
+	}
+	return b.Run(ctx)
+}
+
+// fastBackend is the server of imaprig backend.
+type fastBackend struct {
+	opts      BackendOptions
+	listeners []net.Listener // in clear, and with TLS if that was wanted
+	tls       *tls.Config
+	body      *Body
+	server    FastServer
+	logins    atomic.Uint64
+}
+
+// FastBodySize is the size of the largest message, in bytes.
+const FastBodySize = 64 << 20
+
+// fastSizes returns the sizes of the messages of every mailbox, in bytes.
+func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
+
+// NewFastBackend returns a server that listens. Run must be called, and closes it.
+func NewFastBackend(ctx context.Context, o BackendOptions) (*fastBackend, error) {
+	cert, err := SelfSigned()
+	if err != nil {
+		return nil, err
+	}
+	addrs := []string{o.Listen}
+	if o.TLSListen != "" {
+		addrs = append(addrs, o.TLSListen)
+	}
+	b := &fastBackend{opts: o, tls: &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}}
+	if b.body, err = NewBody(FastBodySize); err != nil {
+		return nil, err
+	}
+	if b.listeners, err = listenAll(ctx, addrs...); err != nil {
+		return nil, errors.Join(err, b.body.Close())
+	}
+	b.server.Serve = b.serve
+	return b, nil
+}
+
+// Addrs returns where it listens: in clear, then with TLS if that was wanted.
+func (b *fastBackend) Addrs() []net.Addr {
+	var addrs []net.Addr
+	for _, ln := range b.listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Run serves until ctx ends.
+func (b *fastBackend) Run(ctx context.Context) error {
+	return errors.Join(b.server.Accept(ctx, b.listeners...), b.body.Close())
+}
+
+// serve serves one connection.
+func (b *fastBackend) serve(conn *net.TCPConn) {
+	if err := conn.SetDeadline(time.Now().Add(fastSessionLimit)); err != nil {
+		return
+	}
+	s := &fastSession{backend: b, conn: conn}
+	if len(b.listeners) > 1 && conn.LocalAddr().String() == b.listeners[1].Addr().String() {
+		s.conn = tls.Server(conn, b.tls)
+	}
+	s.run()
+}

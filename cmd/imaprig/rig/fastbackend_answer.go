@@ -1,0 +1,172 @@
+package rig
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"strconv"
+	"time"
+)
+
+const wrongPassword = "wrong" // the one that the rig's backends refuse
+
+// fastCapabilities has UNSELECT, so that a proxy can use a connection again.
+const fastCapabilities = "IMAP4rev1 LITERAL+ SASL-IR IDLE ID UNSELECT AUTH=PLAIN"
+
+// FastID is the begin of the answer to ID (RFC 2971). The number of logins follows.
+const FastID = `* ID ("name" "imaprig" "logins" "`
+
+// answer runs a command. An error ends the session.
+func (s *fastSession) answer(c fastCommand) error {
+	var name [12]byte // longer verbs are none of ours
+	verb := name[:copy(name[:], c.verb)]
+	for i, b := range verb {
+		if 'a' <= b && b <= 'z' {
+			verb[i] = b - 'a' + 'A'
+		}
+	}
+	if string(verb) == "UID" {
+		c.verb, c.rest, _ = bytes.Cut(c.rest, []byte(" "))
+		verb = bytes.ToUpper(c.verb)
+	}
+	switch string(verb) {
+	case "NOOP", "CHECK", "CLOSE", "UNSELECT", "CREATE", "DELETE", "SUBSCRIBE", "STORE", "EXPUNGE", "ENABLE", "COPY":
+		s.done(c, "OK done")
+	case "APPEND":
+		s.done(c, "OK [APPENDUID 1 4] thrown away")
+	case "FETCH":
+		return s.fetch(c)
+	case "IDLE":
+		return s.idle(c)
+	case "LOGIN":
+		s.login(c, wrongLogin(c.rest))
+	case "AUTHENTICATE":
+		return s.authenticate(c)
+	case "LOGOUT":
+		s.say("* BYE until next time")
+		s.done(c, "OK done")
+		s.over = true
+	case "STARTTLS":
+		return s.startTLS(c)
+	default:
+		s.tell(c, string(verb))
+	}
+	return nil
+}
+
+// tell answers the commands that ask for something small.
+func (s *fastSession) tell(c fastCommand, verb string) {
+	switch verb {
+	case "CAPABILITY":
+		s.say("* CAPABILITY ", fastCapabilities)
+	case "ID":
+		s.say(FastID, strconv.FormatUint(s.backend.logins.Load(), 10), `")`)
+	case "NAMESPACE":
+		s.say(`* NAMESPACE (("" "/")) NIL NIL`)
+	case "LIST", "LSUB":
+		s.say("* ", verb, ` () "/" INBOX`)
+	case "STATUS":
+		s.say("* STATUS INBOX (MESSAGES ", strconv.Itoa(len(fastSizes())), " UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)")
+	case "SEARCH":
+		s.say("* SEARCH 1 2 3")
+	case "SELECT", "EXAMINE":
+		s.say("* ", strconv.Itoa(len(fastSizes())), " EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
+	default:
+		s.done(c, "BAD the rig's backend does not know this command")
+		return
+	}
+	s.done(c, "OK done")
+}
+
+func (s *fastSession) login(c fastCommand, refused bool) {
+	if d := s.backend.opts.loginDelay; d > 0 {
+		time.Sleep(d)
+	}
+	if refused {
+		s.done(c, "NO [AUTHENTICATIONFAILED] wrong password")
+		return
+	}
+	s.backend.logins.Add(1)
+	s.done(c, "OK logged in")
+}
+
+// wrongLogin reports whether the last word, quoted, a literal or an atom, is the password that is refused.
+func wrongLogin(rest []byte) bool {
+	rest = bytes.TrimSuffix(rest, []byte(`"`))
+	return bytes.HasSuffix(rest, []byte(wrongPassword))
+}
+
+// authenticate takes PLAIN, with or without an initial response (RFC 4959).
+func (s *fastSession) authenticate(c fastCommand) error {
+	mechanism, response, initial := bytes.Cut(c.rest, []byte(" "))
+	if !bytes.EqualFold(mechanism, []byte("PLAIN")) {
+		s.done(c, "NO only PLAIN is known")
+		return nil
+	}
+	if !initial {
+		c.tag = bytes.Clone(c.tag) // the reader's memory is used again
+		s.say("+ ")
+		if err := s.flush(); err != nil {
+			return err
+		}
+		line, err := s.line()
+		if err != nil {
+			return err
+		}
+		response = line
+	}
+	plain, err := base64.StdEncoding.AppendDecode(nil, response)
+	if err != nil {
+		s.done(c, "BAD want base64")
+		return nil
+	}
+	s.login(c, bytes.HasSuffix(plain, []byte("\x00"+wrongPassword)))
+	return nil
+}
+
+// startTLS starts TLS. What the client sent after the command is dropped (RFC 9051 6.2.1).
+func (s *fastSession) startTLS(c fastCommand) error {
+	if s.tls {
+		s.done(c, "BAD TLS is on")
+		return nil
+	}
+	s.done(c, "OK go on")
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.conn, s.tls, s.trash = tls.Server(s.conn, s.backend.tls), true, nil
+	s.in.Reset(s.conn)
+	return nil
+}
+
+// fetch answers for one message, whatever is asked: its text, when that is asked for, or its flags.
+func (s *fastSession) fetch(c fastCommand) error {
+	digits := 0
+	for digits < len(c.rest) && '0' <= c.rest[digits] && c.rest[digits] <= '9' {
+		digits++
+	}
+	number := string(c.rest[:digits])
+	n, err := strconv.Atoi(number)
+	sizes := fastSizes()
+	if err != nil || n < 1 || n > len(sizes) {
+		s.done(c, "BAD want a message's number, 1 to "+strconv.Itoa(len(sizes)))
+		return nil
+	}
+	items := bytes.ToUpper(c.rest[digits:])
+	size := strconv.Itoa(sizes[n-1])
+	if !bytes.Contains(items, []byte("BODY")) && !bytes.Contains(items, []byte("RFC822")) || bytes.Contains(items, []byte("RFC822.SIZE")) {
+		s.say("* ", number, " FETCH (FLAGS (\\Seen) RFC822.SIZE ", size, " UID ", number, ")")
+		s.done(c, "OK done")
+		return nil
+	}
+	s.say("* ", number, " FETCH (BODY[] {", size, "}")
+	if err := s.flush(); err != nil {
+		return err
+	}
+	if err := s.backend.body.Send(s.conn, sizes[n-1], func(int) {}); err != nil {
+		return err
+	}
+	s.say(")")
+	s.done(c, "OK done")
+	return nil
+}
