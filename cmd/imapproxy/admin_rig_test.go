@@ -89,7 +89,7 @@ target = [
 	load := func() (*generation, *report) { return loadGeneration(r.file) }
 	g, found := load()
 	if found.failed() {
-		t.Fatal(found.findings)
+		t.Fatal(found.sorted())
 	}
 	log, lines := newLogger(logConfig{Level: "debug", Format: "json"}, r.log)
 	r.daemon = newDaemon(g, load, log, lines)

@@ -107,7 +107,7 @@ func TestAdminPlaceTaken(t *testing.T) {
 	r := newAdminRig(t, onSocket)
 	g, found := loadGeneration(r.file)
 	if found.failed() {
-		t.Fatal(found.findings)
+		t.Fatal(found.sorted())
 	}
 	_, lines := newLogger(g.Config.Log, r.log)
 	defer func() { _ = lines.Close(adminWait) }()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
 	"imapproxy/backend"
 	"imapproxy/imapproxy"
 )

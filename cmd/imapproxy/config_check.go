@@ -39,15 +39,21 @@ var sectionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // hostName is a host as it may stand in a greeting.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 
+// isHostName reports whether a name may stand in a greeting.
+func isHostName(name string) bool { return hostName.MatchString(name) }
+
+// isSectionName reports whether a listener or a target may have a name.
+func isSectionName(name string) bool { return sectionName.MatchString(name) }
+
 func checkHostname(c *config, r *report) {
-	if c.Hostname != "" && !hostName.MatchString(c.Hostname) {
+	if c.Hostname != "" && !isHostName(c.Hostname) {
 		r.errorf(c.Place, "hostname", "write a name such as imap.example.org", "%q is not a host name", c.Hostname)
 	}
 }
 
 // checkName reports a name that is malformed or taken.
 func checkName(at place, name, what string, taken map[string]int, r *report) {
-	if !sectionName.MatchString(name) {
+	if !isSectionName(name) {
 		r.errorf(at, "name", `use up to 64 letters, digits, "-", "_" and ".", and begin with a letter or digit`, "%q is not a name", name)
 		return
 	}
@@ -76,7 +82,7 @@ func checkHostPort(address string, listen bool) string {
 	if host == "" && listen {
 		return ""
 	}
-	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+	if _, err := netip.ParseAddr(host); err != nil && !isHostName(host) {
 		return "the host is neither a name nor an address"
 	}
 	return ""

@@ -57,8 +57,8 @@ func checkTLSVersions(l *listenerConfig, r *report) {
 		r.warnf(at, "tls_min", "remove the line unless there are clients that can't do better",
 			"TLS %s is broken (RFC 8996)", l.TLSMin)
 	}
-	_ = cipherSuites(l, r)
-	_ = curves(l, r)
+	_ = l.cipherSuites(r)
+	_ = l.curves(r)
 	if at.has("tls_ticket_keys") && !l.SessionTickets {
 		r.errorf(at, "tls_ticket_keys", "remove one of them", "tls_session_tickets is false")
 	}
@@ -82,7 +82,7 @@ func checkClientCertificates(l *listenerConfig, r *report) {
 // checkProxyProtocol: whoever is believed can claim any address.
 func checkProxyProtocol(l *listenerConfig, r *report) {
 	at := l.Place
-	networks := proxyNetworks(l, r)
+	networks := l.proxyNetworks(r)
 	if l.ProxyProtocol == "off" {
 		if at.has("proxy_trusted") {
 			r.errorf(at, "proxy_trusted", `remove it, or write proxy_protocol = "required"`, `not used with proxy_protocol = "off"`)
@@ -104,7 +104,7 @@ func checkProxyProtocol(l *listenerConfig, r *report) {
 }
 
 // proxyNetworks are the parsed networks; an address stands for itself.
-func proxyNetworks(l *listenerConfig, r *report) []netip.Prefix {
+func (l *listenerConfig) proxyNetworks(r *report) []netip.Prefix {
 	var list []netip.Prefix
 	for _, text := range l.ProxyTrusted {
 		if text == unixPrefix {

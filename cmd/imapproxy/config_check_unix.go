@@ -42,7 +42,7 @@ func unixProblem(address string) (problem, remedy string) {
 }
 
 func checkSocketMode(l *listenerConfig, r *report) {
-	mode, err := parseMode(l.SocketMode)
+	mode, err := l.mode()
 	switch {
 	case !strings.HasPrefix(l.Address, unixPrefix):
 		if l.SocketMode != "0600" { // the default says nothing
@@ -52,6 +52,9 @@ func checkSocketMode(l *listenerConfig, r *report) {
 		r.errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`, "%q is not an octal mode", l.SocketMode)
 	}
 }
+
+// mode is socket_mode as a number.
+func (l *listenerConfig) mode() (fs.FileMode, error) { return parseMode(l.SocketMode) }
 
 // parseMode reads the mode of a file.
 func parseMode(text string) (fs.FileMode, error) {

@@ -39,6 +39,12 @@ func (c tcpConfig) over(common tcpConfig) tcpConfig {
 	}
 }
 
+// tcpOptions are the settings of the listener's clients; common is [tcp].
+func (l *listenerConfig) tcpOptions(common tcpConfig) wire.TCPOptions { return l.tcp().over(common).options() }
+
+// tcpOptions are the settings of the target's connections; common is [tcp].
+func (t *targetConfig) tcpOptions(common tcpConfig) wire.TCPOptions { return t.tcp().over(common).options() }
+
 // options are the settings for sockets, which add what user_timeout is when
 // nobody has written it.
 func (c tcpConfig) options() wire.TCPOptions {

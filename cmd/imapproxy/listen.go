@@ -93,7 +93,7 @@ func (s socketSpec) listen() (net.Listener, error) {
 
 // listenUnix opens a Unix socket.
 func (s socketSpec) listenUnix(path string) (net.Listener, error) {
-	mode, err := parseMode(s.config.SocketMode)
+	mode, err := s.config.mode()
 	if err != nil {
 		return nil, err
 	}

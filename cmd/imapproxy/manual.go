@@ -22,7 +22,7 @@ To read one: imapproxy manual imapproxy.8 | man -l -`,
 				case "imapproxy.8":
 					_, _ = io.WriteString(p.stdout, programManual())
 				case "imapproxy.toml.5":
-					_, _ = io.WriteString(p.stdout, configManual())
+					_, _ = io.WriteString(p.stdout, configManual(version))
 				default:
 					return p.wrongUsage("there is no page " + quote(args[0]) + "; write imapproxy.8 or imapproxy.toml.5")
 				}
@@ -61,8 +61,8 @@ func programManual() string {
 	return p.String()
 }
 
-// configManual is imapproxy.toml(5).
-func configManual() string {
+// configManual is imapproxy.toml(5), of a version of imapproxy.
+func configManual(version string) string {
 	p := roff.New("imapproxy.toml", "5", version, "configuration of imapproxy")
 	p.Section("Description")
 	p.Text(examplePreface)

@@ -171,7 +171,7 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 	}
 	g, r := loadGeneration(file)
 	if r.failed() {
-		t.Fatal(r.findings)
+		t.Fatal(r.sorted())
 	}
 	log, lines := newLogger(g.Config.Log, io.Discard)
 	defer func() { _ = lines.Close(logFlushLimit) }()

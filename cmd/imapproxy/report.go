@@ -56,6 +56,13 @@ func (r *report) settle() {
 	}
 }
 
+// fork returns an empty report that keeps to what is settled in r, for a
+// reading whose own errors decide.
+func (r *report) fork() *report { return &report{settled: r.settled} }
+
+// merge adds the findings of another report.
+func (r *report) merge(other *report) { r.findings = append(r.findings, other.findings...) }
+
 func (r *report) add(s severity, at place, key, text, remedy string) {
 	f := finding{s, at.File, at.line(key), at.key(key), text, remedy}
 	if !r.settled[f.id()] {

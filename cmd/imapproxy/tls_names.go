@@ -10,7 +10,7 @@ import (
 
 // cipherSuites are the suites that a listener names; nil, which stands for
 // Go's choice, when it names none.
-func cipherSuites(l *listenerConfig, r *report) []uint16 {
+func (l *listenerConfig) cipherSuites(r *report) []uint16 {
 	var ids []uint16
 	insecure := tls.InsecureCipherSuites()
 	for _, name := range l.Ciphers {
@@ -54,7 +54,7 @@ var curveNames = map[string]tls.CurveID{
 }
 
 // curves are the key exchanges that a listener names; nil for Go's choice.
-func curves(l *listenerConfig, r *report) []tls.CurveID {
+func (l *listenerConfig) curves(r *report) []tls.CurveID {
 	var ids []tls.CurveID
 	for _, name := range l.Curves {
 		id, known := curveNames[strings.ToLower(name)]

@@ -94,7 +94,7 @@ route = { type = "fixed", target = "one" }
 		mustWrite(t, file, fmt.Sprintf("listener = [{ name = \"imap\", %s%s }]\ntarget = [{ name = \"one\", %s }]%s", test.listener, tls, test.target, rest))
 		_, r := loadGeneration(file)
 		var found []string
-		for _, f := range r.findings {
+		for _, f := range r.sorted() {
 			found = append(found, f.String())
 		}
 		text := strings.Join(found, "\n")
@@ -105,8 +105,8 @@ route = { type = "fixed", target = "one" }
 	two := filepath.Join(t.TempDir(), "x.toml")
 	mustWrite(t, two, `listener = [{ name = "a", address = "unix:s", tls = "off" }, { name = "b", address = "unix:./s", tls = "off" }]
 target = [{ name = "one", addresses = ["unix:/b"], tls = "off" }]`+rest)
-	if _, r := loadConfig(two); !r.failed() || !strings.Contains(fmt.Sprint(r.findings), "is taken by") {
-		t.Errorf("one socket for two listeners: %v", r.findings)
+	if _, r := loadConfig(two); !r.failed() || !strings.Contains(fmt.Sprint(r.sorted()), "is taken by") {
+		t.Errorf("one socket for two listeners: %v", r.sorted())
 	}
 }
 

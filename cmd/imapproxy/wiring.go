@@ -56,7 +56,7 @@ func build(c *config, r *report) *generation {
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
 		t := buildTarget(&c.Targets[i], r)
-		t.TCP = c.Targets[i].tcp().over(c.TCP).options()
+		t.TCP = c.Targets[i].tcpOptions(c.TCP)
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
@@ -69,7 +69,7 @@ func hostname(c *config, r *report) string {
 		return c.Hostname
 	}
 	name, err := os.Hostname()
-	if err != nil || !hostName.MatchString(name) {
+	if err != nil || !isHostName(name) {
 		r.errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`, "missing, and the machine has no usable name")
 	}
 	return name
@@ -125,7 +125,7 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 		}
 	}
 	for i, t := range named {
-		if !sectionName.MatchString(t.Name) {
+		if !isSectionName(t.Name) {
 			continue // reported already
 		}
 		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {

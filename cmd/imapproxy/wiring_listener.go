@@ -18,7 +18,7 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 		Name: c.Name, Insecure: c.Insecure,
 		Proxy: imapproxy.ProxyHeader{
 			Required: c.ProxyProtocol == "required", Ignore: c.ProxyUntrusted == "ignore",
-			Trusted:     proxyNetworks(c, &report{}), // check has reported
+			Trusted:     c.proxyNetworks(&report{}), // check has reported
 			TrustedUnix: slices.Contains(c.ProxyTrusted, unixPrefix),
 		},
 	}
@@ -66,10 +66,10 @@ func (t *listenerTLS) follow(r *report) (changed bool) {
 
 // load reads the files and puts what they hold in force, all of it or nothing.
 func (t *listenerTLS) load(r *report) bool {
-	own := &report{settled: r.settled}
+	own := r.fork()
 	next := loadTLS(t.config, own)
 	authorities := loadClientAuthorities(t.config, next, own)
-	r.findings = append(r.findings, own.findings...)
+	r.merge(own)
 	if own.failed() || len(next.Certificates) == 0 {
 		return false
 	}

@@ -14,7 +14,7 @@ const proxyTimeout = 24 * time.Hour
 func offerOf(c *config, l *listenerConfig, to *imapproxy.Listener, r *report) {
 	to.Capabilities, to.Mechanisms = l.Capabilities, l.Mechanisms
 	to.Login, to.BadCommands = l.Login, l.BadCommands
-	to.TCP = l.tcp().over(c.TCP).options()
+	to.TCP = l.tcpOptions(c.TCP)
 	if l.NginxCompat {
 		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout), PassBackendErrors: l.PassBackendErrors}
 	}

@@ -27,7 +27,7 @@ func loadGood(t *testing.T, folder, text string) *generation {
 	mustWrite(t, name, text)
 	g, r := loadGeneration(name)
 	if r.failed() {
-		t.Fatal(r.findings)
+		t.Fatal(r.sorted())
 	}
 	t.Cleanup(g.close)
 	return g
@@ -50,6 +50,7 @@ func TestWiring(t *testing.T) {
 			{KeepAliveIdle: 30 * time.Second, KeepAliveInterval: 5 * time.Second, KeepAliveCount: 3, UserTimeout: 45 * time.Second}}, 3)},
 		{"admin", []string{g.Admin.Network, g.Admin.Address, string(g.Admin.Token)}, []string{"tcp", "127.0.0.1:9143", adminToken}},
 		{"auth name", s.AuthName.Apply("A@B"), "a@b"},
+		{"rewrite lookup", rewriteOf(g.Config.Rewrite.Lookup).Apply("a+at+b"), "a"},
 		{"modes", []imapproxy.ListenerTLS{imap.TLS, imaps.TLS}, []imapproxy.ListenerTLS{imapproxy.StartTLS, imapproxy.ImplicitTLS}},
 		{"listener min", []uint16{imap.TLSConfig.MinVersion, imaps.TLSConfig.MinVersion}, []uint16{tls.VersionTLS13, tls.VersionTLS12}},
 		{"ALPN", imap.TLSConfig.NextProtos, []string{"imap"}},
@@ -184,23 +185,6 @@ func TestSelfAddresses(t *testing.T) {
 	}
 	if got := selfAddresses(listeners); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
-	}
-}
-
-func TestSameAddress(t *testing.T) {
-	tests := []struct {
-		a, b string
-		same bool
-	}{
-		{":143", ":143", true}, {":143", ":993", false}, {":143", "127.0.0.1:143", true}, {"127.0.0.1:143", "[::]:143", false}, {"0.0.0.0:143", "[::]:143", false}, {"0.0.0.0:143", ":143", true},
-		{"127.0.0.1:143", "0.0.0.0:143", true}, {"[::1]:143", "[::]:143", true},
-		{"127.0.0.1:143", "127.0.0.2:143", false}, {"localhost:143", "127.0.0.1:143", true}, {"[::ffff:127.0.0.1]:143", "127.0.0.1:143", true},
-		{"[::1]:143", "[0:0::1]:143", true}, {"A.example.org:143", "a.example.org:143", true}, {"127.0.0.1:0", "127.0.0.1:0", false},
-	}
-	for _, tt := range tests {
-		if sameAddress(tt.a, tt.b) != tt.same || sameAddress(tt.b, tt.a) != tt.same {
-			t.Errorf("%s and %s: not %v", tt.a, tt.b, tt.same)
-		}
 	}
 }
 

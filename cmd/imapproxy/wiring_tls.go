@@ -14,8 +14,8 @@ func loadTLS(c *listenerConfig, r *report) *tls.Config {
 	t := &tls.Config{
 		MinVersion:             tlsVersion(c.TLSMin),
 		MaxVersion:             tlsVersion(c.TLSMax),
-		CipherSuites:           cipherSuites(c, &report{}), // check has reported
-		CurvePreferences:       curves(c, &report{}),
+		CipherSuites:           c.cipherSuites(&report{}), // check has reported
+		CurvePreferences:       c.curves(&report{}),
 		SessionTicketsDisabled: !c.SessionTickets,
 		NextProtos:             []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
 	}

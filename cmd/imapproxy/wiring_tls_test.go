@@ -189,8 +189,8 @@ func TestFollowsFiles(t *testing.T) {
 		if changed := g.TLS[0].follow(r); changed != wantChange {
 			t.Errorf("changed %v", changed)
 		}
-		if text := ""; wantFinding == "" && len(r.findings) > 0 || wantFinding != "" && (len(r.findings) != 1 || !strings.Contains(r.findings[0].Text, wantFinding)) {
-			t.Errorf("findings %v%s, want %q", r.findings, text, wantFinding)
+		if text := ""; wantFinding == "" && len(r.sorted()) > 0 || wantFinding != "" && (len(r.sorted()) != 1 || !strings.Contains(r.sorted()[0].Text, wantFinding)) {
+			t.Errorf("findings %v%s, want %q", r.sorted(), text, wantFinding)
 		}
 	}
 	old := served()

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // runIn runs the program in a folder and gives its exit code and both outputs.
@@ -76,44 +74,6 @@ func TestFindingsNameFileLineRemedy(t *testing.T) {
 			if !want.MatchString(line) {
 				t.Errorf("%s:%d: %s", filepath.Base(file), i+1, line)
 			}
-		}
-	}
-}
-
-// TestDecodedValues looks at what a full file becomes.
-func TestDecodedValues(t *testing.T) {
-	folder := siteFolder(t)
-	name := filepath.Join(folder, "full.toml")
-	mustWrite(t, name, mustRead(t, "testdata/config/good_full.toml"))
-	c, r := loadConfig(name)
-	if r.failed() {
-		t.Fatal(r.findings)
-	}
-	tests := []struct {
-		what      string
-		got, want any
-	}{
-		{"hostname", c.Hostname, "imap.example.org"},
-		{"log.level", c.Log.Level, "debug"},
-		{"listeners", len(c.Listeners), 2},
-		{"listener key", c.Listeners[1].Key, filePath(filepath.Join(folder, "tls/imap.key"))},
-		{"listener tls_min", []string{c.Listeners[0].TLSMin, c.Listeners[1].TLSMin}, []string{"1.3", "1.2"}},
-		{"limits login", c.Limits.Login, 90 * time.Second},
-		{"limits idle", c.Limits.Idle, time.Hour},
-		{"sessions", c.Limits.Sessions, 500},
-		{"admin", []string{c.Admin.Address, string(c.Admin.TokenFile)}, []string{"127.0.0.1:9143", filepath.Join(folder, "admin.token")}},
-		{"headers", c.Auth.HTTP.Headers, map[string]string{"X-Auth-Key": "abc", "X-Site": "one"}},
-		{"server_optional", c.Auth.HTTP.ServerOptional, true},
-		{"rewrite lookup", rewriteOf(c.Rewrite.Lookup).Apply("a+at+b"), "a"},
-		{"allow", c.Route.Allow, []string{"10.0.0.0/24:993", "imap9.example.org:993"}},
-		{"verify default", c.Targets[1].Verify, true},
-		{"forward_id", []bool{c.Targets[0].ForwardID, c.Targets[1].ForwardID}, []bool{false, true}},
-		{"connect limits", []time.Duration{c.Targets[0].ConnectLimit, c.Targets[1].ConnectLimit}, []time.Duration{5 * time.Second, 2 * time.Second}},
-		{"place", c.Targets[1].Place.line("server_name"), 76},
-	}
-	for _, tt := range tests {
-		if !reflect.DeepEqual(tt.got, tt.want) {
-			t.Errorf("%s: got %v, want %v", tt.what, tt.got, tt.want)
 		}
 	}
 }
