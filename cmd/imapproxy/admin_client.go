@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // adminOptions are the flags of every command that speaks to a running proxy.
@@ -34,7 +36,7 @@ func adminFlags(fs *flag.FlagSet) *adminOptions {
 // access finds out where the admin listener is, and gives the token for it.
 func (p *program) access(o *adminOptions) (adminAccess, error) {
 	a := adminAt(o.address)
-	if problem, remedy := adminAddressProblem(o.address); problem != "" {
+	if problem, remedy := config.AdminAddressProblem(o.address); problem != "" {
 		return a, fmt.Errorf("--admin %s: %s; %s", quote(o.address), problem, remedy)
 	}
 	if o.address == "" {
@@ -46,7 +48,7 @@ func (p *program) access(o *adminOptions) (adminAccess, error) {
 	if a.Network == "tcp" && o.tokenFile != "" {
 		token, err := passwordFile(o.tokenFile)
 		if err != nil {
-			return a, fmt.Errorf("--token-file %s: %w", o.tokenFile, plainPathError(err))
+			return a, fmt.Errorf("--token-file %s: %w", o.tokenFile, config.PlainPathError(err))
 		}
 		a.Token = token
 	}
@@ -59,7 +61,7 @@ func (p *program) access(o *adminOptions) (adminAccess, error) {
 // configuredAccess reads the section [admin] alone: a running proxy can be
 // asked while the rest of its file is being changed.
 func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
-	c, r := loadConfig(o.config)
+	c, r := config.Load(o.config)
 	var a adminAccess
 	if c.Place.File != "" {
 		if o.tokenFile != "" {
@@ -68,10 +70,10 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 		a = buildAdmin(&c.Admin, r)
 	}
 	bad := false
-	for _, f := range r.of(isError) {
+	for _, f := range r.Of(config.Error) {
 		missing := f.Key == "admin.token_file" && o.tokenFile != ""
 		if c.Place.File == "" || strings.HasPrefix(f.Key+".", "admin.") && !missing {
-			_, _ = fmt.Fprintln(p.stderr, printable(f.String()))
+			_, _ = fmt.Fprintln(p.stderr, config.Printable(f.String()))
 			bad = true
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // canary is the password of every login of the admin tests. It may stand in no
@@ -86,12 +88,12 @@ target = [
 ]
 `, backends.addresses["one"], backends.addresses["two"])
 	r.configure(admin)
-	load := func() (*generation, *report) { return loadGeneration(r.file) }
+	load := func() (*generation, *config.Report) { return loadGeneration(r.file) }
 	g, found := load()
-	if found.failed() {
-		t.Fatal(found.sorted())
+	if found.Failed() {
+		t.Fatal(found.Sorted())
 	}
-	log, lines := newLogger(logConfig{Level: "debug", Format: "json"}, r.log)
+	log, lines := newLogger(config.Log{Level: "debug", Format: "json"}, r.log)
 	r.daemon = newDaemon(g, load, log, lines)
 	if err := r.daemon.start(); err != nil {
 		t.Fatal(err)
@@ -150,7 +152,7 @@ func (r *adminRig) logged(text string) {
 }
 
 // address is where the admin listener listens, as --admin takes it.
-func (r *adminRig) address() string { return unixPrefix + filepath.Join(r.folder, "admin.sock") }
+func (r *adminRig) address() string { return config.UnixPrefix + filepath.Join(r.folder, "admin.sock") }
 
 // ask sends a request as curl would, changed by change, and gives the answer.
 func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Request)) (status int, header http.Header, body string) {

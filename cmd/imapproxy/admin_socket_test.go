@@ -106,8 +106,8 @@ func TestAdminPortOfThisMachine(t *testing.T) {
 func TestAdminPlaceTaken(t *testing.T) {
 	r := newAdminRig(t, onSocket)
 	g, found := loadGeneration(r.file)
-	if found.failed() {
-		t.Fatal(found.sorted())
+	if found.Failed() {
+		t.Fatal(found.Sorted())
 	}
 	_, lines := newLogger(g.Config.Log, r.log)
 	defer func() { _ = lines.Close(adminWait) }()

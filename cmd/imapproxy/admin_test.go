@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -142,7 +143,7 @@ func TestAdminBounds(t *testing.T) {
 	if status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a long header: %d", status)
 	}
-	path := strings.TrimPrefix(r.address(), unixPrefix)
+	path := strings.TrimPrefix(r.address(), config.UnixPrefix)
 	var held []net.Conn
 	for range adminConnections {
 		conn, err := net.Dial("unix", path)
@@ -282,7 +283,7 @@ func TestAdminDrain(t *testing.T) {
 	}
 	r.logged("the admin listener was asked to drain")
 	r.daemon.admin.stop()
-	if path := strings.TrimPrefix(r.address(), unixPrefix); fileExists(path) {
+	if path := strings.TrimPrefix(r.address(), config.UnixPrefix); fileExists(path) {
 		t.Errorf("%s is still there", path)
 	}
 }
@@ -324,7 +325,7 @@ func TestAdminReload(t *testing.T) {
 	}
 	reload(onPort(port), done)
 	to := adminAccess{Network: "tcp", Address: fmt.Sprintf("127.0.0.1:%d", port), Token: adminToken}
-	if s := status(to); s != 200 || fileExists(strings.TrimPrefix(r.address(), unixPrefix)) {
+	if s := status(to); s != 200 || fileExists(strings.TrimPrefix(r.address(), config.UnixPrefix)) {
 		t.Errorf("moved: %d", s)
 	}
 	mustWrite(t, filepath.Join(r.folder, "admin.token"), "another-"+adminToken)

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // adminToken is the token of the tests. It may stand in no answer, log or error.
@@ -22,7 +24,7 @@ func findingsOf(t *testing.T, folder, text string) string {
 		g.close()
 	}
 	var said strings.Builder
-	r.print(&said)
+	r.Print(&said)
 	return strings.ReplaceAll(said.String(), folder+"/", "")
 }
 
@@ -31,7 +33,7 @@ func TestCheckAdmin(t *testing.T) {
 	mustWrite(t, filepath.Join(folder, "short.token"), "fifteen-letters\n")
 	mustWrite(t, filepath.Join(folder, "blank.token"), "sixteen letters and more\n")
 	mustWrite(t, filepath.Join(folder, "empty.token"), "\n")
-	long := strings.Repeat("x", maxSocketPath)
+	long := strings.Repeat("x", config.MaxSocketPath)
 	tests := []struct{ admin, want string }{ // want "" is no finding at all
 		{``, ""},
 		{`address = ""`, ""},

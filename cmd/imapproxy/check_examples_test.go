@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // TestExamplesPassCheck runs check over the printed example, over the example
 // with every default written, and over every TOML example of the documents. A
 // whole configuration must not even give a warning.
 func TestExamplesPassCheck(t *testing.T) {
-	texts := map[string]string{"printed": exampleConfig(), "defaults": withDefaults(exampleConfig())}
+	texts := map[string]string{"printed": config.Example(), "defaults": withDefaults(config.Example())}
 	documents, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -57,17 +59,17 @@ key = "tls/imap.key"
 // TestDefaultsAreTheDefaults says that writing every default changes nothing.
 func TestDefaultsAreTheDefaults(t *testing.T) {
 	folder := siteFolder(t)
-	load := func(text string) *config {
+	load := func(text string) *config.File {
 		name := filepath.Join(folder, "x.toml")
 		mustWrite(t, name, text)
-		c, r := loadConfig(name)
-		if r.failed() {
-			t.Fatal(r.sorted())
+		c, r := config.Load(name)
+		if r.Failed() {
+			t.Fatal(r.Sorted())
 		}
 		return c
 	}
-	short, long := load(exampleConfig()), load(withDefaults(exampleConfig()))
-	if !long.Limits.Place.has("sessions") || short.Limits.Place.has("sessions") {
+	short, long := load(config.Example()), load(withDefaults(config.Example()))
+	if !long.Limits.Place.Has("sessions") || short.Limits.Place.Has("sessions") {
 		t.Fatal("the defaults are not written, or always")
 	}
 	dropPlaces(reflect.ValueOf(short).Elem())
@@ -81,7 +83,7 @@ func TestDefaultsAreTheDefaults(t *testing.T) {
 func dropPlaces(section reflect.Value) {
 	for i := range section.NumField() {
 		switch v := section.Field(i); {
-		case v.Type() == reflect.TypeFor[place]():
+		case v.Type() == reflect.TypeFor[config.Place]():
 			v.SetZero()
 		case v.Kind() == reflect.Struct:
 			dropPlaces(v)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // runIn runs the program in a folder and gives its exit code and both outputs.
@@ -81,7 +83,7 @@ func TestFindingsNameFileLineRemedy(t *testing.T) {
 func TestConfigFileItself(t *testing.T) {
 	folder := t.TempDir()
 	huge := filepath.Join(folder, "huge.toml")
-	mustWrite(t, huge, strings.Repeat("#\n", maxConfigBytes/2+1))
+	mustWrite(t, huge, strings.Repeat("#\n", config.MaxBytes/2+1))
 	tests := map[string]string{
 		filepath.Join(folder, "missing.toml"): "no such file",
 		folder:                                "is a directory",

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func TestExitCodes(t *testing.T) {
 	folder := siteFolder(t)
-	mustWrite(t, folder+"/good.toml", exampleConfig())
+	mustWrite(t, folder+"/good.toml", config.Example())
 	tests := []struct {
 		args   string
 		code   int

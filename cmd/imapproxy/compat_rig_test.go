@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -150,8 +151,8 @@ func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *c
 	t.Helper()
 	out := convertHere(t, folder, backendPort)
 	g, r := loadGeneration(out)
-	if r.failed() {
-		t.Fatalf("%v\n%s", r.of(isError), mustRead(t, out))
+	if r.Failed() {
+		t.Fatalf("%v\n%s", r.Of(config.Error), mustRead(t, out))
 	}
 	var log safeText
 	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}}, zerolog.New(zerolog.ConsoleWriter{Out: &log, NoColor: true}))

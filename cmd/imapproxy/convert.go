@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"imapproxy/backend/route"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/imapproxy/convert"
 )
 
@@ -80,13 +81,13 @@ func (p *program) convert(from, conf string, o *convertOptions) int {
 	case errors.As(err, &usage):
 		return p.wrongUsage(string(usage))
 	case err != nil:
-		return p.failure("%s can't be read: %v", conf, plainPathError(err))
+		return p.failure("%s can't be read: %v", conf, config.PlainPathError(err))
 	}
 	report := p.stderr
 	if o.check {
 		report = p.stdout
 	}
-	if err := result.Print(report, printable); err != nil {
+	if err := result.Print(report, config.Printable); err != nil {
 		return exitFailed
 	}
 	if result.Failed() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // valuesToCome are errors about values that conversions write and that are not
@@ -35,8 +37,8 @@ func TestConversionsPassCheck(t *testing.T) {
 			results++
 			file := filepath.Join(t.TempDir(), "imapproxy.toml")
 			mustWrite(t, file, string(f.Data))
-			_, r := loadConfig(file)
-			for _, problem := range r.of(isError) {
+			_, r := config.Load(file)
+			for _, problem := range r.Of(config.Error) {
 				if problem.Key == "log.file" && strings.Contains(problem.Text, "is missing") {
 					continue // a folder that this machine lacks
 				}

@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -18,7 +19,7 @@ import (
 // generation of the configuration that is in force.
 type daemon struct {
 	log     zerolog.Logger
-	load    func() (*generation, *report)
+	load    func() (*generation, *config.Report)
 	current *generation
 	server  *imapproxy.Server
 	sockets map[string]net.Listener // by the listener's name
@@ -31,7 +32,7 @@ type daemon struct {
 	reopenLog func() error
 }
 
-func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
+func newDaemon(g *generation, load func() (*generation, *config.Report), log zerolog.Logger, lines *logWriter) *daemon {
 	dialer := &backend.Dialer{Clock: backend.SystemClock{}}
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
@@ -103,7 +104,7 @@ func (d *daemon) tryReload() error {
 	fault.Point("reload.load")
 	g, r := d.load()
 	d.logFindings(r)
-	if r.failed() || g == nil {
+	if r.Failed() || g == nil {
 		return errBadConfig
 	}
 	if err := d.swapListeners(g); err != nil {
@@ -116,10 +117,10 @@ func (d *daemon) tryReload() error {
 	return nil
 }
 
-func (d *daemon) logFindings(r *report) {
-	for _, f := range r.sorted() {
+func (d *daemon) logFindings(r *config.Report) {
+	for _, f := range r.Sorted() {
 		e := d.log.Warn()
-		if f.Severity == isError {
+		if f.Severity == config.Error {
 			e = d.log.Error()
 		}
 		e.Str("finding", f.String()).Msg("configuration")
@@ -133,13 +134,13 @@ const followEvery = 10 * time.Second
 // that connect from now on.
 func (d *daemon) followFiles() {
 	for _, t := range d.current.TLS {
-		r := &report{}
+		r := &config.Report{}
 		changed := t.follow(r)
 		d.logFindings(r)
 		switch {
 		case changed:
 			d.log.Info().Str("listener", t.config.Name).Msg("certificates read again: a file has changed")
-		case r.failed():
+		case r.Failed():
 			d.log.Error().Str("listener", t.config.Name).Msg("certificates not read again: those read before stay in force")
 		}
 	}

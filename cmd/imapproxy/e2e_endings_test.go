@@ -264,8 +264,8 @@ func TestDrain(t *testing.T) {
 func TestNoGoroutineLeft(t *testing.T) {
 	r := newRig(t)
 	g, report := loadGeneration(r.Config)
-	if report.failed() {
-		report.print(os.Stderr)
+	if report.Failed() {
+		report.Print(os.Stderr)
 		t.Fatal("the configuration is refused")
 	}
 	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}}, zerolog.New(zerolog.NewTestWriter(t)))

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // TestSocketOptions opens sockets with each option and asks the kernel.
@@ -17,21 +19,21 @@ func TestSocketOptions(t *testing.T) {
 		try(t, "option", withDescriptor(raw, func(fd int) (err error) { value, err = unix.GetsockoptInt(fd, level, option); return err }))
 		return value
 	}
-	listen := func(l listenerConfig) net.Listener {
-		ln, err := socketSpecs([]listenerConfig{l})[0].listen()
+	listen := func(l config.Listener) net.Listener {
+		ln, err := socketSpecs([]config.Listener{l})[0].listen()
 		try(t, "listen", err)
 		t.Cleanup(func() { _ = ln.Close() })
 		return ln
 	}
-	one := listen(listenerConfig{Name: "a", Address: "127.0.0.1:0", ReusePort: true, Backlog: 7})
+	one := listen(config.Listener{Name: "a", Address: "127.0.0.1:0", ReusePort: true, Backlog: 7})
 	if asks(one, unix.SOL_SOCKET, unix.SO_REUSEPORT) != 1 {
 		t.Error("the port is not shared")
 	}
-	two := listen(listenerConfig{Name: "b", Address: one.Addr().String(), ReusePort: true})
+	two := listen(config.Listener{Name: "b", Address: one.Addr().String(), ReusePort: true})
 	for _, ln := range []net.Listener{one, two} {
 		try(t, "divert", divert(ln))
 	}
-	alone := listen(listenerConfig{Name: "c", Address: "127.0.0.1:0"})
+	alone := listen(config.Listener{Name: "c", Address: "127.0.0.1:0"})
 	if asks(alone, unix.SOL_SOCKET, unix.SO_REUSEPORT) != 0 {
 		t.Error("the port is shared")
 	}
@@ -39,9 +41,9 @@ func TestSocketOptions(t *testing.T) {
 	if err != nil || info.Sacked != 7 { // of a listening socket: its backlog
 		t.Errorf("the backlog is %d, error %v", info.Sacked, err)
 	}
-	written := place{Lines: map[string]int{"ipv6_only": 1}}
+	written := config.Place{Lines: map[string]int{"ipv6_only": 1}}
 	for only, host := range map[bool]string{true: "", false: "[::]"} {
-		ln := listen(listenerConfig{Name: "d", Place: written, Address: host + ":0", IPv6Only: only})
+		ln := listen(config.Listener{Name: "d", Place: written, Address: host + ":0", IPv6Only: only})
 		if got := asks(ln, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY); (got == 1) != only {
 			t.Errorf("%q with ipv6_only = %v: IPV6_V6ONLY is %d", host, only, got)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // TestLogFileReopened: behind SIGUSR1 lines go to a new file of the old name,
@@ -68,7 +70,7 @@ func TestSyslog(t *testing.T) {
 	server, err := net.ListenPacket("unixgram", path)
 	try(t, "syslog server", err)
 	defer func() { _ = server.Close() }()
-	c := logConfig{Level: "debug", Format: "json", Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
+	c := config.Log{Level: "debug", Format: "json", Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
 	sink, err := openSink(c, os.Stderr)
 	try(t, "sink", err)
 	log, w := loggerTo(c, sink)

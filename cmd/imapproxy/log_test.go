@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // stuckWriter takes nothing until it is released.
@@ -106,7 +108,7 @@ func TestLogFormat(t *testing.T) {
 	}{{"auto", true}, {"json", true}, {"console", false}}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		log, w := newLogger(logConfig{Level: "info", Format: tt.format}, &out)
+		log, w := newLogger(config.Log{Level: "info", Format: tt.format}, &out)
 		log.Debug().Msg("not seen")
 		log.Info().Str("user", "eve\x1b[31m\n{}").Err(errors.New("e")).Msg("session")
 		if err := w.Close(10 * time.Second); err != nil {
@@ -131,7 +133,7 @@ func TestLogFormat(t *testing.T) {
 
 func TestLogLevelChanges(t *testing.T) {
 	var out bytes.Buffer
-	log, w := newLogger(logConfig{Level: "warn", Format: "json"}, &out)
+	log, w := newLogger(config.Log{Level: "warn", Format: "json"}, &out)
 	log.Info().Msg("one")
 	w.setLevel("debug")
 	log.Debug().Msg("two")

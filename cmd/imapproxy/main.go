@@ -13,6 +13,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func main() {
@@ -132,7 +134,7 @@ func (p *program) failure(format string, args ...any) int {
 }
 
 func (p *program) complain(text string) {
-	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+printable(text))
+	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+config.Printable(text))
 }
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }

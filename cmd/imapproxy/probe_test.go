@@ -170,8 +170,8 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, r := loadGeneration(file)
-	if r.failed() {
-		t.Fatal(r.sorted())
+	if r.Failed() {
+		t.Fatal(r.Sorted())
 	}
 	log, lines := newLogger(g.Config.Log, io.Discard)
 	defer func() { _ = lines.Close(logFlushLimit) }()

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -145,7 +146,7 @@ func (r *crowd) serve(t *testing.T) (*process, []string) {
 
 // ask asks the admin listener, and decodes the answer.
 func (r *crowd) ask(method, path string, q url.Values, answer any) error {
-	text, err := adminAt(unixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
+	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
 	if err != nil {
 		return err
 	}

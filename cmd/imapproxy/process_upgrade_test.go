@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // upgradeRig is a configuration that two proxies can run by.
@@ -184,7 +186,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 
 func sessionsOf(t *testing.T, r *upgradeRig, name string) int {
 	t.Helper()
-	text, err := adminAt(unixPrefix+filepath.Join(r.folder, name+".sock")).ask("GET", "/sessions", nil)
+	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder, name+".sock")).ask("GET", "/sessions", nil)
 	try(t, "sessions", err)
 	return strings.Count(string(text), `"id"`)
 }

@@ -11,6 +11,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func routeCommand() command {
@@ -43,7 +44,7 @@ func (p *program) route(file, user, as, server string) int {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = t.Flush() }()
 	row := func(name, value, why string) {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, printable(value), printable(why))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, config.Printable(value), config.Printable(why))
 	}
 	row("user", user, "as the client sends it")
 	name := g.Settings.AuthName.Apply(user)

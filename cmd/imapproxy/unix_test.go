@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // onUnix moves the rig's listener to a Unix socket.
@@ -94,7 +96,7 @@ route = { type = "fixed", target = "one" }
 		mustWrite(t, file, fmt.Sprintf("listener = [{ name = \"imap\", %s%s }]\ntarget = [{ name = \"one\", %s }]%s", test.listener, tls, test.target, rest))
 		_, r := loadGeneration(file)
 		var found []string
-		for _, f := range r.sorted() {
+		for _, f := range r.Sorted() {
 			found = append(found, f.String())
 		}
 		text := strings.Join(found, "\n")
@@ -105,8 +107,8 @@ route = { type = "fixed", target = "one" }
 	two := filepath.Join(t.TempDir(), "x.toml")
 	mustWrite(t, two, `listener = [{ name = "a", address = "unix:s", tls = "off" }, { name = "b", address = "unix:./s", tls = "off" }]
 target = [{ name = "one", addresses = ["unix:/b"], tls = "off" }]`+rest)
-	if _, r := loadConfig(two); !r.failed() || !strings.Contains(fmt.Sprint(r.sorted()), "is taken by") {
-		t.Errorf("one socket for two listeners: %v", r.sorted())
+	if _, r := config.Load(two); !r.Failed() || !strings.Contains(fmt.Sprint(r.Sorted()), "is taken by") {
+		t.Errorf("one socket for two listeners: %v", r.Sorted())
 	}
 }
 

@@ -6,11 +6,12 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/auth/httpauth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // buildHTTPAuth makes the client of the auth server. The address and the
 // headers are checked one after the other, to name the right line.
-func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
+func buildHTTPAuth(c *config.HTTP, r *config.Report) auth.Authenticator {
 	if c.URL == "" {
 		return nil // reported already
 	}
@@ -33,7 +34,7 @@ func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
 		return nil
 	}
 	if len(c.Headers) > 0 {
-		warnReadable(c.Place, "headers", filePath(c.Place.File), "the headers for the auth server", r)
+		warnReadable(c.Place, "headers", config.Path(c.Place.File), "the headers for the auth server", r)
 	}
 	return client
 }

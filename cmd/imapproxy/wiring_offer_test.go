@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 const offersConfig = `
@@ -59,8 +60,8 @@ func TestOffers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.toml")
 	mustWrite(t, file, fmt.Sprintf(offersConfig, acting(t, common.serve), acting(t, own.serve)))
 	g, r := loadGeneration(file)
-	if r.failed() {
-		t.Fatal(r.of(isError))
+	if r.Failed() {
+		t.Fatal(r.Of(config.Error))
 	}
 	t.Cleanup(g.close)
 	a, b := g.Settings.Listeners["common"], g.Settings.Listeners["own"]

@@ -17,6 +17,7 @@ import (
 	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -26,8 +27,8 @@ func loadGood(t *testing.T, folder, text string) *generation {
 	name := filepath.Join(folder, "x.toml")
 	mustWrite(t, name, text)
 	g, r := loadGeneration(name)
-	if r.failed() {
-		t.Fatal(r.sorted())
+	if r.Failed() {
+		t.Fatal(r.Sorted())
 	}
 	t.Cleanup(g.close)
 	return g
@@ -159,7 +160,7 @@ func TestReadableSecrets(t *testing.T) {
 	mustWrite(t, name, "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"map\", file = \"map\" }\n"+routeStart)
 	count := func() int {
 		_, r := loadGeneration(name)
-		return len(r.of(isWarning))
+		return len(r.Of(config.Warning))
 	}
 	if n := count(); n != 0 {
 		t.Fatalf("%d warnings at first", n)
@@ -175,9 +176,9 @@ func TestReadableSecrets(t *testing.T) {
 }
 
 func TestSelfAddresses(t *testing.T) {
-	var listeners []listenerConfig
+	var listeners []config.Listener
 	for _, address := range []string{":143", "0.0.0.0:1143", "localhost:2143", "[::1]:3143", "imap.example.org:4143", "127.0.0.1:0", "bad"} {
-		listeners = append(listeners, listenerConfig{Address: address})
+		listeners = append(listeners, config.Listener{Address: address})
 	}
 	var want []netip.AddrPort
 	for _, address := range []string{"[::]:143", "0.0.0.0:1143", "127.0.0.1:2143", "[::1]:3143"} {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 const tlsSite = `
@@ -185,12 +187,12 @@ func TestFollowsFiles(t *testing.T) {
 	}
 	follow := func(wantChange bool, wantFinding string) {
 		t.Helper()
-		r := &report{}
+		r := &config.Report{}
 		if changed := g.TLS[0].follow(r); changed != wantChange {
 			t.Errorf("changed %v", changed)
 		}
-		if text := ""; wantFinding == "" && len(r.sorted()) > 0 || wantFinding != "" && (len(r.sorted()) != 1 || !strings.Contains(r.sorted()[0].Text, wantFinding)) {
-			t.Errorf("findings %v%s, want %q", r.sorted(), text, wantFinding)
+		if text := ""; wantFinding == "" && len(r.Sorted()) > 0 || wantFinding != "" && (len(r.Sorted()) != 1 || !strings.Contains(r.Sorted()[0].Text, wantFinding)) {
+			t.Errorf("findings %v%s, want %q", r.Sorted(), text, wantFinding)
 		}
 	}
 	old := served()
@@ -232,7 +234,7 @@ client_crl = "tls/client.crl"`)
 	clients := g.Settings.Listeners["imaps"].Clients
 	expect := func(wantChange, wantGood bool) {
 		t.Helper()
-		if changed := g.TLS[0].follow(&report{}); changed != wantChange {
+		if changed := g.TLS[0].follow(&config.Report{}); changed != wantChange {
 			t.Errorf("changed %v", changed)
 		}
 		if err := clients.Verify([]*x509.Certificate{leaf}, time.Now()); (err == nil) != wantGood || err != nil && !strings.Contains(err.Error(), "revoked") {

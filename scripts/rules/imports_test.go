@@ -15,9 +15,13 @@ const module = "imapproxy"
 var mayImport = map[string][]string{
 	"cmd":           {"cmd/roff"},
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
-	"cmd/imaprig":   {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
-	"imapproxy":     {"auth", "backend", "backend/fault", "backend/ledger", "backend/wire"},
-	"auth":          {"auth/..."},
+
+	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/wire", "cmd/roff"},
+	"cmd/imapproxy/convert": {"cmd/imapproxy/config"},
+
+	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
+	"imapproxy":   {"auth", "backend", "backend/fault", "backend/ledger", "backend/wire"},
+	"auth":        {"auth/..."},
 
 	"backend":        {"backend/fault", "backend/ledger", "backend/pool", "backend/wire"},
 	"backend/fault":  {},

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"path/filepath"
@@ -11,10 +11,10 @@ import (
 func TestDecodedValues(t *testing.T) {
 	folder := t.TempDir()
 	name := filepath.Join(folder, "full.toml")
-	mustWrite(t, name, mustRead(t, "testdata/config/good_full.toml"))
-	c, r := loadConfig(name)
-	if r.failed() {
-		t.Fatal(r.sorted())
+	mustWrite(t, name, mustRead(t, "../testdata/config/good_full.toml"))
+	c, r := Load(name)
+	if r.Failed() {
+		t.Fatal(r.Sorted())
 	}
 	tests := []struct {
 		what      string
@@ -23,7 +23,7 @@ func TestDecodedValues(t *testing.T) {
 		{"hostname", c.Hostname, "imap.example.org"},
 		{"log.level", c.Log.Level, "debug"},
 		{"listeners", len(c.Listeners), 2},
-		{"listener key", c.Listeners[1].Key, filePath(filepath.Join(folder, "tls/imap.key"))},
+		{"listener key", c.Listeners[1].Key, Path(filepath.Join(folder, "tls/imap.key"))},
 		{"listener tls_min", []string{c.Listeners[0].TLSMin, c.Listeners[1].TLSMin}, []string{"1.3", "1.2"}},
 		{"limits login", c.Limits.Login, 90 * time.Second},
 		{"limits idle", c.Limits.Idle, time.Hour},

@@ -1,19 +1,19 @@
-package main
+package config
 
 import "time"
 
-// listenerConfig is a section [[listener]].
-type listenerConfig struct {
-	Place        place
-	Name         string   `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
-	Address      string   `key:"address" doc:"host:port to listen on, host:FIRST-LAST for a range of ports, or unix:/path of a Unix socket, whose clients count as those of this machine. Without a host: every address of the machine." required:"yes" example:":143"`
-	SocketMode   string   `key:"socket_mode" doc:"Who may use a Unix socket, as the octal mode of its file, such as 0660; a reload does not change it. The file is replaced when nobody listens on it, and removed at the end." default:"0600"`
-	TLS          string   `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
-	StartTLSOnly bool     `key:"starttls_only" doc:"With tls starttls: take no password before STARTTLS from clients on this machine either." default:"false"`
-	Certificate  filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Clients that ask for a name that no certificate has get this one. Read again on SIGHUP and when the file changes." example:"tls/imap.crt"`
-	Key          filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
-	OCSPFile     filePath `key:"ocsp_file" doc:"DER file with an OCSP response about certificate, which is stapled to it. A program such as certbot's or openssl ocsp makes it; it is read again when it changes." example:"tls/imap.ocsp" print:"no"`
-	KeyPasswords filePath `key:"key_password_file" doc:"File with the passwords of encrypted keys, one a line, tried in turn." example:"tls/key.passwords" print:"no"`
+// Listener is a section [[listener]].
+type Listener struct {
+	Place        Place
+	Name         string `key:"name" doc:"The name in the log and in messages. Letters, digits, \"-\", \"_\" and \".\"." required:"yes" example:"imap"`
+	Address      string `key:"address" doc:"host:port to listen on, host:FIRST-LAST for a range of ports, or unix:/path of a Unix socket, whose clients count as those of this machine. Without a host: every address of the machine." required:"yes" example:":143"`
+	SocketMode   string `key:"socket_mode" doc:"Who may use a Unix socket, as the octal mode of its file, such as 0660; a reload does not change it. The file is replaced when nobody listens on it, and removed at the end." default:"0600"`
+	TLS          string `key:"tls" doc:"starttls begins in clear and lets no password pass before STARTTLS; implicit is TLS from the first byte (port 993); off offers no TLS, so that only clients on the machine itself can log in." default:"starttls" enum:"off|starttls|implicit"`
+	StartTLSOnly bool   `key:"starttls_only" doc:"With tls starttls: take no password before STARTTLS from clients on this machine either." default:"false"`
+	Certificate  Path   `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it. Clients that ask for a name that no certificate has get this one. Read again on SIGHUP and when the file changes." example:"tls/imap.crt"`
+	Key          Path   `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
+	OCSPFile     Path   `key:"ocsp_file" doc:"DER file with an OCSP response about certificate, which is stapled to it. A program such as certbot's or openssl ocsp makes it; it is read again when it changes." example:"tls/imap.ocsp" print:"no"`
+	KeyPasswords Path   `key:"key_password_file" doc:"File with the passwords of encrypted keys, one a line, tried in turn." example:"tls/key.passwords" print:"no"`
 
 	TLSMin         string   `key:"tls_min" doc:"The oldest TLS version that is spoken. 1.0 and 1.1 weaken: they are broken (RFC 8996)." default:"1.2" enum:"1.0|1.1|1.2|1.3"`
 	TLSMax         string   `key:"tls_max" doc:"The newest TLS version that is spoken." default:"1.3" enum:"1.0|1.1|1.2|1.3"`
@@ -22,11 +22,11 @@ type listenerConfig struct {
 	SessionTickets bool     `key:"tls_session_tickets" doc:"Let clients resume TLS sessions by tickets (RFC 5077)." default:"true"`
 	TicketKeys     []string `key:"tls_ticket_keys" doc:"Files of 32, 48 or 80 random bytes: the first encrypts tickets, all decrypt. Several proxies with the same files know each other's tickets. Without it: keys of the process's own, which change daily." example:"[\"tls/ticket.key\"]" print:"no"`
 
-	ClientCertificates  string   `key:"client_certificates" doc:"on asks for a certificate and says BYE to clients without a good one; optional lets clients without one in; optional_no_ca also those whose authority is not known." default:"off" enum:"off|on|optional|optional_no_ca"`
-	ClientCA            filePath `key:"client_ca" doc:"PEM file with the authorities of client certificates; clients are told their names." example:"tls/client-ca.pem" print:"no"`
-	TrustedCertificates filePath `key:"trusted_certificates" doc:"PEM file with more authorities of client certificates, whose names clients are not told." example:"tls/client-ca.pem" print:"no"`
-	ClientCADepth       int      `key:"client_ca_depth" doc:"How many intermediate certificates there may be between a client's and its authority's." default:"1" min:"0" max:"10"`
-	ClientCRL           filePath `key:"client_crl" doc:"File with the revocation lists (PEM or DER) of every authority in the chain. Client certificates are refused when a list is missing or out of date. Read again when it changes." example:"tls/client.crl" print:"no"`
+	ClientCertificates  string `key:"client_certificates" doc:"on asks for a certificate and says BYE to clients without a good one; optional lets clients without one in; optional_no_ca also those whose authority is not known." default:"off" enum:"off|on|optional|optional_no_ca"`
+	ClientCA            Path   `key:"client_ca" doc:"PEM file with the authorities of client certificates; clients are told their names." example:"tls/client-ca.pem" print:"no"`
+	TrustedCertificates Path   `key:"trusted_certificates" doc:"PEM file with more authorities of client certificates, whose names clients are not told." example:"tls/client-ca.pem" print:"no"`
+	ClientCADepth       int    `key:"client_ca_depth" doc:"How many intermediate certificates there may be between a client's and its authority's." default:"1" min:"0" max:"10"`
+	ClientCRL           Path   `key:"client_crl" doc:"File with the revocation lists (PEM or DER) of every authority in the chain. Client certificates are refused when a list is missing or out of date. Read again when it changes." example:"tls/client.crl" print:"no"`
 
 	ProxyProtocol  string   `key:"proxy_protocol" doc:"required: each connection must begin with a PROXY protocol header (version 1 or 2, before TLS), which names the client of the balancer in front." default:"off" enum:"off|required"`
 	ProxyTrusted   []string `key:"proxy_trusted" doc:"The networks (CIDR) and addresses of the balancers whose PROXY header is believed; unix: stands for whoever may use the Unix socket. Where it tells that the client speaks TLS to the balancer (PP2_TYPE_SSL), that counts as TLS." example:"[\"192.0.2.0/28\"]" print:"no"`
@@ -50,14 +50,14 @@ type listenerConfig struct {
 	ClientIdle        time.Duration `key:"client_idle_timeout" doc:"With nginx_compat: how long the client may be silent after the login, whatever the backend sends (nginx's proxy_timeout). It takes the place of limits.session_idle_timeout. Without it: 24h." example:"24h" min:"1s" max:"8760h" print:"no"`
 	PassBackendErrors bool          `key:"pass_backend_errors" doc:"With nginx_compat: clients read the backend's own refusal instead of \"* BAD internal server error\"." default:"false"`
 
-	Insecure     bool                `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
-	Certificates []certificateConfig `key:"certificates" doc:"More certificates. A client gets the one that fits the name it asks for (SNI) and the signatures it knows: names of their own, or RSA beside ECDSA." print:"no"`
-	Auth         listenerAuthConfig  `key:"auth" doc:"The auth server of this listener, in the place of the one of auth.http; ca, max_connections and server_optional are taken from there." print:"no"`
+	Insecure     bool          `key:"insecure" doc:"Take passwords without TLS from every client. Weakens: whoever sees the network reads the passwords." default:"false"`
+	Certificates []Certificate `key:"certificates" doc:"More certificates. A client gets the one that fits the name it asks for (SNI) and the signatures it knows: names of their own, or RSA beside ECDSA." print:"no"`
+	Auth         ListenerAuth  `key:"auth" doc:"The auth server of this listener, in the place of the one of auth.http; ca, max_connections and server_optional are taken from there." print:"no"`
 }
 
-// listenerAuthConfig is the section [listener.auth].
-type listenerAuthConfig struct {
-	Place           place
+// ListenerAuth is the section [listener.auth].
+type ListenerAuth struct {
+	Place           Place
 	URL             string            `key:"url" doc:"Where to ask, as in auth.http." example:"http://127.0.0.1:9000/auth"`
 	Timeout         time.Duration     `key:"timeout" doc:"How long one question may take, connecting included." default:"10s" min:"100ms" max:"60s"`
 	Headers         map[string]string `key:"headers" doc:"Headers added to each request." example:"{ X-Auth-Port = \"143\" }"`
@@ -65,20 +65,20 @@ type listenerAuthConfig struct {
 	PassCertificate bool              `key:"pass_client_certificate" doc:"Send the client's certificate (Auth-SSL-Cert)." default:"false"`
 }
 
-// certificateConfig is an element of listener.certificates.
-type certificateConfig struct {
-	Place       place
-	Certificate filePath `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it." required:"yes" example:"tls/imap.crt"`
-	Key         filePath `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
-	OCSPFile    filePath `key:"ocsp_file" doc:"DER file with an OCSP response about the certificate." example:"tls/imap.ocsp"`
+// Certificate is an element of listener.certificates.
+type Certificate struct {
+	Place       Place
+	Certificate Path `key:"certificate" doc:"PEM file with the certificate and the intermediate certificates behind it." required:"yes" example:"tls/imap.crt"`
+	Key         Path `key:"key" doc:"PEM file with the private key. Without it the key is looked for in the certificate's file." example:"tls/imap.key"`
+	OCSPFile    Path `key:"ocsp_file" doc:"DER file with an OCSP response about the certificate." example:"tls/imap.ocsp"`
 }
 
-// all are the listener's certificates, the default one first. The place says
+// AllCertificates are the listener's certificates, the default one first. The place says
 // where each is written.
-func (l *listenerConfig) all() []certificateConfig {
-	var list []certificateConfig
+func (l *Listener) AllCertificates() []Certificate {
+	var list []Certificate
 	if l.Certificate != "" {
-		list = append(list, certificateConfig{l.Place, l.Certificate, l.Key, l.OCSPFile})
+		list = append(list, Certificate{l.Place, l.Certificate, l.Key, l.OCSPFile})
 	}
 	return append(list, l.Certificates...)
 }

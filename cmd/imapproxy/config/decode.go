@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -18,13 +18,13 @@ type decoder struct {
 	file   string
 	folder string
 	lines  lineIndex
-	report *report
+	report *Report
 }
 
 // section decodes the keys of one table. path is where it stands in the file,
 // name how messages call it; absent means that the file does not hold it.
 func (d *decoder) section(path []string, name string, in map[string]any, out reflect.Value) {
-	at := place{File: d.file, Name: name, Head: d.lines[joinPath(path...)], Lines: map[string]int{}}
+	at := Place{File: d.file, Name: name, Head: d.lines[joinPath(path...)], Lines: map[string]int{}}
 	for key := range in {
 		at.Lines[key] = cmp.Or(d.lines[joinPath(extend(path, key)...)], at.Head, 1)
 	}
@@ -38,16 +38,16 @@ func (d *decoder) section(path []string, name string, in map[string]any, out ref
 }
 
 // unknown reports the keys that the schema does not have.
-func (d *decoder) unknown(at place, fields []field, in map[string]any) {
+func (d *decoder) unknown(at Place, fields []field, in map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(in)) {
 		if !slices.ContainsFunc(fields, func(f field) bool { return f.Key == key }) {
-			d.report.errorf(at, key, suggest(key, fields), "unknown key")
+			d.report.Errorf(at, key, suggest(key, fields), "unknown key")
 		}
 	}
 }
 
 // field decodes one key of a section, or its default.
-func (d *decoder) field(f field, at place, path []string, value any, written bool, out reflect.Value) {
+func (d *decoder) field(f field, at Place, path []string, value any, written bool, out reflect.Value) {
 	if f.isSection() {
 		d.nested(f, at, path, value, written, out)
 		return
@@ -59,16 +59,16 @@ func (d *decoder) field(f field, at place, path []string, value any, written boo
 	case written:
 		d.scalar(f, at, value, out)
 	case f.Required:
-		d.report.errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.literal(f.Example), "missing")
+		d.report.Errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.literal(f.Example), "missing")
 	}
 }
 
 // nested decodes a table or an array of tables. A table that is not written is
 // decoded from nothing, which sets its defaults.
-func (d *decoder) nested(f field, at place, path []string, value any, written bool, out reflect.Value) {
+func (d *decoder) nested(f field, at Place, path []string, value any, written bool, out reflect.Value) {
 	name := at.key(f.Key)
 	if f.Required && !written {
-		d.report.errorf(at, f.Key, "write a section "+header(f, name), "missing")
+		d.report.Errorf(at, f.Key, "write a section "+header(f, name), "missing")
 	}
 	path = extend(path, f.Key)
 	if f.Kind == kindTable {
@@ -122,7 +122,7 @@ func tablesOf(value any) ([]map[string]any, bool) {
 }
 
 // scalar decodes a value that is written in the file.
-func (d *decoder) scalar(f field, at place, value any, out reflect.Value) {
+func (d *decoder) scalar(f field, at Place, value any, out reflect.Value) {
 	switch v := value.(type) {
 	case bool:
 		if f.Kind == kindFlag {
@@ -154,10 +154,10 @@ func (d *decoder) scalar(f field, at place, value any, out reflect.Value) {
 }
 
 // put checks a value that is given as text and sets it.
-func (d *decoder) put(f field, at place, text string, out reflect.Value) {
+func (d *decoder) put(f field, at Place, text string, out reflect.Value) {
 	if f.Kind == kindFile {
 		if text == "" {
-			d.report.errorf(at, f.Key, "name a file or remove the line", "empty")
+			d.report.Errorf(at, f.Key, "name a file or remove the line", "empty")
 			return
 		}
 		if !filepath.IsAbs(text) {
@@ -165,20 +165,20 @@ func (d *decoder) put(f field, at place, text string, out reflect.Value) {
 		}
 	}
 	if f.Required && text == "" {
-		d.report.errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.literal(f.Example), "empty")
+		d.report.Errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.literal(f.Example), "empty")
 		return
 	}
 	if len(f.Enum) > 0 && !slices.Contains(f.Enum, text) {
-		d.report.errorf(at, f.Key, "write one of "+quoteAll(f.Enum), "%q is not known", text)
+		d.report.Errorf(at, f.Key, "write one of "+quoteAll(f.Enum), "%q is not known", text)
 		return
 	}
 	parsed, err := f.parse(text)
 	if err != nil {
-		d.report.errorf(at, f.Key, "write "+kindExample(f), "%q is not %s", text, article(kindWords[f.Kind]))
+		d.report.Errorf(at, f.Key, "write "+kindExample(f), "%q is not %s", text, article(kindWords[f.Kind]))
 		return
 	}
 	if f.outside(parsed) {
-		d.report.errorf(at, f.Key, "write "+f.bounds(), "%s is out of range", text)
+		d.report.Errorf(at, f.Key, "write "+f.bounds(), "%s is out of range", text)
 		return
 	}
 	out.Set(reflect.ValueOf(parsed))
@@ -200,7 +200,7 @@ func (f field) outside(parsed any) bool {
 	return false
 }
 
-func (d *decoder) list(f field, at place, in []any, out reflect.Value) {
+func (d *decoder) list(f field, at Place, in []any, out reflect.Value) {
 	list := make([]string, 0, len(in))
 	for _, item := range in {
 		text, ok := item.(string)
@@ -211,13 +211,13 @@ func (d *decoder) list(f field, at place, in []any, out reflect.Value) {
 		list = append(list, text)
 	}
 	if f.Required && len(list) == 0 {
-		d.report.errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.Example, "empty")
+		d.report.Errorf(at, f.Key, "write, for example, "+f.Key+" = "+f.Example, "empty")
 		return
 	}
 	out.Set(reflect.ValueOf(list))
 }
 
-func (d *decoder) dict(f field, at place, in map[string]any, out reflect.Value) {
+func (d *decoder) dict(f field, at Place, in map[string]any, out reflect.Value) {
 	dict := make(map[string]string, len(in))
 	for key, item := range in {
 		text, ok := item.(string)
@@ -231,12 +231,12 @@ func (d *decoder) dict(f field, at place, in map[string]any, out reflect.Value) 
 }
 
 // strayItem reports an element of a list or table that is no string.
-func (d *decoder) strayItem(f field, at place, item any) {
-	d.report.errorf(at, f.Key, "write "+kindExample(f), "holds %s", article(tomlType(item)))
+func (d *decoder) strayItem(f field, at Place, item any) {
+	d.report.Errorf(at, f.Key, "write "+kindExample(f), "holds %s", article(tomlType(item)))
 }
 
 // wrongType reports a value of another type than the key takes.
-func (d *decoder) wrongType(f field, at place, value any) {
+func (d *decoder) wrongType(f field, at Place, value any) {
 	remedy := "write " + kindExample(f)
 	if n, ok := value.(int64); ok && f.Kind == kindSpan {
 		remedy = fmt.Sprintf("write \"%ds\" if seconds are meant", n)
@@ -244,7 +244,7 @@ func (d *decoder) wrongType(f field, at place, value any) {
 	if f.isSection() {
 		remedy = "write a section " + header(f, at.key(f.Key))
 	}
-	d.report.errorf(at, f.Key, remedy, "is %s, not %s", article(tomlType(value)), article(kindWords[f.Kind]))
+	d.report.Errorf(at, f.Key, remedy, "is %s, not %s", article(tomlType(value)), article(kindWords[f.Kind]))
 }
 
 // kindExample shows how a value of the field's kind is written.

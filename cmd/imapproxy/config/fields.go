@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// filePath is the name of a file; a relative one is meant from the folder of
+// Path is the name of a file; a relative one is meant from the folder of
 // the configuration file.
-type filePath string
+type Path string
 
 // kind is the sort of value that a key takes.
 type kind int
@@ -73,7 +73,7 @@ func kindOf(t reflect.Type) kind {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return kindSpan
-	case reflect.TypeFor[filePath]():
+	case reflect.TypeFor[Path]():
 		return kindFile
 	case reflect.TypeFor[[]string]():
 		return kindList
@@ -118,7 +118,7 @@ func (f field) parse(value string) (any, error) {
 	case kindText:
 		return value, nil
 	case kindFile:
-		return filePath(value), nil
+		return Path(value), nil
 	}
 	return nil, fmt.Errorf("a %s has no default", kindWords[f.Kind])
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"crypto/tls"
@@ -8,28 +8,28 @@ import (
 	"imapproxy/auth/httpauth"
 )
 
-// cipherSuites are the suites that a listener names; nil, which stands for
+// CipherSuiteIDs are the suites that a listener names; nil, which stands for
 // Go's choice, when it names none.
-func (l *listenerConfig) cipherSuites(r *report) []uint16 {
+func (l *Listener) CipherSuiteIDs(r *Report) []uint16 {
 	var ids []uint16
 	insecure := tls.InsecureCipherSuites()
 	for _, name := range l.Ciphers {
 		suite := findSuite(append(tls.CipherSuites(), insecure...), name)
 		switch {
 		case suite == nil:
-			r.errorf(l.Place, "tls_ciphers", "write names such as ECDHE-RSA-AES128-GCM-SHA256, one an element; OpenSSL's expressions such as HIGH are not names",
+			r.Errorf(l.Place, "tls_ciphers", "write names such as ECDHE-RSA-AES128-GCM-SHA256, one an element; OpenSSL's expressions such as HIGH are not names",
 				"%q is not a cipher suite that Go has", name)
 			continue
 		case slices.Contains(suite.SupportedVersions, tls.VersionTLS13):
-			r.errorf(l.Place, "tls_ciphers", "remove it", "%q is of TLS 1.3, whose suites are all on", name)
+			r.Errorf(l.Place, "tls_ciphers", "remove it", "%q is of TLS 1.3, whose suites are all on", name)
 			continue
 		case slices.Contains(insecure, suite):
-			r.warnf(l.Place, "tls_ciphers", "remove it unless there are clients that can't do better", "%q is weak", name)
+			r.Warnf(l.Place, "tls_ciphers", "remove it unless there are clients that can't do better", "%q is weak", name)
 		}
 		ids = append(ids, suite.ID)
 	}
-	if l.Place.has("tls_ciphers") && len(l.Ciphers) == 0 {
-		r.errorf(l.Place, "tls_ciphers", "name a suite or remove the line", "empty")
+	if l.Place.Has("tls_ciphers") && len(l.Ciphers) == 0 {
+		r.Errorf(l.Place, "tls_ciphers", "name a suite or remove the line", "empty")
 	}
 	return ids
 }
@@ -53,26 +53,26 @@ var curveNames = map[string]tls.CurveID{
 	"p-521": tls.CurveP521, "secp521r1": tls.CurveP521,
 }
 
-// curves are the key exchanges that a listener names; nil for Go's choice.
-func (l *listenerConfig) curves(r *report) []tls.CurveID {
+// CurveIDs are the key exchanges that a listener names; nil for Go's choice.
+func (l *Listener) CurveIDs(r *Report) []tls.CurveID {
 	var ids []tls.CurveID
 	for _, name := range l.Curves {
 		id, known := curveNames[strings.ToLower(name)]
 		if !known {
-			r.errorf(l.Place, "tls_curves", "write one of X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, P-256, P-384, P-521",
+			r.Errorf(l.Place, "tls_curves", "write one of X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, P-256, P-384, P-521",
 				"%q is not a key exchange that Go has", name)
 			continue
 		}
 		ids = append(ids, id)
 	}
-	if l.Place.has("tls_curves") && len(l.Curves) == 0 {
-		r.errorf(l.Place, "tls_curves", "name a key exchange or remove the line", "empty")
+	if l.Place.Has("tls_curves") && len(l.Curves) == 0 {
+		r.Errorf(l.Place, "tls_curves", "name a key exchange or remove the line", "empty")
 	}
 	return ids
 }
 
-// tlsVersion gives the number of a version that the schema allows.
-func tlsVersion(text string) uint16 {
+// TLSVersion gives the number of a version that the schema allows.
+func TLSVersion(text string) uint16 {
 	switch text {
 	case "1.0":
 		return tls.VersionTLS10

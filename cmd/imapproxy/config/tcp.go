@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -8,10 +8,10 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// tcpConfig is the section [tcp]. Of a listener or a target it is what that has
+// TCP is the section [tcp]. Of a listener or a target it is what that has
 // of its own, where 0 is not written.
-type tcpConfig struct {
-	Place       place
+type TCP struct {
+	Place       Place
 	Idle        time.Duration `key:"keepalive_idle" doc:"Silence before the first probe." default:"60s" min:"1s" max:"2h"`
 	Interval    time.Duration `key:"keepalive_interval" doc:"Between two probes." default:"10s" min:"1s" max:"10m"`
 	Count       int           `key:"keepalive_count" doc:"Probes without an answer after which the peer is gone. Where user_timeout is written, Linux goes by that instead." default:"6" min:"1" max:"127"`
@@ -22,39 +22,39 @@ type tcpConfig struct {
 var keepAliveKeys = []string{"keepalive_idle", "keepalive_interval", "keepalive_count"}
 
 // tcp are a listener's own settings.
-func (l *listenerConfig) tcp() tcpConfig {
-	return tcpConfig{l.Place, l.KeepAliveIdle, l.KeepAliveInterval, l.KeepAliveCount, l.UserTimeout}
+func (l *Listener) tcp() TCP {
+	return TCP{l.Place, l.KeepAliveIdle, l.KeepAliveInterval, l.KeepAliveCount, l.UserTimeout}
 }
 
 // tcp are a target's own settings.
-func (t *targetConfig) tcp() tcpConfig {
-	return tcpConfig{t.Place, t.KeepAliveIdle, t.KeepAliveInterval, t.KeepAliveCount, t.UserTimeout}
+func (t *Target) tcp() TCP {
+	return TCP{t.Place, t.KeepAliveIdle, t.KeepAliveInterval, t.KeepAliveCount, t.UserTimeout}
 }
 
 // over are the settings with the common ones where there are none of its own.
-func (c tcpConfig) over(common tcpConfig) tcpConfig {
-	return tcpConfig{
+func (c TCP) over(common TCP) TCP {
+	return TCP{
 		c.Place, cmp.Or(c.Idle, common.Idle), cmp.Or(c.Interval, common.Interval), cmp.Or(c.Count, common.Count),
 		cmp.Or(c.UserTimeout, common.UserTimeout),
 	}
 }
 
-// tcpOptions are the settings of the listener's clients; common is [tcp].
-func (l *listenerConfig) tcpOptions(common tcpConfig) wire.TCPOptions { return l.tcp().over(common).options() }
+// TCPOptions are the settings of the listener's clients; common is [tcp].
+func (l *Listener) TCPOptions(common TCP) wire.TCPOptions { return l.tcp().over(common).Options() }
 
-// tcpOptions are the settings of the target's connections; common is [tcp].
-func (t *targetConfig) tcpOptions(common tcpConfig) wire.TCPOptions { return t.tcp().over(common).options() }
+// TCPOptions are the settings of the target's connections; common is [tcp].
+func (t *Target) TCPOptions(common TCP) wire.TCPOptions { return t.tcp().over(common).Options() }
 
-// options are the settings for sockets, which add what user_timeout is when
+// Options are the settings for sockets, which add what user_timeout is when
 // nobody has written it.
-func (c tcpConfig) options() wire.TCPOptions {
+func (c TCP) Options() wire.TCPOptions {
 	return wire.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
 }
 
 // probesTake is when a peer is gone by its silence to probes.
-func (c tcpConfig) probesTake() time.Duration {
+func (c TCP) probesTake() time.Duration {
 	c.UserTimeout = 0
-	return c.options().GoneAfter()
+	return c.Options().GoneAfter()
 }
 
 // goneWithin is how soon a peer that has vanished should be noticed: its
@@ -62,7 +62,7 @@ func (c tcpConfig) probesTake() time.Duration {
 const goneWithin = 5 * time.Minute
 
 // checkTCP looks at what is written in [tcp], in listeners and in targets.
-func checkTCP(c *config, r *report) {
+func checkTCP(c *File, r *Report) {
 	warnHeld(c.TCP, r)
 	for i := range c.Listeners {
 		checkOwnTCP(c.Listeners[i].tcp(), c.TCP, r)
@@ -74,20 +74,20 @@ func checkTCP(c *config, r *report) {
 
 // checkOwnTCP warns where tcp.user_timeout leaves a keep-alive of its own
 // without effect.
-func checkOwnTCP(own, common tcpConfig, r *report) {
+func checkOwnTCP(own, common TCP, r *Report) {
 	all := own.over(common)
 	warnHeld(all, r)
 	if key := own.keepAliveKey(); key != "" && own.UserTimeout == 0 && common.UserTimeout > 0 && all.probesTake() != common.UserTimeout {
-		r.warnf(own.Place, key, "write user_timeout here too, or remove that of [tcp]",
+		r.Warnf(own.Place, key, "write user_timeout here too, or remove that of [tcp]",
 			"tcp.user_timeout, which is %v, holds here, not the %v that the keep-alive takes", common.UserTimeout, all.probesTake())
 	}
 }
 
 // warnHeld warns of what is written here and holds vanished peers for long.
-func warnHeld(c tcpConfig, r *report) {
+func warnHeld(c TCP, r *Report) {
 	warn := func(key, remedy string, after time.Duration) {
-		if c.Place.has(key) && after > goneWithin {
-			r.warnf(c.Place, key, remedy, "a peer that has vanished is noticed only after %v; until then its sockets are held", after)
+		if c.Place.Has(key) && after > goneWithin {
+			r.Warnf(c.Place, key, remedy, "a peer that has vanished is noticed only after %v; until then its sockets are held", after)
 		}
 	}
 	warn(c.keepAliveKey(), "make keepalive_idle + keepalive_count x keepalive_interval 5m at most", c.probesTake())
@@ -96,8 +96,8 @@ func warnHeld(c tcpConfig, r *report) {
 
 // keepAliveKey is the first key of the keep-alive that is written here, "" for
 // none.
-func (c tcpConfig) keepAliveKey() string {
-	if i := slices.IndexFunc(keepAliveKeys, c.Place.has); i >= 0 {
+func (c TCP) keepAliveKey() string {
+	if i := slices.IndexFunc(keepAliveKeys, c.Place.Has); i >= 0 {
 		return keepAliveKeys[i]
 	}
 	return ""

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"reflect"
@@ -51,7 +51,7 @@ type sectionSchema struct {
 // sections lists the schema in the order of the structs, parents first.
 func sections() []sectionSchema {
 	list := []sectionSchema{{}}
-	types := []reflect.Type{reflect.TypeFor[config]()}
+	types := []reflect.Type{reflect.TypeFor[File]()}
 	for i := 0; i < len(list); i++ {
 		t := types[i]
 		if t.Kind() == reflect.Slice {
@@ -64,7 +64,7 @@ func sections() []sectionSchema {
 			if !f.isSection() {
 				continue
 			}
-			name := (place{Name: list[i].Name}).key(f.Key)
+			name := (Place{Name: list[i].Name}).key(f.Key)
 			if list[i].Field.Kind == kindTable && !list[i].Field.Printed {
 				f.Printed = false
 			}

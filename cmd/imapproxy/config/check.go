@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net"
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// checkConfig checks what the schema can't say: names, addresses and keys that
+// check checks what the schema can't say: names, addresses and keys that
 // depend on each other.
-func checkConfig(c *config, r *report) {
+func check(c *File, r *Report) {
 	checkHostname(c, r)
 	checkListeners(c.Listeners, r)
 	checkLog(&c.Log, r)
@@ -39,26 +39,26 @@ var sectionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // hostName is a host as it may stand in a greeting.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 
-// isHostName reports whether a name may stand in a greeting.
-func isHostName(name string) bool { return hostName.MatchString(name) }
+// IsHostName reports whether a name may stand in a greeting.
+func IsHostName(name string) bool { return hostName.MatchString(name) }
 
-// isSectionName reports whether a listener or a target may have a name.
-func isSectionName(name string) bool { return sectionName.MatchString(name) }
+// IsSectionName reports whether a listener or a target may have a name.
+func IsSectionName(name string) bool { return sectionName.MatchString(name) }
 
-func checkHostname(c *config, r *report) {
-	if c.Hostname != "" && !isHostName(c.Hostname) {
-		r.errorf(c.Place, "hostname", "write a name such as imap.example.org", "%q is not a host name", c.Hostname)
+func checkHostname(c *File, r *Report) {
+	if c.Hostname != "" && !IsHostName(c.Hostname) {
+		r.Errorf(c.Place, "hostname", "write a name such as imap.example.org", "%q is not a host name", c.Hostname)
 	}
 }
 
 // checkName reports a name that is malformed or taken.
-func checkName(at place, name, what string, taken map[string]int, r *report) {
-	if !isSectionName(name) {
-		r.errorf(at, "name", `use up to 64 letters, digits, "-", "_" and ".", and begin with a letter or digit`, "%q is not a name", name)
+func checkName(at Place, name, what string, taken map[string]int, r *Report) {
+	if !IsSectionName(name) {
+		r.Errorf(at, "name", `use up to 64 letters, digits, "-", "_" and ".", and begin with a letter or digit`, "%q is not a name", name)
 		return
 	}
 	if line, ok := taken[name]; ok {
-		r.errorf(at, "name", "give each its own name", "two %s are called %q; the other is on line %d", what, name, line)
+		r.Errorf(at, "name", "give each its own name", "two %s are called %q; the other is on line %d", what, name, line)
 		return
 	}
 	taken[name] = at.line("name")
@@ -82,7 +82,7 @@ func checkHostPort(address string, listen bool) string {
 	if host == "" && listen {
 		return ""
 	}
-	if _, err := netip.ParseAddr(host); err != nil && !isHostName(host) {
+	if _, err := netip.ParseAddr(host); err != nil && !IsHostName(host) {
 		return "the host is neither a name nor an address"
 	}
 	return ""
@@ -101,9 +101,9 @@ func checkPortRange(host, first, last string) string {
 	return checkHostPort(net.JoinHostPort(host, first), true)
 }
 
-// isLoopback says whether host[:port] is on this machine for certain.
-func isLoopback(address string) bool {
-	if strings.HasPrefix(address, unixPrefix) {
+// IsLoopback says whether host[:port] is on this machine for certain.
+func IsLoopback(address string) bool {
+	if strings.HasPrefix(address, UnixPrefix) {
 		return true
 	}
 	host := address
@@ -117,52 +117,52 @@ func isLoopback(address string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-func checkLog(l *logConfig, r *report) {
-	if l.Place.has("syslog") {
-		if _, err := parseSyslog(l.Syslog); err != nil {
-			r.errorf(l.Place, "syslog", `write, for example, syslog = "server=unix:/dev/log,facility=mail"`, "%v", err)
+func checkLog(l *Log, r *Report) {
+	if l.Place.Has("syslog") {
+		if _, err := ParseSyslog(l.Syslog); err != nil {
+			r.Errorf(l.Place, "syslog", `write, for example, syslog = "server=unix:/dev/log,facility=mail"`, "%v", err)
 		}
 	}
 	if l.File == "" {
 		return
 	}
 	if info, err := os.Stat(filepath.Dir(string(l.File))); err != nil || !info.IsDir() {
-		r.errorf(l.Place, "file", "make the folder, or name another file", "the folder of %s is missing", l.File)
+		r.Errorf(l.Place, "file", "make the folder, or name another file", "the folder of %s is missing", l.File)
 	} else if info, err := os.Stat(string(l.File)); err == nil && info.IsDir() {
-		r.errorf(l.Place, "file", "name a file", "%s is a folder", l.File)
+		r.Errorf(l.Place, "file", "name a file", "%s is a folder", l.File)
 	}
 }
 
-func checkRewrite(c *rewritesConfig, r *report) {
-	for _, step := range []*rewriteConfig{&c.Auth, &c.Lookup, &c.Backend} {
+func checkRewrite(c *Rewrites, r *Report) {
+	for _, step := range []*Rewrite{&c.Auth, &c.Lookup, &c.Backend} {
 		if step.Delimiter == "" {
-			r.errorf(step.Place, "delimiter", `write, for example, delimiter = "@"`, "empty")
+			r.Errorf(step.Place, "delimiter", `write, for example, delimiter = "@"`, "empty")
 		}
 		for key, text := range map[string]string{"delimiter": step.Delimiter, "add_domain": step.AddDomain} {
 			if strings.ContainsFunc(text, func(c rune) bool { return c < 0x20 || c == 0x7F }) {
-				r.errorf(step.Place, key, "remove them", "%q holds control characters", text)
+				r.Errorf(step.Place, key, "remove them", "%q holds control characters", text)
 			}
 		}
 		if step.Delimiter != "" && strings.Contains(step.AddDomain, step.Delimiter) {
-			r.errorf(step.Place, "add_domain", "write the domain alone", "%q holds the delimiter %q", step.AddDomain, step.Delimiter)
+			r.Errorf(step.Place, "add_domain", "write the domain alone", "%q holds the delimiter %q", step.AddDomain, step.Delimiter)
 		}
 	}
 }
 
-func checkAuth(a *authConfig, r *report) {
+func checkAuth(a *Auth, r *Report) {
 	if a.Type == "file" && a.File == "" {
-		r.errorf(a.Place, "file", `name the file of users, or write another type`, `missing, and type is "file"`)
+		r.Errorf(a.Place, "file", `name the file of users, or write another type`, `missing, and type is "file"`)
 	}
 	if a.Type == "" {
 		return // reported already
 	}
 	checkExternal(&a.External, a.Type, r)
-	if a.Type != "file" && a.Place.has("file") {
-		r.errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
+	if a.Type != "file" && a.Place.Has("file") {
+		r.Errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
 	}
 	if a.Type != "http" {
-		if a.Place.has("http") {
-			r.errorf(a.Place, "http", `remove the section, or write type = "http"`, "not used with type = %q", a.Type)
+		if a.Place.Has("http") {
+			r.Errorf(a.Place, "http", `remove the section, or write type = "http"`, "not used with type = %q", a.Type)
 		}
 		return
 	}
@@ -170,40 +170,40 @@ func checkAuth(a *authConfig, r *report) {
 }
 
 // checkExternal: a certificate proves who the client is, to the proxy alone.
-func checkExternal(e *externalConfig, authType string, r *report) {
+func checkExternal(e *External, authType string, r *Report) {
 	switch {
-	case e.From == "off" && e.Place.has("file"):
-		r.errorf(e.Place, "file", `write from, for example from = "email"`, "not used without from")
+	case e.From == "off" && e.Place.Has("file"):
+		r.Errorf(e.Place, "file", `write from, for example from = "email"`, "not used without from")
 	case e.From == "off":
 	case authType == "passthrough":
-		r.errorf(e.Place, "from", `write another auth.type`, `not possible with auth.type = "passthrough": there is no password that the backend could judge`)
+		r.Errorf(e.Place, "from", `write another auth.type`, `not possible with auth.type = "passthrough": there is no password that the backend could judge`)
 	case e.File == "" && (e.From == "subject" || e.From == "fingerprint"):
-		r.errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
+		r.Errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
 	}
 }
 
 // checkMasters: with a master login the proxy alone judges passwords.
-func checkMasters(c *config, r *report) {
+func checkMasters(c *File, r *Report) {
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		if t.MasterUser != "" && c.Auth.Type == "passthrough" {
-			r.errorf(t.Place, "master_user", "remove it, or write another auth.type",
+			r.Errorf(t.Place, "master_user", "remove it, or write another auth.type",
 				`auth.type is "passthrough", and this would let everybody in with any password`)
 		}
 		if t.MasterUser == "" && c.Auth.Type == "file" && c.Auth.External.From != "off" {
-			r.warnf(t.Place, "master_user", "write master_user and master_password_file",
+			r.Warnf(t.Place, "master_user", "write master_user and master_password_file",
 				"the target %q has none, so that nobody can log in there by a certificate", t.Name)
 		}
 	}
 }
 
-func checkHTTP(h *httpConfig, r *report) {
+func checkHTTP(h *HTTP, r *Report) {
 	if h.URL == "" {
-		r.errorf(h.Place, "url", `write, for example, url = "https://auth.example.org/imap"`, `missing, and auth.type is "http"`)
+		r.Errorf(h.Place, "url", `write, for example, url = "https://auth.example.org/imap"`, `missing, and auth.type is "http"`)
 		return
 	}
 	u, err := url.Parse(h.URL)
-	if err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) && h.Insecure {
-		r.warnf(h.Place, "insecure", "use https", "passwords go to %s without TLS", u.Host)
+	if err == nil && u.Scheme == "http" && !IsLoopback(u.Hostname()) && h.Insecure {
+		r.Warnf(h.Place, "insecure", "use https", "passwords go to %s without TLS", u.Host)
 	}
 }

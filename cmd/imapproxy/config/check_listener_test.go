@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ func TestPortRange(t *testing.T) {
 		"127.0.0.1:1100":      "127.0.0.1:1100",
 		":1105-1100":          ":1105-1100",
 	} {
-		if got := strings.Join(portRange(address), " "); got != want {
+		if got := strings.Join(PortRange(address), " "); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}

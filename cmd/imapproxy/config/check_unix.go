@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"io/fs"
@@ -7,33 +7,33 @@ import (
 	"strings"
 )
 
-// unixPrefix begins the address of a Unix socket.
-const unixPrefix = "unix:"
+// UnixPrefix begins the address of a Unix socket.
+const UnixPrefix = "unix:"
 
-// maxSocketPath is the longest path that fits into a socket's address on Linux
+// MaxSocketPath is the longest path that fits into a socket's address on Linux
 // (unix(7): sun_path has 108 bytes with the closing one).
-const maxSocketPath = 107
+const MaxSocketPath = 107
 
 // absoluteSocket makes a relative path of a socket one from the folder of the
 // configuration file; any other address stays as it is.
-func absoluteSocket(address string, at place) string {
-	path, isSocket := strings.CutPrefix(address, unixPrefix)
+func absoluteSocket(address string, at Place) string {
+	path, isSocket := strings.CutPrefix(address, UnixPrefix)
 	if !isSocket || path == "" {
 		return address
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(at.File), path)
 	}
-	return unixPrefix + filepath.Clean(path)
+	return UnixPrefix + filepath.Clean(path)
 }
 
 // unixProblem says what is wrong with the address of a Unix socket and what to
 // do, "" for nothing.
 func unixProblem(address string) (problem, remedy string) {
-	switch path := strings.TrimPrefix(address, unixPrefix); {
+	switch path := strings.TrimPrefix(address, UnixPrefix); {
 	case path == "":
 		return "there is no path", "write, for example, unix:/run/imapproxy/imap.sock"
-	case len(path) > maxSocketPath:
+	case len(path) > MaxSocketPath:
 		return "a socket's path has 107 bytes at most", "choose a shorter one"
 	case strings.ContainsRune(path, 0):
 		return "the path holds a NUL", "remove it"
@@ -41,20 +41,20 @@ func unixProblem(address string) (problem, remedy string) {
 	return "", ""
 }
 
-func checkSocketMode(l *listenerConfig, r *report) {
-	mode, err := l.mode()
+func checkSocketMode(l *Listener, r *Report) {
+	mode, err := l.Mode()
 	switch {
-	case !strings.HasPrefix(l.Address, unixPrefix):
+	case !strings.HasPrefix(l.Address, UnixPrefix):
 		if l.SocketMode != "0600" { // the default says nothing
-			r.errorf(l.Place, "socket_mode", "remove it", "used with a Unix socket alone")
+			r.Errorf(l.Place, "socket_mode", "remove it", "used with a Unix socket alone")
 		}
 	case err != nil || mode > 0o777:
-		r.errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`, "%q is not an octal mode", l.SocketMode)
+		r.Errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`, "%q is not an octal mode", l.SocketMode)
 	}
 }
 
-// mode is socket_mode as a number.
-func (l *listenerConfig) mode() (fs.FileMode, error) { return parseMode(l.SocketMode) }
+// Mode is socket_mode as a number.
+func (l *Listener) Mode() (fs.FileMode, error) { return parseMode(l.SocketMode) }
 
 // parseMode reads the mode of a file.
 func parseMode(text string) (fs.FileMode, error) {

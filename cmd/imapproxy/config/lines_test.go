@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"maps"
@@ -102,7 +102,7 @@ func walkTOML(value any, path []string, f func(path []string, value any)) {
 // text; and no text makes the index panic or hang.
 func FuzzIndexLines(f *testing.F) {
 	f.Add(trickyTOML)
-	f.Add(exampleConfig())
+	f.Add(Example())
 	f.Add("a = " + strings.Repeat("[", 100_000))
 	f.Add("a" + strings.Repeat(".a", 100_000) + " = 1")
 	f.Add("a=1\r\nb.c=[\r\n1,\r\n]\r\n")

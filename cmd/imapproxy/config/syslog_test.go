@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strings"
@@ -18,7 +18,7 @@ func TestParseSyslog(t *testing.T) {
 		"server=unix:/dev/log,severity=hi": `"hi" is not a severity`,
 		"server=unix:/dev/log,colour=red":  `"colour=red" is not known`,
 	} {
-		s, err := parseSyslog(text)
+		s, err := ParseSyslog(text)
 		got := s.network + " " + s.address
 		if err != nil {
 			got = err.Error()

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -59,7 +59,7 @@ func checkBounds(t *testing.T, name string, f field) {
 // TestDocumentedOnce finds every key of the schema in the example and in the
 // reference, by hand-written patterns that know nothing of the printers.
 func TestDocumentedOnce(t *testing.T) {
-	example, doc := exampleConfig(), mustRead(t, "../../docs/configuration.md")
+	example, doc := Example(), mustRead(t, "../../../docs/configuration.md")
 	for _, s := range sections() {
 		for _, f := range s.Fields {
 			if f.isSection() {
@@ -78,7 +78,7 @@ func TestDocumentedOnce(t *testing.T) {
 // TestReference compares the tables in docs/configuration.md with the code;
 // -update writes them.
 func TestReference(t *testing.T) {
-	const file, begin, end = "../../docs/configuration.md", "<!-- reference: begin -->\n", "<!-- reference: end -->"
+	const file, begin, end = "../../../docs/configuration.md", "<!-- reference: begin -->\n", "<!-- reference: end -->"
 	text := mustRead(t, file)
 	head, rest, found := strings.Cut(text, begin)
 	_, tail, closed := strings.Cut(rest, end)
@@ -93,6 +93,6 @@ func TestReference(t *testing.T) {
 		return
 	}
 	if text != want {
-		t.Error("docs/configuration.md is not what the code says; run: go test ./cmd/imapproxy -run TestReference -update")
+		t.Error("docs/configuration.md is not what the code says; run: go test ./cmd/imapproxy/config -run TestReference -update")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net"
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-func checkListeners(all []listenerConfig, r *report) {
+func checkListeners(all []Listener, r *Report) {
 	names := map[string]int{}
 	for i := range all {
 		l := &all[i]
@@ -20,26 +20,26 @@ func checkListeners(all []listenerConfig, r *report) {
 
 // checkListenAddress reports an address that is malformed or taken by one of
 // the listeners before.
-func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
-	if strings.HasPrefix(l.Address, unixPrefix) {
+func checkListenAddress(l *Listener, before []Listener, r *Report) {
+	if strings.HasPrefix(l.Address, UnixPrefix) {
 		l.Address = absoluteSocket(l.Address, l.Place)
 		if problem, remedy := unixProblem(l.Address); problem != "" {
-			r.errorf(l.Place, "address", remedy, "%q: %s", l.Address, problem)
+			r.Errorf(l.Place, "address", remedy, "%q: %s", l.Address, problem)
 			return
 		}
 		for _, key := range []string{"reuseport", "ipv6_only"} {
-			if l.Place.has(key) {
-				r.errorf(l.Place, key, "remove it", "not used with a Unix socket")
+			if l.Place.Has(key) {
+				r.Errorf(l.Place, key, "remove it", "not used with a Unix socket")
 			}
 		}
 	} else if err := checkHostPort(l.Address, true); err != "" {
-		r.errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143", or unix:/path`, "%q: %s", l.Address, err)
+		r.Errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143", or unix:/path`, "%q: %s", l.Address, err)
 		return
 	}
 	checkSocketMode(l, r)
 	for i := range before {
 		if sameAddress(l.Address, before[i].Address) {
-			r.errorf(l.Place, "address", "give each listener its own port or host",
+			r.Errorf(l.Place, "address", "give each listener its own port or host",
 				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name, before[i].Place.line("address"))
 			return
 		}
@@ -49,7 +49,7 @@ func checkListenAddress(l *listenerConfig, before []listenerConfig, r *report) {
 // sameAddress says whether two listeners can't both have their address: an
 // address of every interface takes the port from all others.
 func sameAddress(a, b string) bool {
-	if strings.HasPrefix(a, unixPrefix) || strings.HasPrefix(b, unixPrefix) {
+	if strings.HasPrefix(a, UnixPrefix) || strings.HasPrefix(b, UnixPrefix) {
 		return a == b
 	}
 	hostA, portA, errA := net.SplitHostPort(a)

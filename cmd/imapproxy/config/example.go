@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -24,8 +24,8 @@ const examplePreface = `A complete configuration of imapproxy. Every key is here
 default, or what only some need. Relative file names are meant from the folder of this file.
 "imapproxy check --config FILE" says whether it is good; SIGHUP lets a running proxy read it again.`
 
-// exampleConfig prints the schema as a configuration file that passes check.
-func exampleConfig() string {
+// Example prints the schema as a configuration file that passes check.
+func Example() string {
 	var b strings.Builder
 	comment(&b, examplePreface)
 	for _, s := range sections() {
