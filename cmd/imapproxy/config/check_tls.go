@@ -13,6 +13,9 @@ var tlsKeys = []string{
 	"client_certificates", "client_ca", "trusted_certificates", "client_ca_depth", "client_crl",
 }
 
+// IsTLSKey reports whether a key of a listener means nothing without TLS.
+func IsTLSKey(key string) bool { return slices.Contains(tlsKeys, key) }
+
 func checkListenerTLS(l *Listener, r *Report) {
 	at := l.Place
 	if l.Insecure {

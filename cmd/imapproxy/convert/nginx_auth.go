@@ -49,7 +49,7 @@ func (c *nginxConverter) authService(s *draft) {
 func (c *nginxConverter) authTimeout(s *draft) {
 	timeout := setting{"timeout", text("60s"), "nginx's default of auth_http_timeout"}
 	if from := s.one("auth_http_timeout"); from != nil {
-		d, good := c.span(from, leastAuth, mostAuth)
+		d, good := c.span(from, spanBoundsOf("auth.http.timeout"))
 		if !good {
 			return
 		}

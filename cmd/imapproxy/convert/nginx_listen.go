@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // listen is one address of an IMAP server.
@@ -219,7 +218,7 @@ func (c *nginxConverter) keepalive(l *listen, value string) bool {
 			c.refuse(l.from, "invalid so_keepalive value: %q", value)
 			return false
 		}
-		d, note := clampSpan(d, time.Second, []time.Duration{2 * time.Hour, 10 * time.Minute}[i])
+		d, note := clampSpan(d, spanBoundsOf("listener."+key))
 		if note != "" {
 			c.note(l.from, Differs, "%s is %s", key, note)
 		}
@@ -227,7 +226,7 @@ func (c *nginxConverter) keepalive(l *listen, value string) bool {
 	}
 	if parts[2] != "" {
 		n, err := parseNginxNumber(parts[2])
-		if err != nil || n < 1 || n > 127 {
+		if b := countBoundsOf("listener.keepalive_count"); err != nil || n < b.Least || n > b.Most {
 			c.refuse(l.from, "invalid so_keepalive value: %q", value)
 			return false
 		}

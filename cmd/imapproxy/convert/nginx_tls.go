@@ -275,14 +275,11 @@ func (c *nginxConverter) clientCertificates(s *draft) {
 			c.refuse(depth, "%v", err)
 			return
 		}
-		if n > mostDepth {
-			n = mostDepth
-			c.note(depth, Differs, "lowered to %d, the most imapproxy takes", mostDepth)
+		if most := countBoundsOf("listener.client_ca_depth").Most; n > most {
+			n = most
+			c.note(depth, Differs, "lowered to %d, the most imapproxy takes", most)
 		}
 		s.add("client_ca_depth", number(n), depth)
 		c.note(depth, Converted, "client_ca_depth")
 	}
 }
-
-// mostDepth is the most that client_ca_depth takes.
-const mostDepth = 10

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // privateBackends is what the auth service may name when nobody says more: the
@@ -40,7 +42,7 @@ func (c *nginxConverter) finish() {
 	for _, s := range c.top {
 		switch s.name {
 		case "worker_shutdown_timeout":
-			if d, good := c.span(s, leastDrain, mostDrain); good {
+			if d, good := c.span(s, spanBoundsOf("limits.drain_timeout")); good {
 				c.note(s, Converted, "drain_timeout and retire_timeout = %s", span(d))
 			}
 		case "error_log":
@@ -88,12 +90,6 @@ func (l *listen) comment() string {
 	return l.from.from()
 }
 
-// isTLSKey tells the keys that a listener without TLS does not have.
-func isTLSKey(key string) bool {
-	return strings.HasPrefix(key, "tls_") || strings.HasPrefix(key, "certificate") || strings.HasPrefix(key, "client_c") ||
-		key == "key" || key == "key_password_file" || key == "trusted_certificates"
-}
-
 // listenerKeys joins the keys of an address with those of its server.
 func (s *draft) listenerKeys(l *listen) []setting {
 	off, proxied := false, false
@@ -103,7 +99,7 @@ func (s *draft) listenerKeys(l *listen) []setting {
 	}
 	keys := append([]setting(nil), l.keys...)
 	for _, k := range s.keys {
-		if off && isTLSKey(k.key) || !proxied && strings.HasPrefix(k.key, "proxy_") {
+		if off && config.IsTLSKey(k.key) || !proxied && strings.HasPrefix(k.key, "proxy_") {
 			continue
 		}
 		keys = append(keys, k)
@@ -141,24 +137,15 @@ func (c *nginxConverter) limits(first *draft) []setting {
 			continue
 		}
 		if d, err := parseNginxTime(s.args[0]); err == nil {
-			d, _ = clampSpan(d, leastDrain, mostDrain)
+			d, _ = clampSpan(d, spanBoundsOf("limits.drain_timeout"))
 			limits = append(limits, setting{"drain_timeout", span(d), s.from()}, setting{"retire_timeout", span(d), s.from()})
 		}
 	}
-	if n, from := c.sessions(); n > defaultSessions {
+	if n, from := c.sessions(); n > countBoundsOf("limits.sessions").Default {
 		limits = append(limits, setting{"sessions", number(n), from.from()})
 	}
 	return limits
 }
-
-// defaultConnect is that of a target's connect_timeout.
-const defaultConnect = 5 * time.Second
-
-// defaultSessions and mostSessions are those of limits.sessions.
-const (
-	defaultSessions = 10_000
-	mostSessions    = 1_000_000
-)
 
 // sessions is how many sessions nginx had room for: each takes two of a
 // worker's connections. "auto" workers count as one.
@@ -171,14 +158,14 @@ func (c *nginxConverter) sessions() (int, *statement) {
 		}
 		n, err := strconv.Atoi(s.args[0])
 		switch {
-		case err != nil || n < 1 || n > mostSessions:
+		case err != nil || n < 1 || n > countBoundsOf("limits.sessions").Most:
 		case s.name == "worker_processes":
 			workers = n
 		case s.name == "worker_connections":
 			connections, from = n, s
 		}
 	}
-	return min(workers*connections/2, mostSessions), from
+	return min(workers*connections/2, countBoundsOf("limits.sessions").Most), from
 }
 
 // writeRoute writes where users belong: the auth service says it.
@@ -207,17 +194,18 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 // connect, the greeting and the login. A connect that takes longer than
 // imapproxy's default fails anyway.
 func (s *draft) backendSpans() []setting {
-	d, from := max(s.loginSpan(), 100*time.Millisecond), "timeout holds for the backend too"
+	greeting := spanBoundsOf("target.greeting_timeout")
+	d, from := max(s.loginSpan(), greeting.Least), "timeout holds for the backend too"
 	if s.login.from == "" {
 		from = "nginx's default of timeout holds for the backend too"
 	}
 	var spans []setting
-	if d < defaultConnect {
+	if d < spanBoundsOf("target.connect_timeout").Default {
 		spans = append(spans, setting{"connect_timeout", span(d), from})
 	}
 	return append(spans,
-		setting{"greeting_timeout", span(min(d, time.Minute)), from},
-		setting{"login_timeout", span(min(d, 5*time.Minute)), from})
+		setting{"greeting_timeout", span(min(d, greeting.Most)), from},
+		setting{"login_timeout", span(min(d, spanBoundsOf("target.login_timeout").Most)), from})
 }
 
 // loginSpan is login_timeout as a duration.

@@ -16,18 +16,9 @@ const outgoingTarget = "outgoing"
 // mapName is the file of the converted map.
 const mapName = "map"
 
-// The bounds of limits.session_idle_timeout.
-const (
-	leastIdle = 30 * time.Minute
-	mostIdle  = 168 * time.Hour
-)
-
 // sessionLimits converts the timeouts and the number of connections.
 func (c *perditionConverter) sessionLimits(i *instance) {
-	for _, t := range []struct {
-		long, key   string
-		least, most time.Duration
-	}{{"authenticate_timeout", "login_timeout", leastLogin, mostLogin}, {"timeout", "session_idle_timeout", leastIdle, mostIdle}} {
+	for _, t := range []struct{ long, key string }{{"authenticate_timeout", "login_timeout"}, {"timeout", "session_idle_timeout"}} {
 		u := i.one(t.long)
 		if u == nil {
 			continue
@@ -36,12 +27,12 @@ func (c *perditionConverter) sessionLimits(i *instance) {
 		if !good {
 			return
 		}
-		d := time.Duration(n) * time.Second
+		d, bounds := time.Duration(n)*time.Second, spanBoundsOf("limits."+t.key)
 		if n == 0 { // perdition waits for ever
-			d = t.most
+			d = bounds.Most
 			c.note(u.at, Differs, "there is always a limit: %s", short(d))
 		}
-		d, note := clampSpan(d, t.least, t.most)
+		d, note := clampSpan(d, bounds)
 		if note != "" {
 			c.note(u.at, Differs, "%s", note)
 		}
@@ -52,9 +43,9 @@ func (c *perditionConverter) sessionLimits(i *instance) {
 		n, good := c.number(u)
 		switch {
 		case good && n == 0:
-			c.note(u.at, Differs, "there is always a limit: limits.sessions, %d", defaultSessions)
+			c.note(u.at, Differs, "there is always a limit: limits.sessions, %d", countBoundsOf("limits.sessions").Default)
 		case good:
-			n = min(n*len(c.instances), mostSessions) // each instance counted for itself
+			n = min(n*len(c.instances), countBoundsOf("limits.sessions").Most) // each instance counted for itself
 			c.limits = append(c.limits, setting{"sessions", number(n), u.from()})
 			c.done(u, "sessions = %d, for all listeners together", n)
 		}
