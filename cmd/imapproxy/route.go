@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"imapproxy/auth"
-	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
 	"imapproxy/cmd/imapproxy/config"
 )
@@ -60,13 +59,7 @@ func (p *program) route(file, user, as, server string) int {
 // granted tells what the authentication will answer, as far as that can be
 // known without a password. What --as and --server say goes before.
 func (g *generation) granted(name, as, server string) (granted, answered, why string) {
-	granted, why = name, "auth.type "+quote(g.Config.Auth.Type)+" keeps the name"
-	switch a := g.Settings.Auth.(type) {
-	case *httpauth.Client:
-		why = "auth.type \"http\" may answer another name and a backend: see --as and --server"
-	case *auth.File:
-		granted, answered, why = fromFile(a, name)
-	}
+	granted, answered, why = g.Explain(name)
 	if as != "" {
 		granted, why = as, "given with --as"
 	}
@@ -74,18 +67,6 @@ func (g *generation) granted(name, as, server string) (granted, answered, why st
 		answered = server
 	}
 	return granted, answered, why
-}
-
-// fromFile is the grant of a user file.
-func fromFile(f *auth.File, name string) (granted, server, why string) {
-	login, server, known := f.Lookup(name)
-	switch {
-	case !known:
-		return name, "", "the user file does not have this user: the login will be refused"
-	case login != name:
-		return login, server, "user= in the user file"
-	}
-	return login, server, "in the user file"
 }
 
 // routed prints what the router says.

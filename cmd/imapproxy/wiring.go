@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/route"
 	"imapproxy/cmd/imapproxy/config"
@@ -22,6 +21,7 @@ type generation struct {
 	Settings *imapproxy.Settings
 	Admin    adminAccess
 	TLS      []*listenerTLS // what follows its files
+	Explain  explanation
 }
 
 // loadGeneration reads a configuration and everything that it names. All
@@ -35,11 +35,16 @@ func loadGeneration(file string, changes ...func(*config.File)) (*generation, *c
 	return build(c, r), r
 }
 
+// close frees what a generation holds open besides its sessions. Sessions that
+// still use it can go on.
+func (g *generation) close() { closeSources(g.Settings) }
+
 // build makes the objects. It goes on after an error, to report all of them.
 func build(c *config.File, r *config.Report) *generation {
+	authenticator, explain := sourceOf(&c.Auth).build(&c.Auth, r)
 	s := &imapproxy.Settings{
 		Hostname:  hostname(c, r),
-		Auth:      buildAuth(&c.Auth, r),
+		Auth:      authenticator,
 		External:  buildExternal(&c.Auth.External, r),
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
@@ -61,7 +66,7 @@ func build(c *config.File, r *config.Report) *generation {
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
-	return &generation{c, s, buildAdmin(&c.Admin, r), watched}
+	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
 }
 
 // hostname is the machine's when the configuration names none.
@@ -86,34 +91,6 @@ func limitsOf(l config.Limits) imapproxy.Limits {
 
 func rewriteOf(c config.Rewrite) backend.Rewrite {
 	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
-}
-
-// buildAuth makes the authenticator.
-func buildAuth(c *config.Auth, r *config.Report) auth.Authenticator {
-	switch c.Type {
-	case "file":
-		return buildUserFile(c, r)
-	case "passthrough":
-		return auth.Passthrough{}
-	case "http":
-		return buildHTTPAuth(&c.HTTP, r)
-	}
-	return nil
-}
-
-func buildUserFile(c *config.Auth, r *config.Report) auth.Authenticator {
-	if c.File == "" || !checkReadable(c.Place, "file", c.File, r) {
-		return nil
-	}
-	users, err := auth.OpenFile(string(c.File))
-	if err != nil {
-		addJoined(r, c.Place, "file", err)
-		return nil
-	}
-	for _, warning := range users.Warnings() {
-		r.Warnf(c.Place, "file", "", "%s", warning)
-	}
-	return users
 }
 
 // buildRouter makes the router. A map is read only when all before it is good,

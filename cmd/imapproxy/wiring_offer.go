@@ -19,9 +19,7 @@ func offerOf(c *config.File, l *config.Listener, to *imapproxy.Listener, r *conf
 	if l.NginxCompat {
 		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout), PassBackendErrors: l.PassBackendErrors}
 	}
-	if l.Place.Has("auth") && c.Auth.Type == "http" {
-		if client := buildHTTPAuth(l.HTTPAuth(&c.Auth.HTTP), r); client != nil {
-			to.Auth = client
-		}
+	if own := sourceOf(&c.Auth).own; own != nil && l.Place.Has("auth") {
+		to.Auth = own(l, &c.Auth, r)
 	}
 }

@@ -149,54 +149,6 @@ func checkRewrite(c *Rewrites, r *Report) {
 	}
 }
 
-func checkAuth(a *Auth, r *Report) {
-	if a.Type == "file" && a.File == "" {
-		r.Errorf(a.Place, "file", `name the file of users, or write another type`, `missing, and type is "file"`)
-	}
-	if a.Type == "" {
-		return // reported already
-	}
-	checkExternal(&a.External, a.Type, r)
-	if a.Type != "file" && a.Place.Has("file") {
-		r.Errorf(a.Place, "file", `remove it, or write type = "file"`, "not used with type = %q", a.Type)
-	}
-	if a.Type != "http" {
-		if a.Place.Has("http") {
-			r.Errorf(a.Place, "http", `remove the section, or write type = "http"`, "not used with type = %q", a.Type)
-		}
-		return
-	}
-	checkHTTP(&a.HTTP, r)
-}
-
-// checkExternal: a certificate proves who the client is, to the proxy alone.
-func checkExternal(e *External, authType string, r *Report) {
-	switch {
-	case e.From == "off" && e.Place.Has("file"):
-		r.Errorf(e.Place, "file", `write from, for example from = "email"`, "not used without from")
-	case e.From == "off":
-	case authType == "passthrough":
-		r.Errorf(e.Place, "from", `write another auth.type`, `not possible with auth.type = "passthrough": there is no password that the backend could judge`)
-	case e.File == "" && (e.From == "subject" || e.From == "fingerprint"):
-		r.Errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
-	}
-}
-
-// checkMasters: with a master login the proxy alone judges passwords.
-func checkMasters(c *File, r *Report) {
-	for i := range c.Targets {
-		t := &c.Targets[i]
-		if t.MasterUser != "" && c.Auth.Type == "passthrough" {
-			r.Errorf(t.Place, "master_user", "remove it, or write another auth.type",
-				`auth.type is "passthrough", and this would let everybody in with any password`)
-		}
-		if t.MasterUser == "" && c.Auth.Type == "file" && c.Auth.External.From != "off" {
-			r.Warnf(t.Place, "master_user", "write master_user and master_password_file",
-				"the target %q has none, so that nobody can log in there by a certificate", t.Name)
-		}
-	}
-}
-
 func checkHTTP(h *HTTP, r *Report) {
 	if h.URL == "" {
 		r.Errorf(h.Place, "url", `write, for example, url = "https://auth.example.org/imap"`, `missing, and auth.type is "http"`)

@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"imapproxy/auth"
@@ -38,35 +39,40 @@ func checkCapabilities(l *Listener, r *Report) {
 	}
 }
 
-// saslMechanisms are those that there are.
-var saslMechanisms = []string{"PLAIN", "LOGIN", auth.CramMD5, auth.External, auth.XOAuth2, auth.OAuthBearer}
-
 func checkMechanisms(l *Listener, a *Auth, r *Report) {
+	source := a.source()
 	if l.Place.Has("mechanisms") && len(l.Mechanisms) == 0 {
 		r.Errorf(l.Place, "mechanisms", `remove it, or write, for example, ["PLAIN"]`, "empty")
 	}
 	for i, name := range l.Mechanisms {
 		switch {
-		case !slices.Contains(saslMechanisms, name):
-			r.Errorf(l.Place, "mechanisms", "write some of "+quoteAll(saslMechanisms), "%q is not known", name)
+		case !slices.Contains(saslMechanisms(), name):
+			r.Errorf(l.Place, "mechanisms", "write some of "+quoteAll(saslMechanisms()), "%q is not known", name)
 		case slices.Contains(l.Mechanisms[:i], name):
 			r.Errorf(l.Place, "mechanisms", "write it once", "%q stands there twice", name)
-		case name == auth.CramMD5 && a.Type != "http" && a.Type != "":
-			r.Errorf(l.Place, "mechanisms", `remove it, or write auth.type = "http"`, "CRAM-MD5 needs an auth server that has the passwords themselves")
-		case auth.IsToken(name) && a.Type == "file":
-			r.Errorf(l.Place, "mechanisms", `remove it, or write auth.type = "http" or "passthrough"`, `%s is for tokens, which auth.type = "file" can't judge`, name)
 		case name == auth.External:
 			checkOffersExternal(l, a, r)
+		case source.known() && !source.serves(name):
+			r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(func(s Source) bool { return s.serves(name) }), "%s", notServed(name, source))
 		}
 	}
+}
+
+// notServed says why a source can't serve a mechanism.
+func notServed(mechanism string, s Source) string {
+	if mechanism == auth.CramMD5 {
+		return "CRAM-MD5 needs an auth server that has the passwords themselves"
+	}
+	return mechanism + " is for tokens, which auth.type = " + strconv.Quote(s.Name) + " can't judge"
 }
 
 // checkOffersExternal: nginx's manner lets the auth server say whose a
 // certificate is, otherwise auth.external does.
 func checkOffersExternal(l *Listener, a *Auth, r *Report) {
+	certificates := func(s Source) bool { return s.Certificates }
 	switch {
-	case l.NginxCompat && a.Type != "http":
-		r.Errorf(l.Place, "mechanisms", `remove it, or write auth.type = "http"`, "EXTERNAL with nginx_compat needs an auth server that knows the certificates")
+	case l.NginxCompat && !certificates(a.source()):
+		r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(certificates), "EXTERNAL with nginx_compat needs an auth server that knows the certificates")
 	case l.NginxCompat:
 	case a.External.From == "off":
 		r.Errorf(l.Place, "mechanisms", "write the section [auth.external]", "EXTERNAL needs it: it says whom a certificate stands for")
@@ -76,10 +82,11 @@ func checkOffersExternal(l *Listener, a *Auth, r *Report) {
 }
 
 func checkListenerAuth(l *Listener, a *Auth, r *Report) {
+	perListener := func(s Source) bool { return s.PerListener }
 	switch {
 	case !l.Place.Has("auth"):
-	case a.Type != "http":
-		r.Errorf(l.Place, "auth", `remove the section, or write auth.type = "http"`, "not used with auth.type = %q", a.Type)
+	case !perListener(a.source()):
+		r.Errorf(l.Place, "auth", "remove the section, or "+writeType(perListener), "not used with auth.type = %q", a.Type)
 	case l.Auth.URL == "":
 		r.Errorf(l.Auth.Place, "url", `write, for example, url = "http://127.0.0.1:9000/auth"`, "missing: the section takes the place of auth.http")
 	default:

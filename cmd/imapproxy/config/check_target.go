@@ -141,7 +141,7 @@ func checkMaster(t *Target, r *Report) {
 
 func checkRoute(c *File, r *Report) {
 	route := &c.Route
-	checkRouteKeys(route, c.Auth.Type, r)
+	checkRouteKeys(route, c.Auth.source(), r)
 	for key, name := range map[string]string{"target": route.Target, "template": route.Template} {
 		defined := slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Name == name })
 		if name != "" && !defined {
@@ -157,7 +157,7 @@ func checkRoute(c *File, r *Report) {
 }
 
 // checkRouteKeys reports what a type of route needs and what it does not use.
-func checkRouteKeys(route *Route, authType string, r *Report) {
+func checkRouteKeys(route *Route, source Source, r *Report) {
 	at := route.Place
 	unused := func(keys ...string) {
 		for _, key := range keys {
@@ -178,8 +178,9 @@ func checkRouteKeys(route *Route, authType string, r *Report) {
 		}
 		unused("target")
 	case "auth":
-		if authType == "passthrough" {
-			r.Errorf(at, "type", `write "fixed" or "map", or another auth.type`, `"auth", and auth.type is "passthrough", which names no backend`)
+		if source.BackendJudges {
+			r.Errorf(at, "type", `write "fixed" or "map", or another auth.type`,
+				`"auth", and auth.type is %q, which names no backend`, source.Name)
 		}
 		if route.Target != "" && route.File != "" {
 			r.Errorf(at, "file", "keep one of them", "there are both target and file for users whose answer names no backend")

@@ -61,7 +61,11 @@ func fieldsOf(t reflect.Type) []field {
 			Min: f.Tag.Get("min"), Max: f.Tag.Get("max"), Required: f.Tag.Get("required") == "yes",
 			Example: f.Tag.Get("example"), Printed: f.Tag.Get("print") != "no", Kind: kindOf(f.Type),
 		}
-		if enum := f.Tag.Get("enum"); enum != "" {
+		switch enum := f.Tag.Get("enum"); enum {
+		case "":
+		case "sources":
+			out.Enum = sourceNames(anySource)
+		default:
 			out.Enum = strings.Split(enum, "|")
 		}
 		fields = append(fields, out)

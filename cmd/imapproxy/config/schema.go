@@ -10,7 +10,7 @@ import "time"
 //	doc      what it is for, one or two sentences
 //	default  the value when the key is absent, as text
 //	min, max bounds, inclusive
-//	enum     the words that are allowed, separated by "|"
+//	enum     the words that are allowed, separated by "|"; "sources" for the names of Sources
 //	required "yes" when the key must be written
 //	example  the value that `imapproxy config` prints instead of the default
 //	print    "no" when `imapproxy config` prints the key as a comment
@@ -62,7 +62,7 @@ type Limits struct {
 // Auth is the section [auth].
 type Auth struct {
 	Place Place
-	Type  string `key:"type" doc:"file checks passwords against a file of hashes; passthrough lets the backend judge; http asks a server in the way of nginx's auth_http." required:"yes" enum:"file|passthrough|http" example:"file"`
+	Type  string `key:"type" doc:"file checks passwords against a file of hashes; passthrough lets the backend judge; http asks a server in the way of nginx's auth_http." required:"yes" enum:"sources" example:"file"`
 	File  Path   `key:"file" doc:"The file of users for type file; imapproxy passwd makes its lines. Read again on SIGHUP." example:"users"`
 	HTTP  HTTP   `key:"http" doc:"The server for type http." print:"no"`
 
