@@ -8,8 +8,8 @@ import (
 // Admin is the section [admin].
 type Admin struct {
 	Place     Place
-	Address   string `key:"address" doc:"unix:/path of a socket, which its owner alone can use, or host:port of this machine, which needs token_file." example:"unix:/run/imapproxy/admin.sock" print:"no"`
-	TokenFile Path   `key:"token_file" doc:"The file whose first line is the token that requests to host:port carry, 16 characters at least. Read again on SIGHUP." example:"admin.token" print:"no"`
+	Address   string `key:"address" example:"unix:/run/imapproxy/admin.sock" print:"no"`
+	TokenFile Path   `key:"token_file" example:"admin.token" print:"no"`
 }
 
 // Bounds that the schema can't say, since 0 means never.

@@ -28,7 +28,7 @@ default, or what only some need. Relative file names are meant from the folder o
 func Example() string {
 	var b strings.Builder
 	comment(&b, examplePreface)
-	for _, s := range sections() {
+	for _, s := range describedSections() {
 		exampleSection(&b, s)
 	}
 	return b.String()

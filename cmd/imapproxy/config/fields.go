@@ -37,7 +37,7 @@ var kindWords = map[kind]string{
 type field struct {
 	Index    int
 	Key      string
-	Doc      string
+	Doc      string // what it is for, of describedSections only
 	Default  string
 	Min, Max string
 	Enum     []string
@@ -57,7 +57,7 @@ func fieldsOf(t reflect.Type) []field {
 			continue
 		}
 		out := field{
-			Index: i, Key: key, Doc: f.Tag.Get("doc"), Default: f.Tag.Get("default"),
+			Index: i, Key: key, Default: f.Tag.Get("default"),
 			Min: f.Tag.Get("min"), Max: f.Tag.Get("max"), Required: f.Tag.Get("required") == "yes",
 			Example: f.Tag.Get("example"), Printed: f.Tag.Get("print") != "no", Kind: kindOf(f.Type),
 		}

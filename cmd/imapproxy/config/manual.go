@@ -11,7 +11,7 @@ func Manual(version string) string {
 	p := roff.New("imapproxy.toml", "5", version, "configuration of imapproxy")
 	p.Section("Description")
 	p.Text(examplePreface)
-	for _, s := range sections() {
+	for _, s := range describedSections() {
 		if s.Name == "" {
 			p.Section("At the top, before any section")
 		} else {

@@ -8,7 +8,7 @@ import (
 // reference prints the schema as Markdown, for docs/configuration.md.
 func reference() string {
 	var b strings.Builder
-	for _, s := range sections() {
+	for _, s := range describedSections() {
 		referenceSection(&b, s)
 	}
 	return b.String()

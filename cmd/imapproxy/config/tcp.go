@@ -12,10 +12,10 @@ import (
 // of its own, where 0 is not written.
 type TCP struct {
 	Place       Place
-	Idle        time.Duration `key:"keepalive_idle" doc:"Silence before the first probe." default:"60s" min:"1s" max:"2h"`
-	Interval    time.Duration `key:"keepalive_interval" doc:"Between two probes." default:"10s" min:"1s" max:"10m"`
-	Count       int           `key:"keepalive_count" doc:"Probes without an answer after which the peer is gone. Where user_timeout is written, Linux goes by that instead." default:"6" min:"1" max:"127"`
-	UserTimeout time.Duration `key:"user_timeout" doc:"How long sent bytes and probes may stay without an answer, and bytes wait for a peer that reads none (TCP_USER_TIMEOUT, RFC 5482). Without it: keepalive_idle + keepalive_interval x keepalive_count, of the listener or the target where it has its own; 120s with the defaults." example:"120s" min:"1s" max:"1h" print:"no"`
+	Idle        time.Duration `key:"keepalive_idle" default:"60s" min:"1s" max:"2h"`
+	Interval    time.Duration `key:"keepalive_interval" default:"10s" min:"1s" max:"10m"`
+	Count       int           `key:"keepalive_count" default:"6" min:"1" max:"127"`
+	UserTimeout time.Duration `key:"user_timeout" example:"120s" min:"1s" max:"1h" print:"no"`
 }
 
 // keepAliveKeys are those that say when the probes are over.
