@@ -27,8 +27,10 @@ type adminOptions struct {
 func adminFlags(fs *flag.FlagSet) *adminOptions {
 	o := &adminOptions{}
 	fs.StringVar(&o.config, "config", defaultConfig, "the configuration `FILE`, for its section [admin]")
-	fs.StringVar(&o.address, "admin", "", "the admin listener's `ADDRESS`, unix:/path or host:port, instead of the configuration's")
-	fs.StringVar(&o.tokenFile, "token-file", "", "the `FILE` with the token for host:port, instead of the configuration's")
+	fs.StringVar(&o.address, "admin", "",
+		"the admin listener's `ADDRESS`, unix:/path or host:port, instead of the configuration's")
+	fs.StringVar(&o.tokenFile, "token-file", "",
+		"the `FILE` with the token for host:port, instead of the configuration's")
 	fs.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	return o
 }
@@ -81,7 +83,8 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 	case bad:
 		return a, fmt.Errorf("%s does not say where the admin listener is; name it with --admin", o.config)
 	case a.Network == "":
-		return a, fmt.Errorf("%s has no admin listener: write a section [admin] with an address and restart or reload, or name one with --admin", o.config)
+		return a, fmt.Errorf("%s has no admin listener: write a section [admin] with an address and restart or "+
+			"reload, or name one with --admin", o.config)
 	}
 	return a, nil
 }
@@ -94,9 +97,10 @@ const (
 
 // ask sends one request and gives the body of its answer.
 func (a adminAccess) ask(method, path string, q url.Values) ([]byte, error) {
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, a.Network, a.Address)
-	}}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, a.Network, a.Address)
+		}}
 	client := &http.Client{Transport: transport, Timeout: adminAnswerLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	host := "localhost"
@@ -136,7 +140,8 @@ func (a adminAccess) noAnswer(err error) error {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody listens on %s: is the proxy running, and has it read this address? (%w)", a.name(), err)
+		return fmt.Errorf("nobody listens on %s: is the proxy running, and has it read this address? (%w)", a.name(),
+			err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be used: be the proxy's user, or root (%w)", a.name(), err)
 	case isNet && timeout.Timeout():
@@ -151,7 +156,8 @@ func (a adminAccess) refused(status int, body []byte) error {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &e) != nil || e.Error == "" {
-		return fmt.Errorf("%s answers %d %s: is it an admin listener of imapproxy?", a.name(), status, http.StatusText(status))
+		return fmt.Errorf("%s answers %d %s: is it an admin listener of imapproxy?", a.name(), status,
+			http.StatusText(status))
 	}
 	if status == http.StatusUnauthorized {
 		e.Error += "; the token is not that of the running proxy"

@@ -36,7 +36,8 @@ func (l *adminListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The server would wait for a body that nobody reads.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminHeaderLimit))
 		w.Header().Set("Connection", "close")
-		refuse(w, http.StatusBadRequest, "requests have no body: parameters stand in the address, as in /kick?session=ID")
+		refuse(w, http.StatusBadRequest,
+			"requests have no body: parameters stand in the address, as in /kick?session=ID")
 		return
 	}
 	if status, why := l.objection(r); why != "" {

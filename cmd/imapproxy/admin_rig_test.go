@@ -72,7 +72,8 @@ func newAdminRig(t *testing.T, admin string) *adminRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(backends.close)
-	r := &adminRig{t: t, folder: t.TempDir(), log: &logBook{}, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
+	r := &adminRig{t: t, folder: t.TempDir(), log: &logBook{}, signals: make(chan os.Signal, 1),
+		ended: make(chan struct{})}
 	r.file = filepath.Join(r.folder, "x.toml")
 	mustWrite(t, filepath.Join(r.folder, "admin.token"), adminToken+"\n")
 	mustWrite(t, filepath.Join(r.folder, "map"), "alice one\nbob two\n")
@@ -155,11 +156,13 @@ func (r *adminRig) logged(text string) {
 func (r *adminRig) address() string { return config.UnixPrefix + filepath.Join(r.folder, "admin.sock") }
 
 // ask sends a request as curl would, changed by change, and gives the answer.
-func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Request)) (status int, header http.Header, body string) {
+func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Request)) (status int, header http.Header,
+	body string) {
 	r.t.Helper()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, to.Network, to.Address)
-	}}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, to.Network, to.Address)
+		}}
 	request, err := http.NewRequest(method, "http://localhost"+path, nil)
 	if err != nil {
 		r.t.Fatal(err)

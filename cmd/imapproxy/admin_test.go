@@ -70,7 +70,8 @@ func TestAdminAnswers(t *testing.T) {
 					t.Errorf("%s %s: %v", tt.method, tt.path, header)
 				}
 			}
-			status, _, body := r.ask(to, "POST", "/kick", func(q *http.Request) { q.Body, q.ContentLength = io.NopCloser(strings.NewReader("user=alice")), 10 })
+			status, _, body := r.ask(to, "POST", "/kick",
+				func(q *http.Request) { q.Body, q.ContentLength = io.NopCloser(strings.NewReader("user=alice")), 10 })
 			if status != 400 || !strings.Contains(body, "parameters stand in the address") {
 				t.Errorf("a body: %d %q", status, body)
 			}
@@ -139,7 +140,8 @@ func TestAdminSocketGuard(t *testing.T) {
 
 func TestAdminBounds(t *testing.T) {
 	r := newAdminRig(t, onSocket)
-	status, _, _ := r.ask(r.socket(), "GET", "/healthz", func(q *http.Request) { q.Header.Set("X-Long", strings.Repeat("x", 2*adminHeaderBytes)) })
+	status, _, _ := r.ask(r.socket(), "GET", "/healthz",
+		func(q *http.Request) { q.Header.Set("X-Long", strings.Repeat("x", 2*adminHeaderBytes)) })
 	if status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a long header: %d", status)
 	}
@@ -233,7 +235,8 @@ func TestAdminFilters(t *testing.T) {
 	r.login("bob")
 	r.connect()
 	all := r.list("")
-	if len(all) != 3 || !slices.IsSortedFunc(all, func(a, b imapproxy.SessionInfo) int { return a.Started.Compare(b.Started) }) {
+	if len(all) != 3 || !slices.IsSortedFunc(all,
+		func(a, b imapproxy.SessionInfo) int { return a.Started.Compare(b.Started) }) {
 		t.Fatalf("%+v", all)
 	}
 	for query, want := range map[string]int{
@@ -255,7 +258,8 @@ func TestAdminDrain(t *testing.T) {
 	u.reads("+")
 	u.says("01234")
 	for range 3 { // asking again changes nothing
-		if status, _, body := r.ask(r.socket(), "POST", "/drain", nil); status != 202 || body != `{"draining":true,"sessions":1}`+"\n" {
+		if status, _, body := r.ask(r.socket(), "POST", "/drain", nil); status != 202 ||
+			body != `{"draining":true,"sessions":1}`+"\n" {
 			t.Errorf("%d %q", status, body)
 		}
 		eventually(t, "readiness", func() (bool, string) {
@@ -263,7 +267,8 @@ func TestAdminDrain(t *testing.T) {
 			return status == 503 && body == "draining\n", fmt.Sprintf("%d %q", status, body)
 		})
 	}
-	for path, want := range map[string]string{"/healthz": "ok", "/sessions": `"user":"alice"`, "/metrics": "imapproxy_sessions 1\n"} {
+	for path, want := range map[string]string{"/healthz": "ok", "/sessions": `"user":"alice"`,
+		"/metrics": "imapproxy_sessions 1\n"} {
 		if status, _, body := r.ask(r.socket(), "GET", path, nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s while it drains: %d %q", path, status, body)
 		}
@@ -307,7 +312,8 @@ func TestAdminReload(t *testing.T) {
 		before := strings.Count(r.log.String(), line)
 		r.configure(section)
 		r.signal(syscall.SIGHUP)
-		eventually(t, "reload", func() (bool, string) { return strings.Count(r.log.String(), line) > before, "under way" })
+		eventually(t, "reload",
+			func() (bool, string) { return strings.Count(r.log.String(), line) > before, "under way" })
 	}
 	status := func(to adminAccess) int {
 		t.Helper()
@@ -355,8 +361,10 @@ func TestAdminNoSecret(t *testing.T) {
 	half.says("a LOGIN bob " + canary) // no end of line
 	to := r.daemon.current.Admin
 	seen := 0
-	for _, path := range []string{"/metrics", "/sessions", "/sockets", "/healthz", "/readyz", "/kick?user=nobody", "/nothing",
-		"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/goroutine?debug=1", "/debug/pprof/heap?debug=1",
+	for _, path := range []string{"/metrics", "/sessions", "/sockets", "/healthz", "/readyz", "/kick?user=nobody",
+		"/nothing",
+		"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/goroutine?debug=1",
+		"/debug/pprof/heap?debug=1",
 		"/debug/pprof/allocs?debug=1", "/debug/pprof/heap", "/debug/pprof/trace?seconds=0.05"} {
 		for _, method := range []string{"GET", "POST"} {
 			status, header, body := r.ask(to, method, path, nil)

@@ -12,7 +12,8 @@ import (
 const adminToken = "c4nary-t0ken-Wk27pVx9"
 
 // restOfConfig completes a configuration.
-const restOfConfig = "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"fixed\", target = \"one\" }\n" + routeStart
+const restOfConfig = "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"fixed\", target = \"one\" }\n" +
+	routeStart
 
 // findingsOf gives what loading a configuration says.
 func findingsOf(t *testing.T, folder, text string) string {
@@ -45,7 +46,8 @@ func TestCheckAdmin(t *testing.T) {
 		{`address = "unix:"`, "error: admin.address: \"unix:\": there is no path; write"},
 		{`address = "unix:/` + long + `"`, "107 bytes at most; choose a shorter one"},
 		{`address = "unix:/a\u0000b"`, "holds a NUL"},
-		{`address = "unix:admin.sock", token_file = "admin.token"`, "error: admin.token_file: not used with a Unix socket; remove it"},
+		{`address = "unix:admin.sock", token_file = "admin.token"`,
+			"error: admin.token_file: not used with a Unix socket; remove it"},
 		{`token_file = "admin.token"`, "error: admin.token_file: not used without an address"},
 		{`address = "/run/admin.sock"`, "it is not host:port; write unix:/path"},
 		{`address = "127.0.0.1:0", token_file = "admin.token"`, "the port is not a number"},
@@ -54,8 +56,10 @@ func TestCheckAdmin(t *testing.T) {
 		{`address = "192.0.2.1:9143", token_file = "admin.token"`, "it is not on this machine alone"},
 		{`address = "[::]:9143", token_file = "admin.token"`, "it is not on this machine alone"},
 		{`address = "localhost.example.org:9143", token_file = "admin.token"`, "it is not on this machine alone"},
-		{`address = "127.0.0.1:9143"`, "error: admin.token_file: missing, and every user of this machine can reach 127.0.0.1:9143; name"},
-		{`address = "127.0.0.1:143", token_file = "admin.token"`, `error: admin.address: "127.0.0.1:143" is taken by ":143" of the listener "imap" on line`},
+		{`address = "127.0.0.1:9143"`,
+			"error: admin.token_file: missing, and every user of this machine can reach 127.0.0.1:9143; name"},
+		{`address = "127.0.0.1:143", token_file = "admin.token"`,
+			`error: admin.address: "127.0.0.1:143" is taken by ":143" of the listener "imap" on line`},
 		{`address = "127.0.0.1:9143", token_file = "missing"`, "error: admin.token_file: missing: no such file"},
 		{`address = "127.0.0.1:9143", token_file = "short.token"`, "fewer than 16 characters"},
 		{`address = "127.0.0.1:9143", token_file = "blank.token"`, "or blanks"},
@@ -82,19 +86,23 @@ func TestCheckLimitsAndTCP(t *testing.T) {
 	tests := []struct{ section, want string }{ // want "" is no finding at all
 		{`limits = { idle_heartbeat = "0s", leak_report = "0s", leak_reclaim = "0s" }`, ""},
 		{`limits = { idle_heartbeat = "30s", leak_report = "10s", leak_reclaim = "11s" }`, ""},
-		{`limits = { idle_heartbeat = "29s" }`, `error: limits.idle_heartbeat: 29s is out of range; write at least "30s", or "0s" for never`},
+		{`limits = { idle_heartbeat = "29s" }`,
+			`error: limits.idle_heartbeat: 29s is out of range; write at least "30s", or "0s" for never`},
 		{`limits = { idle_heartbeat = "30m" }`, "30m is out of range"},
 		{`limits = { leak_report = "9s" }`, `error: limits.leak_report: 9s is out of range; write at least "10s"`},
 		{`limits = { leak_report = "30m" }`, "error: limits.leak_reclaim: 30m0s is not longer than leak_report"},
-		{`limits = { leak_report = "1m", leak_reclaim = "30s" }`, "error: limits.leak_reclaim: 30s is not longer than leak_report"},
+		{`limits = { leak_report = "1m", leak_reclaim = "30s" }`,
+			"error: limits.leak_reclaim: 30s is not longer than leak_report"},
 		{`limits = { kick_timeout = "0s" }`, "0s is out of range"},
 		{`limits = { kick_timeout = "61s" }`, "61s is out of range"},
 		{`tcp = { keepalive_idle = "240s" }`, ""},
-		{`tcp = { keepalive_idle = "241s" }`, "warning: tcp.keepalive_idle: a peer that has vanished is noticed only after 5m1s"},
+		{`tcp = { keepalive_idle = "241s" }`,
+			"warning: tcp.keepalive_idle: a peer that has vanished is noticed only after 5m1s"},
 		{`tcp = { keepalive_interval = "41s" }`, "noticed only after 5m6s"},
 		{`tcp = { keepalive_count = 25 }`, "noticed only after 5m10s"},
 		{`tcp = { user_timeout = "5m" }`, ""},
-		{`tcp = { user_timeout = "301s" }`, "warning: tcp.user_timeout: a peer that has vanished is noticed only after 5m1s"},
+		{`tcp = { user_timeout = "301s" }`,
+			"warning: tcp.user_timeout: a peer that has vanished is noticed only after 5m1s"},
 		{`tcp = { user_timeout = "999ms" }`, "999ms is out of range"},
 		{`tcp = { user_timeout = "61m" }`, "61m is out of range"},
 		{`tcp = { keepalive_count = 0 }`, "0 is out of range"},

@@ -45,20 +45,28 @@ func TestGoneAfter(t *testing.T) {
 		{name: "[tcp]", tcp: short, own: 25, common: 25, named: 25, rest: 25},
 		{name: "the listener", listener: short, own: 25, common: 120, named: 120, rest: 120},
 		{name: "the target", target: short, own: 120, common: 120, named: 25, rest: 120},
-		{name: "a part", tcp: `keepalive_idle = "30s"`, listener: `keepalive_count = 2`, target: `keepalive_interval = "1s"`,
-			own: 50, common: 90, named: 36, rest: 90},
+		{name: "a part", tcp: `keepalive_idle = "30s"`, listener: `keepalive_count = 2`,
+			target: `keepalive_interval = "1s"`,
+			own:    50, common: 90, named: 36, rest: 90},
 		{name: "written in [tcp]", tcp: short + `, user_timeout = "45s"`, own: 45, common: 45, named: 45, rest: 45},
-		{name: "written in each", tcp: `user_timeout = "45s"`, listener: short + `, user_timeout = "7s"`, target: short + `, user_timeout = "8s"`,
-			own: 7, common: 45, named: 8, rest: 45},
+		{name: "written in each", tcp: `user_timeout = "45s"`, listener: short + `, user_timeout = "7s"`,
+			target: short + `, user_timeout = "8s"`,
+			own:    7, common: 45, named: 8, rest: 45},
 		{name: "written without a keep-alive", listener: `user_timeout = "7s"`, target: `user_timeout = "8s"`,
 			own: 7, common: 120, named: 8, rest: 120},
-		{name: "[tcp] before the listener's", tcp: `user_timeout = "45s"`, listener: short, own: 45, common: 45, named: 45, rest: 45,
-			warning: "warning: listener.keepalive_idle: tcp.user_timeout, which is 45s, holds here, not the 25s that the keep-alive takes; write user_timeout here too"},
-		{name: "[tcp] before the target's", tcp: `user_timeout = "45s"`, target: `keepalive_count = 3`, own: 45, common: 45, named: 45, rest: 45,
+		{name: "[tcp] before the listener's", tcp: `user_timeout = "45s"`, listener: short, own: 45, common: 45,
+			named: 45, rest: 45,
+			warning: "warning: listener.keepalive_idle: tcp.user_timeout, which is 45s, holds here, not the 25s " +
+				"that the keep-alive takes; write user_timeout here too"},
+		{name: "[tcp] before the target's", tcp: `user_timeout = "45s"`, target: `keepalive_count = 3`, own: 45,
+			common: 45, named: 45, rest: 45,
 			warning: "warning: target.keepalive_count: tcp.user_timeout, which is 45s, holds here, not the 1m30s"},
-		{name: "[tcp] as the listener's", tcp: `user_timeout = "25s"`, listener: short, own: 25, common: 25, named: 25, rest: 25},
-		{name: "least", listener: `keepalive_idle = "1s", keepalive_interval = "1s", keepalive_count = 1`, own: 2, common: 120, named: 120, rest: 120},
-		{name: "most", target: `keepalive_idle = "2h", keepalive_interval = "10m", keepalive_count = 127`, own: 120, common: 120, named: 83400, rest: 120,
+		{name: "[tcp] as the listener's", tcp: `user_timeout = "25s"`, listener: short, own: 25, common: 25, named: 25,
+			rest: 25},
+		{name: "least", listener: `keepalive_idle = "1s", keepalive_interval = "1s", keepalive_count = 1`, own: 2,
+			common: 120, named: 120, rest: 120},
+		{name: "most", target: `keepalive_idle = "2h", keepalive_interval = "10m", keepalive_count = 127`, own: 120,
+			common: 120, named: 83400, rest: 120,
 			warning: "warning: target.keepalive_idle: a peer that has vanished is noticed only after 23h10m0s"},
 		{name: "long for a listener", listener: `keepalive_count = 25`, own: 310, common: 120, named: 120, rest: 120,
 			warning: "warning: listener.keepalive_count: a peer that has vanished is noticed only after 5m10s"},
@@ -85,7 +93,8 @@ func TestGoneAfter(t *testing.T) {
 				}
 			}
 			said := findingsOf(t, folder, text)
-			if (tt.warning == "") != (said == "") || !strings.Contains(said, tt.warning) || strings.Count(said, "\n") > 1 {
+			if (tt.warning == "") != (said == "") || !strings.Contains(said, tt.warning) ||
+				strings.Count(said, "\n") > 1 {
 				t.Errorf("said %q, want %q", said, tt.warning)
 			}
 		})
@@ -96,8 +105,10 @@ func TestGoneAfter(t *testing.T) {
 // conversion.
 func TestConvertedKeepAlive(t *testing.T) {
 	folder := t.TempDir()
-	mustWrite(t, filepath.Join(folder, "nginx.conf"), strings.Replace(plainNginx, "listen 143;", "listen 143 so_keepalive=10s:5s:3;", 1))
-	code, _, stderr := runIn(t, folder, "", "convert", "nginx", "nginx.conf", "--backend", "10.0.0.0/8:143", "-o", "converted.toml")
+	mustWrite(t, filepath.Join(folder, "nginx.conf"),
+		strings.Replace(plainNginx, "listen 143;", "listen 143 so_keepalive=10s:5s:3;", 1))
+	code, _, stderr := runIn(t, folder, "", "convert", "nginx", "nginx.conf", "--backend", "10.0.0.0/8:143", "-o",
+		"converted.toml")
 	if code != exitOK {
 		t.Fatalf("%d: %s", code, stderr)
 	}

@@ -71,8 +71,10 @@ func conversions(t *testing.T) []string {
 }
 
 // comparedUsers are asked of every conversion of perdition.
-var comparedUsers = strings.Fields(`alice bob carol Alice alice@example.org alice@example.net x@example.net x@example.com x@Example.COM else where nobody
-	user12@foo.net user12@foo.org u1@x u2 wraps wrab was x/y^ z zoë@example.org bob@nowhere@example.net alice#domain alice@bob odd@else`)
+var comparedUsers = strings.Fields(`
+	alice bob carol Alice alice@example.org alice@example.net x@example.net x@example.com x@Example.COM else where
+	nobody user12@foo.net user12@foo.org u1@x u2 wraps wrab was x/y^ z
+	zoë@example.org bob@nowhere@example.net alice#domain alice@bob odd@else`)
 
 // expectedDifferences are the names that imapproxy sends elsewhere than
 // perdition, by archive; the report of each says why.
@@ -85,7 +87,8 @@ var expectedDifferences = map[string]string{
 func TestComparison(t *testing.T) {
 	for _, name := range conversions(t) {
 		short := strings.TrimSuffix(filepath.Base(name), ".txtar")
-		if !strings.Contains(name, "/perdition/") || short == "defaults" || short == "line" || short == "posix_regex_hosts" {
+		if !strings.Contains(name, "/perdition/") || short == "defaults" || short == "line" ||
+			short == "posix_regex_hosts" {
 			continue // these need flags
 		}
 		t.Run(short, func(t *testing.T) {
@@ -104,7 +107,8 @@ func TestComparison(t *testing.T) {
 				different = append(different, m[1])
 			}
 			slices.Sort(different)
-			if got := strings.Join(different, " "); got != expectedDifferences[short] || (code == exitOK) != (got == "") {
+			if got := strings.Join(different, " "); got != expectedDifferences[short] ||
+				(code == exitOK) != (got == "") {
 				t.Errorf("code %d, different: %q, want %q\n%s%s", code, got, expectedDifferences[short], stdout, stderr)
 			}
 			if lines := strings.Count(stdout, "\n"); lines != len(comparedUsers)+2 {
@@ -126,23 +130,28 @@ func TestConvertWrites(t *testing.T) {
 	folder := t.TempDir()
 	mustWrite(t, filepath.Join(folder, "nginx.conf"), plainNginx)
 	convertTo := func(args ...string) (int, string, string) {
-		return runIn(t, folder, "", append([]string{"convert", "nginx", "nginx.conf", "--backend", "10.0.0.0/8:143"}, args...)...)
+		return runIn(t, folder, "",
+			append([]string{"convert", "nginx", "nginx.conf", "--backend", "10.0.0.0/8:143"}, args...)...)
 	}
 	code, stdout, stderr := convertTo()
-	if code != exitOK || !strings.Contains(stdout, "secretword") || strings.Contains(stderr, "secretword") || !strings.Contains(stderr, "nginx.conf:4: converted: listen 143") {
+	if code != exitOK || !strings.Contains(stdout, "secretword") || strings.Contains(stderr, "secretword") ||
+		!strings.Contains(stderr, "nginx.conf:4: converted: listen 143") {
 		t.Errorf("to standard output: %d\n%s\n%s", code, stdout, stderr)
 	}
-	if code, stdout, _ := convertTo("--check"); code != exitOK || strings.Contains(stdout, "[[listener]]") || !strings.Contains(stdout, "0 refused") {
+	if code, stdout, _ := convertTo("--check"); code != exitOK || strings.Contains(stdout, "[[listener]]") ||
+		!strings.Contains(stdout, "0 refused") {
 		t.Errorf("--check: %d\n%s", code, stdout)
 	}
-	if code, stdout, stderr := convertTo("-o", "out.toml"); code != exitOK || stdout != "" || !strings.Contains(stderr, "out.toml is written") {
+	if code, stdout, stderr := convertTo("-o", "out.toml"); code != exitOK || stdout != "" ||
+		!strings.Contains(stderr, "out.toml is written") {
 		t.Errorf("-o: %d\n%s\n%s", code, stdout, stderr)
 	}
 	info, err := os.Stat(filepath.Join(folder, "out.toml"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("out.toml: %v, %v", info, err)
 	}
-	if code, _, stderr := convertTo("-o", "out.toml"); code != exitFailed || !strings.Contains(stderr, "is there already") {
+	if code, _, stderr := convertTo("-o", "out.toml"); code != exitFailed ||
+		!strings.Contains(stderr, "is there already") {
 		t.Errorf("again: %d\n%s", code, stderr)
 	}
 	if code, _, stderr := convertTo("-o", "out.toml", "--force"); code != exitOK {
@@ -153,9 +162,12 @@ func TestConvertWrites(t *testing.T) {
 // TestConvertRefuses says that nothing is written when a line is refused.
 func TestConvertRefuses(t *testing.T) {
 	folder := t.TempDir()
-	mustWrite(t, filepath.Join(folder, "nginx.conf"), strings.Replace(plainNginx, "listen 143;", "listen 143; frobnicate on;", 1))
+	mustWrite(t, filepath.Join(folder, "nginx.conf"),
+		strings.Replace(plainNginx, "listen 143;", "listen 143; frobnicate on;", 1))
 	code, stdout, stderr := runIn(t, folder, "", "convert", "nginx", "nginx.conf", "-o", "out.toml")
-	if code != exitFailed || stdout != "" || !strings.Contains(stderr, `nginx.conf:4: refused: frobnicate on: unknown directive`) || fileExists(filepath.Join(folder, "out.toml")) {
+	if code != exitFailed || stdout != "" ||
+		!strings.Contains(stderr, `nginx.conf:4: refused: frobnicate on: unknown directive`) ||
+		fileExists(filepath.Join(folder, "out.toml")) {
 		t.Errorf("%d\n%s\n%s", code, stdout, stderr)
 	}
 	for _, c := range []struct {
@@ -198,7 +210,8 @@ func TestComparisonDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := runIn(t, folder, "", "convert", "perdition", "perdition.conf", "--defaults", "default", "--map", "popmap", "--users", "users.txt")
+	code, stdout, stderr := runIn(t, folder, "", "convert", "perdition", "perdition.conf", "--defaults", "default",
+		"--map", "popmap", "--users", "users.txt")
 	if code != exitOK {
 		t.Fatalf("%d\n%s\n%s", code, stdout, stderr)
 	}

@@ -37,7 +37,8 @@ func newDaemon(g *generation, load func() (*generation, *config.Report), log zer
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
 		log: log, load: load, current: g, server: server,
-		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines), lines: lines,
+		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines),
+		lines:     lines,
 		reopenLog: func() error { return nil },
 	}
 }
@@ -57,7 +58,8 @@ func (d *daemon) start() error {
 	d.adopt(opened)
 	d.admin.phase.Store(phaseServing)
 	for _, name := range d.inherited.closeRest() {
-		d.log.Warn().Str("socket", name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
+		d.log.Warn().Str("socket",
+			name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
 	}
 	notifyReady()
 	return nil
@@ -72,7 +74,8 @@ func (d *daemon) warnOfDescriptors() {
 	}
 	if need := 2*uint64(d.current.Settings.Limits.Sessions) + spareDescriptors; limit.Cur < need {
 		d.log.Warn().Uint64("limit", limit.Cur).Uint64("needed", need).
-			Msg("the limit on descriptors is too low for limits.sessions: raise it (LimitNOFILE, ulimit -n) or lower that")
+			Msg("the limit on descriptors is too low for limits.sessions: raise it (LimitNOFILE, ulimit -n) or " +
+				"lower that")
 	}
 }
 
@@ -87,7 +90,8 @@ func (d *daemon) reload() {
 	var err error
 	if !d.server.Guard("reload", func() { err = d.tryReload() }) {
 		d.admin.reloads.note(false)
-		d.log.Error().Msg("not reloaded: a fault of the proxy came in between; sessions go on, restart it when it is convenient")
+		d.log.Error().Msg("not reloaded: a fault of the proxy came in between; sessions go on, restart it when it " +
+			"is convenient")
 		return
 	}
 	d.admin.reloads.note(err == nil)
@@ -141,7 +145,8 @@ func (d *daemon) followFiles() {
 		case changed:
 			d.log.Info().Str("listener", t.config.Name).Msg("certificates read again: a file has changed")
 		case r.Failed():
-			d.log.Error().Str("listener", t.config.Name).Msg("certificates not read again: those read before stay in force")
+			d.log.Error().Str("listener",
+				t.config.Name).Msg("certificates not read again: those read before stay in force")
 		}
 	}
 }

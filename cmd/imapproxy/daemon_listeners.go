@@ -26,7 +26,9 @@ func (d *daemon) openListeners(specs []socketSpec, kept map[string]net.Listener)
 			ln, err = s.listen()
 		}
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err, listenRemedy(s.address, err)))
+			problems = errors.Join(problems,
+				fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err,
+					listenRemedy(s.address, err)))
 			continue
 		}
 		opened[s.key] = ln

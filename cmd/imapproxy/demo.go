@@ -137,7 +137,8 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 	err = demoConfig.Execute(f, map[string]any{"Plain": o.plain, "TLS": o.tls, "Backends": b.addresses,
 		"Admin": len(filepath.Join(dir, "admin.sock")) <= config.MaxSocketPath})
 	err = errors.Join(err, f.Close())
-	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert), "key.pem": string(key)} {
+	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert),
+		"key.pem": string(key)} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	return file, err
@@ -157,7 +158,8 @@ func (p *program) demoWelcome(dir string, d *daemon) {
 Paste into another terminal:
   curl --cacert %[1]s --user alice:wonderland 'imaps://%[3]s/INBOX;MAILINDEX=1'
   curl --cacert %[1]s --ssl-reqd --user bob:builder 'imap://%[2]s/INBOX;MAILINDEX=1'
-  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
+  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | `+
+		`openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
 
 The configuration is %[4]s. Ctrl-C ends the demo.
 `, ca, plain, tls, filepath.Join(dir, "imapproxy.toml"))

@@ -53,7 +53,8 @@ func (s socketSpec) listen() (net.Listener, error) {
 		if !s.config.ReusePort {
 			return nil
 		}
-		return withDescriptor(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return withDescriptor(c,
+			func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 	}}
 	lc.SetMultipathTCP(false) // Go's default; its sockets can't take TCP_USER_TIMEOUT
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)

@@ -16,7 +16,8 @@ func TestSocketOptions(t *testing.T) {
 	asks := func(ln net.Listener, level, option int) (value int) {
 		raw, err := ln.(syscall.Conn).SyscallConn()
 		try(t, "socket", err)
-		try(t, "option", withDescriptor(raw, func(fd int) (err error) { value, err = unix.GetsockoptInt(fd, level, option); return err }))
+		try(t, "option", withDescriptor(raw,
+			func(fd int) (err error) { value, err = unix.GetsockoptInt(fd, level, option); return err }))
 		return value
 	}
 	listen := func(l config.Listener) net.Listener {

@@ -164,7 +164,9 @@ func (w *logWriter) write(line []byte) {
 
 func (w *logWriter) reportDropped() {
 	if n := w.dropped.Swap(0); n > 0 {
-		_, _ = fmt.Fprintf(w.out, `{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+"\n",
+		_, _ = fmt.Fprintf(w.out,
+			`{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+
+				"\n",
 			n, time.Now().UTC().Format(logTimeFormat))
 	}
 }

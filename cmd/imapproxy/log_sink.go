@@ -128,7 +128,8 @@ func (s *syslogLines) Write(line []byte) (int, error) {
 		severity syslog.Priority
 	}{
 		"debug": {s.to.Debug, syslog.LOG_DEBUG}, "warn": {s.to.Warning, syslog.LOG_WARNING},
-		"error": {s.to.Err, syslog.LOG_ERR}, "fatal": {s.to.Crit, syslog.LOG_CRIT}, "panic": {s.to.Crit, syslog.LOG_CRIT},
+		"error": {s.to.Err, syslog.LOG_ERR}, "fatal": {s.to.Crit, syslog.LOG_CRIT},
+		"panic": {s.to.Crit, syslog.LOG_CRIT},
 	} {
 		if bytes.HasPrefix(line, []byte(`{"level":"`+prefix)) {
 			send, severity = level.send, level.severity

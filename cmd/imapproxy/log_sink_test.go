@@ -19,7 +19,8 @@ import (
 func TestLogFileReopened(t *testing.T) {
 	r := newUpgradeRig(t, "")
 	file := filepath.Join(r.folder, "x.toml")
-	mustWrite(t, file, strings.Replace(mustRead(t, file), `level = "warn"`, "level = \"info\"\nfile = \"proxy.log\"", 1))
+	mustWrite(t, file, strings.Replace(mustRead(t, file), `level = "warn"`,
+		"level = \"info\"\nfile = \"proxy.log\"", 1))
 	p := r.serve(t, "proxy")
 	name := filepath.Join(r.folder, "proxy.log")
 	visit := func() {
@@ -70,22 +71,26 @@ func TestSyslog(t *testing.T) {
 	server, err := net.ListenPacket("unixgram", path)
 	try(t, "syslog server", err)
 	defer func() { _ = server.Close() }()
-	c := config.Log{Level: "debug", Format: "json", Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
+	c := config.Log{Level: "debug", Format: "json",
+		Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
 	sink, err := openSink(c, os.Stderr)
 	try(t, "sink", err)
 	log, w := loggerTo(c, sink)
-	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel} {
+	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel,
+		zerolog.ErrorLevel} {
 		log.WithLevel(level).Msg("of level " + level.String())
 	}
 	try(t, "close", w.Close(10*time.Second))
 	sink.close()
 	buf := make([]byte, 4096)
-	for _, want := range []struct{ priority, text string }{{"<158>", "of level info"}, {"<156>", "of level warn"}, {"<155>", "of level error"}} {
+	for _, want := range []struct{ priority, text string }{{"<158>", "of level info"}, {"<156>", "of level warn"},
+		{"<155>", "of level error"}} {
 		try(t, "deadline", server.SetReadDeadline(time.Now().Add(10*time.Second)))
 		n, _, err := server.ReadFrom(buf)
 		try(t, "datagram", err)
 		line := string(buf[:n])
-		if !strings.HasPrefix(line, want.priority) || !strings.Contains(line, want.text) || !strings.Contains(line, "mail-in[") {
+		if !strings.HasPrefix(line, want.priority) || !strings.Contains(line, want.text) ||
+			!strings.Contains(line, "mail-in[") {
 			t.Errorf("%q, want %s and %s", line, want.priority, want.text)
 		}
 	}

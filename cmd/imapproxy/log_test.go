@@ -125,7 +125,8 @@ func TestLogFormat(t *testing.T) {
 		if !tt.json {
 			continue
 		}
-		if _, err := time.Parse(logTimeFormat, fields["time"].(string)); err != nil || fields["message"] != "session" || fields["level"] != "info" {
+		if _, err := time.Parse(logTimeFormat, fields["time"].(string)); err != nil || fields["message"] != "session" ||
+			fields["level"] != "info" {
 			t.Errorf("%v, %v", fields, err)
 		}
 	}
@@ -142,7 +143,8 @@ func TestLogLevelChanges(t *testing.T) {
 	if err := w.Close(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") || strings.Contains(text, "three") {
+	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") ||
+		strings.Contains(text, "three") {
 		t.Errorf("%q", text)
 	}
 }

@@ -25,7 +25,8 @@ To read one: imapproxy manual imapproxy.8 | man -l -`,
 				case "imapproxy.toml.5":
 					_, _ = io.WriteString(p.stdout, config.Manual(version))
 				default:
-					return p.wrongUsage("there is no page " + quote(args[0]) + "; write imapproxy.8 or imapproxy.toml.5")
+					return p.wrongUsage("there is no page " + quote(args[0]) +
+						"; write imapproxy.8 or imapproxy.toml.5")
 				}
 				return exitOK
 			}

@@ -9,9 +9,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,7 +78,8 @@ func (r *crowd) knock(m mode, n int) (*guest, error) {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(guestLimit))
-	g := &guest{account: r.account(m, n), mode: m, big: r.Big, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReader(conn)}
+	g := &guest{account: r.account(m, n), mode: m, big: r.Big, raw: conn.(*net.TCPConn), conn: conn,
+		in: bufio.NewReader(conn)}
 	g.addr = conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	if err := g.greeted(r.trust); err != nil {
 		_ = conn.Close()
@@ -331,76 +329,4 @@ func (g *guest) lives() error {
 		}
 	}
 	return g.say("n NOOP", "n OK")
-}
-
-// leave logs out.
-func (g *guest) leave() error {
-	if err := g.send("x LOGOUT\r\n"); err != nil {
-		return err
-	}
-	if err := g.until("* BYE"); err != nil {
-		return err
-	}
-	if err := g.until("x OK"); err != nil {
-		return err
-	}
-	return g.end()
-}
-
-// The ways in which a client goes.
-
-func (g *guest) close() error { return g.conn.Close() }
-
-func (g *guest) reset() error {
-	return errors.Join(g.raw.SetLinger(0), g.raw.Close())
-}
-
-func (g *guest) halfClose() error {
-	return g.conn.(interface{ CloseWrite() error }).CloseWrite()
-}
-
-// die hands the socket over to another process and kills that. The process is
-// the only one that has it, so this is the death of a mail program.
-func (g *guest) die() error {
-	file, err := g.raw.File()
-	if err != nil {
-		return err
-	}
-	holder := exec.Command("sleep", "60")
-	holder.ExtraFiles = []*os.File{file}
-	err = holder.Start()
-	_, _ = file.Close(), g.raw.Close()
-	if err != nil {
-		return err
-	}
-	err = holder.Process.Kill()
-	_ = holder.Wait() // the signal
-	return err
-}
-
-// losesBackend kills the guest's session at the Dovecot with SIGKILL.
-func (g *guest) losesBackend() error {
-	pids, err := g.account.Server.pids(g.account.User)
-	if err != nil || len(pids) == 0 {
-		return g.trouble("has no process at the Dovecot, %v", err)
-	}
-	for _, text := range pids {
-		pid, err := strconv.Atoi(text)
-		if err != nil {
-			return err
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
-		}
-	}
-	return nil
-}
-
-// kickedByDovecot has the Dovecot end the user's sessions.
-func (g *guest) kickedByDovecot() error {
-	out, err := exec.Command("doveadm", "-c", g.account.Server.path("conf"), "kick", g.account.User).CombinedOutput()
-	if err != nil {
-		return g.trouble("doveadm kick: %w: %s", err, out)
-	}
-	return nil
 }

@@ -218,7 +218,8 @@ func (r *crowd) settled(t *testing.T) {
 		var unread []wire.TableEntry
 		for _, e := range r.sockets(t) {
 			port := int(e.Local.Port())
-			atServer := port == r.PlainPort || port == r.TLSPort || port == r.One.PlainPort || port == r.One.TLSPort || port == r.Two.PlainPort || port == r.Two.TLSPort
+			atServer := port == r.PlainPort || port == r.TLSPort || port == r.One.PlainPort || port == r.One.TLSPort ||
+				port == r.Two.PlainPort || port == r.Two.TLSPort
 			if atServer && e.RecvQ > 0 {
 				unread = append(unread, e)
 			}

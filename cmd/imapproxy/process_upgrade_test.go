@@ -95,7 +95,8 @@ func (r *upgradeRig) serve(t *testing.T, name string) *upgraded {
 	p.ready, err = net.ListenPacket("unixgram", notify)
 	try(t, "notify socket", err)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.folder, p.output, p.output
-	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+notify, "LISTEN_FDS=1", "LISTEN_FDNAMES=imap")
+	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+notify, "LISTEN_FDS=1",
+		"LISTEN_FDNAMES=imap")
 	cmd.Env = append(cmd.Env, r.environment...)
 	if r.handed == nil {
 		cmd.Env = append(cmd.Env, "LISTEN_FDS=")

@@ -24,7 +24,8 @@ is asked over the network: what an auth server would answer can be given with
 --server and --as. Exit code 1 when no backend is found.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			file := configFlag(fs)
-			server := fs.String("server", "", "as if the authentication had answered this `BACKEND`: a target's name or host[:port]")
+			server := fs.String("server", "",
+				"as if the authentication had answered this `BACKEND`: a target's name or host[:port]")
 			as := fs.String("as", "", "as if the authentication had answered this user `NAME`")
 			return func(p *program, args []string) int { return p.route(*file, args[0], *as, *server) }
 		},

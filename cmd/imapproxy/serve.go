@@ -27,7 +27,8 @@ Listening sockets that systemd hands over are used for the listeners of the same
 name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			file := configFlag(fs)
-			admin := fs.String("admin", "", "the admin listener's `ADDRESS`, instead of the configuration's: two proxies can't share it")
+			admin := fs.String("admin", "",
+				"the admin listener's `ADDRESS`, instead of the configuration's: two proxies can't share it")
 			return func(p *program, _ []string) int { return p.serve(*file, *admin) }
 		},
 	}

@@ -20,7 +20,8 @@ func TestSources(t *testing.T) {
 				i, k.Name, k.PerListener, m.name, m.own != nil)
 		}
 	}
-	if a, explain := sourceOf(&config.Auth{Type: "nothing"}).build(&config.Auth{}, &config.Report{}); a != nil || explain != nil {
+	if a, explain := sourceOf(&config.Auth{Type: "nothing"}).build(&config.Auth{}, &config.Report{}); a != nil ||
+		explain != nil {
 		t.Errorf("an unknown type makes %T", a)
 	}
 }

@@ -76,21 +76,24 @@ func hostname(c *config.File, r *config.Report) string {
 	}
 	name, err := os.Hostname()
 	if err != nil || !config.IsHostName(name) {
-		r.Errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`, "missing, and the machine has no usable name")
+		r.Errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`,
+			"missing, and the machine has no usable name")
 	}
 	return name
 }
 
 func limitsOf(l config.Limits) imapproxy.Limits {
 	return imapproxy.Limits{
-		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, HalfCloseIdle: l.HalfIdle, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, HalfCloseIdle: l.HalfIdle, Drain: l.Drain,
+		Retire: l.Retire, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
 }
 
 func rewriteOf(c config.Rewrite) backend.Rewrite {
-	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
+	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain,
+		Delimiter: c.Delimiter}
 }
 
 // buildRouter makes the router. A map is read only when all before it is good,
@@ -106,7 +109,8 @@ func buildRouter(c *config.File, named []*backend.Target, r *config.Report) back
 		if !config.IsSectionName(t.Name) {
 			continue // reported already
 		}
-		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {
+		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses,
+			SelfSockets: o.SelfSockets}); err != nil {
 			r.Errorf(c.Targets[i].Place, "addresses", "", "%v", err)
 		}
 		if t.Name == c.Route.Template {

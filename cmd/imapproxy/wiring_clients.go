@@ -21,12 +21,14 @@ func loadClientAuthorities(c *config.Listener, t *tls.Config, r *config.Report) 
 	t.ClientAuth = tls.RequestClientCert
 	t.ClientCAs = loadAuthorities(c.Place, "client_ca", c.ClientCA, r)
 	a := &auth.Authorities{Roots: x509.NewCertPool(), Depth: c.ClientCADepth, Lists: loadRevocations(c, r)}
-	for key, file := range map[string]config.Path{"client_ca": c.ClientCA, "trusted_certificates": c.TrustedCertificates} {
+	for key, file := range map[string]config.Path{"client_ca": c.ClientCA,
+		"trusted_certificates": c.TrustedCertificates} {
 		if file == "" {
 			continue
 		}
 		text, err := config.ReadLimited(string(file), maxCertificateBytes)
-		if (err != nil || !a.Roots.AppendCertsFromPEM([]byte(text))) && key != "client_ca" { // which is reported already
+		// which is reported already
+		if (err != nil || !a.Roots.AppendCertsFromPEM([]byte(text))) && key != "client_ca" {
 			r.Errorf(c.Place, key, "name a PEM file with certificates", "%s holds no certificate", file)
 		}
 	}

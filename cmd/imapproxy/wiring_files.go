@@ -76,15 +76,18 @@ func checkLeaf(c *config.Certificate, text string, read bool, r *config.Report) 
 	}
 	leaf, err := parseLeaf([]byte(text))
 	if err != nil {
-		r.Errorf(c.Place, "certificate", "name a PEM file that begins with the server's certificate", "%s: %v", c.Certificate, err)
+		r.Errorf(c.Place, "certificate", "name a PEM file that begins with the server's certificate",
+			"%s: %v", c.Certificate, err)
 		return nil
 	}
 	const day = "2006-01-02"
 	switch now := time.Now(); {
 	case now.After(leaf.NotAfter):
-		r.Warnf(c.Place, "certificate", "renew it", "%s expired on %s: clients refuse it", c.Certificate, leaf.NotAfter.Format(day))
+		r.Warnf(c.Place, "certificate", "renew it",
+			"%s expired on %s: clients refuse it", c.Certificate, leaf.NotAfter.Format(day))
 	case now.Before(leaf.NotBefore):
-		r.Warnf(c.Place, "certificate", "check the machine's clock", "%s is valid from %s on: clients refuse it", c.Certificate, leaf.NotBefore.Format(day))
+		r.Warnf(c.Place, "certificate", "check the machine's clock",
+			"%s is valid from %s on: clients refuse it", c.Certificate, leaf.NotBefore.Format(day))
 	}
 	return leaf
 }

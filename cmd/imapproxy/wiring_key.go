@@ -21,7 +21,8 @@ func keyPasswords(c *config.Listener, r *config.Report) []string {
 	}
 	text, err := config.ReadLimited(string(c.KeyPasswords), 64<<10)
 	if err != nil {
-		r.Errorf(c.Place, "key_password_file", "name a readable file", "%s: %v", c.KeyPasswords, config.PlainPathError(err))
+		r.Errorf(c.Place, "key_password_file", "name a readable file",
+			"%s: %v", c.KeyPasswords, config.PlainPathError(err))
 		return nil
 	}
 	warnReadable(c.Place, "key_password_file", c.KeyPasswords, "the passwords of private keys", r)
@@ -32,7 +33,8 @@ func keyPasswords(c *config.Listener, r *config.Report) []string {
 		}
 	}
 	if len(list) == 0 {
-		r.Errorf(c.Place, "key_password_file", "write each password on a line of its own", "%s holds none", c.KeyPasswords)
+		r.Errorf(c.Place, "key_password_file", "write each password on a line of its own",
+			"%s holds none", c.KeyPasswords)
 	}
 	return list
 }

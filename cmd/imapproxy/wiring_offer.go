@@ -17,7 +17,8 @@ func offerOf(c *config.File, l *config.Listener, to *imapproxy.Listener, r *conf
 	to.Login, to.BadCommands = l.Login, l.BadCommands
 	to.TCP = l.TCPOptions(c.TCP)
 	if l.NginxCompat {
-		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout), PassBackendErrors: l.PassBackendErrors}
+		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout),
+			PassBackendErrors: l.PassBackendErrors}
 	}
 	if own := sourceOf(&c.Auth).own; own != nil && l.Place.Has("auth") {
 		to.Auth = own(l, &c.Auth, r)

@@ -15,7 +15,8 @@ func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	t := &backend.Target{
 		Name: c.Name, Addresses: c.Addresses, ForwardID: c.ForwardID, PlainLogin: c.PlainLogin,
 		Limits: backend.Limits{
-			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit, Logout: c.LogoutLimit,
+			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit,
+			Logout: c.LogoutLimit,
 		},
 	}
 	switch c.TLS {
@@ -37,7 +38,8 @@ func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{
 			ServerName: c.ServerName, RootCAs: loadAuthorities(c.Place, "ca", c.CA, r),
-			MinVersion: config.TLSVersion(c.TLSMin), InsecureSkipVerify: !c.Verify, // the configuration says so, and has warned
+			// the configuration says so, and has warned
+			MinVersion: config.TLSVersion(c.TLSMin), InsecureSkipVerify: !c.Verify,
 		}
 	}
 	if c.MasterUser != "" && c.MasterFile != "" {
@@ -53,7 +55,8 @@ func buildPool(c *config.Pool, r *config.Report) *backend.PoolOptions {
 		return nil
 	}
 	o := &backend.PoolOptions{
-		MaxIdle: c.MaxIdle, MaxPerUser: c.MaxPerUser, MaxPerTarget: c.MaxPerTarget, MaxWaiting: c.MaxWaiting, Spare: c.Spare,
+		MaxIdle: c.MaxIdle, MaxPerUser: c.MaxPerUser, MaxPerTarget: c.MaxPerTarget, MaxWaiting: c.MaxWaiting,
+		Spare:       c.Spare,
 		WaitTimeout: c.WaitTimeout, MaxLifetime: c.MaxLifetime, IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive,
 		CheckAfter: c.CheckAfter, Reauth: c.Reauth, Listeners: c.Listeners,
 	}
@@ -84,7 +87,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 func loadMasterPassword(c *config.Target, r *config.Report) string {
 	secret, err := passwordFile(string(c.MasterFile))
 	if err != nil {
-		r.Errorf(c.Place, "master_password_file", "write the password into its first line", "%s: %v", c.MasterFile, config.PlainPathError(err))
+		r.Errorf(c.Place, "master_password_file", "write the password into its first line",
+			"%s: %v", c.MasterFile, config.PlainPathError(err))
 		return ""
 	}
 	warnReadable(c.Place, "master_password_file", c.MasterFile, "the master password", r)

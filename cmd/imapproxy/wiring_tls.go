@@ -40,7 +40,8 @@ func loadTicketKeys(c *config.Listener, r *config.Report) [][32]byte {
 	for _, name := range c.TicketFiles() {
 		text, err := config.ReadLimited(name, 80)
 		if err != nil {
-			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80", "%s: %v", name, config.PlainPathError(err))
+			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80",
+				"%s: %v", name, config.PlainPathError(err))
 			continue
 		}
 		switch len(text) {
@@ -48,7 +49,8 @@ func loadTicketKeys(c *config.Listener, r *config.Report) [][32]byte {
 			keys = append(keys, sha256.Sum256([]byte(text)))
 			warnReadable(c.Place, "tls_ticket_keys", config.Path(name), "the ticket key", r)
 		default:
-			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80", "%s has %d bytes, not 32, 48 or 80", name, len(text))
+			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80",
+				"%s has %d bytes, not 32, 48 or 80", name, len(text))
 		}
 	}
 	return keys
@@ -68,14 +70,18 @@ func loadOCSP(c *config.Certificate, pair *tls.Certificate, r *config.Report) {
 	response, err := ocsp.ParseResponse([]byte(text), nil)
 	switch {
 	case err != nil:
-		r.Errorf(c.Place, "ocsp_file", "name a DER file, such as openssl ocsp -respout makes", "%s holds no OCSP response that can be used", c.OCSPFile)
+		r.Errorf(c.Place, "ocsp_file", "name a DER file, such as openssl ocsp -respout makes",
+			"%s holds no OCSP response that can be used", c.OCSPFile)
 	case response.SerialNumber.Cmp(pair.Leaf.SerialNumber) != 0:
-		r.Errorf(c.Place, "ocsp_file", "name the response for this certificate", "%s is about another certificate", c.OCSPFile)
+		r.Errorf(c.Place, "ocsp_file", "name the response for this certificate",
+			"%s is about another certificate", c.OCSPFile)
 	case response.Status != ocsp.Good:
-		r.Warnf(c.Place, "ocsp_file", "renew the certificate", "%s says that %s is revoked or unknown: clients refuse it", c.OCSPFile, c.Certificate)
+		r.Warnf(c.Place, "ocsp_file", "renew the certificate",
+			"%s says that %s is revoked or unknown: clients refuse it", c.OCSPFile, c.Certificate)
 		pair.OCSPStaple = []byte(text)
 	case !response.NextUpdate.IsZero() && time.Now().After(response.NextUpdate):
-		r.Warnf(c.Place, "ocsp_file", "fetch a new one", "%s is out of date since %s and is not stapled", c.OCSPFile, response.NextUpdate.Format(time.DateOnly))
+		r.Warnf(c.Place, "ocsp_file", "fetch a new one",
+			"%s is out of date since %s and is not stapled", c.OCSPFile, response.NextUpdate.Format(time.DateOnly))
 	default:
 		pair.OCSPStaple = []byte(text)
 	}

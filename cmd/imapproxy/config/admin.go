@@ -39,7 +39,8 @@ func checkAdmin(c *File, r *Report) {
 	if strings.HasPrefix(a.Address, UnixPrefix) {
 		a.Address = absoluteSocket(a.Address, a.Place)
 		if a.Place.Has("token_file") {
-			r.Errorf(a.Place, "token_file", "remove it: the socket's mode says who may use it", "not used with a Unix socket")
+			r.Errorf(a.Place, "token_file", "remove it: the socket's mode says who may use it",
+				"not used with a Unix socket")
 		}
 	}
 	if problem, remedy := AdminAddressProblem(a.Address); problem != "" {

@@ -54,11 +54,13 @@ func checkHostname(c *File, r *Report) {
 // checkName reports a name that is malformed or taken.
 func checkName(at Place, name, what string, taken map[string]int, r *Report) {
 	if !IsSectionName(name) {
-		r.Errorf(at, "name", `use up to 64 letters, digits, "-", "_" and ".", and begin with a letter or digit`, "%q is not a name", name)
+		r.Errorf(at, "name", `use up to 64 letters, digits, "-", "_" and ".", and begin with a letter or digit`,
+			"%q is not a name", name)
 		return
 	}
 	if line, ok := taken[name]; ok {
-		r.Errorf(at, "name", "give each its own name", "two %s are called %q; the other is on line %d", what, name, line)
+		r.Errorf(at, "name", "give each its own name",
+			"two %s are called %q; the other is on line %d", what, name, line)
 		return
 	}
 	taken[name] = at.line("name")
@@ -144,14 +146,16 @@ func checkRewrite(c *Rewrites, r *Report) {
 			}
 		}
 		if step.Delimiter != "" && strings.Contains(step.AddDomain, step.Delimiter) {
-			r.Errorf(step.Place, "add_domain", "write the domain alone", "%q holds the delimiter %q", step.AddDomain, step.Delimiter)
+			r.Errorf(step.Place, "add_domain", "write the domain alone",
+				"%q holds the delimiter %q", step.AddDomain, step.Delimiter)
 		}
 	}
 }
 
 func checkHTTP(h *HTTP, r *Report) {
 	if h.URL == "" {
-		r.Errorf(h.Place, "url", `write, for example, url = "https://auth.example.org/imap"`, `missing, and auth.type is "http"`)
+		r.Errorf(h.Place, "url", `write, for example, url = "https://auth.example.org/imap"`,
+			`missing, and auth.type is "http"`)
 		return
 	}
 	u, err := url.Parse(h.URL)

@@ -33,14 +33,16 @@ func checkListenAddress(l *Listener, before []Listener, r *Report) {
 			}
 		}
 	} else if err := checkHostPort(l.Address, true); err != "" {
-		r.Errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143", or unix:/path`, "%q: %s", l.Address, err)
+		r.Errorf(l.Place, "address", `write host:port, such as ":143" or "127.0.0.1:143", or unix:/path`,
+			"%q: %s", l.Address, err)
 		return
 	}
 	checkSocketMode(l, r)
 	for i := range before {
 		if sameAddress(l.Address, before[i].Address) {
 			r.Errorf(l.Place, "address", "give each listener its own port or host",
-				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name, before[i].Place.line("address"))
+				"%q is taken by %q of the listener %q on line %d", l.Address, before[i].Address, before[i].Name,
+				before[i].Place.line("address"))
 			return
 		}
 	}

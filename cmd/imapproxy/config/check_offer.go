@@ -32,7 +32,8 @@ func checkCapabilities(l *Listener, r *Report) {
 		upper := strings.ToUpper(name)
 		switch {
 		case !capabilityAtom.MatchString(name):
-			r.Errorf(l.Place, "capabilities", `write each name as one string, such as ["IMAP4rev1", "IDLE"]`, "%q is not a capability", name)
+			r.Errorf(l.Place, "capabilities", `write each name as one string, such as ["IMAP4rev1", "IDLE"]`,
+				"%q is not a capability", name)
 		case upper == "STARTTLS" || upper == "LOGINDISABLED" || strings.HasPrefix(upper, "AUTH="):
 			r.Warnf(l.Place, "capabilities", "remove it; AUTH= comes by mechanisms", "%q is added where it holds", name)
 		}
@@ -53,7 +54,8 @@ func checkMechanisms(l *Listener, a *Auth, r *Report) {
 		case name == auth.External:
 			checkOffersExternal(l, a, r)
 		case source.known() && !source.serves(name):
-			r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(func(s Source) bool { return s.serves(name) }), "%s", notServed(name, source))
+			r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(func(s Source) bool { return s.serves(name) }),
+				"%s", notServed(name, source))
 		}
 	}
 }
@@ -72,12 +74,15 @@ func checkOffersExternal(l *Listener, a *Auth, r *Report) {
 	certificates := func(s Source) bool { return s.Certificates }
 	switch {
 	case l.NginxCompat && !certificates(a.source()):
-		r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(certificates), "EXTERNAL with nginx_compat needs an auth server that knows the certificates")
+		r.Errorf(l.Place, "mechanisms", "remove it, or "+writeType(certificates),
+			"EXTERNAL with nginx_compat needs an auth server that knows the certificates")
 	case l.NginxCompat:
 	case a.External.From == "off":
-		r.Errorf(l.Place, "mechanisms", "write the section [auth.external]", "EXTERNAL needs it: it says whom a certificate stands for")
+		r.Errorf(l.Place, "mechanisms", "write the section [auth.external]",
+			"EXTERNAL needs it: it says whom a certificate stands for")
 	case l.ClientCertificates == "off":
-		r.Errorf(l.Place, "mechanisms", "write client_certificates", "EXTERNAL needs certificates, and the listener asks for none")
+		r.Errorf(l.Place, "mechanisms", "write client_certificates",
+			"EXTERNAL needs certificates, and the listener asks for none")
 	}
 }
 
@@ -86,9 +91,11 @@ func checkListenerAuth(l *Listener, a *Auth, r *Report) {
 	switch {
 	case !l.Place.Has("auth"):
 	case !perListener(a.source()):
-		r.Errorf(l.Place, "auth", "remove the section, or "+writeType(perListener), "not used with auth.type = %q", a.Type)
+		r.Errorf(l.Place, "auth", "remove the section, or "+writeType(perListener),
+			"not used with auth.type = %q", a.Type)
 	case l.Auth.URL == "":
-		r.Errorf(l.Auth.Place, "url", `write, for example, url = "http://127.0.0.1:9000/auth"`, "missing: the section takes the place of auth.http")
+		r.Errorf(l.Auth.Place, "url", `write, for example, url = "http://127.0.0.1:9000/auth"`,
+			"missing: the section takes the place of auth.http")
 	default:
 		checkHTTP(l.HTTPAuth(&a.HTTP), r)
 	}
@@ -108,7 +115,8 @@ func checkCompat(l *Listener, r *Report) {
 	if l.NginxCompat {
 		return
 	}
-	for key, written := range map[string]bool{"client_idle_timeout": l.ClientIdle != 0, "pass_backend_errors": l.PassBackendErrors} {
+	for key, written := range map[string]bool{"client_idle_timeout": l.ClientIdle != 0,
+		"pass_backend_errors": l.PassBackendErrors} {
 		if written {
 			r.Errorf(l.Place, key, "remove it, or write nginx_compat = true", "not used without nginx_compat")
 		}

@@ -22,7 +22,8 @@ func checkTarget(t *Target, r *Report) {
 		}
 		t.Addresses[i] = withPort(address, t.TLS)
 		if err := checkHostPort(t.Addresses[i], false); err != "" {
-			r.Errorf(t.Place, "addresses", `write host:port, such as "imap1.example.org:993" or "[2001:db8::1]:143"`, "%q: %s", address, err)
+			r.Errorf(t.Place, "addresses", `write host:port, such as "imap1.example.org:993" or "[2001:db8::1]:143"`,
+				"%q: %s", address, err)
 		}
 	}
 	checkTargetTLS(t, r)
@@ -51,7 +52,8 @@ func checkPool(t *Target, r *Report) {
 	}
 	if len(p.Listeners)+len(p.Networks)+len(p.ClientNames) == 0 {
 		r.Warnf(at, "mode", "choose those with short sessions by listeners, networks or client_names",
-			"connections to the target %q are pooled for every client, also for those that idle for hours and never give one back", t.Name)
+			"connections to the target %q are pooled for every client, also for those that idle for hours and never "+
+				"give one back", t.Name)
 	}
 	if p.KeepAlive > 0 && p.KeepAlive < 10*time.Second {
 		r.Errorf(at, "keepalive", `write at least "10s", or "0s" for never`, "%s is too often", p.KeepAlive)
@@ -60,7 +62,8 @@ func checkPool(t *Target, r *Report) {
 		r.Errorf(at, "max_per_user", "make it the smaller one", "is greater than max_per_target")
 	}
 	if p.Spare > 0 && t.ProxyHeader != "off" {
-		r.Errorf(at, "spare", "remove it", "not used with proxy_header: it names a client, and a spare connection has none yet")
+		r.Errorf(at, "spare", "remove it",
+			"not used with proxy_header: it names a client, and a spare connection has none yet")
 	}
 }
 
@@ -106,13 +109,16 @@ func checkTargetTLS(t *Target, r *Report) {
 		return
 	}
 	if t.PlainLogin {
-		r.Errorf(at, "plain_login", `remove it, or write tls = "off"`, "not used with tls = %q: no password goes out before TLS", t.TLS)
+		r.Errorf(at, "plain_login", `remove it, or write tls = "off"`,
+			"not used with tls = %q: no password goes out before TLS", t.TLS)
 	}
 	if !t.Verify {
 		r.Warnf(at, "verify", "name the backend's authority with ca instead",
-			"the certificate of the target %q is not verified: anybody in between can read and change everything", t.Name)
+			"the certificate of the target %q is not verified: anybody in between can read and change everything",
+			t.Name)
 		if at.Has("ca") || at.Has("server_name") {
-			r.Errorf(at, "verify", "remove verify = false, or ca and server_name", "false, so that ca and server_name have no effect")
+			r.Errorf(at, "verify", "remove verify = false, or ca and server_name",
+				"false, so that ca and server_name have no effect")
 		}
 	}
 }
@@ -145,14 +151,17 @@ func checkRoute(c *File, r *Report) {
 	for key, name := range map[string]string{"target": route.Target, "template": route.Template} {
 		defined := slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Name == name })
 		if name != "" && !defined {
-			r.Errorf(route.Place, key, "write a [[target]] with this name, or name one of "+targetNames(c.Targets), "there is no target %q", name)
+			r.Errorf(route.Place, key, "write a [[target]] with this name, or name one of "+targetNames(c.Targets),
+				"there is no target %q", name)
 		}
 	}
 	if len(route.Allow) > 0 && route.Template == "" {
-		r.Errorf(route.Place, "template", "name the target whose settings they take", "missing, and allow names addresses")
+		r.Errorf(route.Place, "template", "name the target whose settings they take",
+			"missing, and allow names addresses")
 	}
 	if route.Template != "" && len(route.Allow) == 0 {
-		r.Errorf(route.Place, "allow", `write, for example, allow = ["10.0.0.0/24:993"], or remove template`, "missing, and there is a template")
+		r.Errorf(route.Place, "allow", `write, for example, allow = ["10.0.0.0/24:993"], or remove template`,
+			"missing, and there is a template")
 	}
 }
 
@@ -183,7 +192,8 @@ func checkRouteKeys(route *Route, source Source, r *Report) {
 				`"auth", and auth.type is %q, which names no backend`, source.Name)
 		}
 		if route.Target != "" && route.File != "" {
-			r.Errorf(at, "file", "keep one of them", "there are both target and file for users whose answer names no backend")
+			r.Errorf(at, "file", "keep one of them",
+				"there are both target and file for users whose answer names no backend")
 		}
 	}
 }

@@ -27,7 +27,8 @@ func checkListenerTLS(l *Listener, r *Report) {
 		return
 	}
 	if l.Certificate == "" && !at.Has("certificate") {
-		r.Errorf(at, "certificate", `name the certificate's file, or write tls = "off"`, "missing, and tls is %q", l.TLS)
+		r.Errorf(at, "certificate", `name the certificate's file, or write tls = "off"`,
+			"missing, and tls is %q", l.TLS)
 	}
 	if l.StartTLSOnly && l.TLS != "starttls" {
 		r.Errorf(at, "starttls_only", "remove it", "not used with tls = %q", l.TLS)
@@ -72,13 +73,16 @@ func checkClientCertificates(l *Listener, r *Report) {
 	if l.ClientCertificates == "off" {
 		for _, key := range []string{"client_ca", "trusted_certificates", "client_crl"} {
 			if at.Has(key) {
-				r.Errorf(at, key, `remove it, or write client_certificates = "on"`, `not used with client_certificates = "off"`)
+				r.Errorf(at, key, `remove it, or write client_certificates = "on"`,
+					`not used with client_certificates = "off"`)
 			}
 		}
 		return
 	}
-	if l.ClientCA == "" && l.TrustedCertificates == "" && l.ClientCertificates != "optional_no_ca" && !at.Has("client_ca") {
-		r.Errorf(at, "client_ca", "name the file with the authorities of client certificates", "missing, and client_certificates is %q", l.ClientCertificates)
+	if l.ClientCA == "" && l.TrustedCertificates == "" && l.ClientCertificates != "optional_no_ca" &&
+		!at.Has("client_ca") {
+		r.Errorf(at, "client_ca", "name the file with the authorities of client certificates",
+			"missing, and client_certificates is %q", l.ClientCertificates)
 	}
 }
 
@@ -88,7 +92,8 @@ func checkProxyProtocol(l *Listener, r *Report) {
 	networks := l.ProxyNetworks(r)
 	if l.ProxyProtocol == "off" {
 		if at.Has("proxy_trusted") {
-			r.Errorf(at, "proxy_trusted", `remove it, or write proxy_protocol = "required"`, `not used with proxy_protocol = "off"`)
+			r.Errorf(at, "proxy_trusted", `remove it, or write proxy_protocol = "required"`,
+				`not used with proxy_protocol = "off"`)
 		}
 		return
 	}
@@ -97,11 +102,13 @@ func checkProxyProtocol(l *Listener, r *Report) {
 			"missing, and without it nobody gets in")
 	}
 	if slices.Contains(l.ProxyTrusted, UnixPrefix) && !strings.HasPrefix(l.Address, UnixPrefix) {
-		r.Warnf(at, "proxy_trusted", "remove it", "%q has no effect: the listener %q is not a Unix socket", UnixPrefix, l.Name)
+		r.Warnf(at, "proxy_trusted", "remove it", "%q has no effect: the listener %q is not a Unix socket", UnixPrefix,
+			l.Name)
 	}
 	for _, n := range networks {
 		if n.Bits() == 0 {
-			r.Warnf(at, "proxy_trusted", "name the balancers' own networks", "%s is everybody: any client can claim any address", n)
+			r.Warnf(at, "proxy_trusted", "name the balancers' own networks",
+				"%s is everybody: any client can claim any address", n)
 		}
 	}
 }
@@ -122,7 +129,8 @@ func (l *Listener) ProxyNetworks(r *Report) []netip.Prefix {
 			continue
 		}
 		if err != nil || n.Addr().Is4In6() {
-			r.Errorf(l.Place, "proxy_trusted", `write networks such as "192.0.2.0/28" and "2001:db8::/64", or "unix:"`, "%q is not a network", text)
+			r.Errorf(l.Place, "proxy_trusted", `write networks such as "192.0.2.0/28" and "2001:db8::/64", or "unix:"`,
+				"%q is not a network", text)
 			continue
 		}
 		list = append(list, n)

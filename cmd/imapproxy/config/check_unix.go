@@ -49,7 +49,8 @@ func checkSocketMode(l *Listener, r *Report) {
 			r.Errorf(l.Place, "socket_mode", "remove it", "used with a Unix socket alone")
 		}
 	case err != nil || mode > 0o777:
-		r.Errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`, "%q is not an octal mode", l.SocketMode)
+		r.Errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`,
+			"%q is not an octal mode", l.SocketMode)
 	}
 }
 

@@ -28,13 +28,15 @@ func TestDecodedValues(t *testing.T) {
 		{"limits login", c.Limits.Login, 90 * time.Second},
 		{"limits idle", c.Limits.Idle, time.Hour},
 		{"sessions", c.Limits.Sessions, 500},
-		{"admin", []string{c.Admin.Address, string(c.Admin.TokenFile)}, []string{"127.0.0.1:9143", filepath.Join(folder, "admin.token")}},
+		{"admin", []string{c.Admin.Address, string(c.Admin.TokenFile)},
+			[]string{"127.0.0.1:9143", filepath.Join(folder, "admin.token")}},
 		{"headers", c.Auth.HTTP.Headers, map[string]string{"X-Auth-Key": "abc", "X-Site": "one"}},
 		{"server_optional", c.Auth.HTTP.ServerOptional, true},
 		{"allow", c.Route.Allow, []string{"10.0.0.0/24:993", "imap9.example.org:993"}},
 		{"verify default", c.Targets[1].Verify, true},
 		{"forward_id", []bool{c.Targets[0].ForwardID, c.Targets[1].ForwardID}, []bool{false, true}},
-		{"connect limits", []time.Duration{c.Targets[0].ConnectLimit, c.Targets[1].ConnectLimit}, []time.Duration{5 * time.Second, 2 * time.Second}},
+		{"connect limits", []time.Duration{c.Targets[0].ConnectLimit, c.Targets[1].ConnectLimit},
+			[]time.Duration{5 * time.Second, 2 * time.Second}},
 		{"place", c.Targets[1].Place.line("server_name"), 77},
 	}
 	for _, tt := range tests {

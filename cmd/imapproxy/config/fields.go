@@ -68,6 +68,9 @@ func fieldsOf(t reflect.Type) []field {
 		default:
 			out.Enum = strings.Split(enum, "|")
 		}
+		if out.Kind == kindList && out.Example != "" {
+			out.Example = "[" + quoteAll(strings.Split(out.Example, "|")) + "]"
+		}
 		fields = append(fields, out)
 	}
 	return fields

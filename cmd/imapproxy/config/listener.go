@@ -15,12 +15,14 @@ type Listener struct {
 	OCSPFile     Path   `key:"ocsp_file" example:"tls/imap.ocsp" print:"no"`
 	KeyPasswords Path   `key:"key_password_file" example:"tls/key.passwords" print:"no"`
 
-	TLSMin         string   `key:"tls_min" default:"1.2" enum:"1.0|1.1|1.2|1.3"`
-	TLSMax         string   `key:"tls_max" default:"1.3" enum:"1.0|1.1|1.2|1.3"`
-	Ciphers        []string `key:"tls_ciphers" example:"[\"ECDHE-ECDSA-AES128-GCM-SHA256\", \"ECDHE-RSA-AES128-GCM-SHA256\"]" print:"no"`
-	Curves         []string `key:"tls_curves" example:"[\"X25519MLKEM768\", \"X25519\", \"P-256\"]" print:"no"`
+	TLSMin string `key:"tls_min" default:"1.2" enum:"1.0|1.1|1.2|1.3"`
+	TLSMax string `key:"tls_max" default:"1.3" enum:"1.0|1.1|1.2|1.3"`
+
+	Ciphers []string `key:"tls_ciphers" example:"ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-RSA-AES128-GCM-SHA256" print:"no"`
+
+	Curves         []string `key:"tls_curves" example:"X25519MLKEM768|X25519|P-256" print:"no"`
 	SessionTickets bool     `key:"tls_session_tickets" default:"true"`
-	TicketKeys     []string `key:"tls_ticket_keys" example:"[\"tls/ticket.key\"]" print:"no"`
+	TicketKeys     []string `key:"tls_ticket_keys" example:"tls/ticket.key" print:"no"`
 
 	ClientCertificates  string `key:"client_certificates" default:"off" enum:"off|on|optional|optional_no_ca"`
 	ClientCA            Path   `key:"client_ca" example:"tls/client-ca.pem" print:"no"`
@@ -29,7 +31,7 @@ type Listener struct {
 	ClientCRL           Path   `key:"client_crl" example:"tls/client.crl" print:"no"`
 
 	ProxyProtocol  string   `key:"proxy_protocol" default:"off" enum:"off|required"`
-	ProxyTrusted   []string `key:"proxy_trusted" example:"[\"192.0.2.0/28\"]" print:"no"`
+	ProxyTrusted   []string `key:"proxy_trusted" example:"192.0.2.0/28" print:"no"`
 	ProxyUntrusted string   `key:"proxy_untrusted" default:"refuse" enum:"refuse|ignore"`
 
 	ReusePort bool `key:"reuseport" default:"false"`
@@ -41,8 +43,8 @@ type Listener struct {
 	KeepAliveCount    int           `key:"keepalive_count" example:"6" min:"1" max:"127" print:"no"`
 	UserTimeout       time.Duration `key:"user_timeout" example:"120s" min:"1s" max:"1h" print:"no"`
 
-	Capabilities []string      `key:"capabilities" example:"[\"IMAP4rev1\", \"SASL-IR\", \"ID\"]" print:"no"`
-	Mechanisms   []string      `key:"mechanisms" example:"[\"PLAIN\", \"XOAUTH2\", \"OAUTHBEARER\"]" print:"no"`
+	Capabilities []string      `key:"capabilities" example:"IMAP4rev1|SASL-IR|ID" print:"no"`
+	Mechanisms   []string      `key:"mechanisms" example:"PLAIN|XOAUTH2|OAUTHBEARER" print:"no"`
 	Login        time.Duration `key:"login_timeout" example:"60s" min:"1s" max:"10m" print:"no"`
 	BadCommands  int           `key:"bad_commands" example:"3" min:"1" max:"1000" print:"no"`
 

@@ -16,9 +16,9 @@ import (
 // gets a message instead of the machine's memory.
 const MaxBytes = 4 << 20
 
-// Load reads a configuration file and checks all that can be checked
-// without opening what it names; changes, such as the command line's, come first. The config may only be used when the report
-// has not failed.
+// Load reads a configuration file and checks all that can be checked without
+// opening what it names; changes, such as the command line's, come first. The
+// result may only be used when the report has not failed.
 func Load(file string, changes ...func(*File)) (*File, *Report) {
 	r := &Report{}
 	c := &File{}

@@ -112,7 +112,8 @@ func (r *Report) Print(w io.Writer) {
 func Printable(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if r < 0x20 || r == 0x7F || (r >= 0x80 && r < 0xA0) || (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069) {
+		if r < 0x20 || r == 0x7F || (r >= 0x80 && r < 0xA0) || (r >= 0x202A && r <= 0x202E) ||
+			(r >= 0x2066 && r <= 0x2069) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 			continue
 		}

@@ -12,7 +12,8 @@ import "time"
 //	min, max bounds, inclusive
 //	enum     the words that are allowed, separated by "|"; "sources" for the names of Sources
 //	required "yes" when the key must be written
-//	example  the value that `imapproxy config` prints instead of the default
+//	example  the value that `imapproxy config` prints instead of the default; of a list its
+//	         elements, separated by "|"
 //	print    "no" when `imapproxy config` prints the key as a comment
 
 // File is a whole configuration file.

@@ -93,6 +93,7 @@ func TestReference(t *testing.T) {
 		return
 	}
 	if text != want {
-		t.Error("docs/configuration.md is not what the code says; run: go test ./cmd/imapproxy/config -run TestReference -update")
+		t.Error("docs/configuration.md is not what the code says; run: go test ./cmd/imapproxy/config -run " +
+			"TestReference -update")
 	}
 }

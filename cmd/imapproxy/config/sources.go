@@ -31,8 +31,11 @@ func Sources() []Source {
 	return []Source{
 		{Name: "file", Key: "file", Mechanisms: []string{plain, login, auth.External}, check: checkUserFile},
 		{Name: "passthrough", Mechanisms: []string{plain, login, auth.XOAuth2, auth.OAuthBearer}, BackendJudges: true},
-		{Name: "http", Key: "http", Mechanisms: saslMechanisms(), BackendPassword: true, Certificates: true, PerListener: true,
-			check: func(a *Auth, r *Report) { checkHTTP(&a.HTTP, r) }},
+		{
+			Name: "http", Key: "http", Mechanisms: saslMechanisms(),
+			BackendPassword: true, Certificates: true, PerListener: true,
+			check: func(a *Auth, r *Report) { checkHTTP(&a.HTTP, r) },
+		},
 	}
 }
 
@@ -86,7 +89,8 @@ func checkAuth(a *Auth, r *Report) {
 	checkExternal(&a.External, s, r)
 	for _, other := range Sources() {
 		if other.Key != "" && other.Name != s.Name && a.Place.Has(other.Key) {
-			r.Errorf(a.Place, other.Key, "remove "+pronoun(other.Key)+`, or write type = "`+other.Name+`"`, "not used with type = %q", a.Type)
+			r.Errorf(a.Place, other.Key, "remove "+pronoun(other.Key)+`, or write type = "`+other.Name+`"`,
+				"not used with type = %q", a.Type)
 		}
 	}
 	if s.check != nil {
@@ -121,7 +125,8 @@ func checkExternal(e *External, s Source, r *Report) {
 		r.Errorf(e.Place, "from", `write another auth.type`,
 			`not possible with auth.type = %q: there is no password that the backend could judge`, s.Name)
 	case e.File == "" && (e.From == "subject" || e.From == "fingerprint"):
-		r.Errorf(e.Place, "file", "name the file that says whose certificates they are", "missing, and from is %q", e.From)
+		r.Errorf(e.Place, "file", "name the file that says whose certificates they are",
+			"missing, and from is %q", e.From)
 	}
 }
 

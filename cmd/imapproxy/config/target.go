@@ -8,7 +8,7 @@ type Route struct {
 	Type     string   `key:"type" required:"yes" enum:"fixed|map|auth" example:"fixed"`
 	Target   string   `key:"target" example:"one"`
 	File     Path     `key:"file" example:"map" print:"no"`
-	Allow    []string `key:"allow" example:"[\"10.0.0.0/24:993\"]" print:"no"`
+	Allow    []string `key:"allow" example:"10.0.0.0/24:993" print:"no"`
 	Template string   `key:"template" example:"one" print:"no"`
 }
 
@@ -16,7 +16,7 @@ type Route struct {
 type Target struct {
 	Place        Place
 	Name         string        `key:"name" required:"yes" example:"one"`
-	Addresses    []string      `key:"addresses" required:"yes" example:"[\"imap1.example.org:993\"]"`
+	Addresses    []string      `key:"addresses" required:"yes" example:"imap1.example.org:993"`
 	TLS          string        `key:"tls" default:"implicit" enum:"off|starttls|implicit"`
 	ServerName   string        `key:"server_name" example:"imap1.example.org" print:"no"`
 	CA           Path          `key:"ca" example:"tls/backend-ca.pem" print:"no"`
@@ -45,9 +45,9 @@ type Target struct {
 type Pool struct {
 	Place        Place
 	Mode         string        `key:"mode" default:"off" enum:"off|on"`
-	Listeners    []string      `key:"listeners" example:"[\"webmail\"]" print:"no"`
-	Networks     []string      `key:"networks" example:"[\"10.1.2.0/24\"]" print:"no"`
-	ClientNames  []string      `key:"client_names" example:"[\"Roundcube\"]" print:"no"`
+	Listeners    []string      `key:"listeners" example:"webmail" print:"no"`
+	Networks     []string      `key:"networks" example:"10.1.2.0/24" print:"no"`
+	ClientNames  []string      `key:"client_names" example:"Roundcube" print:"no"`
 	MaxIdle      int           `key:"max_idle" default:"1000" min:"1" max:"100000"`
 	MaxPerUser   int           `key:"max_per_user" default:"8" min:"1" max:"10000"`
 	MaxPerTarget int           `key:"max_per_target" default:"5000" min:"1" max:"1000000"`

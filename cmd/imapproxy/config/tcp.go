@@ -48,7 +48,8 @@ func (t *Target) TCPOptions(common TCP) wire.TCPOptions { return t.tcp().over(co
 // Options are the settings for sockets, which add what user_timeout is when
 // nobody has written it.
 func (c TCP) Options() wire.TCPOptions {
-	return wire.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count, UserTimeout: c.UserTimeout}
+	return wire.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count,
+		UserTimeout: c.UserTimeout}
 }
 
 // probesTake is when a peer is gone by its silence to probes.
@@ -77,9 +78,11 @@ func checkTCP(c *File, r *Report) {
 func checkOwnTCP(own, common TCP, r *Report) {
 	all := own.over(common)
 	warnHeld(all, r)
-	if key := own.keepAliveKey(); key != "" && own.UserTimeout == 0 && common.UserTimeout > 0 && all.probesTake() != common.UserTimeout {
+	if key := own.keepAliveKey(); key != "" && own.UserTimeout == 0 && common.UserTimeout > 0 &&
+		all.probesTake() != common.UserTimeout {
 		r.Warnf(own.Place, key, "write user_timeout here too, or remove that of [tcp]",
-			"tcp.user_timeout, which is %v, holds here, not the %v that the keep-alive takes", common.UserTimeout, all.probesTake())
+			"tcp.user_timeout, which is %v, holds here, not the %v that the keep-alive takes", common.UserTimeout,
+			all.probesTake())
 	}
 }
 
@@ -87,7 +90,8 @@ func checkOwnTCP(own, common TCP, r *Report) {
 func warnHeld(c TCP, r *Report) {
 	warn := func(key, remedy string, after time.Duration) {
 		if c.Place.Has(key) && after > goneWithin {
-			r.Warnf(c.Place, key, remedy, "a peer that has vanished is noticed only after %v; until then its sockets are held", after)
+			r.Warnf(c.Place, key, remedy,
+				"a peer that has vanished is noticed only after %v; until then its sockets are held", after)
 		}
 	}
 	warn(c.keepAliveKey(), "make keepalive_idle + keepalive_count x keepalive_interval 5m at most", c.probesTake())

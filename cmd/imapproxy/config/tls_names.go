@@ -17,14 +17,17 @@ func (l *Listener) CipherSuiteIDs(r *Report) []uint16 {
 		suite := findSuite(append(tls.CipherSuites(), insecure...), name)
 		switch {
 		case suite == nil:
-			r.Errorf(l.Place, "tls_ciphers", "write names such as ECDHE-RSA-AES128-GCM-SHA256, one an element; OpenSSL's expressions such as HIGH are not names",
+			r.Errorf(l.Place, "tls_ciphers",
+				"write names such as ECDHE-RSA-AES128-GCM-SHA256, one an element; OpenSSL's expressions such as "+
+					"HIGH are not names",
 				"%q is not a cipher suite that Go has", name)
 			continue
 		case slices.Contains(suite.SupportedVersions, tls.VersionTLS13):
 			r.Errorf(l.Place, "tls_ciphers", "remove it", "%q is of TLS 1.3, whose suites are all on", name)
 			continue
 		case slices.Contains(insecure, suite):
-			r.Warnf(l.Place, "tls_ciphers", "remove it unless there are clients that can't do better", "%q is weak", name)
+			r.Warnf(l.Place, "tls_ciphers", "remove it unless there are clients that can't do better",
+				"%q is weak", name)
 		}
 		ids = append(ids, suite.ID)
 	}
@@ -59,7 +62,8 @@ func (l *Listener) CurveIDs(r *Report) []tls.CurveID {
 	for _, name := range l.Curves {
 		id, known := curveNames[strings.ToLower(name)]
 		if !known {
-			r.Errorf(l.Place, "tls_curves", "write one of X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, P-256, P-384, P-521",
+			r.Errorf(l.Place, "tls_curves",
+				"write one of X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, P-256, P-384, P-521",
 				"%q is not a key exchange that Go has", name)
 			continue
 		}

@@ -17,7 +17,8 @@ import (
 // it in the example, which has all.
 func TestKeysAreOfTheSchema(t *testing.T) {
 	known := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^#?(?:\[+[a-z.]*\.)?([a-z_0-9]+)(?: = |\])`).FindAllStringSubmatch(config.Example(), -1) {
+	written := regexp.MustCompile(`(?m)^#?(?:\[+[a-z.]*\.)?([a-z_0-9]+)(?: = |\])`)
+	for _, m := range written.FindAllStringSubmatch(config.Example(), -1) {
 		known[m[1]] = true
 	}
 	entries, err := os.ReadDir(".")

@@ -15,7 +15,8 @@ func (c *nginxConverter) realIP(s *draft) {
 		_, prefixErr := netip.ParsePrefix(value)
 		_, addrErr := netip.ParseAddr(value)
 		if prefixErr != nil && addrErr != nil && value != "unix:" {
-			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its start, imapproxy wants it written", value)
+			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its "+
+				"start, imapproxy wants it written", value)
 			return
 		}
 		trusted = append(trusted, value)
@@ -24,12 +25,15 @@ func (c *nginxConverter) realIP(s *draft) {
 	if len(trusted) > 0 {
 		s.add("proxy_trusted", list(trusted), all[0])
 	}
-	s.keys = append(s.keys, setting{"proxy_untrusted", text("ignore"), "as nginx does; \"refuse\" closes connections that do not come from proxy_trusted"})
+	s.keys = append(s.keys,
+		setting{"proxy_untrusted", text("ignore"),
+			"as nginx does; \"refuse\" closes connections that do not come from proxy_trusted"})
 }
 
 // imapMechanisms maps the words of imap_auth.
 var imapMechanisms = map[string]string{
-	"plain": "PLAIN", "login": "LOGIN", "cram-md5": "CRAM-MD5", "external": "EXTERNAL", "xoauth2": "XOAUTH2", "oauthbearer": "OAUTHBEARER",
+	"plain": "PLAIN", "login": "LOGIN", "cram-md5": "CRAM-MD5", "external": "EXTERNAL", "xoauth2": "XOAUTH2",
+	"oauthbearer": "OAUTHBEARER",
 }
 
 // imap converts what nginx says to clients before the login.

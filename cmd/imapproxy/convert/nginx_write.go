@@ -13,7 +13,8 @@ import (
 
 // privateBackends is what the auth service may name when nobody says more: the
 // private networks (RFC 1918, RFC 4193) and this machine.
-var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143", "[fc00::/7]:143"}
+var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143",
+	"[fc00::/7]:143"}
 
 // finish brings together what holds for all servers.
 func (c *nginxConverter) finish() {
@@ -32,7 +33,8 @@ func (c *nginxConverter) finish() {
 			s.keys = append(s.keys, s.errors)
 		}
 		if s.header.value != first.header.value {
-			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target for what the auth service names; convert the servers apart",
+			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target "+
+				"for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
 		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
@@ -69,7 +71,9 @@ func (c *nginxConverter) write() string {
 	names := map[string]bool{}
 	for i, s := range c.servers {
 		for _, l := range s.listens {
-			d.section("[[listener]]", append([]setting{{"name", text(listenerName(&l, names)), ""}, {"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
+			d.section("[[listener]]",
+				append([]setting{{"name", text(listenerName(&l, names)), ""},
+					{"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
 			if i > 0 && !sameKeys(s.auth, first.auth) {
 				d.section("[listener.auth]", s.auth)
 			}
@@ -138,7 +142,8 @@ func (c *nginxConverter) limits(first *draft) []setting {
 		}
 		if d, err := parseNginxTime(s.args[0]); err == nil {
 			d, _ = clampSpan(d, spanBoundsOf("limits.drain_timeout"))
-			limits = append(limits, setting{"drain_timeout", span(d), s.from()}, setting{"retire_timeout", span(d), s.from()})
+			limits = append(limits, setting{"drain_timeout", span(d), s.from()},
+				setting{"retire_timeout", span(d), s.from()})
 		}
 	}
 	if n, from := c.sessions(); n > countBoundsOf("limits.sessions").Default {
@@ -175,7 +180,8 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		allow, why = privateBackends, "nginx went wherever Auth-Server said; name your backends here"
 	}
 	d.section("[route]", []setting{
-		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}, {"template", text("backend"), ""},
+		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why},
+		{"template", text("backend"), ""},
 	})
 	target := []setting{
 		{"name", text("backend"), ""},

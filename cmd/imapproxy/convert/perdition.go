@@ -30,7 +30,8 @@ func Perdition(file string, o PerditionOptions) (*Result, error) {
 // perditionAt is Perdition with the folder that the result's names are meant
 // from.
 func perditionAt(file, folder string, o PerditionOptions) (*Result, error) {
-	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o, notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
+	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o,
+		notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
 	if _, err := readText(file); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,8 @@ func (i *instance) one(long string) *use {
 
 // protocols maps the names of --protocol and of the programs to an instance.
 var perditionProtocols = map[string]string{
-	"imap4": "imap4", "imap": "imap4", "imap4s": "imap4s", "imaps": "imap4s", "pop3": "pop3", "pop3s": "pop3s", "managesieve": "managesieve",
+	"imap4": "imap4", "imap": "imap4", "imap4s": "imap4s", "imaps": "imap4s", "pop3": "pop3", "pop3s": "pop3s",
+	"managesieve": "managesieve",
 }
 
 // findInstances finds out which processes there are.
@@ -113,7 +115,8 @@ func (c *perditionConverter) findInstances() error {
 		} else {
 			at := &statement{file: c.name}
 			c.order = append(c.order, at)
-			c.note(at, Converted, "as the instances imap4 and imap4s, which Debian starts: say with --defaults or --line what runs here")
+			c.note(at, Converted,
+				"as the instances imap4 and imap4s, which Debian starts: say with --defaults or --line what runs here")
 			c.addInstance("imap4", nil, at)
 			c.addInstance("imap4s", nil, at)
 		}
@@ -177,7 +180,8 @@ func (c *perditionConverter) confFile(protocol string, line []*use) string {
 	if f := usesOf(line, "config_file"); len(f) > 0 {
 		return f[len(f)-1].value
 	}
-	for _, name := range map[string][]string{"imap4": {"perdition.imap4.conf"}, "imap4s": {"perdition.imaps.conf", "perdition.imap4s.conf"}}[protocol] {
+	for _, name := range map[string][]string{"imap4": {"perdition.imap4.conf"},
+		"imap4s": {"perdition.imaps.conf", "perdition.imap4s.conf"}}[protocol] {
 		if _, err := os.Stat(filepath.Join(c.folder, name)); err == nil {
 			return name
 		}
@@ -204,97 +208,13 @@ func (c *perditionConverter) conf(name string) []*use {
 	return c.confs[path]
 }
 
-// defaultsKeys are the instances of Debian's init script, in its order. An
-// instance that the file does not name runs.
-var defaultsKeys = []struct{ key, instance string }{
-	{"POP3", "pop3"}, {"POP3S", "pop3s"}, {"IMAP4", "imap4"}, {"IMAP4S", "imap4s"}, {"MANAGESIEVE", "managesieve"},
-}
-
-// assignment is one KEY=value of a shell file.
-type assignment struct {
-	value string
-	at    *statement
-}
-
-// readDefaults reads /etc/default/perdition.
-func (c *perditionConverter) readDefaults() error {
-	text, err := readText(c.options.Defaults)
-	if err != nil {
-		return err
-	}
-	shown := c.shownMap(c.options.Defaults)
-	values := c.assignments(shown, text)
-	if run := values["RUN_PERDITION"]; run.value != "yes" {
-		c.note(&statement{file: shown}, Differs, "RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
-	}
-	flags := func(key string) []*use {
-		f, ok := values[key]
-		if !ok {
-			return nil
-		}
-		c.note(f.at, Converted, "its options are reported one by one")
-		return c.lineUses(strings.Fields(f.value), shown, f.at.line)
-	}
-	all := flags("FLAGS")
-	for _, d := range defaultsKeys {
-		enabled, named := values[d.key]
-		if named && enabled.value != "" && enabled.value != "yes" {
-			c.note(enabled.at, NotNeeded, "it does not run")
-			continue
-		}
-		at := enabled.at
-		if at == nil {
-			at = &statement{file: shown, name: d.key}
-			c.order = append(c.order, at)
-		}
-		if strings.HasPrefix(d.instance, "imap") {
-			c.note(at, Converted, "the instance %s", d.instance)
-		}
-		c.addInstance(d.instance, slices.Concat(all, flags(d.key+"_FLAGS")), at)
-	}
-	for _, v := range values {
-		if !c.noted(v.at) {
-			c.note(v.at, NotNeeded, "no instance that runs looks at it")
-		}
-	}
-	return nil
-}
-
-// assignments reads KEY=value lines.
-func (c *perditionConverter) assignments(shown, text string) map[string]assignment {
-	values := map[string]assignment{}
-	line := 0
-	for raw := range strings.Lines(text) {
-		line++
-		raw = strings.TrimSpace(raw)
-		if raw == "" || raw[0] == '#' {
-			continue
-		}
-		key, value, found := strings.Cut(strings.TrimPrefix(raw, "export "), "=")
-		at := &statement{name: shorten(key), file: shown, line: line} // the value may hold a password
-		c.order = append(c.order, at)
-		words, err := shellWords(value)
-		switch {
-		case !found || strings.ContainsAny(key, " \t"):
-			c.refuse(at, "not KEY=value: what a shell would do there is not known")
-		case err != nil:
-			c.refuse(at, "%v", err)
-		default:
-			values[key] = assignment{strings.Join(words, " "), at}
-		}
-	}
-	if run, ok := values["RUN_PERDITION"]; ok {
-		c.note(run.at, NotNeeded, "systemd starts imapproxy")
-	}
-	return values
-}
-
 // sharedOptions must be the same in all IMAP instances: imapproxy has one way
 // from a user to a backend, whatever the listener.
 var sharedOptions = []string{
-	"add_domain", "authenticate_in", "client_server_specification", "domain_delimiter", "explicit_domain", "lower_case", "map_library",
-	"map_library_opt", "outgoing_server", "query_key", "strip_domain", "username_from_database", "outgoing_port", "login_disabled", "timeout",
-	"authenticate_timeout", "connection_limit", "log_facility", "debug",
+	"add_domain", "authenticate_in", "client_server_specification", "domain_delimiter", "explicit_domain", "lower_case",
+	"map_library", "map_library_opt", "outgoing_server", "query_key", "strip_domain", "username_from_database",
+	"outgoing_port",
+	"login_disabled", "timeout", "authenticate_timeout", "connection_limit", "log_facility", "debug",
 }
 
 // sameEverywhere refuses instances that route differently.
@@ -312,7 +232,8 @@ func (c *perditionConverter) sameEverywhere() {
 			} else if len(a) > 0 {
 				at = a[0].at
 			}
-			c.refuse(at, "%s is not the same for the instances %s and %s: convert each alone with --line", long, first.name, other.name)
+			c.refuse(at, "%s is not the same for the instances %s and %s: convert each alone with --line", long,
+				first.name, other.name)
 		}
 	}
 }
@@ -356,7 +277,8 @@ func (c *perditionConverter) addressesDiffer() {
 			if u := i.one("bind_address"); u != nil {
 				at = u.at
 			}
-			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone with --line", address)
+			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone "+
+				"with --line", address)
 		}
 	}
 }
