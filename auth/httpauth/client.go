@@ -69,10 +69,12 @@ func New(o Options) (*Client, error) {
 }
 
 // Close closes the idle connections. Questions under way are answered; their
-// connections, and those of later questions, are not kept.
-func (c *Client) Close() {
+// connections, and those of later questions, are not kept. It implements
+// io.Closer; the error is always nil.
+func (c *Client) Close() error {
 	c.closed.Store(true)
 	c.transport.CloseIdleConnections()
+	return nil
 }
 
 // Authenticate implements auth.Authenticator. Each question has the timeout of

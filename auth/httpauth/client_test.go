@@ -56,7 +56,7 @@ func TestOptions(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			} else {
-				client.Close()
+				_ = client.Close()
 			}
 			continue
 		}
@@ -238,7 +238,7 @@ func TestCloseMeanwhile(t *testing.T) {
 	}
 	go ask()
 	<-asked
-	client.Close()
+	_ = client.Close()
 	release <- true
 	if err := <-result; err != nil {
 		t.Errorf("under way: %v", err)

@@ -201,7 +201,7 @@ func TestTLS(t *testing.T) {
 		if kind != c.want && (err == nil || kind != "unavailable" || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %s: %v; want %s", c.name, kind, err, c.want)
 		}
-		client.Close()
+		_ = client.Close()
 	}
 }
 

@@ -85,7 +85,7 @@ func newClient(t *testing.T, o Options) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { _ = c.Close() })
 	c.sleep = func(context.Context, time.Duration) error { return nil }
 	return c
 }

@@ -67,7 +67,8 @@ func (a *admin) open(to adminAccess) (*adminListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the admin listener can't listen on %s: %w", to.name(), err)
 	}
-	l := &adminListener{network: to.Network, address: to.Address, ln: ln, log: a.log, answers: a.answers, over: make(chan struct{})}
+	l := &adminListener{network: to.Network, address: to.Address, ln: ln, log: a.log, answers: a.answers,
+		over: make(chan struct{})}
 	return l, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // adminOptions are the flags of every command that speaks to a running proxy.
@@ -25,8 +27,10 @@ type adminOptions struct {
 func adminFlags(fs *flag.FlagSet) *adminOptions {
 	o := &adminOptions{}
 	fs.StringVar(&o.config, "config", defaultConfig, "the configuration `FILE`, for its section [admin]")
-	fs.StringVar(&o.address, "admin", "", "the admin listener's `ADDRESS`, unix:/path or host:port, instead of the configuration's")
-	fs.StringVar(&o.tokenFile, "token-file", "", "the `FILE` with the token for host:port, instead of the configuration's")
+	fs.StringVar(&o.address, "admin", "",
+		"the admin listener's `ADDRESS`, unix:/path or host:port, instead of the configuration's")
+	fs.StringVar(&o.tokenFile, "token-file", "",
+		"the `FILE` with the token for host:port, instead of the configuration's")
 	fs.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	return o
 }
@@ -34,7 +38,7 @@ func adminFlags(fs *flag.FlagSet) *adminOptions {
 // access finds out where the admin listener is, and gives the token for it.
 func (p *program) access(o *adminOptions) (adminAccess, error) {
 	a := adminAt(o.address)
-	if problem, remedy := adminAddressProblem(o.address); problem != "" {
+	if problem, remedy := config.AdminAddressProblem(o.address); problem != "" {
 		return a, fmt.Errorf("--admin %s: %s; %s", quote(o.address), problem, remedy)
 	}
 	if o.address == "" {
@@ -46,7 +50,7 @@ func (p *program) access(o *adminOptions) (adminAccess, error) {
 	if a.Network == "tcp" && o.tokenFile != "" {
 		token, err := passwordFile(o.tokenFile)
 		if err != nil {
-			return a, fmt.Errorf("--token-file %s: %w", o.tokenFile, plainPathError(err))
+			return a, fmt.Errorf("--token-file %s: %w", o.tokenFile, config.PlainPathError(err))
 		}
 		a.Token = token
 	}
@@ -59,7 +63,7 @@ func (p *program) access(o *adminOptions) (adminAccess, error) {
 // configuredAccess reads the section [admin] alone: a running proxy can be
 // asked while the rest of its file is being changed.
 func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
-	c, r := loadConfig(o.config)
+	c, r := config.Load(o.config)
 	var a adminAccess
 	if c.Place.File != "" {
 		if o.tokenFile != "" {
@@ -68,10 +72,10 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 		a = buildAdmin(&c.Admin, r)
 	}
 	bad := false
-	for _, f := range r.of(isError) {
+	for _, f := range r.Of(config.Error) {
 		missing := f.Key == "admin.token_file" && o.tokenFile != ""
 		if c.Place.File == "" || strings.HasPrefix(f.Key+".", "admin.") && !missing {
-			_, _ = fmt.Fprintln(p.stderr, printable(f.String()))
+			_, _ = fmt.Fprintln(p.stderr, config.Printable(f.String()))
 			bad = true
 		}
 	}
@@ -79,7 +83,8 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 	case bad:
 		return a, fmt.Errorf("%s does not say where the admin listener is; name it with --admin", o.config)
 	case a.Network == "":
-		return a, fmt.Errorf("%s has no admin listener: write a section [admin] with an address and restart or reload, or name one with --admin", o.config)
+		return a, fmt.Errorf("%s has no admin listener: write a section [admin] with an address and restart or "+
+			"reload, or name one with --admin", o.config)
 	}
 	return a, nil
 }
@@ -92,9 +97,10 @@ const (
 
 // ask sends one request and gives the body of its answer.
 func (a adminAccess) ask(method, path string, q url.Values) ([]byte, error) {
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, a.Network, a.Address)
-	}}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, a.Network, a.Address)
+		}}
 	client := &http.Client{Transport: transport, Timeout: adminAnswerLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	host := "localhost"
@@ -134,7 +140,8 @@ func (a adminAccess) noAnswer(err error) error {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody listens on %s: is the proxy running, and has it read this address? (%w)", a.name(), err)
+		return fmt.Errorf("nobody listens on %s: is the proxy running, and has it read this address? (%w)", a.name(),
+			err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be used: be the proxy's user, or root (%w)", a.name(), err)
 	case isNet && timeout.Timeout():
@@ -149,7 +156,8 @@ func (a adminAccess) refused(status int, body []byte) error {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &e) != nil || e.Error == "" {
-		return fmt.Errorf("%s answers %d %s: is it an admin listener of imapproxy?", a.name(), status, http.StatusText(status))
+		return fmt.Errorf("%s answers %d %s: is it an admin listener of imapproxy?", a.name(), status,
+			http.StatusText(status))
 	}
 	if status == http.StatusUnauthorized {
 		e.Error += "; the token is not that of the running proxy"

@@ -26,18 +26,22 @@ func TestAdminCommands(t *testing.T) {
 				_, out, _ := runIn(t, r.folder, "", "sessions", "--config", "x.toml", "--user", "bob")
 				return strings.Contains(out, "IDLE\n"), out
 			})
-			row := `(?m)^[a-z0-9]+ +alice +127\.0\.0\.1:\d+ +imap +- +relay +one 127\.0\.0\.1:\d+ +\d+s +\d+s +\d+B +\d+B +-\n`
+			row := `(?m)^[a-z0-9]+ +alice +127\.0\.0\.1:\d+ +imap +- +relay +one 127\.0\.0\.1:\d+ +\d+s +\d+s +\d+B ` +
+				`+\d+B +-\n`
 			tests := []struct {
 				args string
 				code int
 				want string // a pattern for standard output and error
 			}{
-				{"sessions", exitOK, `^SESSION +USER +CLIENT +LISTENER +TLS +PHASE +BACKEND +AGE +QUIET +IN +OUT +DOING\n`},
+				{"sessions", exitOK, `^SESSION +USER +CLIENT +LISTENER +TLS +PHASE +BACKEND +AGE +QUIET +IN +OUT ` +
+					`+DOING\n`},
 				{"sessions", exitOK, row},
 				{"sessions", exitOK, `\n2 sessions\n$`},
 				{"sessions --user bob", exitOK, `IDLE\n1 session\n$`},
 				{"sessions --backend two --user alice", exitOK, `DOING\n0 sessions\n$`},
-				{"sockets", exitOK, `^STATE +SIDE +PEER +TARGET +PHASE +SINCE +SESSION\n(ESTABLISHED +(client +127\.0\.0\.1:\d+ +-|backend +127\.0\.0\.1:\d+ +(one|two)) +\w+ +\d+s +[a-z0-9]+\n){4}4 sockets\n$`},
+				{"sockets", exitOK, `^STATE +SIDE +PEER +TARGET +PHASE +SINCE +SESSION\n` +
+					`(ESTABLISHED +(client +127\.0\.0\.1:\d+ +-|backend +127\.0\.0\.1:\d+ +(one|two)) ` +
+					`+\w+ +\d+s +[a-z0-9]+\n){4}4 sockets\n$`},
 				{"kick --user nobody", exitFailed, "there is no such session"},
 				{"kick --user nobody --json", exitFailed, `\{"kicked":0\}`},
 				{"kick --user alice", exitOK, "^1 session kicked\n$"},
@@ -81,7 +85,8 @@ func TestAdminJSON(t *testing.T) {
 	if code != exitOK || stdout != "1 session kicked\n" {
 		t.Errorf("code %d, %q", code, stdout)
 	}
-	if code, stdout, _ = runIn(t, r.folder, "", "drain", "--json", "--admin", r.address()); code != exitOK || !strings.HasPrefix(stdout, `{"draining":true,`) {
+	if code, stdout, _ = runIn(t, r.folder, "", "drain", "--json", "--admin", r.address()); code != exitOK ||
+		!strings.HasPrefix(stdout, `{"draining":true,`) {
 		t.Errorf("code %d, %q", code, stdout)
 	}
 }
@@ -95,10 +100,13 @@ func TestAdminNoAnswer(t *testing.T) {
 	web := startWeb(t)
 	here := fmt.Sprintf("127.0.0.1:%d", port)
 	mustWrite(t, filepath.Join(r.folder, "wrong.token"), strings.ToUpper(adminToken)+"\n")
-	mustWrite(t, filepath.Join(r.folder, "bad.toml"), strings.Replace(mustRead(t, r.file), "tls = \"off\"", "tls = \"of\"", 1))
-	mustWrite(t, filepath.Join(r.folder, "moved.toml"), strings.Replace(mustRead(t, r.file), "127.0.0.1:"+fmt.Sprint(port), "192.0.2.1:9143", 1))
+	mustWrite(t, filepath.Join(r.folder, "bad.toml"),
+		strings.Replace(mustRead(t, r.file), "tls = \"off\"", "tls = \"of\"", 1))
+	mustWrite(t, filepath.Join(r.folder, "moved.toml"),
+		strings.Replace(mustRead(t, r.file), "127.0.0.1:"+fmt.Sprint(port), "192.0.2.1:9143", 1))
 	mustWrite(t, filepath.Join(r.folder, "notoml.toml"), "x = = y\n")
-	mustWrite(t, filepath.Join(r.folder, "untold.toml"), strings.Replace(mustRead(t, r.file), "token_file", "#token_file", 1))
+	mustWrite(t, filepath.Join(r.folder, "untold.toml"),
+		strings.Replace(mustRead(t, r.file), "token_file", "#token_file", 1))
 	tests := []struct {
 		args string
 		code int
@@ -108,20 +116,23 @@ func TestAdminNoAnswer(t *testing.T) {
 		{"--config bad.toml", exitOK, "0 sessions"}, // only [admin] matters
 		{"--admin " + here + " --token-file admin.token", exitOK, "0 sessions"},
 		{"--config untold.toml --token-file admin.token", exitOK, "0 sessions"},
-		{"--config x.toml --token-file wrong.token", exitFailed, "is missing or wrong; the token is not that of the running proxy"},
+		{"--config x.toml --token-file wrong.token", exitFailed,
+			"is missing or wrong; the token is not that of the running proxy"},
 		{"--admin " + here + " --token-file wrong.token", exitFailed, "missing or wrong"},
 		{"--config untold.toml", exitFailed, "untold.toml does not say where the admin listener is"},
 		{"--config moved.toml", exitFailed, "it is not on this machine alone"},
 		{"--config notoml.toml", exitFailed, "notoml.toml:1: error: TOML"},
 		{"--admin " + imap + " --token-file admin.token", exitFailed, "no answer from " + imap},
-		{"--admin " + web + " --token-file admin.token", exitFailed, "answers 418 I'm a teapot: is it an admin listener of imapproxy?"},
+		{"--admin " + web + " --token-file admin.token", exitFailed,
+			"answers 418 I'm a teapot: is it an admin listener of imapproxy?"},
 		{"--admin unix:x.toml", exitFailed, "nobody listens on unix:x.toml"},
 		{"--admin unix:nothing", exitFailed, "nobody listens on unix:nothing"},
 		{"--admin", exitUsage, "flag needs an argument"},
 	}
 	for _, tt := range tests {
 		code, stdout, stderr := runIn(t, r.folder, "", append([]string{"sessions"}, strings.Fields(tt.args)...)...)
-		if code != tt.code || !strings.Contains(stdout+stderr, tt.want) || strings.Contains(strings.ToLower(stdout+stderr), strings.ToLower(adminToken)) {
+		if code != tt.code || !strings.Contains(stdout+stderr, tt.want) ||
+			strings.Contains(strings.ToLower(stdout+stderr), strings.ToLower(adminToken)) {
 			t.Errorf("%s: code %d\n%s%s", tt.args, code, stdout, stderr)
 		}
 	}
@@ -134,7 +145,10 @@ func startWeb(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	})}
 	over := make(chan struct{})
 	go func() { defer close(over); _ = s.Serve(ln) }()
 	t.Cleanup(func() { _ = s.Close(); <-over })

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // tokenSum is compared in place of the token: sums have one length, so that the
@@ -35,7 +36,8 @@ func (l *adminListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The server would wait for a body that nobody reads.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminHeaderLimit))
 		w.Header().Set("Connection", "close")
-		refuse(w, http.StatusBadRequest, "requests have no body: parameters stand in the address, as in /kick?session=ID")
+		refuse(w, http.StatusBadRequest,
+			"requests have no body: parameters stand in the address, as in /kick?session=ID")
 		return
 	}
 	if status, why := l.objection(r); why != "" {
@@ -61,7 +63,7 @@ func (l *adminListener) objection(r *http.Request) (status int, why string) {
 	switch {
 	case l.network == "unix":
 		return 0, ""
-	case !isLoopback(r.Host):
+	case !config.IsLoopback(r.Host):
 		return http.StatusForbidden, "the Host header has to name this machine: localhost, 127.0.0.1 or [::1]"
 	case !l.authorised(r):
 		return http.StatusUnauthorized, "the header Authorization: Bearer TOKEN is missing or wrong"

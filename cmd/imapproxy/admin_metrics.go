@@ -42,10 +42,12 @@ func processMetrics(lines *logWriter, read *reloads) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build, started, prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Namespace: "imapproxy", Name: "log_lines_dropped_total", Help: "Log lines that were dropped because the log's reader is too slow.",
+			Namespace: "imapproxy", Name: "log_lines_dropped_total",
+			Help: "Log lines that were dropped because the log's reader is too slow.",
 		}, func() float64 { return float64(lines.lost.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "imapproxy", Name: "config_last_reload_successful", Help: "1 when the last reading of the configuration was good, else 0.",
+			Namespace: "imapproxy", Name: "config_last_reload_successful",
+			Help: "1 when the last reading of the configuration was good, else 0.",
 		}, func() float64 {
 			if read.good.Load() {
 				return 1
@@ -53,7 +55,8 @@ func processMetrics(lines *logWriter, read *reloads) *prometheus.Registry {
 			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "imapproxy", Name: "config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was read, in Unix time.",
+			Namespace: "imapproxy", Name: "config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was read, in Unix time.",
 		}, func() float64 { return float64(read.at.Load()) / 1000 }))
 	return r
 }

@@ -74,7 +74,8 @@ func TestMetricsDocumented(t *testing.T) {
 	_, _, shown := r.ask(r.socket(), "GET", "/metrics", nil)
 	lines := newLogWriter(io.Discard, 1)
 	defer func() { _ = lines.Close(adminWait) }()
-	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(), processMetrics(lines, &reloads{}))
+	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(),
+		processMetrics(lines, &reloads{}))
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		labels := there[name]
 		d, ok := docs[name]
@@ -101,7 +102,8 @@ func TestMetricsDocumented(t *testing.T) {
 		t.Errorf("only %d families shown:\n%s", len(types), shown)
 	}
 	for _, want := range []string{
-		`imapproxy_logins_total{result="granted"} 1`, `imapproxy_session_ends_total{reason="logout"} 1`, `imapproxy_leaks_reported_total{kind="orphan"} 0`,
+		`imapproxy_logins_total{result="granted"} 1`, `imapproxy_session_ends_total{reason="logout"} 1`,
+		`imapproxy_leaks_reported_total{kind="orphan"} 0`,
 		`imapproxy_backend_endings_total{ending="logout",target="one"} `, `imapproxy_build_info{goversion="go1.`,
 	} {
 		if !strings.Contains(shown, "\n"+want) {
@@ -121,7 +123,8 @@ func checkConventions(t *testing.T, name string, d documented) {
 			t.Errorf("%s has the unit %q", name, d.unit)
 		}
 	}
-	if d.unit == "" && !strings.HasSuffix(name, "_info") && !strings.HasSuffix(name, "_successful") { // the two kinds that are 0 or 1
+	// the two kinds that are 0 or 1
+	if d.unit == "" && !strings.HasSuffix(name, "_info") && !strings.HasSuffix(name, "_successful") {
 		t.Errorf("%s has no unit", name)
 	}
 	for label := range strings.SplitSeq(d.labels, ",") {
@@ -201,7 +204,8 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("%s is there twice", name)
 		}
 		names[name] = true
-		for _, part := range []string{`\n {8}expr: `, `\n {8}labels:\n {10}severity: (page|ticket)\n`, `\n {8}annotations:\n {10}summary: "[^"\n]+"\n {10}description: [^:\n]+\n`} {
+		for _, part := range []string{`\n {8}expr: `, `\n {8}labels:\n {10}severity: (page|ticket)\n`,
+			`\n {8}annotations:\n {10}summary: "[^"\n]+"\n {10}description: [^:\n]+\n`} {
 			if !regexp.MustCompile(part).MatchString("\n" + body) {
 				t.Errorf("%s: nothing like %s in\n%s", name, part, body)
 			}

@@ -20,7 +20,8 @@ func startProgram(t *testing.T, folder string, args ...string) (p *os.Process, o
 
 // startProgramLogging is startProgram with a file of its own for standard
 // error; nil puts it to the rest.
-func startProgramLogging(t *testing.T, log *os.File, folder string, args ...string) (p *os.Process, out *logBook, wait func() int) {
+func startProgramLogging(t *testing.T, log *os.File, folder string, args ...string) (p *os.Process, out *logBook,
+	wait func() int) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -105,7 +106,8 @@ func TestDemoWithAdmin(t *testing.T) {
 	if strings.Contains(welcome, `"level"`) {
 		t.Errorf("the log stands in the middle of what the demo tells:\n%s", welcome)
 	}
-	if code, stdout, stderr := runIn(t, folder, "", append([]string{"sessions"}, args...)...); code != exitOK || !strings.HasSuffix(stdout, "\n0 sessions\n") {
+	if code, stdout, stderr := runIn(t, folder, "", append([]string{"sessions"}, args...)...); code != exitOK ||
+		!strings.HasSuffix(stdout, "\n0 sessions\n") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}
 	if err := process.Signal(syscall.SIGTERM); err != nil {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // canary is the password of every login of the admin tests. It may stand in no
@@ -70,7 +72,8 @@ func newAdminRig(t *testing.T, admin string) *adminRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(backends.close)
-	r := &adminRig{t: t, folder: t.TempDir(), log: &logBook{}, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
+	r := &adminRig{t: t, folder: t.TempDir(), log: &logBook{}, signals: make(chan os.Signal, 1),
+		ended: make(chan struct{})}
 	r.file = filepath.Join(r.folder, "x.toml")
 	mustWrite(t, filepath.Join(r.folder, "admin.token"), adminToken+"\n")
 	mustWrite(t, filepath.Join(r.folder, "map"), "alice one\nbob two\n")
@@ -86,12 +89,12 @@ target = [
 ]
 `, backends.addresses["one"], backends.addresses["two"])
 	r.configure(admin)
-	load := func() (*generation, *report) { return loadGeneration(r.file) }
+	load := func() (*generation, *config.Report) { return loadGeneration(r.file) }
 	g, found := load()
-	if found.failed() {
-		t.Fatal(found.findings)
+	if found.Failed() {
+		t.Fatal(found.Sorted())
 	}
-	log, lines := newLogger(logConfig{Level: "debug", Format: "json"}, r.log)
+	log, lines := newLogger(config.Log{Level: "debug", Format: "json"}, r.log)
 	r.daemon = newDaemon(g, load, log, lines)
 	if err := r.daemon.start(); err != nil {
 		t.Fatal(err)
@@ -150,14 +153,16 @@ func (r *adminRig) logged(text string) {
 }
 
 // address is where the admin listener listens, as --admin takes it.
-func (r *adminRig) address() string { return unixPrefix + filepath.Join(r.folder, "admin.sock") }
+func (r *adminRig) address() string { return config.UnixPrefix + filepath.Join(r.folder, "admin.sock") }
 
 // ask sends a request as curl would, changed by change, and gives the answer.
-func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Request)) (status int, header http.Header, body string) {
+func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Request)) (status int, header http.Header,
+	body string) {
 	r.t.Helper()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, to.Network, to.Address)
-	}}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, to.Network, to.Address)
+		}}
 	request, err := http.NewRequest(method, "http://localhost"+path, nil)
 	if err != nil {
 		r.t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // listenAdmin opens the admin listener's socket.
@@ -28,7 +30,7 @@ func listenAdmin(to adminAccess) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at := ln.Addr().String(); !isLoopback(at) { // a name may mean anything
+	if at := ln.Addr().String(); !config.IsLoopback(at) { // a name may mean anything
 		_ = ln.Close()
 		return nil, fmt.Errorf("it means %s, which is not on this machine alone", at)
 	}

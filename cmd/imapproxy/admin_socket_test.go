@@ -90,7 +90,8 @@ func TestAdminSocketFile(t *testing.T) {
 // TestAdminPortOfThisMachine: a name that means another address is refused once
 // it is known.
 func TestAdminPortOfThisMachine(t *testing.T) {
-	for address, good := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, ":0": false, "0.0.0.0:0": false} {
+	for address, good := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, ":0": false,
+		"0.0.0.0:0": false} {
 		ln, err := listenAdmin(adminAccess{Network: "tcp", Address: address})
 		if (err == nil) != good {
 			t.Errorf("%s: error %v", address, err)
@@ -106,13 +107,14 @@ func TestAdminPortOfThisMachine(t *testing.T) {
 func TestAdminPlaceTaken(t *testing.T) {
 	r := newAdminRig(t, onSocket)
 	g, found := loadGeneration(r.file)
-	if found.failed() {
-		t.Fatal(found.findings)
+	if found.Failed() {
+		t.Fatal(found.Sorted())
 	}
 	_, lines := newLogger(g.Config.Log, r.log)
 	defer func() { _ = lines.Close(adminWait) }()
 	d := newDaemon(g, nil, r.daemon.log, lines)
-	if err := d.start(); err == nil || !strings.Contains(err.Error(), "the admin listener can't listen on unix:") || len(d.sockets) != 0 {
+	if err := d.start(); err == nil || !strings.Contains(err.Error(), "the admin listener can't listen on unix:") ||
+		len(d.sockets) != 0 {
 		t.Errorf("error %v, %d listeners", err, len(d.sockets))
 	}
 	if status, _, _ := r.ask(r.socket(), "GET", "/healthz", nil); status != 200 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // table prints aligned columns for people.
@@ -22,7 +24,7 @@ func newTable(out io.Writer, header ...string) *table {
 // the columns is escaped.
 func (t *table) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = cmp.Or(printable(c), "-")
+		cells[i] = cmp.Or(config.Printable(c), "-")
 	}
 	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }

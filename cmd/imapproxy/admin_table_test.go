@@ -11,7 +11,8 @@ import (
 func TestSpan(t *testing.T) {
 	for in, want := range map[time.Duration]string{
 		-time.Second: "0s", 0: "0s", 999 * time.Millisecond: "0s", 59 * time.Second: "59s", time.Minute: "1m00s",
-		time.Hour - 1: "59m59s", time.Hour: "1h00m", 23*time.Hour + 59*time.Minute: "23h59m", 24 * time.Hour: "1d00h", 100*24*time.Hour + 5*time.Hour: "100d05h",
+		time.Hour - 1: "59m59s", time.Hour: "1h00m", 23*time.Hour + 59*time.Minute: "23h59m", 24 * time.Hour: "1d00h",
+		100*24*time.Hour + 5*time.Hour: "100d05h",
 	} {
 		if got := span(in); got != want {
 			t.Errorf("%v: %s, want %s", in, got, want)
@@ -21,8 +22,9 @@ func TestSpan(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	for in, want := range map[int64]string{
-		0: "0B", 999: "999B", 1000: "1.0kB", 9949: "9.9kB", 9950: "10kB", 999499: "999kB", 999500: "1.0MB", 2_345_000_000: "2.3GB",
-		1 << 62: "4611686TB",
+		0: "0B", 999: "999B", 1000: "1.0kB", 9949: "9.9kB", 9950: "10kB", 999499: "999kB", 999500: "1.0MB",
+		2_345_000_000: "2.3GB",
+		1 << 62:       "4611686TB",
 	} {
 		if got := size(in); got != want {
 			t.Errorf("%d: %s, want %s", in, got, want)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -69,7 +70,8 @@ func TestAdminAnswers(t *testing.T) {
 					t.Errorf("%s %s: %v", tt.method, tt.path, header)
 				}
 			}
-			status, _, body := r.ask(to, "POST", "/kick", func(q *http.Request) { q.Body, q.ContentLength = io.NopCloser(strings.NewReader("user=alice")), 10 })
+			status, _, body := r.ask(to, "POST", "/kick",
+				func(q *http.Request) { q.Body, q.ContentLength = io.NopCloser(strings.NewReader("user=alice")), 10 })
 			if status != 400 || !strings.Contains(body, "parameters stand in the address") {
 				t.Errorf("a body: %d %q", status, body)
 			}
@@ -138,11 +140,12 @@ func TestAdminSocketGuard(t *testing.T) {
 
 func TestAdminBounds(t *testing.T) {
 	r := newAdminRig(t, onSocket)
-	status, _, _ := r.ask(r.socket(), "GET", "/healthz", func(q *http.Request) { q.Header.Set("X-Long", strings.Repeat("x", 2*adminHeaderBytes)) })
+	status, _, _ := r.ask(r.socket(), "GET", "/healthz",
+		func(q *http.Request) { q.Header.Set("X-Long", strings.Repeat("x", 2*adminHeaderBytes)) })
 	if status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a long header: %d", status)
 	}
-	path := strings.TrimPrefix(r.address(), unixPrefix)
+	path := strings.TrimPrefix(r.address(), config.UnixPrefix)
 	var held []net.Conn
 	for range adminConnections {
 		conn, err := net.Dial("unix", path)
@@ -232,7 +235,8 @@ func TestAdminFilters(t *testing.T) {
 	r.login("bob")
 	r.connect()
 	all := r.list("")
-	if len(all) != 3 || !slices.IsSortedFunc(all, func(a, b imapproxy.SessionInfo) int { return a.Started.Compare(b.Started) }) {
+	if len(all) != 3 || !slices.IsSortedFunc(all,
+		func(a, b imapproxy.SessionInfo) int { return a.Started.Compare(b.Started) }) {
 		t.Fatalf("%+v", all)
 	}
 	for query, want := range map[string]int{
@@ -254,7 +258,8 @@ func TestAdminDrain(t *testing.T) {
 	u.reads("+")
 	u.says("01234")
 	for range 3 { // asking again changes nothing
-		if status, _, body := r.ask(r.socket(), "POST", "/drain", nil); status != 202 || body != `{"draining":true,"sessions":1}`+"\n" {
+		if status, _, body := r.ask(r.socket(), "POST", "/drain", nil); status != 202 ||
+			body != `{"draining":true,"sessions":1}`+"\n" {
 			t.Errorf("%d %q", status, body)
 		}
 		eventually(t, "readiness", func() (bool, string) {
@@ -262,7 +267,8 @@ func TestAdminDrain(t *testing.T) {
 			return status == 503 && body == "draining\n", fmt.Sprintf("%d %q", status, body)
 		})
 	}
-	for path, want := range map[string]string{"/healthz": "ok", "/sessions": `"user":"alice"`, "/metrics": "imapproxy_sessions 1\n"} {
+	for path, want := range map[string]string{"/healthz": "ok", "/sessions": `"user":"alice"`,
+		"/metrics": "imapproxy_sessions 1\n"} {
 		if status, _, body := r.ask(r.socket(), "GET", path, nil); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s while it drains: %d %q", path, status, body)
 		}
@@ -282,7 +288,7 @@ func TestAdminDrain(t *testing.T) {
 	}
 	r.logged("the admin listener was asked to drain")
 	r.daemon.admin.stop()
-	if path := strings.TrimPrefix(r.address(), unixPrefix); fileExists(path) {
+	if path := strings.TrimPrefix(r.address(), config.UnixPrefix); fileExists(path) {
 		t.Errorf("%s is still there", path)
 	}
 }
@@ -306,7 +312,8 @@ func TestAdminReload(t *testing.T) {
 		before := strings.Count(r.log.String(), line)
 		r.configure(section)
 		r.signal(syscall.SIGHUP)
-		eventually(t, "reload", func() (bool, string) { return strings.Count(r.log.String(), line) > before, "under way" })
+		eventually(t, "reload",
+			func() (bool, string) { return strings.Count(r.log.String(), line) > before, "under way" })
 	}
 	status := func(to adminAccess) int {
 		t.Helper()
@@ -324,7 +331,7 @@ func TestAdminReload(t *testing.T) {
 	}
 	reload(onPort(port), done)
 	to := adminAccess{Network: "tcp", Address: fmt.Sprintf("127.0.0.1:%d", port), Token: adminToken}
-	if s := status(to); s != 200 || fileExists(strings.TrimPrefix(r.address(), unixPrefix)) {
+	if s := status(to); s != 200 || fileExists(strings.TrimPrefix(r.address(), config.UnixPrefix)) {
 		t.Errorf("moved: %d", s)
 	}
 	mustWrite(t, filepath.Join(r.folder, "admin.token"), "another-"+adminToken)
@@ -354,8 +361,10 @@ func TestAdminNoSecret(t *testing.T) {
 	half.says("a LOGIN bob " + canary) // no end of line
 	to := r.daemon.current.Admin
 	seen := 0
-	for _, path := range []string{"/metrics", "/sessions", "/sockets", "/healthz", "/readyz", "/kick?user=nobody", "/nothing",
-		"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/goroutine?debug=1", "/debug/pprof/heap?debug=1",
+	for _, path := range []string{"/metrics", "/sessions", "/sockets", "/healthz", "/readyz", "/kick?user=nobody",
+		"/nothing",
+		"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/goroutine?debug=1",
+		"/debug/pprof/heap?debug=1",
 		"/debug/pprof/allocs?debug=1", "/debug/pprof/heap", "/debug/pprof/trace?seconds=0.05"} {
 		for _, method := range []string{"GET", "POST"} {
 			status, header, body := r.ask(to, method, path, nil)

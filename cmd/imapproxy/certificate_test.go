@@ -23,7 +23,8 @@ func makeCertificate(t *testing.T, certFile, keyFile string, notAfter time.Time)
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "imap.example.org"}, DNSNames: []string{"imap.example.org"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "imap.example.org"},
+		DNSNames:  []string{"imap.example.org"},
 		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: notAfter,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -34,7 +35,8 @@ func makeCertificate(t *testing.T, certFile, keyFile string, notAfter time.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if name == "" {
 			continue
 		}

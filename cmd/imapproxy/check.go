@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // defaultConfig is where the configuration is when --config does not say.
@@ -30,12 +32,12 @@ and asks no server.`,
 
 func (p *program) check(file string) int {
 	g, r := loadGeneration(file)
-	r.print(p.stderr)
-	if r.failed() {
-		return p.failure("%s: %d error(s)", file, len(r.of(isError)))
+	r.Print(p.stderr)
+	if r.Failed() {
+		return p.failure("%s: %d error(s)", file, len(r.Of(config.Error)))
 	}
 	g.close()
-	_, _ = fmt.Fprintf(p.stdout, "%s: ok\n", printable(file))
+	_, _ = fmt.Fprintf(p.stdout, "%s: ok\n", config.Printable(file))
 	return exitOK
 }
 
@@ -43,11 +45,11 @@ func (p *program) check(file string) int {
 // the errors alone; nil when there is one.
 func (p *program) load(file string) *generation {
 	g, r := loadGeneration(file)
-	if !r.failed() {
+	if !r.Failed() {
 		return g
 	}
-	for _, f := range r.of(isError) {
-		_, _ = fmt.Fprintln(p.stderr, printable(f.String()))
+	for _, f := range r.Of(config.Error) {
+		_, _ = fmt.Fprintln(p.stderr, config.Printable(f.String()))
 	}
 	return nil
 }

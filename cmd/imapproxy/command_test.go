@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func TestExitCodes(t *testing.T) {
 	folder := siteFolder(t)
-	mustWrite(t, folder+"/good.toml", exampleConfig())
+	mustWrite(t, folder+"/good.toml", config.Example())
 	tests := []struct {
 		args   string
 		code   int
@@ -51,7 +53,8 @@ func TestExitCodes(t *testing.T) {
 		{"sessions --config missing.toml", exitFailed, "", "missing.toml:1: error"},
 		{"sessions --admin 192.0.2.1:9143", exitFailed, "", "not on this machine alone"},
 		{"sessions --admin 127.0.0.1:9143", exitFailed, "", "needs a token: name its file with --token-file"},
-		{"sockets --admin unix:missing.sock", exitFailed, "", "nobody listens on unix:missing.sock: is the proxy running"},
+		{"sockets --admin unix:missing.sock", exitFailed, "",
+			"nobody listens on unix:missing.sock: is the proxy running"},
 		{"drain --admin 127.0.0.1:9143 --token-file missing", exitFailed, "", "--token-file missing: no such file"},
 		{"serve --config missing.toml", exitFailed, "", "missing.toml:1: error"},
 	}
@@ -73,14 +76,16 @@ func TestExitCodes(t *testing.T) {
 // TestHelpOfEveryCommand holds each help to naming all it should, in both ways
 // of asking.
 func TestHelpOfEveryCommand(t *testing.T) {
-	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "sessions", "sockets", "kick", "drain", "manual", "config", "version"} {
+	for _, name := range []string{"serve", "check", "demo", "passwd", "route", "probe", "sessions", "sockets", "kick",
+		"drain", "manual", "config", "version"} {
 		c, ok := findCommand(name)
 		if !ok {
 			t.Errorf("there is no command %s", name)
 			continue
 		}
 		var long, short, overview bytes.Buffer
-		if run([]string{name, "--help"}, nil, &long, nil) != exitOK || run([]string{"help", name}, nil, &short, nil) != exitOK {
+		if run([]string{name, "--help"}, nil, &long, nil) != exitOK ||
+			run([]string{"help", name}, nil, &short, nil) != exitOK {
 			t.Errorf("%s: --help fails", name)
 		}
 		if long.String() != short.String() {

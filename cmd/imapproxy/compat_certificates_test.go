@@ -24,14 +24,17 @@ func compatCertificates(t *testing.T, folder string) {
 	root := issueAuthority(t, in("root"), nil)
 	middle := issueAuthority(t, in("middle"), root)
 	person := func(name string, by *issuer) *x509.Certificate {
-		return issue(t, in(name), &x509.Certificate{Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, by)
+		return issue(t, in(name),
+			&x509.Certificate{Subject: pkix.Name{CommonName: name},
+				ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, by)
 	}
 	person("joe", root)
 	ann := person("ann", root)
 	person("deep", middle)
 	mustWrite(t, in("deep.crt"), mustRead(t, in("deep.crt"))+mustRead(t, in("middle.crt")))
 	for name, serials := range map[string][]*big.Int{"root.crl": {ann.SerialNumber}, "none.crl": nil} {
-		mustWrite(t, in(name), string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: revoke(t, root, 1, serials...)})))
+		mustWrite(t, in(name),
+			string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: revoke(t, root, 1, serials...)})))
 	}
 }
 
@@ -50,7 +53,8 @@ func revoke(t *testing.T, by *issuer, number int64, serials ...*big.Int) []byte 
 	t.Helper()
 	l := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: by.NotBefore, NextUpdate: farAway}
 	for _, n := range serials {
-		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: by.NotBefore})
+		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: n, RevocationTime: by.NotBefore})
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, l, by.Certificate, by.key)
 	try(t, "list", err)

@@ -22,10 +22,11 @@ import (
 //	main: worker_shutdown_timeout 1s;   a line outside of mail{}
 //	life: yes             each side is a process of its own, and takes signals
 //	auth: Auth-Status: OK | $backend    an answer of the auth server, header by header, "close",
-//	                      "cut" or "hang"; STATUS LINE || in front of it replaces the usual one; repeated for each question
+//	                      "cut" or "hang"; STATUS LINE || in front of it replaces the usual one;
+//	                      repeated for each question
 //	backend: greeting=... or literal=..., login=..., each "-" for silence or "close"; extra=..., push=yes,
-//	                      delay=1s before the greeting, proxy=yes for a PROXY header in front, away=yes for nobody there,
-//	                      at=[::1]:0 for another address
+//	                      delay=1s before the greeting, proxy=yes for a PROXY header in front,
+//	                      away=yes for a backend that does not listen, at=[::1]:0 for another address
 //	verdict: same         or "differs because ..."; "freenginx's" is not run against nginx, which lacks it
 //
 // then, behind a blank line, steps. N or O in front makes one nginx's or ours
@@ -159,9 +160,12 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 	if life {
 		process = "daemon off;\nworker_processes 1;"
 	}
-	config := fmt.Sprintf("load_module %s;\nuser root;\n%s\n%s\npid %s/pid;\nerror_log %s/error.log notice;\nevents {}\n"+
-		"mail {\n\terror_log %s/error.log info;\n\tserver_name mail.example.org;\n\tauth_http 127.0.0.1:%d/auth;\n\tserver {\n\t\tlisten 127.0.0.1:%d %s;\n\t\tprotocol imap;\n%s\t}\n}\n",
-		nginxMailModule, process, strings.Join(d.header["main"], "\n"), folder, folder, folder, acting(t, a.serve), port, strings.Join(d.header["listen"], " "), d.serverLines(folder))
+	config := fmt.Sprintf("load_module %s;\nuser root;\n%s\n%s\npid %s/pid;\nerror_log %s/error.log notice;\nevents "+
+		"{}\n"+
+		"mail {\n\terror_log %s/error.log info;\n\tserver_name mail.example.org;\n\tauth_http "+
+		"127.0.0.1:%d/auth;\n\tserver {\n\t\tlisten 127.0.0.1:%d %s;\n\t\tprotocol imap;\n%s\t}\n}\n",
+		nginxMailModule, process, strings.Join(d.header["main"], "\n"), folder, folder, folder, acting(t, a.serve),
+		port, strings.Join(d.header["listen"], " "), d.serverLines(folder))
 	if os.Geteuid() != 0 {
 		config = strings.Replace(config, "user root;\n", "", 1)
 	}

@@ -12,7 +12,8 @@ import (
 
 var (
 	compatHeaderLine = regexp.MustCompile(`^(conf|listen|main|life|auth|backend|verdict): (.+)$`)
-	compatStepLine   = regexp.MustCompile(`^(?:([NO]) )?(C:|C-|S:|S~|S\*|A:|A~|A-|A#|A>|B:|B>|B~|B-|L~|TLS|EOF|DRAIN|FIN|CLOSE|SIGNAL)(?: (.*))?$`)
+	compatStepLine   = regexp.MustCompile(`^(?:([NO]) ` +
+		`)?(C:|C-|S:|S~|S\*|A:|A~|A-|A#|A>|B:|B>|B~|B-|L~|TLS|EOF|DRAIN|FIN|CLOSE|SIGNAL)(?: (.*))?$`)
 )
 
 func readCompatDialogues(t *testing.T, file string) []*compatDialogue {

@@ -27,7 +27,8 @@ func TestCompatRetries(t *testing.T) {
 			}}
 			folder := t.TempDir()
 			mustWrite(t, filepath.Join(folder, "nginx.conf"), fmt.Sprintf(
-				"mail { server_name x.example; auth_http 127.0.0.1:%d; server { listen 127.0.0.1:1; protocol imap; imap_auth plain cram-md5 xoauth2; } }", acting(t, a.serve)))
+				"mail { server_name x.example; auth_http 127.0.0.1:%d; server { listen 127.0.0.1:1; protocol imap; "+
+					"imap_auth plain cram-md5 xoauth2; } }", acting(t, a.serve)))
 			side := startConverted(t, folder, a.backend)
 			refuseInOrder(t, side, order)
 			for n, question := range a.questions() {
@@ -104,7 +105,8 @@ func TestListenersAskTheirOwn(t *testing.T) {
 	second := &authScript{backend: first.backend, answers: []string{"Auth-Status: OK | $backend"}}
 	folder := t.TempDir()
 	mustWrite(t, filepath.Join(folder, "nginx.conf"), fmt.Sprintf(`mail { server_name x.example;
-		server { listen 127.0.0.1:1; protocol imap; auth_http 127.0.0.1:%d; } server { listen 127.0.0.1:2; protocol imap; auth_http 127.0.0.1:%d; } }`,
+		server { listen 127.0.0.1:1; protocol imap; auth_http 127.0.0.1:%d; }
+		server { listen 127.0.0.1:2; protocol imap; auth_http 127.0.0.1:%d; } }`,
 		acting(t, first.serve), acting(t, second.serve)))
 	side := startConvertedAt(t, folder, first.backend, 1)
 	conn, err := net.Dial("tcp", side.address)
@@ -113,7 +115,8 @@ func TestListenersAskTheirOwn(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	c := &compatClient{conn: conn, in: bufio.NewReader(conn), since: time.Now()}
-	for _, s := range []compatStep{{verb: "S:", text: "* OK IMAP4 ready"}, {verb: "C:", text: "a1 LOGIN joe secret"}, {verb: "S~", text: "a1 OK .*"}} {
+	for _, s := range []compatStep{{verb: "S:", text: "* OK IMAP4 ready"}, {verb: "C:", text: "a1 LOGIN joe secret"},
+		{verb: "S~", text: "a1 OK .*"}} {
 		if problem := c.step(t, side, s); problem != "" {
 			t.Fatalf("%s: %s\n%s", s.text, problem, side.log())
 		}

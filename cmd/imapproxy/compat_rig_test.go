@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -100,7 +102,8 @@ type compatSide struct {
 // startNginx starts nginx with a configuration of one IMAP server.
 func startNginx(t *testing.T, folder, config string, port int) *compatSide {
 	t.Helper()
-	cmd := exec.Command("nginx", "-p", folder, "-e", filepath.Join(folder, "error.log"), "-c", filepath.Join(folder, "nginx.conf"))
+	cmd := exec.Command("nginx", "-p", folder, "-e", filepath.Join(folder, "error.log"),
+		"-c", filepath.Join(folder, "nginx.conf"))
 	var output safeText
 	cmd.Stderr = &output
 	if err := cmd.Start(); err != nil {
@@ -122,10 +125,11 @@ func startNginx(t *testing.T, folder, config string, port int) *compatSide {
 	for range 200 {
 		if c, err := net.Dial("tcp", address); err == nil {
 			_ = c.Close()
-			return &compatSide{name: "nginx", address: address, signal: func(s syscall.Signal) error { return cmd.Process.Signal(s) }, log: func() string {
-				text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
-				return string(text)
-			}}
+			return &compatSide{name: "nginx", address: address,
+				signal: func(s syscall.Signal) error { return cmd.Process.Signal(s) }, log: func() string {
+					text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
+					return string(text)
+				}}
 		}
 		select {
 		case err := <-over:
@@ -149,11 +153,12 @@ func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *c
 	t.Helper()
 	out := convertHere(t, folder, backendPort)
 	g, r := loadGeneration(out)
-	if r.failed() {
-		t.Fatalf("%v\n%s", r.of(isError), mustRead(t, out))
+	if r.Failed() {
+		t.Fatalf("%v\n%s", r.Of(config.Error), mustRead(t, out))
 	}
 	var log safeText
-	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}}, zerolog.New(zerolog.ConsoleWriter{Out: &log, NoColor: true}))
+	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}},
+		zerolog.New(zerolog.ConsoleWriter{Out: &log, NoColor: true}))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +184,8 @@ func convertHere(t *testing.T, folder string, backendPort int) string {
 	var stdout, stderr bytes.Buffer
 	out := filepath.Join(folder, "imapproxy.toml")
 	code := run([]string{"convert", "nginx", filepath.Join(folder, "nginx.conf"), "-o", out, "--force",
-		"--backend", fmt.Sprintf("127.0.0.1/32:%d", backendPort), "--backend", fmt.Sprintf("[::1]:%d", backendPort)}, strings.NewReader(""), &stdout, &stderr)
+		"--backend", fmt.Sprintf("127.0.0.1/32:%d", backendPort),
+		"--backend", fmt.Sprintf("[::1]:%d", backendPort)}, strings.NewReader(""), &stdout, &stderr)
 	if code != exitOK {
 		t.Fatalf("convert: %d\n%s%s", code, stdout.String(), stderr.String())
 	}
@@ -191,8 +197,9 @@ func launchConverted(t *testing.T, folder string, port, backendPort int) *compat
 	t.Helper()
 	r := &rig{Config: convertHere(t, folder, backendPort), PlainPort: port}
 	p, _ := r.launch(t, r.program(t), 1)
-	return &compatSide{name: "imapproxy", address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), log: func() string {
-		text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
-		return p.text(t) + string(text)
-	}, signal: func(s syscall.Signal) error { return p.cmd.Process.Signal(s) }}
+	return &compatSide{name: "imapproxy", address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		log: func() string {
+			text, _ := os.ReadFile(filepath.Join(folder, "error.log"))
+			return p.text(t) + string(text)
+		}, signal: func(s syscall.Signal) error { return p.cmd.Process.Signal(s) }}
 }

@@ -42,7 +42,8 @@ func (d *compatDialogue) play(t *testing.T, side *compatSide, which string) {
 			continue
 		}
 		if problem := c.step(t, side, s); problem != "" {
-			t.Fatalf("%s:%d: %s %.200s: %s\nlog:\n%s", filepath.Base(d.file), s.line, s.verb, s.text, problem, side.log())
+			t.Fatalf("%s:%d: %s %.200s: %s\nlog:\n%s", filepath.Base(d.file), s.line, s.verb, s.text, problem,
+				side.log())
 		}
 	}
 }
@@ -60,12 +61,16 @@ func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string
 	case "TLS":
 		config := &tls.Config{InsecureSkipVerify: true}
 		if s.text != "" {
-			own, err := tls.LoadX509KeyPair(filepath.Join(side.folder, s.text+".crt"), filepath.Join(side.folder, s.text+".key"))
+			own, err := tls.LoadX509KeyPair(filepath.Join(side.folder, s.text+".crt"),
+				filepath.Join(side.folder, s.text+".key"))
 			if err != nil {
 				return err.Error()
 			}
 			config.Certificates = []tls.Certificate{own}
-			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &own,
+					nil
+			}
 		}
 		secure := tls.Client(c.conn, config)
 		c.conn, c.in = secure, bufio.NewReader(secure)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"imapproxy/backend/route"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/imapproxy/convert"
 )
 
@@ -63,11 +64,15 @@ that is all it prints.`,
 			fs.StringVar(&o.out, "o", "", "write the result into this `FILE`, and its maps beside it")
 			fs.BoolVar(&o.check, "check", false, "only report; write nothing")
 			fs.BoolVar(&o.force, "force", false, "overwrite files that are there already")
-			fs.Var(&o.backends, "backend", "an `ADDRESS` that the auth service, or a regular expression of perdition's map, may name, as host:port or CIDR:port; may be given again")
+			fs.Var(&o.backends, "backend",
+				"an `ADDRESS` that the auth service, or a regular expression of perdition's map, may name, as "+
+					"host:port or CIDR:port; may be given again")
 			fs.StringVar(&o.defaults, "defaults", "", "perdition: the `FILE` /etc/default/perdition")
-			fs.Var(&o.lines, "line", "perdition: a command `LINE`, such as \"perdition.imap4 -l 143\"; may be given again")
+			fs.Var(&o.lines, "line",
+				"perdition: a command `LINE`, such as \"perdition.imap4 -l 143\"; may be given again")
 			fs.StringVar(&o.mapText, "map", "", "perdition: the text or dump `FILE` of the map")
-			fs.StringVar(&o.users, "users", "", "perdition: compare the answers for each user name in this `FILE`, one a line")
+			fs.StringVar(&o.users, "users", "",
+				"perdition: compare the answers for each user name in this `FILE`, one a line")
 			return func(p *program, args []string) int { return p.convert(args[0], args[1], o) }
 		},
 	}
@@ -80,13 +85,13 @@ func (p *program) convert(from, conf string, o *convertOptions) int {
 	case errors.As(err, &usage):
 		return p.wrongUsage(string(usage))
 	case err != nil:
-		return p.failure("%s can't be read: %v", conf, plainPathError(err))
+		return p.failure("%s can't be read: %v", conf, config.PlainPathError(err))
 	}
 	report := p.stderr
 	if o.check {
 		report = p.stdout
 	}
-	if err := result.Print(report, printable); err != nil {
+	if err := result.Print(report, config.Printable); err != nil {
 		return exitFailed
 	}
 	if result.Failed() {
@@ -119,7 +124,8 @@ func convertFrom(from, conf string, o *convertOptions) (*convert.Result, error) 
 		}
 		return convert.Nginx(conf, convert.NginxOptions{Backends: o.backends})
 	case "perdition":
-		return convert.Perdition(conf, convert.PerditionOptions{Defaults: o.defaults, Lines: o.lines, Map: o.mapText, Backends: o.backends})
+		return convert.Perdition(conf,
+			convert.PerditionOptions{Defaults: o.defaults, Lines: o.lines, Map: o.mapText, Backends: o.backends})
 	}
 	return nil, usageError("convert takes nginx or perdition, not " + quote(from))
 }

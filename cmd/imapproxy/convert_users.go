@@ -9,15 +9,16 @@ import (
 	"strings"
 
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/imapproxy/convert"
 )
 
 // compareUsers prints, for each user of a file, where perdition sends the user
 // by its rules and where the result does.
 func (p *program) compareUsers(result *convert.Result, file string) int {
-	text, err := readLimited(file, maxUsersBytes)
+	text, err := config.ReadLimited(file, maxUsersBytes)
 	if err != nil {
-		return p.failure("%s can't be read: %v", file, plainPathError(err))
+		return p.failure("%s can't be read: %v", file, config.PlainPathError(err))
 	}
 	route, err := routesOf(result)
 	if err != nil {
@@ -63,16 +64,16 @@ func routesOf(result *convert.Result) (func(user string) convert.Answer, error) 
 			return nil, err
 		}
 	}
-	c, _ := loadConfig(filepath.Join(folder, "imapproxy.toml"))
-	r := &report{}
+	c, _ := config.Load(filepath.Join(folder, "imapproxy.toml"))
+	r := &config.Report{}
 	var named []*backend.Target
 	for i := range c.Targets {
 		c.Targets[i].CA = "" // it is not dialled
 		named = append(named, buildTarget(&c.Targets[i], r))
 	}
 	router := buildRouter(c, named, r)
-	if r.failed() {
-		return nil, fmt.Errorf("%s", r.of(isError)[0].Text)
+	if r.Failed() {
+		return nil, fmt.Errorf("%s", r.Of(config.Error)[0].Text)
 	}
 	name := rewriteOf(c.Rewrite.Auth)
 	return func(user string) convert.Answer {

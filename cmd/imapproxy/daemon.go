@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -18,7 +19,7 @@ import (
 // generation of the configuration that is in force.
 type daemon struct {
 	log     zerolog.Logger
-	load    func() (*generation, *report)
+	load    func() (*generation, *config.Report)
 	current *generation
 	server  *imapproxy.Server
 	sockets map[string]net.Listener // by the listener's name
@@ -31,12 +32,13 @@ type daemon struct {
 	reopenLog func() error
 }
 
-func newDaemon(g *generation, load func() (*generation, *report), log zerolog.Logger, lines *logWriter) *daemon {
+func newDaemon(g *generation, load func() (*generation, *config.Report), log zerolog.Logger, lines *logWriter) *daemon {
 	dialer := &backend.Dialer{Clock: backend.SystemClock{}}
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
 		log: log, load: load, current: g, server: server,
-		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines), lines: lines,
+		sockets: map[string]net.Listener{}, failed: make(chan error, 1), admin: newAdmin(server, log, lines),
+		lines:     lines,
 		reopenLog: func() error { return nil },
 	}
 }
@@ -56,7 +58,8 @@ func (d *daemon) start() error {
 	d.adopt(opened)
 	d.admin.phase.Store(phaseServing)
 	for _, name := range d.inherited.closeRest() {
-		d.log.Warn().Str("socket", name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
+		d.log.Warn().Str("socket",
+			name).Msg("a socket from systemd belongs to no listener, by name or by address, and is closed")
 	}
 	notifyReady()
 	return nil
@@ -71,7 +74,8 @@ func (d *daemon) warnOfDescriptors() {
 	}
 	if need := 2*uint64(d.current.Settings.Limits.Sessions) + spareDescriptors; limit.Cur < need {
 		d.log.Warn().Uint64("limit", limit.Cur).Uint64("needed", need).
-			Msg("the limit on descriptors is too low for limits.sessions: raise it (LimitNOFILE, ulimit -n) or lower that")
+			Msg("the limit on descriptors is too low for limits.sessions: raise it (LimitNOFILE, ulimit -n) or " +
+				"lower that")
 	}
 }
 
@@ -86,7 +90,8 @@ func (d *daemon) reload() {
 	var err error
 	if !d.server.Guard("reload", func() { err = d.tryReload() }) {
 		d.admin.reloads.note(false)
-		d.log.Error().Msg("not reloaded: a fault of the proxy came in between; sessions go on, restart it when it is convenient")
+		d.log.Error().Msg("not reloaded: a fault of the proxy came in between; sessions go on, restart it when it " +
+			"is convenient")
 		return
 	}
 	d.admin.reloads.note(err == nil)
@@ -103,7 +108,7 @@ func (d *daemon) tryReload() error {
 	fault.Point("reload.load")
 	g, r := d.load()
 	d.logFindings(r)
-	if r.failed() || g == nil {
+	if r.Failed() || g == nil {
 		return errBadConfig
 	}
 	if err := d.swapListeners(g); err != nil {
@@ -116,10 +121,10 @@ func (d *daemon) tryReload() error {
 	return nil
 }
 
-func (d *daemon) logFindings(r *report) {
-	for _, f := range r.sorted() {
+func (d *daemon) logFindings(r *config.Report) {
+	for _, f := range r.Sorted() {
 		e := d.log.Warn()
-		if f.Severity == isError {
+		if f.Severity == config.Error {
 			e = d.log.Error()
 		}
 		e.Str("finding", f.String()).Msg("configuration")
@@ -133,14 +138,15 @@ const followEvery = 10 * time.Second
 // that connect from now on.
 func (d *daemon) followFiles() {
 	for _, t := range d.current.TLS {
-		r := &report{}
+		r := &config.Report{}
 		changed := t.follow(r)
 		d.logFindings(r)
 		switch {
 		case changed:
 			d.log.Info().Str("listener", t.config.Name).Msg("certificates read again: a file has changed")
-		case r.failed():
-			d.log.Error().Str("listener", t.config.Name).Msg("certificates not read again: those read before stay in force")
+		case r.Failed():
+			d.log.Error().Str("listener",
+				t.config.Name).Msg("certificates not read again: those read before stay in force")
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"imapproxy/backend/fault"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -25,7 +26,9 @@ func (d *daemon) openListeners(specs []socketSpec, kept map[string]net.Listener)
 			ln, err = s.listen()
 		}
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err, listenRemedy(s.address, err)))
+			problems = errors.Join(problems,
+				fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err,
+					listenRemedy(s.address, err)))
 			continue
 		}
 		opened[s.key] = ln
@@ -48,7 +51,7 @@ func listenRemedy(address string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "; another program has this port: end it, or give the listener another port"
-	case errors.Is(err, syscall.EACCES) && strings.HasPrefix(address, unixPrefix):
+	case errors.Is(err, syscall.EACCES) && strings.HasPrefix(address, config.UnixPrefix):
 		return "; the proxy's user may not make a file there"
 	case errors.Is(err, syscall.EACCES):
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE"

@@ -68,7 +68,9 @@ func (d *daemon) retire(signals <-chan os.Signal) int {
 	notifyStatus("retiring")
 	for key, ln := range d.sockets {
 		if err := divert(ln); err != nil && d.reusesPort(listenerOf(key)) {
-			d.log.Warn().Err(err).Str("listener", listenerOf(key)).Msg("clients can't be diverted to another process: those in the queue at the end are refused")
+			d.log.Warn().Err(err).Str("listener",
+				listenerOf(key)).Msg("clients can't be diverted to another process: those in the queue at the end " +
+				"are refused")
 		}
 	}
 	ctx, stop := context.WithCancelCause(context.Background())

@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func demoCommand() command {
@@ -65,10 +66,10 @@ func (p *program) demo(o demoOptions) (code int) {
 	if err != nil {
 		return p.failure("%v", err)
 	}
-	load := func() (*generation, *report) { return loadGeneration(file) }
+	load := func() (*generation, *config.Report) { return loadGeneration(file) }
 	g, r := load()
-	r.print(p.stderr)
-	if r.failed() {
+	r.Print(p.stderr)
+	if r.Failed() {
 		return exitFailed
 	}
 	return p.runDaemon(g, load, func(d *daemon) { p.demoWelcome(dir, d) })
@@ -128,18 +129,19 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	config := filepath.Join(dir, "imapproxy.toml")
-	f, err := os.OpenFile(config, os.O_CREATE|os.O_WRONLY, 0o600)
+	file := filepath.Join(dir, "imapproxy.toml")
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return "", err
 	}
 	err = demoConfig.Execute(f, map[string]any{"Plain": o.plain, "TLS": o.tls, "Backends": b.addresses,
-		"Admin": len(filepath.Join(dir, "admin.sock")) <= maxSocketPath})
+		"Admin": len(filepath.Join(dir, "admin.sock")) <= config.MaxSocketPath})
 	err = errors.Join(err, f.Close())
-	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert), "key.pem": string(key)} {
+	for name, text := range map[string]string{"users": users, "map": routes, "cert.pem": string(cert),
+		"key.pem": string(key)} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	return config, err
+	return file, err
 }
 
 // demoWelcome tells who can log in, and three ways to. It is one write: the log
@@ -156,7 +158,8 @@ func (p *program) demoWelcome(dir string, d *daemon) {
 Paste into another terminal:
   curl --cacert %[1]s --user alice:wonderland 'imaps://%[3]s/INBOX;MAILINDEX=1'
   curl --cacert %[1]s --ssl-reqd --user bob:builder 'imap://%[2]s/INBOX;MAILINDEX=1'
-  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
+  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | `+
+		`openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
 
 The configuration is %[4]s. Ctrl-C ends the demo.
 `, ca, plain, tls, filepath.Join(dir, "imapproxy.toml"))

@@ -84,8 +84,10 @@ func demoMailboxes(u demoUser) (*imapmemserver.User, error) {
 	}
 	for n, subject := range []string{"Welcome to imapproxy", "What happens at the end of a session"} {
 		text := fmt.Sprintf("From: The demo <demo@demo.example>\r\nTo: %[1]s@demo.example\r\nSubject: %[2]s\r\n"+
-			"Message-ID: <%[3]d.%[1]s@demo.example>\r\n\r\nThis mail of %[1]s is on backend %[4]s.\r\n", u.name, subject, n+1, u.backend)
-		if _, err := m.Append("INBOX", demoMessage{strings.NewReader(text)}, &imap.AppendOptions{Time: time.Now()}); err != nil {
+			"Message-ID: <%[3]d.%[1]s@demo.example>\r\n\r\nThis mail of %[1]s is on backend %[4]s.\r\n", u.name,
+			subject, n+1, u.backend)
+		if _, err := m.Append("INBOX", demoMessage{strings.NewReader(text)},
+			&imap.AppendOptions{Time: time.Now()}); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,7 @@ func divert(ln net.Listener) error {
 	}
 	second := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 1}
 	return withDescriptor(raw, func(fd int) error {
-		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &unix.SockFprog{Len: 1, Filter: &second})
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+			&unix.SockFprog{Len: 1, Filter: &second})
 	})
 }

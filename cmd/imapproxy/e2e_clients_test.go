@@ -113,7 +113,8 @@ func runImaplib(t *testing.T, e endpoint, a account, message []byte, subject str
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "python3", "../../testdata/e2e/imaplib_client.py")
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", e.Port), "MODE="+string(e.Mode), "CA="+e.CAFile,
-		"IMAP_USER="+a.User, "IMAP_PASSWORD="+a.Password, "CANARY="+a.Server.canary(), "MESSAGE="+in, "FETCHED="+out, "SUBJECT="+subject)
+		"IMAP_USER="+a.User, "IMAP_PASSWORD="+a.Password, "CANARY="+a.Server.canary(), "MESSAGE="+in, "FETCHED="+out,
+		"SUBJECT="+subject)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

@@ -184,11 +184,13 @@ func (d *dovecot) writeUsers(t *testing.T, users map[string]string) {
 	var lines strings.Builder
 	for user, password := range users {
 		fmt.Fprintf(&lines, "%s:{PLAIN}%s::::::\n", user, password)
-		for _, dir := range []string{"", "cur", "new", "tmp", "." + d.canary(), "." + d.canary() + "/cur", "." + d.canary() + "/new", "." + d.canary() + "/tmp"} {
+		for _, dir := range []string{"", "cur", "new", "tmp", "." + d.canary(), "." + d.canary() + "/cur",
+			"." + d.canary() + "/new", "." + d.canary() + "/tmp"} {
 			makeDir(t, filepath.Join(d.path("mail"), user, dir), mailUID)
 		}
 		message := filepath.Join(d.path("mail"), user, "cur", "1.canary.localhost:2,S")
-		write(t, message, 0o600, "From: <"+user+"@example.org>\nSubject: "+d.canary()+"\n\nThis message is "+d.canary()+".\n")
+		write(t, message, 0o600,
+			"From: <"+user+"@example.org>\nSubject: "+d.canary()+"\n\nThis message is "+d.canary()+".\n")
 		if err := os.Chown(message, mailUID, mailUID); err != nil {
 			t.Fatal(err)
 		}

@@ -264,11 +264,12 @@ func TestDrain(t *testing.T) {
 func TestNoGoroutineLeft(t *testing.T) {
 	r := newRig(t)
 	g, report := loadGeneration(r.Config)
-	if report.failed() {
-		report.print(os.Stderr)
+	if report.Failed() {
+		report.Print(os.Stderr)
 		t.Fatal("the configuration is refused")
 	}
-	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}}, zerolog.New(zerolog.NewTestWriter(t)))
+	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}},
+		zerolog.New(zerolog.NewTestWriter(t)))
 	var serving sync.WaitGroup
 	for name, port := range map[string]int{"imap": r.PlainPort, "imaps": r.TLSPort} {
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -288,7 +289,8 @@ func TestNoGoroutineLeft(t *testing.T) {
 		for _, ending := range endings {
 			l := open(t, r.endpoint(m))
 			if n := ownGoroutines(); n <= before {
-				t.Fatalf("%d goroutines while a client is greeted, and %d without one: the test counts the wrong ones", n, before)
+				t.Fatalf("%d goroutines while a client is greeted, and %d without one: the test counts the wrong ones",
+					n, before)
 			}
 			l.login(t, r.Ann)
 			ending.leave(t, l)
@@ -330,7 +332,8 @@ func stacks() string {
 func ownGoroutines() int {
 	n := 0
 	for _, stack := range strings.Split(stacks(), "\n\n") {
-		if strings.Contains(stack, "\nimapproxy/imapproxy.") || strings.Contains(stack, "\nimapproxy/backend.") || strings.Contains(stack, "\nimapproxy/auth.") {
+		if strings.Contains(stack, "\nimapproxy/imapproxy.") || strings.Contains(stack, "\nimapproxy/backend.") ||
+			strings.Contains(stack, "\nimapproxy/auth.") {
 			n++
 		}
 	}

@@ -51,7 +51,8 @@ type account struct {
 // an answer.
 func bigMessage(subject string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "From: <a@example.org>\r\nSubject: %s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n", subject)
+	fmt.Fprintf(&b, "From: <a@example.org>\r\nSubject: %s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n",
+		subject)
 	random := rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%-32.32s", subject)))
 	chunk := make([]byte, 54)
 	for i := 0; b.Len() < 5_000_000; i++ {
@@ -123,7 +124,8 @@ func fetch(t *testing.T, client *imapclient.Client, subject string) []byte {
 		t.Fatalf("%d messages have the subject %q, want 1", len(uids), subject)
 	}
 	whole := &imap.FetchItemBodySection{Peek: true}
-	messages, err := client.Fetch(imap.UIDSetNum(uids[0]), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
+	messages, err := client.Fetch(imap.UIDSetNum(uids[0]),
+		&imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
 	try(t, "fetch", err)
 	if len(messages) != 1 {
 		t.Fatalf("fetch gives %d messages, want 1", len(messages))

@@ -157,7 +157,8 @@ func (r *rig) launch(t *testing.T, program *exec.Cmd, listening int) (*process, 
 			t.Logf("log of the proxy:\n%s", p.text(t))
 		}
 	})
-	eventually(t, "start of the proxy", func() (bool, string) { return greets(r.PlainPort), "no greeting:\n" + p.text(t) })
+	eventually(t, "start of the proxy",
+		func() (bool, string) { return greets(r.PlainPort), "no greeting:\n" + p.text(t) })
 	var before []string
 	eventually(t, "descriptors at the start", func() (bool, string) {
 		before = p.descriptors(t)
@@ -233,7 +234,8 @@ func (r *rig) nothingLeft(t *testing.T, p *process, before []string) {
 		now := p.descriptors(t)
 		others, pipes := apart(now)
 		othersBefore, pipesBefore := apart(before)
-		return slices.Equal(others, othersBefore) && pipes-pipesBefore <= sparePipes, fmt.Sprintf("%q, before they were %q", now, before)
+		return slices.Equal(others, othersBefore) && pipes-pipesBefore <= sparePipes,
+			fmt.Sprintf("%q, before they were %q", now, before)
 	})
 }
 

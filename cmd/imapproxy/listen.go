@@ -3,28 +3,28 @@ package main
 import (
 	"context"
 	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // socketSpec is one socket of a listener; a range of ports has several.
 type socketSpec struct {
 	key     string // the listener's name, with the address behind it in a range
 	address string
-	config  *listenerConfig
+	config  *config.Listener
 }
 
 // socketSpecs are the sockets of all listeners.
-func socketSpecs(listeners []listenerConfig) []socketSpec {
+func socketSpecs(listeners []config.Listener) []socketSpec {
 	var specs []socketSpec
 	for i := range listeners {
 		l := &listeners[i]
-		addresses := portRange(l.Address)
+		addresses := config.PortRange(l.Address)
 		for _, address := range addresses {
 			key := l.Name
 			if len(addresses) > 1 {
@@ -44,43 +44,22 @@ func listenerOf(key string) string {
 	return name
 }
 
-// maxPortRange bounds host:FIRST-LAST: each port is a socket.
-const maxPortRange = 1000
-
-// portRange gives each address of host:FIRST-LAST, and any other as it is.
-func portRange(address string) []string {
-	host, ports, err := net.SplitHostPort(address)
-	first, last, isRange := strings.Cut(ports, "-")
-	if err != nil || !isRange {
-		return []string{address}
-	}
-	from, errFrom := strconv.Atoi(first)
-	to, errTo := strconv.Atoi(last)
-	if errFrom != nil || errTo != nil || from < 1 || to < from || to > 65535 || to-from >= maxPortRange {
-		return []string{address} // check reports it
-	}
-	var list []string
-	for port := from; port <= to; port++ {
-		list = append(list, net.JoinHostPort(host, strconv.Itoa(port)))
-	}
-	return list
-}
-
 // listen opens the socket with the options of its listener.
 func (s socketSpec) listen() (net.Listener, error) {
-	if path, isSocket := strings.CutPrefix(s.address, unixPrefix); isSocket {
+	if path, isSocket := strings.CutPrefix(s.address, config.UnixPrefix); isSocket {
 		return s.listenUnix(path)
 	}
 	lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		if !s.config.ReusePort {
 			return nil
 		}
-		return withDescriptor(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return withDescriptor(c,
+			func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 	}}
 	lc.SetMultipathTCP(false) // Go's default; its sockets can't take TCP_USER_TIMEOUT
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
 	defer cancel()
-	ln, err := lc.Listen(ctx, s.config.network(s.address), s.address)
+	ln, err := lc.Listen(ctx, s.config.Network(s.address), s.address)
 	if err != nil || s.config.Backlog == 0 {
 		return ln, err
 	}
@@ -93,7 +72,7 @@ func (s socketSpec) listen() (net.Listener, error) {
 
 // listenUnix opens a Unix socket.
 func (s socketSpec) listenUnix(path string) (net.Listener, error) {
-	mode, err := parseMode(s.config.SocketMode)
+	mode, err := s.config.Mode()
 	if err != nil {
 		return nil, err
 	}
@@ -131,35 +110,4 @@ func withDescriptor(c syscall.RawConn, f func(fd int) error) error {
 		return err
 	}
 	return failed
-}
-
-// network is listenNetwork, unless ipv6_only says otherwise.
-func (l *listenerConfig) network(address string) string {
-	host, _, _ := net.SplitHostPort(address)
-	switch {
-	case !l.Place.has("ipv6_only"):
-		return listenNetwork(address)
-	case l.IPv6Only && (host == "" || host == "::"):
-		return "tcp6"
-	case host == "::":
-		return "tcp" // both
-	}
-	return listenNetwork(address)
-}
-
-// listenNetwork keeps an IPv4 address to IPv4 and an IPv6 one to IPv6: only an
-// address without a host means both.
-func listenNetwork(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "tcp"
-	}
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return "tcp"
-	case addr.Unmap().Is4():
-		return "tcp4"
-	}
-	return "tcp6"
 }

@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"net"
-	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // TestSocketOptions opens sockets with each option and asks the kernel.
@@ -15,24 +16,25 @@ func TestSocketOptions(t *testing.T) {
 	asks := func(ln net.Listener, level, option int) (value int) {
 		raw, err := ln.(syscall.Conn).SyscallConn()
 		try(t, "socket", err)
-		try(t, "option", withDescriptor(raw, func(fd int) (err error) { value, err = unix.GetsockoptInt(fd, level, option); return err }))
+		try(t, "option", withDescriptor(raw,
+			func(fd int) (err error) { value, err = unix.GetsockoptInt(fd, level, option); return err }))
 		return value
 	}
-	listen := func(l listenerConfig) net.Listener {
-		ln, err := socketSpecs([]listenerConfig{l})[0].listen()
+	listen := func(l config.Listener) net.Listener {
+		ln, err := socketSpecs([]config.Listener{l})[0].listen()
 		try(t, "listen", err)
 		t.Cleanup(func() { _ = ln.Close() })
 		return ln
 	}
-	one := listen(listenerConfig{Name: "a", Address: "127.0.0.1:0", ReusePort: true, Backlog: 7})
+	one := listen(config.Listener{Name: "a", Address: "127.0.0.1:0", ReusePort: true, Backlog: 7})
 	if asks(one, unix.SOL_SOCKET, unix.SO_REUSEPORT) != 1 {
 		t.Error("the port is not shared")
 	}
-	two := listen(listenerConfig{Name: "b", Address: one.Addr().String(), ReusePort: true})
+	two := listen(config.Listener{Name: "b", Address: one.Addr().String(), ReusePort: true})
 	for _, ln := range []net.Listener{one, two} {
 		try(t, "divert", divert(ln))
 	}
-	alone := listen(listenerConfig{Name: "c", Address: "127.0.0.1:0"})
+	alone := listen(config.Listener{Name: "c", Address: "127.0.0.1:0"})
 	if asks(alone, unix.SOL_SOCKET, unix.SO_REUSEPORT) != 0 {
 		t.Error("the port is shared")
 	}
@@ -40,9 +42,9 @@ func TestSocketOptions(t *testing.T) {
 	if err != nil || info.Sacked != 7 { // of a listening socket: its backlog
 		t.Errorf("the backlog is %d, error %v", info.Sacked, err)
 	}
-	written := place{Lines: map[string]int{"ipv6_only": 1}}
+	written := config.Place{Lines: map[string]int{"ipv6_only": 1}}
 	for only, host := range map[bool]string{true: "", false: "[::]"} {
-		ln := listen(listenerConfig{Name: "d", Place: written, Address: host + ":0", IPv6Only: only})
+		ln := listen(config.Listener{Name: "d", Place: written, Address: host + ":0", IPv6Only: only})
 		if got := asks(ln, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY); (got == 1) != only {
 			t.Errorf("%q with ipv6_only = %v: IPV6_V6ONLY is %d", host, only, got)
 		}
@@ -59,40 +61,6 @@ func tcpInfo(ln net.Listener) (info *unix.TCPInfo, err error) {
 		return err
 	})
 	return info, err
-}
-
-// TestPortRange gives each port of a range a socket.
-func TestPortRange(t *testing.T) {
-	for address, want := range map[string]string{
-		"127.0.0.1:1100-1102": "127.0.0.1:1100 127.0.0.1:1101 127.0.0.1:1102",
-		":1100-1100":          ":1100",
-		"[::1]:1100-1101":     "[::1]:1100 [::1]:1101",
-		"127.0.0.1:1100":      "127.0.0.1:1100",
-		":1105-1100":          ":1105-1100",
-	} {
-		if got := strings.Join(portRange(address), " "); got != want {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
-	}
-	for _, tt := range []struct {
-		a, b string
-		same bool
-	}{
-		{":1100-1105", ":1105-1110", true}, {":1100-1105", ":1106", false}, {":1100-1105", "127.0.0.1:1103", true},
-		{"127.0.0.1:1100-1105", "127.0.0.2:1100-1105", false},
-	} {
-		if sameAddress(tt.a, tt.b) != tt.same || sameAddress(tt.b, tt.a) != tt.same {
-			t.Errorf("%s and %s: not %v", tt.a, tt.b, tt.same)
-		}
-	}
-	for _, bad := range []string{":0-5", ":5-4", ":1-70000", ":a-b", ":1-", ":1100-2100"} {
-		if checkHostPort(bad, true) == "" {
-			t.Errorf("%s is taken", bad)
-		}
-	}
-	if checkHostPort("127.0.0.1:1100-1105", true) != "" || checkHostPort("127.0.0.1:1100-1105", false) == "" {
-		t.Error("ranges are for listeners alone")
-	}
 }
 
 // TestInheritedSockets finds the socket of a listener by name or address.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // logQueue is how many lines wait for a slow reader; at about 600 bytes a line
@@ -17,12 +19,12 @@ const logQueue = 4096
 
 // newLogger makes the log that the configuration asks for. The writer must be
 // closed at the end, so that the last lines get out.
-func newLogger(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
+func newLogger(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
 	return loggerTo(c, logFormat(c.Format, out))
 }
 
 // loggerTo is newLogger for what takes lines of JSON.
-func loggerTo(c logConfig, out io.Writer) (zerolog.Logger, *logWriter) {
+func loggerTo(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
 	w := newLogWriter(out, logQueue)
 	w.setLevel(c.Level)
 	return zerolog.New(w).Hook(logTime{}), w
@@ -162,7 +164,9 @@ func (w *logWriter) write(line []byte) {
 
 func (w *logWriter) reportDropped() {
 	if n := w.dropped.Swap(0); n > 0 {
-		_, _ = fmt.Fprintf(w.out, `{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+"\n",
+		_, _ = fmt.Fprintf(w.out,
+			`{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+
+				"\n",
 			n, time.Now().UTC().Format(logTimeFormat))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // TestLogFileReopened: behind SIGUSR1 lines go to a new file of the old name,
@@ -17,7 +19,8 @@ import (
 func TestLogFileReopened(t *testing.T) {
 	r := newUpgradeRig(t, "")
 	file := filepath.Join(r.folder, "x.toml")
-	mustWrite(t, file, strings.Replace(mustRead(t, file), `level = "warn"`, "level = \"info\"\nfile = \"proxy.log\"", 1))
+	mustWrite(t, file, strings.Replace(mustRead(t, file), `level = "warn"`,
+		"level = \"info\"\nfile = \"proxy.log\"", 1))
 	p := r.serve(t, "proxy")
 	name := filepath.Join(r.folder, "proxy.log")
 	visit := func() {
@@ -68,47 +71,27 @@ func TestSyslog(t *testing.T) {
 	server, err := net.ListenPacket("unixgram", path)
 	try(t, "syslog server", err)
 	defer func() { _ = server.Close() }()
-	c := logConfig{Level: "debug", Format: "json", Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
+	c := config.Log{Level: "debug", Format: "json",
+		Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
 	sink, err := openSink(c, os.Stderr)
 	try(t, "sink", err)
 	log, w := loggerTo(c, sink)
-	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel} {
+	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel,
+		zerolog.ErrorLevel} {
 		log.WithLevel(level).Msg("of level " + level.String())
 	}
 	try(t, "close", w.Close(10*time.Second))
 	sink.close()
 	buf := make([]byte, 4096)
-	for _, want := range []struct{ priority, text string }{{"<158>", "of level info"}, {"<156>", "of level warn"}, {"<155>", "of level error"}} {
+	for _, want := range []struct{ priority, text string }{{"<158>", "of level info"}, {"<156>", "of level warn"},
+		{"<155>", "of level error"}} {
 		try(t, "deadline", server.SetReadDeadline(time.Now().Add(10*time.Second)))
 		n, _, err := server.ReadFrom(buf)
 		try(t, "datagram", err)
 		line := string(buf[:n])
-		if !strings.HasPrefix(line, want.priority) || !strings.Contains(line, want.text) || !strings.Contains(line, "mail-in[") {
+		if !strings.HasPrefix(line, want.priority) || !strings.Contains(line, want.text) ||
+			!strings.Contains(line, "mail-in[") {
 			t.Errorf("%q, want %s and %s", line, want.priority, want.text)
-		}
-	}
-}
-
-// TestParseSyslog reads nginx's way of naming a server.
-func TestParseSyslog(t *testing.T) {
-	for text, want := range map[string]string{
-		"server=unix:/dev/log":             "unixgram /dev/log",
-		"server=192.0.2.1":                 "udp 192.0.2.1:514",
-		"server=log.example.org:5514":      "udp log.example.org:5514",
-		"server=[2001:db8::1]:514,tag=x":   "udp [2001:db8::1]:514",
-		"":                                 `"" is not known`,
-		"facility=mail":                    "names no server",
-		"server=unix:/dev/log,facility=x":  `"x" is not a facility`,
-		"server=unix:/dev/log,severity=hi": `"hi" is not a severity`,
-		"server=unix:/dev/log,colour=red":  `"colour=red" is not known`,
-	} {
-		s, err := parseSyslog(text)
-		got := s.network + " " + s.address
-		if err != nil {
-			got = err.Error()
-		}
-		if !strings.HasPrefix(got, want) {
-			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // stuckWriter takes nothing until it is released.
@@ -106,7 +108,7 @@ func TestLogFormat(t *testing.T) {
 	}{{"auto", true}, {"json", true}, {"console", false}}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		log, w := newLogger(logConfig{Level: "info", Format: tt.format}, &out)
+		log, w := newLogger(config.Log{Level: "info", Format: tt.format}, &out)
 		log.Debug().Msg("not seen")
 		log.Info().Str("user", "eve\x1b[31m\n{}").Err(errors.New("e")).Msg("session")
 		if err := w.Close(10 * time.Second); err != nil {
@@ -123,7 +125,8 @@ func TestLogFormat(t *testing.T) {
 		if !tt.json {
 			continue
 		}
-		if _, err := time.Parse(logTimeFormat, fields["time"].(string)); err != nil || fields["message"] != "session" || fields["level"] != "info" {
+		if _, err := time.Parse(logTimeFormat, fields["time"].(string)); err != nil || fields["message"] != "session" ||
+			fields["level"] != "info" {
 			t.Errorf("%v, %v", fields, err)
 		}
 	}
@@ -131,7 +134,7 @@ func TestLogFormat(t *testing.T) {
 
 func TestLogLevelChanges(t *testing.T) {
 	var out bytes.Buffer
-	log, w := newLogger(logConfig{Level: "warn", Format: "json"}, &out)
+	log, w := newLogger(config.Log{Level: "warn", Format: "json"}, &out)
 	log.Info().Msg("one")
 	w.setLevel("debug")
 	log.Debug().Msg("two")
@@ -140,7 +143,8 @@ func TestLogLevelChanges(t *testing.T) {
 	if err := w.Close(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") || strings.Contains(text, "three") {
+	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") ||
+		strings.Contains(text, "three") {
 		t.Errorf("%q", text)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func main() {
@@ -49,8 +51,10 @@ type command struct {
 
 // commands is the table of all subcommands, in the order of the help.
 func commands() []command {
-	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(), probeCommand(),
-		sessionsCommand(), socketsCommand(), poolCommand(), kickCommand(), drainCommand(), convertCommand(), manualCommand(), versionCommand()}
+	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(),
+		probeCommand(),
+		sessionsCommand(), socketsCommand(), poolCommand(), kickCommand(), drainCommand(), convertCommand(),
+		manualCommand(), versionCommand()}
 }
 
 // run is the program without its exit.
@@ -98,7 +102,8 @@ func (p *program) runCommand(c command, args []string) int {
 		return p.wrongUsage(err.Error() + "; see `imapproxy " + c.name + " --help`")
 	}
 	if want := strings.Fields(c.args); len(plain) != len(want) {
-		return p.wrongUsage(fmt.Sprintf("%s takes %d argument(s), not %d; usage: %s", c.name, len(want), len(plain), c.line()))
+		return p.wrongUsage(fmt.Sprintf("%s takes %d argument(s), not %d; usage: %s", c.name, len(want), len(plain),
+			c.line()))
 	}
 	return action(p, plain)
 }
@@ -132,7 +137,7 @@ func (p *program) failure(format string, args ...any) int {
 }
 
 func (p *program) complain(text string) {
-	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+printable(text))
+	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+config.Printable(text))
 }
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }

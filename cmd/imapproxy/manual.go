@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/roff"
 )
 
@@ -22,9 +23,10 @@ To read one: imapproxy manual imapproxy.8 | man -l -`,
 				case "imapproxy.8":
 					_, _ = io.WriteString(p.stdout, programManual())
 				case "imapproxy.toml.5":
-					_, _ = io.WriteString(p.stdout, configManual())
+					_, _ = io.WriteString(p.stdout, config.Manual(version))
 				default:
-					return p.wrongUsage("there is no page " + quote(args[0]) + "; write imapproxy.8 or imapproxy.toml.5")
+					return p.wrongUsage("there is no page " + quote(args[0]) +
+						"; write imapproxy.8 or imapproxy.toml.5")
 				}
 				return exitOK
 			}
@@ -58,35 +60,5 @@ func programManual() string {
 	p.Item(defaultConfig, "The configuration, see imapproxy.toml(5).")
 	p.Section("See also")
 	p.Text("imapproxy.toml(5), imaprig(1)")
-	return p.String()
-}
-
-// configManual is imapproxy.toml(5).
-func configManual() string {
-	p := roff.New("imapproxy.toml", "5", version, "configuration of imapproxy")
-	p.Section("Description")
-	p.Text(examplePreface)
-	for _, s := range sections() {
-		if s.Name == "" {
-			p.Section("At the top, before any section")
-		} else {
-			p.Section(s.Header)
-			p.Text(s.Field.Doc)
-		}
-		for _, f := range s.Fields {
-			if f.isSection() {
-				continue
-			}
-			text := f.Doc + " Takes: " + strings.ReplaceAll(takes(f), "`", "") + "."
-			if f.Required {
-				text += " Must be written."
-			} else if f.Default != "" {
-				text += " Default: " + f.literal(f.Default) + "."
-			}
-			p.Item(f.Key, text)
-		}
-	}
-	p.Section("See also")
-	p.Text("imapproxy(8)")
 	return p.String()
 }

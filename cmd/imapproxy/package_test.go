@@ -52,7 +52,8 @@ func TestDebianPackage(t *testing.T) {
 	logInToPackage(t, unit)
 
 	succeeds(t, exec.Command("dpkg", "--purge", "imapproxy"))
-	for _, path := range []string{"/usr/bin/imapproxy", "/usr/bin/imaprig", "/etc/imapproxy", "/usr/lib/systemd/system/imapproxy.service", "/usr/share/doc/imapproxy"} {
+	for _, path := range []string{"/usr/bin/imapproxy", "/usr/bin/imaprig", "/etc/imapproxy",
+		"/usr/lib/systemd/system/imapproxy.service", "/usr/share/doc/imapproxy"} {
 		if fileExists(path) {
 			t.Errorf("%s is left", path)
 		}
@@ -75,7 +76,8 @@ func succeeds(t *testing.T, cmd *exec.Cmd) string {
 // checkManuals formats each page; man warns of what it does not understand.
 func checkManuals(t *testing.T, folder string) {
 	t.Helper()
-	for page, text := range map[string]string{"imapproxy.8": "serve", "imapproxy.toml.5": "proxy_protocol", "imaprig.1": "exhaust"} {
+	for page, text := range map[string]string{"imapproxy.8": "serve", "imapproxy.toml.5": "proxy_protocol",
+		"imaprig.1": "exhaust"} {
 		packed, err := os.Open(filepath.Join(folder, page+".gz"))
 		try(t, "page", err)
 		plain, err := gzip.NewReader(packed)
@@ -133,7 +135,8 @@ func logInToPackage(t *testing.T, unit map[string]string) {
 	defer backends.close()
 	const file = "/etc/imapproxy/imapproxy.toml"
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	text := strings.NewReplacer("127.0.0.1:143", address, "127.0.0.1:10143", backends.addresses["one"]).Replace(mustRead(t, file))
+	text := strings.NewReplacer("127.0.0.1:143", address,
+		"127.0.0.1:10143", backends.addresses["one"]).Replace(mustRead(t, file))
 	try(t, "configuration", os.WriteFile(file, []byte(text), 0o640)) // of the same owner as before
 
 	cmd := asUser(t, unit["User"], unit["ExecStart"])
@@ -148,12 +151,14 @@ func logInToPackage(t *testing.T, unit map[string]string) {
 	go func() { over <- cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
 	l := &load{t: t, address: address, over: make(chan struct{})}
-	eventually(t, "listening", func() (bool, string) { return strings.Contains(out.String(), "listening"), out.String() })
+	eventually(t, "listening",
+		func() (bool, string) { return strings.Contains(out.String(), "listening"), out.String() })
 	l.visit()
 	if _, refused, _, troubles := l.stop(); refused != 0 {
 		t.Errorf("%s\n%s", troubles, out)
 	}
-	if sessions := succeeds(t, exec.Command("/usr/bin/imapproxy", "sessions")); !strings.Contains(sessions, "0 sessions") {
+	if sessions := succeeds(t, exec.Command("/usr/bin/imapproxy", "sessions")); !strings.Contains(sessions,
+		"0 sessions") {
 		t.Errorf("sessions prints %q", sessions)
 	}
 	try(t, "signal", cmd.Process.Signal(syscall.SIGTERM))

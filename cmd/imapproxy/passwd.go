@@ -27,10 +27,12 @@ the first line of standard input. With --user it prints a line for the file.`,
 
 func (p *program) passwd(scheme, user string) int {
 	if !slices.Contains(auth.Schemes(), scheme) {
-		return p.wrongUsage(fmt.Sprintf("there is no scheme %q; take one of %s", scheme, strings.Join(auth.Schemes(), ", ")))
+		return p.wrongUsage(fmt.Sprintf("there is no scheme %q; take one of %s", scheme,
+			strings.Join(auth.Schemes(), ", ")))
 	}
 	if user != "" && !fitsUserFile(user) {
-		return p.wrongUsage(fmt.Sprintf("the user name %q can't stand in the file: it begins with # or a space, ends with a space, is too long, or holds a colon or a control character", user))
+		return p.wrongUsage(fmt.Sprintf("the user name %q can't stand in the file: it begins with # or a space, "+
+			"ends with a space, is too long, or holds a colon or a control character", user))
 	}
 	secret, err := p.newPassword()
 	if err != nil {

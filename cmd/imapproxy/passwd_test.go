@@ -14,7 +14,8 @@ import (
 func TestPasswdMakesUsersThatCanLogIn(t *testing.T) {
 	folder := t.TempDir()
 	for _, scheme := range auth.Schemes() {
-		code, line, stderr := runIn(t, folder, "geheim, ü\r\nsecond line\n", "passwd", "--user", "alice", "--scheme", scheme)
+		code, line, stderr := runIn(t, folder, "geheim, ü\r\nsecond line\n", "passwd", "--user", "alice",
+			"--scheme", scheme)
 		if code != exitOK || stderr != "" || !strings.HasPrefix(line, "alice:$") || strings.Contains(line, "geheim") {
 			t.Fatalf("%s: code %d, %q, %q", scheme, code, line, stderr)
 		}
@@ -25,7 +26,8 @@ func TestPasswdMakesUsersThatCanLogIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for secret, good := range map[auth.Secret]bool{"geheim, ü": true, "geheim": false} {
-			_, err := users.Authenticate(context.Background(), &auth.Request{Mechanism: "PLAIN", User: "alice", Secret: secret})
+			_, err := users.Authenticate(context.Background(),
+				&auth.Request{Mechanism: "PLAIN", User: "alice", Secret: secret})
 			if (err == nil) != good {
 				t.Errorf("%s: %v", scheme, err)
 			}
@@ -48,8 +50,10 @@ func TestPasswdRefuses(t *testing.T) {
 		{"user as a comment", "secret\n", "--user #a", exitUsage, "can't stand in the file"},
 	}
 	for _, tt := range tests {
-		code, stdout, stderr := runIn(t, t.TempDir(), tt.stdin, append([]string{"passwd"}, strings.Fields(tt.args)...)...)
-		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.stderr) || strings.Contains(stderr, "secret") {
+		code, stdout, stderr := runIn(t, t.TempDir(), tt.stdin,
+			append([]string{"passwd"}, strings.Fields(tt.args)...)...)
+		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.stderr) ||
+			strings.Contains(stderr, "secret") {
 			t.Errorf("%s: code %d, %q, %q", tt.name, code, stdout, stderr)
 		}
 	}

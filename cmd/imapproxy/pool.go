@@ -46,7 +46,8 @@ func (p *program) pool(o *adminOptions) int {
 		_, _ = p.stdout.Write(raw)
 		return exitOK
 	}
-	t := newTable(p.stdout, "TARGET", "LEASED", "WAITING", "IDLE", "CHECKING", "RESETTING", "DIALLING", "SPARE", "MAXWAIT",
+	t := newTable(p.stdout, "TARGET", "LEASED", "WAITING", "IDLE", "CHECKING", "RESETTING", "DIALLING", "SPARE",
+		"MAXWAIT",
 		"HITS", "MISSES", "WAITS", "NOT REUSED")
 	total := backend.PoolStats{Target: "(all)", NotReused: map[string]uint64{}}
 	for _, s := range list {

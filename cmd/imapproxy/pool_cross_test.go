@@ -24,7 +24,8 @@ import (
 	"imapproxy/imapproxy"
 )
 
-var crossCycles = flag.Int("pool.cycles", 1000, "how often a connection is borrowed and given back in TestPoolCrossings")
+var crossCycles = flag.Int("pool.cycles", 1000,
+	"how often a connection is borrowed and given back in TestPoolCrossings")
 
 const (
 	crossUsers   = 50
@@ -81,10 +82,12 @@ func newCrossing(t *testing.T, change func(*backend.PoolOptions)) *crossing {
 	s := &imapproxy.Settings{
 		Hostname: "proxy.example.test", Auth: crossAuth{}, Router: router,
 		Listeners: map[string]*imapproxy.Listener{"plain": {Name: "plain"}},
-		Limits: imapproxy.Limits{Login: time.Minute, Idle: 30 * time.Minute, HalfClose: 30 * time.Second, Drain: 30 * time.Second,
+		Limits: imapproxy.Limits{Login: time.Minute, Idle: 30 * time.Minute, HalfClose: 30 * time.Second,
+			Drain:    30 * time.Second,
 			Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 1000, ProxyTTL: 5, Kick: time.Second},
 	}
-	c := &crossing{t: t, server: imapproxy.New(s, &backend.Dialer{Clock: backend.SystemClock{}}, zerolog.New(os.Stderr).Level(zerolog.ErrorLevel))}
+	c := &crossing{t: t, server: imapproxy.New(s, &backend.Dialer{Clock: backend.SystemClock{}},
+		zerolog.New(os.Stderr).Level(zerolog.ErrorLevel))}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -102,9 +105,12 @@ func newCrossing(t *testing.T, change func(*backend.PoolOptions)) *crossing {
 func crossTarget(d *dovecot, withTLS bool, change func(*backend.PoolOptions)) *backend.Target {
 	target := &backend.Target{
 		Name: d.Name, Addresses: []string{fmt.Sprintf("127.0.0.1:%d", d.PlainPort)}, ForwardID: withTLS,
-		Limits: backend.Limits{Connect: 10 * time.Second, TLS: 10 * time.Second, Greeting: 20 * time.Second, Login: 30 * time.Second, Logout: 2 * time.Second},
-		Pool: &backend.PoolOptions{MaxIdle: 40, MaxPerUser: 3, MaxPerTarget: 60, MaxWaiting: 100, WaitTimeout: 30 * time.Second,
-			MaxLifetime: time.Minute, IdleTimeout: 20 * time.Second, KeepAlive: 3 * time.Second, CheckAfter: 100 * time.Millisecond, Reauth: 20 * time.Second},
+		Limits: backend.Limits{Connect: 10 * time.Second, TLS: 10 * time.Second, Greeting: 20 * time.Second,
+			Login: 30 * time.Second, Logout: 2 * time.Second},
+		Pool: &backend.PoolOptions{MaxIdle: 40, MaxPerUser: 3, MaxPerTarget: 60, MaxWaiting: 100,
+			WaitTimeout: 30 * time.Second,
+			MaxLifetime: time.Minute, IdleTimeout: 20 * time.Second, KeepAlive: 3 * time.Second,
+			CheckAfter: 100 * time.Millisecond, Reauth: 20 * time.Second},
 	}
 	if withTLS {
 		target.Addresses = []string{fmt.Sprintf("127.0.0.1:%d", d.TLSPort)}
@@ -255,9 +261,11 @@ func (s *crossClient) look() error {
 	own := false
 	message := func(line string) bool {
 		own = own || line == "From: <"+s.user+"@example.org>"
-		return !strings.Contains(line, "MODSEQ") && (!strings.HasPrefix(line, "From:") || own) && !strings.HasPrefix(line, "+")
+		return !strings.Contains(line, "MODSEQ") && (!strings.HasPrefix(line, "From:") || own) &&
+			!strings.HasPrefix(line, "+")
 	}
-	if err := s.ask("v4", "FETCH 1 (FLAGS BODY.PEEK[HEADER.FIELDS (FROM)])", message); err != nil || !own || !s.last("v4 OK") {
+	if err := s.ask("v4", "FETCH 1 (FLAGS BODY.PEEK[HEADER.FIELDS (FROM)])", message); err != nil || !own ||
+		!s.last("v4 OK") {
 		return fmt.Errorf("%w: not my message: %v", errCrossed, err)
 	}
 	if err := s.ask("v5", "UNSELECT", none); err != nil || !s.last("v5 OK") {

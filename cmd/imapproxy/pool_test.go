@@ -23,7 +23,8 @@ two 0 0 1 0 0 0 0 N 1 2 0 unknown=1
 // TestPoolCommand: what the table and --json say is what the pools do.
 func TestPoolCommand(t *testing.T) {
 	r := newAdminRig(t, onSocket)
-	r.rest = strings.ReplaceAll(r.rest, `"], tls = "off" }`, `"], tls = "off", pool = { mode = "on", max_per_user = 1 } }`)
+	r.rest = strings.ReplaceAll(r.rest, `"], tls = "off" }`,
+		`"], tls = "off", pool = { mode = "on", max_per_user = 1 } }`)
 	r.configure(onSocket)
 	r.signal(syscall.SIGHUP)
 	r.logged("reloaded; running sessions")
@@ -47,7 +48,8 @@ func TestPoolCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitOK {
 		t.Fatalf("code %d, %v\n%s%s", code, err, out, stderr)
 	}
-	if len(list) != 2 || list[0].Target != "one" || list[0].Leased != 1 || list[0].Waiting != 1 || list[0].MaxWait <= 0 || list[1].Idle != 1 || list[1].Hits != 1 {
+	if len(list) != 2 || list[0].Target != "one" || list[0].Leased != 1 || list[0].Waiting != 1 ||
+		list[0].MaxWait <= 0 || list[1].Idle != 1 || list[1].Hits != 1 {
 		t.Errorf("%s", out)
 	}
 	r.leave(alice)

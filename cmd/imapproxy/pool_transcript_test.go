@@ -17,7 +17,8 @@ import (
 // "<" waits for a continuation; each line but those is read to its tag.
 var transcriptClean = []string{
 	"1 CAPABILITY", "2 NOOP", `3 ID ("name" "transcript")`, "4 NAMESPACE",
-	"5 CREATE box", "6 SUBSCRIBE box", `7 LIST "" *`, `8 LSUB "" *`, `9 LIST "" * RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)`,
+	"5 CREATE box", "6 SUBSCRIBE box", `7 LIST "" *`, `8 LSUB "" *`,
+	`9 LIST "" * RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)`,
 	`10 LIST (SUBSCRIBED) "" * RETURN (STATUS (MESSAGES UNSEEN))`,
 	"11 APPEND box (\\Seen) {25+}\r\nSubject: first\r\n\r\nfirst\r\n",
 	"12 APPEND box {27}", "<Subject: second\r\n\r\nsecond\r\n",
@@ -25,23 +26,29 @@ var transcriptClean = []string{
 	"14 STATUS box (MESSAGES UNSEEN RECENT UIDNEXT UIDVALIDITY SIZE)",
 	"15 EXAMINE box", "16 FETCH 1:* (FLAGS UID RFC822.SIZE)", "17 CLOSE",
 	"18 SELECT box", "19 CHECK", "20 FETCH 1 (ENVELOPE BODYSTRUCTURE BODY[] BINARY.PEEK[1] PREVIEW)",
-	"21 STORE 1 +FLAGS (\\Flagged kept)", "22 STORE 2 +FLAGS.SILENT (\\Answered)", "23 SEARCH ALL", "24 SEARCH RETURN (MIN MAX COUNT SAVE) SEEN", "25 FETCH $ FLAGS",
-	"26 UID SEARCH FLAGGED", "27 UID FETCH 1:* (FLAGS)", "28 UID STORE 1 -FLAGS (kept)", "29 SORT (SUBJECT) UTF-8 ALL", "30 THREAD REFERENCES UTF-8 ALL",
-	"31 UID SORT RETURN (COUNT) (REVERSE ARRIVAL) UTF-8 ALL", "32 UID THREAD REFERENCES UTF-8 ALL", "33 SEARCH OLDER 100000", "34 SEARCH CHARSET UTF-8 SUBJECT first",
+	"21 STORE 1 +FLAGS (\\Flagged kept)", "22 STORE 2 +FLAGS.SILENT (\\Answered)", "23 SEARCH ALL",
+	"24 SEARCH RETURN (MIN MAX COUNT SAVE) SEEN", "25 FETCH $ FLAGS",
+	"26 UID SEARCH FLAGGED", "27 UID FETCH 1:* (FLAGS)", "28 UID STORE 1 -FLAGS (kept)", "29 SORT (SUBJECT) UTF-8 ALL",
+	"30 THREAD REFERENCES UTF-8 ALL",
+	"31 UID SORT RETURN (COUNT) (REVERSE ARRIVAL) UTF-8 ALL", "32 UID THREAD REFERENCES UTF-8 ALL",
+	"33 SEARCH OLDER 100000", "34 SEARCH CHARSET UTF-8 SUBJECT first",
 	"35 CREATE other", "36 COPY 1 other", "37 MOVE 2 other", "38 UID COPY 1 other", "39 UID MOVE 3 other",
 	"40 STORE 1 +FLAGS (\\Deleted)", "41 UID EXPUNGE 99", "42 EXPUNGE", "43 IDLE", "<DONE\r\n", "44 UNSELECT",
-	"45 FETCH 1 FLAGS", "46 SELECT nowhere", "47 RENAME other third", "48 DELETE third", "49 UNSUBSCRIBE box", "50 SELECT box", "501 UNSELECT", "51 DELETE box",
+	"45 FETCH 1 FLAGS", "46 SELECT nowhere", "47 RENAME other third", "48 DELETE third", "49 UNSUBSCRIBE box",
+	"50 SELECT box", "501 UNSELECT", "51 DELETE box",
 	"52 CREATE box", "53 DELETE box",
 }
 
 // transcriptTainting are those that leave something.
 var transcriptTainting = []string{
-	"1 ENABLE CONDSTORE QRESYNC", "2 EXAMINE INBOX", "3 FETCH 1 (FLAGS MODSEQ)", "4 NOTIFY SET (SELECTED (MessageNew MessageExpunge))",
+	"1 ENABLE CONDSTORE QRESYNC", "2 EXAMINE INBOX", "3 FETCH 1 (FLAGS MODSEQ)",
+	"4 NOTIFY SET (SELECTED (MessageNew MessageExpunge))",
 	"5 SEARCH RETURN (CONTEXT) ALL", "6 STATUS INBOX (HIGHESTMODSEQ)", "7 XUNKNOWN", "8 ENABLE UTF8=ACCEPT",
 }
 
 // variable is what Dovecot says differently each time, pool or not.
-var variable = regexp.MustCompile(`\([0-9.]+ \+ [0-9.]+ (\+ [0-9.]+ )?secs\)|UIDVALIDITY \d+|APPENDUID \d+|COPYUID \d+|HIGHESTMODSEQ \d+|MODSEQ \(\d+\)`)
+var variable = regexp.MustCompile(`\([0-9.]+ \+ [0-9.]+ (\+ [0-9.]+ )?secs\)|UIDVALIDITY \d+|APPENDUID \d+|COPYUID ` +
+	`\d+|HIGHESTMODSEQ \d+|MODSEQ \(\d+\)`)
 
 // TestPoolTranscript runs the same session twice over a pool of one connection:
 // the second reads what the first has read, whether it got the first one's
@@ -77,7 +84,9 @@ func TestPoolTranscript(t *testing.T) {
 				t.Errorf("only %d lines", len(first))
 			}
 			for _, line := range first {
-				if strings.Contains(line, " BAD ") && !slices.ContainsFunc([]string{"45 ", "7 ", "8 "}, func(p string) bool { return strings.HasPrefix(line, p) }) {
+				if strings.Contains(line, " BAD ") &&
+					!slices.ContainsFunc([]string{"45 ", "7 ", "8 "},
+						func(p string) bool { return strings.HasPrefix(line, p) }) {
 					t.Errorf("a command of the script is wrong: %s", line)
 				}
 			}
@@ -119,7 +128,8 @@ func (c *crossing) transcript(lines []string) []string {
 		s.log[i] = variable.ReplaceAllString(line, "#")
 	}
 	for i := range s.log { // Dovecot lists in the file system's order
-		for j := i; j > 0 && strings.HasPrefix(s.log[j], "* LIST ") && strings.HasPrefix(s.log[j-1], "* LIST ") && s.log[j] < s.log[j-1]; j-- {
+		for j := i; j > 0 && strings.HasPrefix(s.log[j], "* LIST ") && strings.HasPrefix(s.log[j-1], "* LIST ") &&
+			s.log[j] < s.log[j-1]; j-- {
 			s.log[j], s.log[j-1] = s.log[j-1], s.log[j]
 		}
 	}

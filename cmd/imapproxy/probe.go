@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func probeCommand() command {
@@ -65,7 +66,7 @@ func (p *program) probe(file, user string, o probeOptions) int {
 	}
 	address := o.address
 	if address == "" {
-		address = dialAddress(portRange(l.Address)[0])
+		address = dialAddress(config.PortRange(l.Address)[0])
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
@@ -86,11 +87,11 @@ func (p *program) probePassword(user, file string) (auth.Secret, error) {
 		}
 		return secret, nil
 	}
-	return p.readPassword("Password of " + printable(user) + ": ")
+	return p.readPassword("Password of " + config.Printable(user) + ": ")
 }
 
 // pickListener finds a listener by name; "" is the first.
-func pickListener(all []listenerConfig, name string) (*listenerConfig, error) {
+func pickListener(all []config.Listener, name string) (*config.Listener, error) {
 	names := make([]string, len(all))
 	for i := range all {
 		if name == "" || all[i].Name == name {
@@ -129,7 +130,7 @@ func (d *dialogue) table(p *program) {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var total time.Duration
 	print := func(name string, took time.Duration, note string) {
-		_, _ = fmt.Fprintf(t, "%-10s\t%.1f ms\t  %s\n", name, float64(took.Microseconds())/1000, printable(note))
+		_, _ = fmt.Fprintf(t, "%-10s\t%.1f ms\t  %s\n", name, float64(took.Microseconds())/1000, config.Printable(note))
 	}
 	for _, ph := range d.phases {
 		total += ph.took

@@ -45,7 +45,8 @@ func (d *dialogue) run(ctx context.Context) error {
 	steps := []struct {
 		name string
 		do   func(context.Context) (note string, err error)
-	}{{"connect", d.connect}, {"TLS", d.handshake}, {"greeting", d.greeting}, {"login", d.login}, {"NOOP", d.noop}, {"LOGOUT", d.logout}}
+	}{{"connect", d.connect}, {"TLS", d.handshake}, {"greeting", d.greeting}, {"login", d.login}, {"NOOP", d.noop},
+		{"LOGOUT", d.logout}}
 	switch d.listener.TLS {
 	case imapproxy.StartTLS:
 		steps[1], steps[2] = steps[2], steps[1]
@@ -111,7 +112,8 @@ func (d *dialogue) handshake(ctx context.Context) (string, error) {
 		NextProtos:         []string{"imap"},
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if !bytes.Equal(s.PeerCertificates[0].Raw, pinned) {
-				return errors.New("the proxy shows another certificate than the configuration names: send it SIGHUP if the file is new")
+				return errors.New("the proxy shows another certificate than the configuration names: send it SIGHUP " +
+					"if the file is new")
 			}
 			return nil
 		},

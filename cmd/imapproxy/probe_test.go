@@ -87,13 +87,15 @@ func TestProbe(t *testing.T) {
 	folder := siteFolder(t)
 	listen := "[[listener]]\nname = \"%s\"\naddress = \":%d\"\ntls = \"%s\"\n%s\n"
 	certificate := "certificate = \"tls/imap.crt\"\nkey = \"tls/imap.key\"\n"
-	mustWrite(t, filepath.Join(folder, "x.toml"), "auth.type = \"passthrough\"\nroute = { type = \"fixed\", target = \"one\" }\n"+
-		"[[target]]\nname = \"one\"\naddresses = [\"imap1.example.org\"]\n"+
-		fmt.Sprintf(listen, "off", 1143, "off", "insecure = true")+
-		fmt.Sprintf(listen, "starttls", 1144, "starttls", certificate)+
-		fmt.Sprintf(listen, "implicit", 1993, "implicit", certificate))
+	mustWrite(t, filepath.Join(folder, "x.toml"),
+		"auth.type = \"passthrough\"\nroute = { type = \"fixed\", target = \"one\" }\n"+
+			"[[target]]\nname = \"one\"\naddresses = [\"imap1.example.org\"]\n"+
+			fmt.Sprintf(listen, "off", 1143, "off", "insecure = true")+
+			fmt.Sprintf(listen, "starttls", 1144, "starttls", certificate)+
+			fmt.Sprintf(listen, "implicit", 1993, "implicit", certificate))
 	pair := func(name string) *tls.Config {
-		c, err := tls.LoadX509KeyPair(filepath.Join(folder, "tls", name+".crt"), filepath.Join(folder, "tls", name+".key"))
+		c, err := tls.LoadX509KeyPair(filepath.Join(folder, "tls", name+".crt"),
+			filepath.Join(folder, "tls", name+".key"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,19 +116,33 @@ func TestProbe(t *testing.T) {
 		phases   string // as they are printed
 		failure  string // "" for success
 	}{
-		{"plain", "off", scripted{greeting, goodAnswers(), nil, false}, good, "connect greeting login NOOP LOGOUT total", ""},
-		{"starttls", "starttls", scripted{greeting, goodAnswers(), right, false}, good, "connect greeting TLS login NOOP LOGOUT total", ""},
-		{"implicit", "implicit", scripted{greeting, goodAnswers(), right, true}, good, "connect TLS greeting login NOOP LOGOUT total", ""},
-		{"wrong password", "off", scripted{greeting, goodAnswers(), nil, false}, wrong, "connect greeting login total", `login failed: NO [AUTHENTICATIONFAILED] no\u001b[31m`},
-		{"other certificate", "implicit", scripted{greeting, goodAnswers(), other, true}, good, "connect TLS total", "TLS failed: the proxy shows another certificate"},
-		{"other certificate behind STARTTLS", "starttls", scripted{greeting, goodAnswers(), other, false}, good, "connect greeting TLS total", "TLS failed: the proxy shows another certificate"},
-		{"no STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG BAD no\r\n"), right, false}, good, "connect greeting TLS total", "TLS failed: BAD no"},
-		{"bytes behind STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG OK go\r\n* OK injected\r\n"), right, false}, good, "connect greeting TLS total", "TLS failed: bytes came behind"},
-		{"BYE", "off", scripted{"* BYE full\r\n", nil, nil, false}, good, "connect greeting total", "greeting failed: * BYE full"},
-		{"no PLAIN", "off", scripted{greeting, with("AUTHENTICATE PLAIN", "TAG NO no\r\n"), nil, false}, good, "connect greeting login total", "login failed: p1 NO no"},
-		{"gone at NOOP", "off", scripted{greeting, with("NOOP", ""), nil, false}, good, "connect greeting login NOOP total", "NOOP failed: the proxy closed the connection"},
-		{"silent", "off", scripted{"", nil, nil, false}, good, "connect greeting total", "greeting failed: no answer within --timeout"},
-		{"endless", "off", scripted{strings.Repeat("x", maxProbeBytes+1), nil, nil, false}, good, "connect greeting total", "greeting failed"},
+		{"plain", "off", scripted{greeting, goodAnswers(), nil, false}, good,
+			"connect greeting login NOOP LOGOUT total", ""},
+		{"starttls", "starttls", scripted{greeting, goodAnswers(), right, false}, good,
+			"connect greeting TLS login NOOP LOGOUT total", ""},
+		{"implicit", "implicit", scripted{greeting, goodAnswers(), right, true}, good,
+			"connect TLS greeting login NOOP LOGOUT total", ""},
+		{"wrong password", "off", scripted{greeting, goodAnswers(), nil, false}, wrong, "connect greeting login total",
+			`login failed: NO [AUTHENTICATIONFAILED] no\u001b[31m`},
+		{"other certificate", "implicit", scripted{greeting, goodAnswers(), other, true}, good, "connect TLS total",
+			"TLS failed: the proxy shows another certificate"},
+		{"other certificate behind STARTTLS", "starttls", scripted{greeting, goodAnswers(), other, false}, good,
+			"connect greeting TLS total", "TLS failed: the proxy shows another certificate"},
+		{"no STARTTLS", "starttls", scripted{greeting, with("STARTTLS", "TAG BAD no\r\n"), right, false}, good,
+			"connect greeting TLS total", "TLS failed: BAD no"},
+		{"bytes behind STARTTLS", "starttls",
+			scripted{greeting, with("STARTTLS", "TAG OK go\r\n* OK injected\r\n"), right, false}, good,
+			"connect greeting TLS total", "TLS failed: bytes came behind"},
+		{"BYE", "off", scripted{"* BYE full\r\n", nil, nil, false}, good, "connect greeting total",
+			"greeting failed: * BYE full"},
+		{"no PLAIN", "off", scripted{greeting, with("AUTHENTICATE PLAIN", "TAG NO no\r\n"), nil, false}, good,
+			"connect greeting login total", "login failed: p1 NO no"},
+		{"gone at NOOP", "off", scripted{greeting, with("NOOP", ""), nil, false}, good,
+			"connect greeting login NOOP total", "NOOP failed: the proxy closed the connection"},
+		{"silent", "off", scripted{"", nil, nil, false}, good, "connect greeting total",
+			"greeting failed: no answer within --timeout"},
+		{"endless", "off", scripted{strings.Repeat("x", maxProbeBytes+1), nil, nil, false}, good,
+			"connect greeting total", "greeting failed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,8 +186,8 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, r := loadGeneration(file)
-	if r.failed() {
-		t.Fatal(r.findings)
+	if r.Failed() {
+		t.Fatal(r.Sorted())
 	}
 	log, lines := newLogger(g.Config.Log, io.Discard)
 	defer func() { _ = lines.Close(logFlushLimit) }()
@@ -188,8 +204,10 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 		if code != exitOK || !strings.Contains(stdout, "LOGOUT") || !strings.Contains(stdout, "TLS 1.3") {
 			t.Errorf("%s: code %d\n%s%s", listener, code, stdout, stderr)
 		}
-		code, stdout, stderr = runIn(t, folder, "nonsense\n", "probe", "alice", "--config", file, "--listener", listener, "--address", address)
-		if code != exitFailed || !strings.Contains(stderr, "AUTHENTICATIONFAILED") || strings.Contains(stdout+stderr, "nonsense") {
+		code, stdout, stderr = runIn(t, folder, "nonsense\n", "probe", "alice", "--config", file,
+			"--listener", listener, "--address", address)
+		if code != exitFailed || !strings.Contains(stderr, "AUTHENTICATIONFAILED") ||
+			strings.Contains(stdout+stderr, "nonsense") {
 			t.Errorf("%s: code %d\n%s%s", listener, code, stdout, stderr)
 		}
 	}
@@ -198,7 +216,8 @@ func TestProbeOfTheRealProxy(t *testing.T) {
 func TestDialAddress(t *testing.T) {
 	tests := map[string]string{
 		":143": "127.0.0.1:143", "0.0.0.0:143": "127.0.0.1:143", "[::]:143": "[::1]:143",
-		"192.0.2.1:143": "192.0.2.1:143", "imap.example.org:993": "imap.example.org:993", "[2001:db8::1]:993": "[2001:db8::1]:993",
+		"192.0.2.1:143": "192.0.2.1:143", "imap.example.org:993": "imap.example.org:993",
+		"[2001:db8::1]:993": "[2001:db8::1]:993",
 	}
 	for listen, want := range tests {
 		if got := dialAddress(listen); got != want {

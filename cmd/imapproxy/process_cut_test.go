@@ -35,7 +35,8 @@ func TestDrainCut(t *testing.T) {
 			// Who is within a message reads on when it is over: it would come to
 			// the end otherwise.
 			appending := inState(stuck, midAppend)
-			no(t, "clients that append", all(len(appending), func(i int) error { return appending[i].bye(byeShutdown) }))
+			no(t, "clients that append",
+				all(len(appending), func(i int) error { return appending[i].bye(byeShutdown) }))
 			if early := time.Since(signalled); early < tt.before {
 				t.Errorf("clients were cut %v after SIGTERM, the limit is %v", early, tt.before)
 			}

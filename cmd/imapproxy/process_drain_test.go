@@ -108,7 +108,8 @@ func TestDrain1000(t *testing.T) {
 	noSessions(t, r.One, r.Two)
 	p.ended(t, 0, guests, always("shutdown"))
 	r.onlyWhole(t, len(guests)/10)
-	t.Logf("%d sessions came within %v; listeners closed after %v, all drained after %v", len(guests), arrived, closed, exited)
+	t.Logf("%d sessions came within %v; listeners closed after %v, all drained after %v", len(guests), arrived, closed,
+		exited)
 }
 
 // drainedState is the state of one in ten sessions.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -76,7 +78,8 @@ func (r *crowd) knock(m mode, n int) (*guest, error) {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(guestLimit))
-	g := &guest{account: r.account(m, n), mode: m, big: r.Big, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReader(conn)}
+	g := &guest{account: r.account(m, n), mode: m, big: r.Big, raw: conn.(*net.TCPConn), conn: conn,
+		in: bufio.NewReader(conn)}
 	g.addr = conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	if err := g.greeted(r.trust); err != nil {
 		_ = conn.Close()
@@ -228,6 +231,87 @@ func (g *guest) bye(words string) error {
 	return g.end()
 }
 
+// end reads the end, in order and with nothing in front of it, and closes.
+func (g *guest) end() error {
+	rest, err := io.ReadAll(g.in)
+	if err != nil || len(rest) > 0 {
+		return g.trouble("reads %q and %v, wants the end", rest, err)
+	}
+	_ = g.conn.Close()
+	return nil
+}
+
+// cutShort reads on in the middle of a message: whatever comes is the
+// message, and a reset ends it, so that nobody takes it for whole.
+func (g *guest) cutShort() error { return g.cutShortBehind("") }
+
+// cutShortBehind is cutShort where the Dovecot itself says something last.
+func (g *guest) cutShortBehind(words string) error {
+	rest, err := io.ReadAll(g.in)
+	return g.isCut(bytes.TrimSuffix(rest, []byte(words)), err)
+}
+
+func (g *guest) isCut(rest []byte, err error) error {
+	_ = g.conn.Close()
+	if !bytes.HasPrefix(g.big[fetched:], rest) {
+		return g.trouble("reads what is not in the message: ...%q", rest[max(0, len(rest)-200):])
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		return g.trouble("reads %d bytes and %v, wants a reset within the message", len(rest), err)
+	}
+	return nil
+}
+
+// wholeOrCut reads on in the middle of a message: either it is cut short, or
+// it is whole and the last words stand behind its tagged OK.
+func (g *guest) wholeOrCut(words string) error {
+	rest, err := io.ReadAll(g.in)
+	behind, whole := bytes.CutPrefix(rest, g.big[fetched:])
+	if !whole {
+		return g.isCut(bytes.TrimSuffix(rest, []byte(words)), err)
+	}
+	_ = g.conn.Close()
+	if err != nil || !bytes.HasPrefix(behind, []byte(")\r\nf OK ")) || !bytes.HasSuffix(behind, []byte("\r\n"+words)) {
+		return g.trouble("reads %q and %v behind the message", behind, err)
+	}
+	return nil
+}
+
+// finishFetch reads the rest of the message, in steps with pauses, up to the
+// tagged OK.
+func (g *guest) finishFetch(steps int, pause time.Duration) error {
+	got := make([]byte, len(g.big)-fetched)
+	for from := 0; from < len(got); {
+		time.Sleep(pause)
+		to := min(len(got), from+len(got)/steps+1)
+		n, err := io.ReadFull(g.in, got[from:to])
+		if err != nil {
+			return g.trouble("%d of %d bytes came: %w", fetched+from+n, len(g.big), err)
+		}
+		from = to
+	}
+	if !bytes.Equal(got, g.big[fetched:]) {
+		return g.trouble("the message is another one than was stored")
+	}
+	if line, err := g.in.ReadString('\n'); err != nil || line != ")\r\n" {
+		return g.trouble("behind the literal it reads %q and %v", line, err)
+	}
+	return g.until("f OK")
+}
+
+// finishAppend sends the rest of the literal, in steps with pauses, and reads
+// the tagged OK.
+func (g *guest) finishAppend(steps int, pause time.Duration) error {
+	rest := letter(halfLiteral)[halfLiteral/2:]
+	for i := range steps {
+		time.Sleep(pause)
+		if err := g.send(string(rest[i*len(rest)/steps : (i+1)*len(rest)/steps])); err != nil {
+			return err
+		}
+	}
+	return g.say("", "p OK")
+}
+
 // lives shows that nothing has happened to the session: it goes on where it is.
 func (g *guest) lives() error {
 	switch g.state {
@@ -246,5 +330,3 @@ func (g *guest) lives() error {
 	}
 	return g.say("n NOOP", "n OK")
 }
-
-// The ways in which a client goes.

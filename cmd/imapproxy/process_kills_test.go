@@ -51,21 +51,24 @@ func kills() []kill {
 			}
 			return clientClosed(g)
 		}, nil},
-		{"client half-closes", func(_ *crowd, g *guest) error { return g.halfClose() }, always("client_closed"), func(g *guest) error {
-			if g.state == midFetch {
-				if err := g.finishFetch(1, 0); err != nil {
-					return err
+		{"client half-closes", func(_ *crowd, g *guest) error { return g.halfClose() }, always("client_closed"),
+			func(g *guest) error {
+				if g.state == midFetch {
+					if err := g.finishFetch(1, 0); err != nil {
+						return err
+					}
 				}
-			}
-			return g.end()
-		}},
-		{"Dovecot kicks", func(_ *crowd, g *guest) error { return g.kickedByDovecot() }, always("backend_closed"), func(g *guest) error {
-			if g.state == midFetch {
-				return g.cutShortBehind("* BYE Server shutting down.\r\n") // Dovecot says it within the literal
-			}
-			return g.bye("Server shutting down")
-		}},
-		{"Dovecot's process is killed", func(_ *crowd, g *guest) error { return g.losesBackend() }, always("backend_closed"), afterLoss("The mail server closed the connection")},
+				return g.end()
+			}},
+		{"Dovecot kicks", func(_ *crowd, g *guest) error { return g.kickedByDovecot() }, always("backend_closed"),
+			func(g *guest) error {
+				if g.state == midFetch {
+					return g.cutShortBehind("* BYE Server shutting down.\r\n") // Dovecot says it within the literal
+				}
+				return g.bye("Server shutting down")
+			}},
+		{"Dovecot's process is killed", func(_ *crowd, g *guest) error { return g.losesBackend() },
+			always("backend_closed"), afterLoss("The mail server closed the connection")},
 		{"the proxy kicks", kickedByProxy, always("kicked"), afterLoss("Disconnected by an administrator")},
 	}
 }

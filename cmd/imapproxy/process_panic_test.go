@@ -22,9 +22,12 @@ type panicCase struct {
 // are silent meanwhile.
 func faults() []panicCase {
 	return []panicCase{
-		{"session.open session.greet dialogue.read dialogue.parse dialogue.handler watch.read connect.route connect.dial " +
-			"dial.connect connect.authenticate login.begin login.send login.await login.verdict relay.begin relay.up.start", "panic", nil},
-		{"relay.up.read relay.down.read relay.up.write relay.up.written relay.down.write relay.down.written relay.settle", "panic",
+		{"session.open session.greet dialogue.read dialogue.parse dialogue.handler watch.read connect.route " +
+			"connect.dial " +
+			"dial.connect connect.authenticate login.begin login.send login.await login.verdict relay.begin " +
+			"relay.up.start", "panic", nil},
+		{"relay.up.read relay.down.read relay.up.write relay.up.written relay.down.write relay.down.written " +
+			"relay.settle", "panic",
 			func(victim *guest) error { return victim.send("n NOOP\r\n") }},
 		{"session.farewell end.begin", "logout", func(victim *guest) error { return victim.send("x LOGOUT\r\n") }},
 		{"end.drain", "client_closed", (*guest).halfClose},

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -145,7 +146,7 @@ func (r *crowd) serve(t *testing.T) (*process, []string) {
 
 // ask asks the admin listener, and decodes the answer.
 func (r *crowd) ask(method, path string, q url.Values, answer any) error {
-	text, err := adminAt(unixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
+	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
 	if err != nil {
 		return err
 	}
@@ -217,7 +218,8 @@ func (r *crowd) settled(t *testing.T) {
 		var unread []wire.TableEntry
 		for _, e := range r.sockets(t) {
 			port := int(e.Local.Port())
-			atServer := port == r.PlainPort || port == r.TLSPort || port == r.One.PlainPort || port == r.One.TLSPort || port == r.Two.PlainPort || port == r.Two.TLSPort
+			atServer := port == r.PlainPort || port == r.TLSPort || port == r.One.PlainPort || port == r.One.TLSPort ||
+				port == r.Two.PlainPort || port == r.Two.TLSPort
 			if atServer && e.RecvQ > 0 {
 				unread = append(unread, e)
 			}

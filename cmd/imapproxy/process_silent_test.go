@@ -23,7 +23,8 @@ func strangers(t *testing.T, limits, users string) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	issueCertificate(t, dir)
-	r := &rig{PlainPort: freePort(t), TLSPort: freePort(t), CAFile: filepath.Join(dir, "ca.pem"), Config: filepath.Join(dir, "imapproxy.toml")}
+	r := &rig{PlainPort: freePort(t), TLSPort: freePort(t), CAFile: filepath.Join(dir, "ca.pem"),
+		Config: filepath.Join(dir, "imapproxy.toml")}
 	write(t, filepath.Join(dir, "users"), 0o600, users)
 	write(t, r.Config, 0o600, fmt.Sprintf(`hostname = "proxy.example.org"
 listener = [
@@ -67,7 +68,8 @@ func (p *process) resident(t *testing.T) int {
 // TestSilentConnections measures what a client costs that has read the greeting
 // and says nothing: 64 KiB of resident memory at most, 96 KiB with TLS.
 func TestSilentConnections(t *testing.T) {
-	r := strangers(t, fmt.Sprintf("login_timeout = \"10m\"\nsessions = %d\n", *silentClients+100), "joe:{SSHA}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n")
+	r := strangers(t, fmt.Sprintf("login_timeout = \"10m\"\nsessions = %d\n", *silentClients+100),
+		"joe:{SSHA}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n")
 	p, _ := r.launch(t, r.plainProgram(t), 2)
 	trust := trusting(t, r.CAFile)
 	for _, way := range []struct {
@@ -75,7 +77,10 @@ func TestSilentConnections(t *testing.T) {
 		most int
 		dial func() (net.Conn, error)
 	}{
-		{"plain", 64 << 10, func() (net.Conn, error) { return net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.PlainPort)) }},
+		{"plain", 64 << 10, func() (net.Conn,
+			error) {
+			return net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.PlainPort))
+		}},
 		{"TLS", 96 << 10, func() (net.Conn, error) {
 			return tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.TLSPort), trust)
 		}},

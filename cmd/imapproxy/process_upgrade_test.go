@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // upgradeRig is a configuration that two proxies can run by.
@@ -93,7 +95,8 @@ func (r *upgradeRig) serve(t *testing.T, name string) *upgraded {
 	p.ready, err = net.ListenPacket("unixgram", notify)
 	try(t, "notify socket", err)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.folder, p.output, p.output
-	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+notify, "LISTEN_FDS=1", "LISTEN_FDNAMES=imap")
+	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+notify, "LISTEN_FDS=1",
+		"LISTEN_FDNAMES=imap")
 	cmd.Env = append(cmd.Env, r.environment...)
 	if r.handed == nil {
 		cmd.Env = append(cmd.Env, "LISTEN_FDS=")
@@ -184,7 +187,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 
 func sessionsOf(t *testing.T, r *upgradeRig, name string) int {
 	t.Helper()
-	text, err := adminAt(unixPrefix+filepath.Join(r.folder, name+".sock")).ask("GET", "/sessions", nil)
+	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder, name+".sock")).ask("GET", "/sessions", nil)
 	try(t, "sessions", err)
 	return strings.Count(string(text), `"id"`)
 }

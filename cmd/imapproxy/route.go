@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 
 	"imapproxy/auth"
-	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func routeCommand() command {
@@ -24,7 +24,8 @@ is asked over the network: what an auth server would answer can be given with
 --server and --as. Exit code 1 when no backend is found.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			file := configFlag(fs)
-			server := fs.String("server", "", "as if the authentication had answered this `BACKEND`: a target's name or host[:port]")
+			server := fs.String("server", "",
+				"as if the authentication had answered this `BACKEND`: a target's name or host[:port]")
 			as := fs.String("as", "", "as if the authentication had answered this user `NAME`")
 			return func(p *program, args []string) int { return p.route(*file, args[0], *as, *server) }
 		},
@@ -43,7 +44,7 @@ func (p *program) route(file, user, as, server string) int {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = t.Flush() }()
 	row := func(name, value, why string) {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, printable(value), printable(why))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, config.Printable(value), config.Printable(why))
 	}
 	row("user", user, "as the client sends it")
 	name := g.Settings.AuthName.Apply(user)
@@ -59,13 +60,7 @@ func (p *program) route(file, user, as, server string) int {
 // granted tells what the authentication will answer, as far as that can be
 // known without a password. What --as and --server say goes before.
 func (g *generation) granted(name, as, server string) (granted, answered, why string) {
-	granted, why = name, "auth.type "+quote(g.Config.Auth.Type)+" keeps the name"
-	switch a := g.Settings.Auth.(type) {
-	case *httpauth.Client:
-		why = "auth.type \"http\" may answer another name and a backend: see --as and --server"
-	case *auth.File:
-		granted, answered, why = fromFile(a, name)
-	}
+	granted, answered, why = g.Explain(name)
 	if as != "" {
 		granted, why = as, "given with --as"
 	}
@@ -73,18 +68,6 @@ func (g *generation) granted(name, as, server string) (granted, answered, why st
 		answered = server
 	}
 	return granted, answered, why
-}
-
-// fromFile is the grant of a user file.
-func fromFile(f *auth.File, name string) (granted, server, why string) {
-	login, server, known := f.Lookup(name)
-	switch {
-	case !known:
-		return name, "", "the user file does not have this user: the login will be refused"
-	case login != name:
-		return login, server, "user= in the user file"
-	}
-	return login, server, "in the user file"
 }
 
 // routed prints what the router says.

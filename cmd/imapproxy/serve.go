@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func serveCommand() command {
@@ -25,7 +27,8 @@ Listening sockets that systemd hands over are used for the listeners of the same
 name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			file := configFlag(fs)
-			admin := fs.String("admin", "", "the admin listener's `ADDRESS`, instead of the configuration's: two proxies can't share it")
+			admin := fs.String("admin", "",
+				"the admin listener's `ADDRESS`, instead of the configuration's: two proxies can't share it")
 			return func(p *program, _ []string) int { return p.serve(*file, *admin) }
 		},
 	}
@@ -33,16 +36,16 @@ name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`
 
 func (p *program) serve(file, admin string) int {
 	armFaults()
-	load := func() (*generation, *report) {
-		return loadGeneration(file, func(c *config) {
+	load := func() (*generation, *config.Report) {
+		return loadGeneration(file, func(c *config.File) {
 			if admin != "" {
 				c.Admin.Address = admin
 			}
 		})
 	}
 	g, r := load()
-	r.print(p.stderr)
-	if r.failed() {
+	r.Print(p.stderr)
+	if r.Failed() {
 		return exitFailed
 	}
 	return p.runDaemon(g, load, func(*daemon) {})
@@ -50,7 +53,7 @@ func (p *program) serve(file, admin string) int {
 
 // runDaemon runs a proxy until a signal ends it; started is called once it
 // listens.
-func (p *program) runDaemon(g *generation, load func() (*generation, *report), started func(*daemon)) int {
+func (p *program) runDaemon(g *generation, load func() (*generation, *config.Report), started func(*daemon)) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)

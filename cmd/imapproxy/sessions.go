@@ -57,9 +57,11 @@ func (p *program) sessions(o *adminOptions, c *choice) int {
 		return exitOK
 	}
 	now := time.Now()
-	t := newTable(p.stdout, "SESSION", "USER", "CLIENT", "LISTENER", "TLS", "PHASE", "BACKEND", "AGE", "QUIET", "IN", "OUT", "DOING")
+	t := newTable(p.stdout, "SESSION", "USER", "CLIENT", "LISTENER", "TLS", "PHASE", "BACKEND", "AGE", "QUIET", "IN",
+		"OUT", "DOING")
 	for _, i := range list {
-		t.row(i.ID, i.User, i.Client, i.Listener, i.TLS, i.Phase, backendOf(i), span(now.Sub(i.Started)), span(now.Sub(lastHeard(i))),
+		t.row(i.ID, i.User, i.Client, i.Listener, i.TLS, i.Phase, backendOf(i), span(now.Sub(i.Started)),
+			span(now.Sub(lastHeard(i))),
 			size(i.BytesIn), size(i.BytesOut), doing(i))
 	}
 	t.end()

@@ -10,6 +10,8 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // inherited are the listening sockets that systemd has handed over and no
@@ -70,7 +72,7 @@ func (in *inherited) closeRest() []string {
 // sameSocket tells whether a socket listens where a listener's address says.
 func sameSocket(socket net.Addr, address string) bool {
 	if at, isUnix := socket.(*net.UnixAddr); isUnix {
-		return address == unixPrefix+at.Name
+		return address == config.UnixPrefix+at.Name
 	}
 	have, err := netip.ParseAddrPort(socket.String())
 	if err != nil {

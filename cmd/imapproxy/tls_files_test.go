@@ -29,11 +29,15 @@ func addTLSFiles(t *testing.T, folder string) {
 	makeCertificate(t, in("client-ca.pem"), in("client-ca.key"), farAway)
 	pair, err := tls.LoadX509KeyPair(in("imap.crt"), in("imap.key"))
 	try(t, "certificate", err)
-	mustWrite(t, in("imap.ocsp"), staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber, NextUpdate: farAway}))
-	mustWrite(t, in("stale.ocsp"), staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber, NextUpdate: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)}))
+	mustWrite(t, in("imap.ocsp"),
+		staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber, NextUpdate: farAway}))
+	mustWrite(t, in("stale.ocsp"),
+		staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber,
+			NextUpdate: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)}))
 	mustWrite(t, in("other.ocsp"), staple(t, pair, ocsp.Response{SerialNumber: big.NewInt(99), NextUpdate: farAway}))
-	mustWrite(t, in("revoked.ocsp"), staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber, NextUpdate: farAway,
-		Status: ocsp.Revoked, RevokedAt: time.Date(2020, 2, 1, 0, 0, 0, 0, time.UTC)}))
+	mustWrite(t, in("revoked.ocsp"),
+		staple(t, pair, ocsp.Response{SerialNumber: pair.Leaf.SerialNumber, NextUpdate: farAway,
+			Status: ocsp.Revoked, RevokedAt: time.Date(2020, 2, 1, 0, 0, 0, 0, time.UTC)}))
 	der, err := pkcs8.ConvertPrivateKeyToPKCS8(pair.PrivateKey, []byte(keyPassword))
 	try(t, "encrypted key", err)
 	mustWrite(t, in("locked.key"), string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der})))

@@ -40,7 +40,8 @@ func versionText(linked string, info *debug.BuildInfo) string {
 	if commit != "" {
 		commit = " (commit " + commit[:min(12, len(commit))] + changed + ")"
 	}
-	return fmt.Sprintf("imapproxy %s%s, %s %s/%s", versionName(linked, info), commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("imapproxy %s%s, %s %s/%s", versionName(linked, info), commit, runtime.Version(), runtime.GOOS,
+		runtime.GOARCH)
 }
 
 // versionName is the version alone; info may be nil.

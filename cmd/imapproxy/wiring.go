@@ -8,42 +8,48 @@ import (
 	"strconv"
 	"strings"
 
-	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/route"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
 // generation is what one reading of the configuration has made. A reload makes
 // a new one: files of users, maps and certificates belong to it.
 type generation struct {
-	Config   *config
+	Config   *config.File
 	Settings *imapproxy.Settings
 	Admin    adminAccess
 	TLS      []*listenerTLS // what follows its files
+	Explain  explanation
 }
 
 // loadGeneration reads a configuration and everything that it names. All
 // findings are in the report; the generation may be used when it has not
 // failed.
-func loadGeneration(file string, changes ...func(*config)) (*generation, *report) {
-	c, r := loadConfig(file, changes...)
+func loadGeneration(file string, changes ...func(*config.File)) (*generation, *config.Report) {
+	c, r := config.Load(file, changes...)
 	if c.Place.File == "" {
 		return nil, r // not even TOML
 	}
 	return build(c, r), r
 }
 
+// close frees what a generation holds open besides its sessions. Sessions that
+// still use it can go on.
+func (g *generation) close() { closeSources(g.Settings) }
+
 // build makes the objects. It goes on after an error, to report all of them.
-func build(c *config, r *report) *generation {
+func build(c *config.File, r *config.Report) *generation {
+	authenticator, explain := sourceOf(&c.Auth).build(&c.Auth, r)
 	s := &imapproxy.Settings{
 		Hostname:  hostname(c, r),
-		Auth:      buildAuth(&c.Auth, r),
+		Auth:      authenticator,
 		External:  buildExternal(&c.Auth.External, r),
 		AuthName:  rewriteOf(c.Rewrite.Auth),
 		Listeners: map[string]*imapproxy.Listener{},
 		Limits:    limitsOf(c.Limits),
-		TCP:       c.TCP.options(),
+		TCP:       c.TCP.Options(),
 	}
 	var watched []*listenerTLS
 	for i := range c.Listeners {
@@ -56,80 +62,56 @@ func build(c *config, r *report) *generation {
 	named := make([]*backend.Target, 0, len(c.Targets))
 	for i := range c.Targets {
 		t := buildTarget(&c.Targets[i], r)
-		t.TCP = c.Targets[i].tcp().over(c.TCP).options()
+		t.TCP = c.Targets[i].TCPOptions(c.TCP)
 		named = append(named, t)
 	}
 	s.Router = buildRouter(c, named, r)
-	return &generation{c, s, buildAdmin(&c.Admin, r), watched}
+	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
 }
 
 // hostname is the machine's when the configuration names none.
-func hostname(c *config, r *report) string {
+func hostname(c *config.File, r *config.Report) string {
 	if c.Hostname != "" {
 		return c.Hostname
 	}
 	name, err := os.Hostname()
-	if err != nil || !hostName.MatchString(name) {
-		r.errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`, "missing, and the machine has no usable name")
+	if err != nil || !config.IsHostName(name) {
+		r.Errorf(c.Place, "hostname", `write, for example, hostname = "imap.example.org"`,
+			"missing, and the machine has no usable name")
 	}
 	return name
 }
 
-func limitsOf(l limitsConfig) imapproxy.Limits {
+func limitsOf(l config.Limits) imapproxy.Limits {
 	return imapproxy.Limits{
-		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, HalfCloseIdle: l.HalfIdle, Drain: l.Drain, Retire: l.Retire, Farewell: l.Bye,
+		Login: l.Login, Idle: l.Idle, HalfClose: l.HalfClose, HalfCloseIdle: l.HalfIdle, Drain: l.Drain,
+		Retire: l.Retire, Farewell: l.Bye,
 		BadCommands: l.BadCommands, FailedLogins: l.FailedLogins, Sessions: l.Sessions, ProxyTTL: l.ProxyTTL,
 		Kick: l.Kick, Heartbeat: l.Heartbeat, LeakReport: l.LeakReport, LeakReclaim: l.LeakReclaim,
 	}
 }
 
-func rewriteOf(c rewriteConfig) backend.Rewrite {
-	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain, Delimiter: c.Delimiter}
-}
-
-// buildAuth makes the authenticator.
-func buildAuth(c *authConfig, r *report) auth.Authenticator {
-	switch c.Type {
-	case "file":
-		return buildUserFile(c, r)
-	case "passthrough":
-		return auth.Passthrough{}
-	case "http":
-		return buildHTTPAuth(&c.HTTP, r)
-	}
-	return nil
-}
-
-func buildUserFile(c *authConfig, r *report) auth.Authenticator {
-	if c.File == "" || !checkReadable(c.Place, "file", c.File, r) {
-		return nil
-	}
-	users, err := auth.OpenFile(string(c.File))
-	if err != nil {
-		addJoined(r, c.Place, "file", err)
-		return nil
-	}
-	for _, warning := range users.Warnings() {
-		r.warnf(c.Place, "file", "", "%s", warning)
-	}
-	return users
+func rewriteOf(c config.Rewrite) backend.Rewrite {
+	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain,
+		Delimiter: c.Delimiter}
 }
 
 // buildRouter makes the router. A map is read only when all before it is good,
 // for else its errors would be consequences.
-func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
+func buildRouter(c *config.File, named []*backend.Target, r *config.Report) backend.Router {
 	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
 	for i := range c.Listeners {
-		if at := c.Listeners[i].Address; strings.HasPrefix(at, unixPrefix) {
+		if at := c.Listeners[i].Address; strings.HasPrefix(at, config.UnixPrefix) {
 			o.SelfSockets = append(o.SelfSockets, at)
 		}
 	}
 	for i, t := range named {
-		if !sectionName.MatchString(t.Name) {
+		if !config.IsSectionName(t.Name) {
 			continue // reported already
 		}
-		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses, SelfSockets: o.SelfSockets}); err != nil {
-			r.errorf(c.Targets[i].Place, "addresses", "", "%v", err)
+		if _, err := route.NewTargets(route.TargetsOptions{Named: []*backend.Target{t}, SelfAddresses: o.SelfAddresses,
+			SelfSockets: o.SelfSockets}); err != nil {
+			r.Errorf(c.Targets[i].Place, "addresses", "", "%v", err)
 		}
 		if t.Name == c.Route.Template {
 			o.Template = t
@@ -138,14 +120,14 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 	for _, entry := range c.Route.Allow {
 		allow, err := route.ParseAllow(entry)
 		if err != nil {
-			r.errorf(c.Route.Place, "allow", "", "%v", err)
+			r.Errorf(c.Route.Place, "allow", "", "%v", err)
 		}
 		o.Allow = append(o.Allow, allow)
 	}
 	if c.Route.File != "" {
 		checkReadable(c.Route.Place, "file", c.Route.File, r)
 	}
-	if r.failed() {
+	if r.Failed() {
 		return nil
 	}
 	targets, err := route.NewTargets(o)
@@ -157,14 +139,14 @@ func buildRouter(c *config, named []*backend.Target, r *report) backend.Router {
 }
 
 // chooseRouter is the switch over route.type.
-func chooseRouter(c *config, targets *route.Targets, r *report) backend.Router {
+func chooseRouter(c *config.File, targets *route.Targets, r *config.Report) backend.Router {
 	login := rewriteOf(c.Rewrite.Backend)
 	var router backend.Router
 	switch {
 	case c.Route.Target != "":
 		t, err := targets.Resolve(c.Route.Target)
 		if err != nil {
-			r.errorf(c.Route.Place, "target", "", "%v", err)
+			r.Errorf(c.Route.Place, "target", "", "%v", err)
 			return nil
 		}
 		router = route.NewFixed(t, login)
@@ -184,7 +166,7 @@ func chooseRouter(c *config, targets *route.Targets, r *report) backend.Router {
 
 // selfAddresses are the listeners' addresses, which no route may lead to. A
 // name, or a port that is chosen later, is not known here.
-func selfAddresses(listeners []listenerConfig) []netip.AddrPort {
+func selfAddresses(listeners []config.Listener) []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, s := range socketSpecs(listeners) {
 		host, port, err := net.SplitHostPort(s.address)
@@ -210,15 +192,15 @@ func selfAddresses(listeners []listenerConfig) []netip.AddrPort {
 }
 
 // addJoined reports each error of errors.Join as one finding.
-func addJoined(r *report, at place, key string, err error) {
+func addJoined(r *config.Report, at config.Place, key string, err error) {
 	if joined, ok := errors.AsType[interface {
 		error
 		Unwrap() []error
 	}](err); ok {
 		for _, e := range joined.Unwrap() {
-			r.errorf(at, key, "", "%v", e)
+			r.Errorf(at, key, "", "%v", e)
 		}
 		return
 	}
-	r.errorf(at, key, "", "%v", err)
+	r.Errorf(at, key, "", "%v", err)
 }

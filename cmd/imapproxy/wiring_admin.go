@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // adminAccess is where the admin listener is and who may use it. The zero value
@@ -17,7 +18,7 @@ type adminAccess struct {
 // name is the address as the configuration writes it.
 func (a adminAccess) name() string {
 	if a.Network == "unix" {
-		return unixPrefix + a.Address
+		return config.UnixPrefix + a.Address
 	}
 	return a.Address
 }
@@ -27,7 +28,7 @@ const leastToken = 16
 
 // adminAt splits an address of the configuration.
 func adminAt(address string) adminAccess {
-	path, isSocket := strings.CutPrefix(address, unixPrefix)
+	path, isSocket := strings.CutPrefix(address, config.UnixPrefix)
 	switch {
 	case address == "":
 		return adminAccess{}
@@ -38,7 +39,7 @@ func adminAt(address string) adminAccess {
 }
 
 // buildAdmin reads the admin listener's token.
-func buildAdmin(c *adminConfig, r *report) adminAccess {
+func buildAdmin(c *config.Admin, r *config.Report) adminAccess {
 	a := adminAt(c.Address)
 	if a.Network != "tcp" || c.TokenFile == "" {
 		return a // what is missing has been reported
@@ -46,10 +47,12 @@ func buildAdmin(c *adminConfig, r *report) adminAccess {
 	token, err := passwordFile(string(c.TokenFile))
 	switch {
 	case err != nil:
-		r.errorf(c.Place, "token_file", "write the token into its first line", "%s: %v", c.TokenFile, plainPathError(err))
+		r.Errorf(c.Place, "token_file", "write the token into its first line",
+			"%s: %v", c.TokenFile, config.PlainPathError(err))
 	case !goodToken(token):
-		r.errorf(c.Place, "token_file", "write, for example, what `openssl rand -hex 32` prints",
-			"%s: the token has fewer than %d characters, or blanks or control characters among them", c.TokenFile, leastToken)
+		r.Errorf(c.Place, "token_file", "write, for example, what `openssl rand -hex 32` prints",
+			"%s: the token has fewer than %d characters, or blanks or control characters among them", c.TokenFile,
+			leastToken)
 	}
 	warnReadable(c.Place, "token_file", c.TokenFile, "the admin token", r)
 	a.Token = token

@@ -8,43 +8,46 @@ import (
 	"strings"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // loadClientAuthorities reads who vouches for client certificates, and lets the
 // handshake ask for one. The session judges it: a client reads then why it is
 // not let in.
-func loadClientAuthorities(c *listenerConfig, t *tls.Config, r *report) *auth.Authorities {
+func loadClientAuthorities(c *config.Listener, t *tls.Config, r *config.Report) *auth.Authorities {
 	if c.ClientCertificates == "off" {
 		return nil
 	}
 	t.ClientAuth = tls.RequestClientCert
 	t.ClientCAs = loadAuthorities(c.Place, "client_ca", c.ClientCA, r)
 	a := &auth.Authorities{Roots: x509.NewCertPool(), Depth: c.ClientCADepth, Lists: loadRevocations(c, r)}
-	for key, file := range map[string]filePath{"client_ca": c.ClientCA, "trusted_certificates": c.TrustedCertificates} {
+	for key, file := range map[string]config.Path{"client_ca": c.ClientCA,
+		"trusted_certificates": c.TrustedCertificates} {
 		if file == "" {
 			continue
 		}
-		text, err := readLimited(string(file), maxCertificateBytes)
-		if (err != nil || !a.Roots.AppendCertsFromPEM([]byte(text))) && key != "client_ca" { // which is reported already
-			r.errorf(c.Place, key, "name a PEM file with certificates", "%s holds no certificate", file)
+		text, err := config.ReadLimited(string(file), maxCertificateBytes)
+		// which is reported already
+		if (err != nil || !a.Roots.AppendCertsFromPEM([]byte(text))) && key != "client_ca" {
+			r.Errorf(c.Place, key, "name a PEM file with certificates", "%s holds no certificate", file)
 		}
 	}
 	return a
 }
 
 // loadRevocations reads revocation lists, PEM or DER.
-func loadRevocations(c *listenerConfig, r *report) []*x509.RevocationList {
+func loadRevocations(c *config.Listener, r *config.Report) []*x509.RevocationList {
 	if c.ClientCRL == "" {
 		return nil
 	}
-	text, err := readLimited(string(c.ClientCRL), maxRevocationBytes)
+	text, err := config.ReadLimited(string(c.ClientCRL), maxRevocationBytes)
 	if err != nil {
-		r.errorf(c.Place, "client_crl", "name a readable file", "%s: %v", c.ClientCRL, plainPathError(err))
+		r.Errorf(c.Place, "client_crl", "name a readable file", "%s: %v", c.ClientCRL, config.PlainPathError(err))
 		return nil
 	}
 	lists, err := parseRevocations([]byte(text))
 	if err != nil {
-		r.errorf(c.Place, "client_crl", "name a file such as openssl ca -gencrl makes", "%s: %v", c.ClientCRL, err)
+		r.Errorf(c.Place, "client_crl", "name a file such as openssl ca -gencrl makes", "%s: %v", c.ClientCRL, err)
 	}
 	return lists
 }
@@ -86,15 +89,15 @@ func parseRevocations(text []byte) ([]*x509.RevocationList, error) {
 
 // buildExternal makes the mapping from certificates to users; nil when EXTERNAL
 // is off.
-func buildExternal(c *externalConfig, r *report) *auth.CertificateUsers {
+func buildExternal(c *config.External, r *config.Report) *auth.CertificateUsers {
 	if c.From == "off" || c.From == "" {
 		return nil
 	}
 	text := ""
 	if c.File != "" {
 		var err error
-		if text, err = readLimited(string(c.File), maxConfigBytes); err != nil {
-			r.errorf(c.Place, "file", "name a readable file", "%s: %v", c.File, plainPathError(err))
+		if text, err = config.ReadLimited(string(c.File), config.MaxBytes); err != nil {
+			r.Errorf(c.Place, "file", "name a readable file", "%s: %v", c.File, config.PlainPathError(err))
 			return nil
 		}
 	}

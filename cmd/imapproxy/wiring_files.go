@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // maxCertificateBytes bounds a file of certificates; the system's own bundle
@@ -16,20 +18,20 @@ const maxCertificateBytes = 4 << 20
 
 // loadCertificate reads a certificate and its key and says which of them is at
 // fault.
-func loadCertificate(c *certificateConfig, passwords []string, r *report) (pair tls.Certificate, good bool) {
-	certPEM, err := readLimited(string(c.Certificate), maxCertificateBytes)
+func loadCertificate(c *config.Certificate, passwords []string, r *config.Report) (pair tls.Certificate, good bool) {
+	certPEM, err := config.ReadLimited(string(c.Certificate), maxCertificateBytes)
 	if err != nil {
-		r.errorf(c.Place, "certificate", "name a PEM file", "%s: %v", c.Certificate, plainPathError(err))
+		r.Errorf(c.Place, "certificate", "name a PEM file", "%s: %v", c.Certificate, config.PlainPathError(err))
 	}
 	leaf := checkLeaf(c, certPEM, err == nil, r)
 	keyFile, key := c.Key, "key"
 	if keyFile == "" {
 		keyFile, key = c.Certificate, "certificate"
 	}
-	keyPEM, err := readLimited(string(keyFile), maxCertificateBytes)
+	keyPEM, err := config.ReadLimited(string(keyFile), maxCertificateBytes)
 	if err != nil {
 		if key == "key" {
-			r.errorf(c.Place, key, "name a PEM file", "%s: %v", keyFile, plainPathError(err))
+			r.Errorf(c.Place, key, "name a PEM file", "%s: %v", keyFile, config.PlainPathError(err))
 		}
 		return pair, false
 	}
@@ -42,7 +44,7 @@ func loadCertificate(c *certificateConfig, passwords []string, r *report) (pair 
 	}
 	if err != nil {
 		text, remedy := keyFault(err, key)
-		r.errorf(c.Place, key, remedy, "%s: %s", keyFile, text)
+		r.Errorf(c.Place, key, remedy, "%s: %s", keyFile, text)
 		return pair, false
 	}
 	warnReadable(c.Place, key, keyFile, "the private key", r)
@@ -68,21 +70,24 @@ func keyFault(err error, key string) (text, remedy string) {
 
 // checkLeaf reports a certificate that can't be read and warns of one that no
 // client will take; nil when there is none.
-func checkLeaf(c *certificateConfig, text string, read bool, r *report) *x509.Certificate {
+func checkLeaf(c *config.Certificate, text string, read bool, r *config.Report) *x509.Certificate {
 	if !read {
 		return nil
 	}
 	leaf, err := parseLeaf([]byte(text))
 	if err != nil {
-		r.errorf(c.Place, "certificate", "name a PEM file that begins with the server's certificate", "%s: %v", c.Certificate, err)
+		r.Errorf(c.Place, "certificate", "name a PEM file that begins with the server's certificate",
+			"%s: %v", c.Certificate, err)
 		return nil
 	}
 	const day = "2006-01-02"
 	switch now := time.Now(); {
 	case now.After(leaf.NotAfter):
-		r.warnf(c.Place, "certificate", "renew it", "%s expired on %s: clients refuse it", c.Certificate, leaf.NotAfter.Format(day))
+		r.Warnf(c.Place, "certificate", "renew it",
+			"%s expired on %s: clients refuse it", c.Certificate, leaf.NotAfter.Format(day))
 	case now.Before(leaf.NotBefore):
-		r.warnf(c.Place, "certificate", "check the machine's clock", "%s is valid from %s on: clients refuse it", c.Certificate, leaf.NotBefore.Format(day))
+		r.Warnf(c.Place, "certificate", "check the machine's clock",
+			"%s is valid from %s on: clients refuse it", c.Certificate, leaf.NotBefore.Format(day))
 	}
 	return leaf
 }
@@ -102,26 +107,26 @@ func parseLeaf(text []byte) (*x509.Certificate, error) {
 }
 
 // warnReadable warns of a secret that every user of the machine can read.
-func warnReadable(at place, key string, file filePath, what string, r *report) {
+func warnReadable(at config.Place, key string, file config.Path, what string, r *config.Report) {
 	info, err := os.Stat(string(file))
 	if err == nil && info.Mode().Perm()&0o004 != 0 {
-		r.warnf(at, key, "chmod o-r "+string(file), "every user of this machine can read %s in %s", what, file)
+		r.Warnf(at, key, "chmod o-r "+string(file), "every user of this machine can read %s in %s", what, file)
 	}
 }
 
 // checkReadable reports a file that can't be opened or is none.
-func checkReadable(at place, key string, file filePath, r *report) bool {
+func checkReadable(at config.Place, key string, file config.Path, r *config.Report) bool {
 	info, err := os.Stat(string(file))
 	if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		err = errors.New("it is not a file")
 	}
 	if err != nil {
-		r.errorf(at, key, "name a readable file", "%s: %v", file, plainPathError(err))
+		r.Errorf(at, key, "name a readable file", "%s: %v", file, config.PlainPathError(err))
 		return false
 	}
 	f, err := os.Open(string(file))
 	if err != nil {
-		r.errorf(at, key, "name a readable file", "%s: %v", file, plainPathError(err))
+		r.Errorf(at, key, "name a readable file", "%s: %v", file, config.PlainPathError(err))
 		return false
 	}
 	_ = f.Close()

@@ -6,11 +6,25 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/auth/httpauth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
-// buildHTTPAuth makes the client of the auth server. The address and the
-// headers are checked one after the other, to name the right line.
-func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
+// buildHTTPAuth makes the client of the common auth server.
+func buildHTTPAuth(c *config.Auth, r *config.Report) (auth.Authenticator, explanation) {
+	return httpClient(&c.HTTP, r), func(name string) (string, string, string) {
+		return name, "", "auth.type " + quote(c.Type) + " may answer another name and a backend: see --as and --server"
+	}
+}
+
+// buildOwnHTTPAuth makes the client of a listener's own auth server.
+func buildOwnHTTPAuth(l *config.Listener, c *config.Auth, r *config.Report) auth.Authenticator {
+	return httpClient(l.HTTPAuth(&c.HTTP), r)
+}
+
+// httpClient makes the client of an auth server, nil when an error about it is
+// in the report. The address and the headers are checked one after the other,
+// to name the right line.
+func httpClient(c *config.HTTP, r *config.Report) auth.Authenticator {
 	if c.URL == "" {
 		return nil // reported already
 	}
@@ -33,22 +47,7 @@ func buildHTTPAuth(c *httpConfig, r *report) auth.Authenticator {
 		return nil
 	}
 	if len(c.Headers) > 0 {
-		warnReadable(c.Place, "headers", filePath(c.Place.File), "the headers for the auth server", r)
+		warnReadable(c.Place, "headers", config.Path(c.Place.File), "the headers for the auth server", r)
 	}
 	return client
-}
-
-// close frees what a generation holds open besides its sessions. Sessions that
-// still use it can go on.
-func (g *generation) close() {
-	closeAuth(g.Settings.Auth)
-	for _, l := range g.Settings.Listeners {
-		closeAuth(l.Auth)
-	}
-}
-
-func closeAuth(a auth.Authenticator) {
-	if client, ok := a.(*httpauth.Client); ok {
-		client.Close()
-	}
 }

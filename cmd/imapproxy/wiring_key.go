@@ -7,19 +7,22 @@ import (
 	"strings"
 
 	"github.com/youmark/pkcs8"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // errNoPassword is an encrypted key that no password opens. It never holds one.
 var errNoPassword = errors.New("the private key is encrypted, and no password fits")
 
 // keyPasswords reads the passwords of encrypted keys, one a line.
-func keyPasswords(c *listenerConfig, r *report) []string {
+func keyPasswords(c *config.Listener, r *config.Report) []string {
 	if c.KeyPasswords == "" {
 		return nil
 	}
-	text, err := readLimited(string(c.KeyPasswords), 64<<10)
+	text, err := config.ReadLimited(string(c.KeyPasswords), 64<<10)
 	if err != nil {
-		r.errorf(c.Place, "key_password_file", "name a readable file", "%s: %v", c.KeyPasswords, plainPathError(err))
+		r.Errorf(c.Place, "key_password_file", "name a readable file",
+			"%s: %v", c.KeyPasswords, config.PlainPathError(err))
 		return nil
 	}
 	warnReadable(c.Place, "key_password_file", c.KeyPasswords, "the passwords of private keys", r)
@@ -30,7 +33,8 @@ func keyPasswords(c *listenerConfig, r *report) []string {
 		}
 	}
 	if len(list) == 0 {
-		r.errorf(c.Place, "key_password_file", "write each password on a line of its own", "%s holds none", c.KeyPasswords)
+		r.Errorf(c.Place, "key_password_file", "write each password on a line of its own",
+			"%s holds none", c.KeyPasswords)
 	}
 	return list
 }

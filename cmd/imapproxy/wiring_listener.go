@@ -3,23 +3,23 @@ package main
 import (
 	"crypto/tls"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
 // buildListener makes a listener, and what keeps its certificates up to date
 // with their files.
-func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listenerTLS) {
+func buildListener(c *config.Listener, r *config.Report) (*imapproxy.Listener, []*listenerTLS) {
 	l := &imapproxy.Listener{
 		Name: c.Name, Insecure: c.Insecure,
 		Proxy: imapproxy.ProxyHeader{
 			Required: c.ProxyProtocol == "required", Ignore: c.ProxyUntrusted == "ignore",
-			Trusted:     proxyNetworks(c, &report{}), // check has reported
-			TrustedUnix: slices.Contains(c.ProxyTrusted, unixPrefix),
+			Trusted:     c.ProxyNetworks(&config.Report{}), // check has reported
+			TrustedUnix: slices.Contains(c.ProxyTrusted, config.UnixPrefix),
 		},
 	}
 	switch c.TLS {
@@ -32,7 +32,7 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 	case "implicit":
 		l.TLS = imapproxy.ImplicitTLS
 	}
-	t := &listenerTLS{config: c, stamps: stampsOf(c.files())}
+	t := &listenerTLS{config: c, stamps: stampsOf(c.TLSFiles())}
 	t.clients.Mode = certificateModes[c.ClientCertificates]
 	if !t.load(r) {
 		return l, nil // reported already
@@ -46,7 +46,7 @@ func buildListener(c *listenerConfig, r *report) (*imapproxy.Listener, []*listen
 // listenerTLS is a listener's side of TLS, which follows its files: certificates
 // are renewed by programs that know nothing of the proxy.
 type listenerTLS struct {
-	config  *listenerConfig
+	config  *config.Listener
 	current atomic.Pointer[tls.Config]
 	clients imapproxy.ClientCertificates
 	stamps  []fileStamp // of the files that current was made of, or that failed last
@@ -55,8 +55,8 @@ type listenerTLS struct {
 // follow reads the files again when one of them has changed. What is wrong with
 // them stands in the report, once for each change; then what was read before
 // stays in force.
-func (t *listenerTLS) follow(r *report) (changed bool) {
-	now := stampsOf(t.config.files())
+func (t *listenerTLS) follow(r *config.Report) (changed bool) {
+	now := stampsOf(t.config.TLSFiles())
 	if slices.Equal(now, t.stamps) {
 		return false
 	}
@@ -65,12 +65,12 @@ func (t *listenerTLS) follow(r *report) (changed bool) {
 }
 
 // load reads the files and puts what they hold in force, all of it or nothing.
-func (t *listenerTLS) load(r *report) bool {
-	own := &report{settled: r.settled}
+func (t *listenerTLS) load(r *config.Report) bool {
+	own := r.Fork()
 	next := loadTLS(t.config, own)
 	authorities := loadClientAuthorities(t.config, next, own)
-	r.findings = append(r.findings, own.findings...)
-	if own.failed() || len(next.Certificates) == 0 {
+	r.Merge(own)
+	if own.Failed() || len(next.Certificates) == 0 {
 		return false
 	}
 	t.clients.Use(authorities)
@@ -98,32 +98,4 @@ func stampsOf(files []string) []fileStamp {
 		}
 	}
 	return stamps
-}
-
-// files are all that the listener's TLS is made of.
-func (l *listenerConfig) files() []string {
-	list := []filePath{l.KeyPasswords, l.ClientCA, l.TrustedCertificates, l.ClientCRL}
-	for _, c := range l.all() {
-		list = append(list, c.Certificate, c.Key, c.OCSPFile)
-	}
-	names := l.ticketFiles()
-	for _, file := range list {
-		if file != "" {
-			names = append(names, string(file))
-		}
-	}
-	return names
-}
-
-// ticketFiles are the files of ticket keys, which are meant from the folder of
-// the configuration file like any other.
-func (l *listenerConfig) ticketFiles() []string {
-	var names []string
-	for _, name := range l.TicketKeys {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(l.Place.File), name)
-		}
-		names = append(names, name)
-	}
-	return names
 }

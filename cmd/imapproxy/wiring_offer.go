@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -11,16 +12,15 @@ import (
 const proxyTimeout = 24 * time.Hour
 
 // offerOf takes over what a listener offers before the login and whom it asks.
-func offerOf(c *config, l *listenerConfig, to *imapproxy.Listener, r *report) {
+func offerOf(c *config.File, l *config.Listener, to *imapproxy.Listener, r *config.Report) {
 	to.Capabilities, to.Mechanisms = l.Capabilities, l.Mechanisms
 	to.Login, to.BadCommands = l.Login, l.BadCommands
-	to.TCP = l.tcp().over(c.TCP).options()
+	to.TCP = l.TCPOptions(c.TCP)
 	if l.NginxCompat {
-		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout), PassBackendErrors: l.PassBackendErrors}
+		to.Compat = &imapproxy.Compat{ClientIdle: cmp.Or(l.ClientIdle, proxyTimeout),
+			PassBackendErrors: l.PassBackendErrors}
 	}
-	if l.Place.has("auth") && c.Auth.Type == "http" {
-		if client := buildHTTPAuth(l.httpAuth(&c.Auth.HTTP), r); client != nil {
-			to.Auth = client
-		}
+	if own := sourceOf(&c.Auth).own; own != nil && l.Place.Has("auth") {
+		to.Auth = own(l, &c.Auth, r)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 const offersConfig = `
@@ -59,15 +60,17 @@ func TestOffers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.toml")
 	mustWrite(t, file, fmt.Sprintf(offersConfig, acting(t, common.serve), acting(t, own.serve)))
 	g, r := loadGeneration(file)
-	if r.failed() {
-		t.Fatal(r.of(isError))
+	if r.Failed() {
+		t.Fatal(r.Of(config.Error))
 	}
 	t.Cleanup(g.close)
 	a, b := g.Settings.Listeners["common"], g.Settings.Listeners["own"]
-	if a.Auth != nil || a.Compat != nil || a.Capabilities != nil || a.Mechanisms != nil || a.Login != 0 || a.BadCommands != 0 || a.TCP != g.Settings.TCP {
+	if a.Auth != nil || a.Compat != nil || a.Capabilities != nil || a.Mechanisms != nil || a.Login != 0 ||
+		a.BadCommands != 0 || a.TCP != g.Settings.TCP {
 		t.Errorf("common: %+v", a)
 	}
-	if b.Compat == nil || b.Compat.ClientIdle != 24*time.Hour || !b.Compat.PassBackendErrors || b.Login != 7*time.Second || b.BadCommands != 9 ||
+	if b.Compat == nil || b.Compat.ClientIdle != 24*time.Hour || !b.Compat.PassBackendErrors ||
+		b.Login != 7*time.Second || b.BadCommands != 9 ||
 		!slices.Equal(b.Capabilities, []string{"IMAP4rev1"}) || !slices.Equal(b.Mechanisms, []string{"XOAUTH2"}) {
 		t.Errorf("own: %+v", b)
 	}

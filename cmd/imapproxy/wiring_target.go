@@ -7,14 +7,16 @@ import (
 	"strings"
 
 	"imapproxy/backend"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // buildTarget makes a target with its authorities and its master password.
-func buildTarget(c *targetConfig, r *report) *backend.Target {
+func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	t := &backend.Target{
 		Name: c.Name, Addresses: c.Addresses, ForwardID: c.ForwardID, PlainLogin: c.PlainLogin,
 		Limits: backend.Limits{
-			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit, Logout: c.LogoutLimit,
+			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit,
+			Logout: c.LogoutLimit,
 		},
 	}
 	switch c.TLS {
@@ -36,7 +38,8 @@ func buildTarget(c *targetConfig, r *report) *backend.Target {
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{
 			ServerName: c.ServerName, RootCAs: loadAuthorities(c.Place, "ca", c.CA, r),
-			MinVersion: tlsVersion(c.TLSMin), InsecureSkipVerify: !c.Verify, // the configuration says so, and has warned
+			// the configuration says so, and has warned
+			MinVersion: config.TLSVersion(c.TLSMin), InsecureSkipVerify: !c.Verify,
 		}
 	}
 	if c.MasterUser != "" && c.MasterFile != "" {
@@ -47,19 +50,20 @@ func buildTarget(c *targetConfig, r *report) *backend.Target {
 }
 
 // buildPool makes the pool's options, nil when it is off.
-func buildPool(c *poolConfig, r *report) *backend.PoolOptions {
+func buildPool(c *config.Pool, r *config.Report) *backend.PoolOptions {
 	if c.Mode != "on" {
 		return nil
 	}
 	o := &backend.PoolOptions{
-		MaxIdle: c.MaxIdle, MaxPerUser: c.MaxPerUser, MaxPerTarget: c.MaxPerTarget, MaxWaiting: c.MaxWaiting, Spare: c.Spare,
+		MaxIdle: c.MaxIdle, MaxPerUser: c.MaxPerUser, MaxPerTarget: c.MaxPerTarget, MaxWaiting: c.MaxWaiting,
+		Spare:       c.Spare,
 		WaitTimeout: c.WaitTimeout, MaxLifetime: c.MaxLifetime, IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive,
 		CheckAfter: c.CheckAfter, Reauth: c.Reauth, Listeners: c.Listeners,
 	}
 	for _, text := range c.Networks {
 		p, err := parseNetwork(text)
 		if err != nil {
-			r.errorf(c.Place, "networks", `write a network such as "10.1.2.0/24", or an address`, "%q is neither", text)
+			r.Errorf(c.Place, "networks", `write a network such as "10.1.2.0/24", or an address`, "%q is neither", text)
 		}
 		o.Networks = append(o.Networks, p)
 	}
@@ -80,10 +84,11 @@ func parseNetwork(text string) (netip.Prefix, error) {
 }
 
 // loadMasterPassword reads the first line of master_password_file.
-func loadMasterPassword(c *targetConfig, r *report) string {
+func loadMasterPassword(c *config.Target, r *config.Report) string {
 	secret, err := passwordFile(string(c.MasterFile))
 	if err != nil {
-		r.errorf(c.Place, "master_password_file", "write the password into its first line", "%s: %v", c.MasterFile, plainPathError(err))
+		r.Errorf(c.Place, "master_password_file", "write the password into its first line",
+			"%s: %v", c.MasterFile, config.PlainPathError(err))
 		return ""
 	}
 	warnReadable(c.Place, "master_password_file", c.MasterFile, "the master password", r)
@@ -92,18 +97,18 @@ func loadMasterPassword(c *targetConfig, r *report) string {
 
 // loadAuthorities reads a file of certificates; nil, which stands for the
 // system's authorities, when none is named.
-func loadAuthorities(at place, key string, file filePath, r *report) *x509.CertPool {
+func loadAuthorities(at config.Place, key string, file config.Path, r *config.Report) *x509.CertPool {
 	if file == "" {
 		return nil
 	}
-	text, err := readLimited(string(file), maxCertificateBytes)
+	text, err := config.ReadLimited(string(file), maxCertificateBytes)
 	if err != nil {
-		r.errorf(at, key, "name a PEM file with certificates", "%s: %v", file, plainPathError(err))
+		r.Errorf(at, key, "name a PEM file with certificates", "%s: %v", file, config.PlainPathError(err))
 		return nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(text)) {
-		r.errorf(at, key, "name a PEM file with certificates", "%s holds no certificate", file)
+		r.Errorf(at, key, "name a PEM file with certificates", "%s holds no certificate", file)
 	}
 	return pool
 }

@@ -17,6 +17,7 @@ import (
 	"imapproxy/auth/httpauth"
 	"imapproxy/backend"
 	"imapproxy/backend/wire"
+	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -26,8 +27,8 @@ func loadGood(t *testing.T, folder, text string) *generation {
 	name := filepath.Join(folder, "x.toml")
 	mustWrite(t, name, text)
 	g, r := loadGeneration(name)
-	if r.failed() {
-		t.Fatal(r.findings)
+	if r.Failed() {
+		t.Fatal(r.Sorted())
 	}
 	t.Cleanup(g.close)
 	return g
@@ -43,19 +44,26 @@ func TestWiring(t *testing.T) {
 		got, want any
 	}{
 		{"hostname", s.Hostname, "imap.example.org"},
-		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second, HalfCloseIdle: 3 * time.Second, Drain: 5 * time.Minute, Retire: 24 * time.Hour,
+		{"limits", s.Limits, imapproxy.Limits{Login: 90 * time.Second, Idle: time.Hour, HalfClose: 10 * time.Second,
+			HalfCloseIdle: 3 * time.Second, Drain: 5 * time.Minute, Retire: 24 * time.Hour,
 			Farewell: time.Second, BadCommands: 5, FailedLogins: 10, Sessions: 500, ProxyTTL: 2,
 			Kick: time.Second, Heartbeat: 2 * time.Minute, LeakReport: time.Minute, LeakReclaim: 10 * time.Minute}},
 		{"TCP", []wire.TCPOptions{s.TCP, one.TCP, two.TCP}, slices.Repeat([]wire.TCPOptions{
-			{KeepAliveIdle: 30 * time.Second, KeepAliveInterval: 5 * time.Second, KeepAliveCount: 3, UserTimeout: 45 * time.Second}}, 3)},
-		{"admin", []string{g.Admin.Network, g.Admin.Address, string(g.Admin.Token)}, []string{"tcp", "127.0.0.1:9143", adminToken}},
+			{KeepAliveIdle: 30 * time.Second, KeepAliveInterval: 5 * time.Second, KeepAliveCount: 3,
+				UserTimeout: 45 * time.Second}}, 3)},
+		{"admin", []string{g.Admin.Network, g.Admin.Address, string(g.Admin.Token)},
+			[]string{"tcp", "127.0.0.1:9143", adminToken}},
 		{"auth name", s.AuthName.Apply("A@B"), "a@b"},
-		{"modes", []imapproxy.ListenerTLS{imap.TLS, imaps.TLS}, []imapproxy.ListenerTLS{imapproxy.StartTLS, imapproxy.ImplicitTLS}},
-		{"listener min", []uint16{imap.TLSConfig.MinVersion, imaps.TLSConfig.MinVersion}, []uint16{tls.VersionTLS13, tls.VersionTLS12}},
+		{"rewrite lookup", rewriteOf(g.Config.Rewrite.Lookup).Apply("a+at+b"), "a"},
+		{"modes", []imapproxy.ListenerTLS{imap.TLS, imaps.TLS},
+			[]imapproxy.ListenerTLS{imapproxy.StartTLS, imapproxy.ImplicitTLS}},
+		{"listener min", []uint16{imap.TLSConfig.MinVersion, imaps.TLSConfig.MinVersion},
+			[]uint16{tls.VersionTLS13, tls.VersionTLS12}},
 		{"ALPN", imap.TLSConfig.NextProtos, []string{"imap"}},
 		{"insecure", []bool{imap.Insecure, imaps.Insecure}, []bool{false, false}},
 		{"target modes", []backend.TLSMode{one.TLS, two.TLS}, []backend.TLSMode{backend.TLSOff, backend.TLSStartTLS}},
-		{"headers", []backend.ProxyHeader{one.Header, two.Header}, []backend.ProxyHeader{backend.ProxyV2, backend.ProxyNone}},
+		{"headers", []backend.ProxyHeader{one.Header, two.Header},
+			[]backend.ProxyHeader{backend.ProxyV2, backend.ProxyNone}},
 		{"forward", []bool{one.ForwardID, two.ForwardID}, []bool{false, true}},
 		{"master", one.Master.AuthID + " " + one.Master.Secret, "proxy open sesame"},
 		{"no master", two.Master.AuthID + two.Master.Secret, ""},
@@ -63,7 +71,9 @@ func TestWiring(t *testing.T) {
 		{"target min", two.TLSConfig.MinVersion, uint16(tls.VersionTLS13)},
 		{"verified", two.TLSConfig.InsecureSkipVerify, false},
 		{"own authorities", two.TLSConfig.RootCAs == nil, false},
-		{"target limits", two.Limits, backend.Limits{Connect: 2 * time.Second, TLS: 3 * time.Second, Greeting: 4 * time.Second, Login: 5 * time.Second, Logout: 6 * time.Second}},
+		{"target limits", two.Limits,
+			backend.Limits{Connect: 2 * time.Second, TLS: 3 * time.Second, Greeting: 4 * time.Second,
+				Login: 5 * time.Second, Logout: 6 * time.Second}},
 	}
 	for _, tt := range tests {
 		if fmt.Sprintf("%+v", tt.got) != fmt.Sprintf("%+v", tt.want) {
@@ -88,7 +98,8 @@ func targetNamed(t *testing.T, s *imapproxy.Settings, name string) *backend.Targ
 func TestWiringOfWeakSettings(t *testing.T) {
 	folder := siteFolder(t)
 	g := loadGood(t, folder, mustRead(t, "testdata/config/warn_weak.toml"))
-	if l := g.Settings.Listeners; !l["open"].Insecure || l["closed"].Insecure || l["old"].Insecure || l["open"].TLS != imapproxy.NoTLS {
+	if l := g.Settings.Listeners; !l["open"].Insecure || l["closed"].Insecure || l["old"].Insecure ||
+		l["open"].TLS != imapproxy.NoTLS {
 		t.Errorf("%+v", l)
 	}
 	plain, unverified := targetNamed(t, g.Settings, "plain"), targetNamed(t, g.Settings, "unverified")
@@ -103,12 +114,15 @@ func TestWiringOfWeakSettings(t *testing.T) {
 func TestAuthTypes(t *testing.T) {
 	folder := siteFolder(t)
 	rest := "\nroute = { type = \"fixed\", target = \"one\" }\n" + routeStart
-	if g := loadGood(t, folder, `auth = { type = "passthrough" }`+strings.ReplaceAll(rest, "\nmaster_", "\n#master_")); g.Settings.Auth != (auth.Passthrough{}) {
+	if g := loadGood(t, folder,
+		`auth = { type = "passthrough" }`+strings.ReplaceAll(rest, "\nmaster_",
+			"\n#master_")); g.Settings.Auth != (auth.Passthrough{}) {
 		t.Errorf("%T", g.Settings.Auth)
 	}
 	g := loadGood(t, folder, `auth = { type = "file", file = "users" }`+rest)
 	for secret, good := range map[auth.Secret]bool{"secret": true, "wrong": false} {
-		_, err := g.Settings.Auth.Authenticate(context.Background(), &auth.Request{Mechanism: "PLAIN", User: "alice", Secret: secret})
+		_, err := g.Settings.Auth.Authenticate(context.Background(),
+			&auth.Request{Mechanism: "PLAIN", User: "alice", Secret: secret})
 		if (err == nil) != good {
 			t.Errorf("%v", err)
 		}
@@ -137,7 +151,8 @@ func TestReadingAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = g.Settings.Auth.Authenticate(context.Background(), &auth.Request{Mechanism: "PLAIN", User: user, Secret: "secret"})
+		_, err = g.Settings.Auth.Authenticate(context.Background(),
+			&auth.Request{Mechanism: "PLAIN", User: user, Secret: "secret"})
 		return fmt.Sprint(route.Target.Name, " ", route.Target.Master.Secret, " ", err == nil)
 	}
 	for _, tt := range []struct{ got, want string }{
@@ -155,10 +170,11 @@ func TestReadingAgain(t *testing.T) {
 func TestReadableSecrets(t *testing.T) {
 	folder := siteFolder(t)
 	name := filepath.Join(folder, "x.toml")
-	mustWrite(t, name, "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"map\", file = \"map\" }\n"+routeStart)
+	mustWrite(t, name, "auth = { type = \"file\", file = \"users\" }\nroute = { type = \"map\", file = \"map\" }\n"+
+		routeStart)
 	count := func() int {
 		_, r := loadGeneration(name)
-		return len(r.of(isWarning))
+		return len(r.Of(config.Warning))
 	}
 	if n := count(); n != 0 {
 		t.Fatalf("%d warnings at first", n)
@@ -174,9 +190,10 @@ func TestReadableSecrets(t *testing.T) {
 }
 
 func TestSelfAddresses(t *testing.T) {
-	var listeners []listenerConfig
-	for _, address := range []string{":143", "0.0.0.0:1143", "localhost:2143", "[::1]:3143", "imap.example.org:4143", "127.0.0.1:0", "bad"} {
-		listeners = append(listeners, listenerConfig{Address: address})
+	var listeners []config.Listener
+	for _, address := range []string{":143", "0.0.0.0:1143", "localhost:2143", "[::1]:3143", "imap.example.org:4143",
+		"127.0.0.1:0", "bad"} {
+		listeners = append(listeners, config.Listener{Address: address})
 	}
 	var want []netip.AddrPort
 	for _, address := range []string{"[::]:143", "0.0.0.0:1143", "127.0.0.1:2143", "[::1]:3143"} {
@@ -184,23 +201,6 @@ func TestSelfAddresses(t *testing.T) {
 	}
 	if got := selfAddresses(listeners); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
-	}
-}
-
-func TestSameAddress(t *testing.T) {
-	tests := []struct {
-		a, b string
-		same bool
-	}{
-		{":143", ":143", true}, {":143", ":993", false}, {":143", "127.0.0.1:143", true}, {"127.0.0.1:143", "[::]:143", false}, {"0.0.0.0:143", "[::]:143", false}, {"0.0.0.0:143", ":143", true},
-		{"127.0.0.1:143", "0.0.0.0:143", true}, {"[::1]:143", "[::]:143", true},
-		{"127.0.0.1:143", "127.0.0.2:143", false}, {"localhost:143", "127.0.0.1:143", true}, {"[::ffff:127.0.0.1]:143", "127.0.0.1:143", true},
-		{"[::1]:143", "[0:0::1]:143", true}, {"A.example.org:143", "a.example.org:143", true}, {"127.0.0.1:0", "127.0.0.1:0", false},
-	}
-	for _, tt := range tests {
-		if sameAddress(tt.a, tt.b) != tt.same || sameAddress(tt.b, tt.a) != tt.same {
-			t.Errorf("%s and %s: not %v", tt.a, tt.b, tt.same)
-		}
 	}
 }
 
@@ -213,9 +213,12 @@ func TestNoSecretInFindings(t *testing.T) {
 	mustWrite(t, filepath.Join(folder, "master.password"), "")
 	for _, text := range []string{
 		"auth = { type = \"file\", file = \"users\" }\nroute = { type = \"fixed\", target = \"two\" }\n" + routeStart,
-		"auth = { type = \"http\", http = { url = \"http://u:" + canary + "@x/\" } }\nroute = { type = \"auth\" }\n" + routeStart,
-		"auth = { type = \"http\", http = { url = \"https://x/\", headers = { X = \"" + canary + "\\u0001\" } } }\nroute = { type = \"auth\" }\n" + routeStart,
-		"auth = { type = \"http\", http = { url = \"https://x/\", headers = [\"" + canary + "\"] } }\nroute = { type = \"auth\" }\n" + routeStart,
+		"auth = { type = \"http\", http = { url = \"http://u:" + canary + "@x/\" } }\nroute = { type = \"auth\" }\n" +
+			routeStart,
+		"auth = { type = \"http\", http = { url = \"https://x/\", headers = { X = \"" + canary +
+			"\\u0001\" } } }\nroute = { type = \"auth\" }\n" + routeStart,
+		"auth = { type = \"http\", http = { url = \"https://x/\", headers = [\"" + canary +
+			"\"] } }\nroute = { type = \"auth\" }\n" + routeStart,
 	} {
 		mustWrite(t, filepath.Join(folder, "x.toml"), text)
 		code, stdout, stderr := runIn(t, folder, "", "check", "--config", "x.toml")

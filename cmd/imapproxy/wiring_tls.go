@@ -6,21 +6,23 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // loadTLS makes a listener's side of TLS from its files. What is wrong with
 // them is in the report.
-func loadTLS(c *listenerConfig, r *report) *tls.Config {
+func loadTLS(c *config.Listener, r *config.Report) *tls.Config {
 	t := &tls.Config{
-		MinVersion:             tlsVersion(c.TLSMin),
-		MaxVersion:             tlsVersion(c.TLSMax),
-		CipherSuites:           cipherSuites(c, &report{}), // check has reported
-		CurvePreferences:       curves(c, &report{}),
+		MinVersion:             config.TLSVersion(c.TLSMin),
+		MaxVersion:             config.TLSVersion(c.TLSMax),
+		CipherSuites:           c.CipherSuiteIDs(&config.Report{}), // check has reported
+		CurvePreferences:       c.CurveIDs(&config.Report{}),
 		SessionTicketsDisabled: !c.SessionTickets,
 		NextProtos:             []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
 	}
 	passwords := keyPasswords(c, r)
-	for _, cert := range c.all() {
+	for _, cert := range c.AllCertificates() {
 		if pair, good := loadCertificate(&cert, passwords, r); good {
 			t.Certificates = append(t.Certificates, pair)
 		}
@@ -33,20 +35,22 @@ func loadTLS(c *listenerConfig, r *report) *tls.Config {
 
 // loadTicketKeys reads the ticket keys. nginx's files are 48 or 80 bytes long;
 // crypto/tls takes 32, so they are hashed.
-func loadTicketKeys(c *listenerConfig, r *report) [][32]byte {
+func loadTicketKeys(c *config.Listener, r *config.Report) [][32]byte {
 	var keys [][32]byte
-	for _, name := range c.ticketFiles() {
-		text, err := readLimited(name, 80)
+	for _, name := range c.TicketFiles() {
+		text, err := config.ReadLimited(name, 80)
 		if err != nil {
-			r.errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80", "%s: %v", name, plainPathError(err))
+			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80",
+				"%s: %v", name, config.PlainPathError(err))
 			continue
 		}
 		switch len(text) {
 		case 32, 48, 80:
 			keys = append(keys, sha256.Sum256([]byte(text)))
-			warnReadable(c.Place, "tls_ticket_keys", filePath(name), "the ticket key", r)
+			warnReadable(c.Place, "tls_ticket_keys", config.Path(name), "the ticket key", r)
 		default:
-			r.errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80", "%s has %d bytes, not 32, 48 or 80", name, len(text))
+			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80",
+				"%s has %d bytes, not 32, 48 or 80", name, len(text))
 		}
 	}
 	return keys
@@ -54,26 +58,30 @@ func loadTicketKeys(c *listenerConfig, r *report) [][32]byte {
 
 // loadOCSP reads the response that is stapled. One that is out of date is
 // worse than none: clients refuse the certificate.
-func loadOCSP(c *certificateConfig, pair *tls.Certificate, r *report) {
+func loadOCSP(c *config.Certificate, pair *tls.Certificate, r *config.Report) {
 	if c.OCSPFile == "" {
 		return
 	}
-	text, err := readLimited(string(c.OCSPFile), maxCertificateBytes)
+	text, err := config.ReadLimited(string(c.OCSPFile), maxCertificateBytes)
 	if err != nil {
-		r.errorf(c.Place, "ocsp_file", "name a readable file", "%s: %v", c.OCSPFile, plainPathError(err))
+		r.Errorf(c.Place, "ocsp_file", "name a readable file", "%s: %v", c.OCSPFile, config.PlainPathError(err))
 		return
 	}
 	response, err := ocsp.ParseResponse([]byte(text), nil)
 	switch {
 	case err != nil:
-		r.errorf(c.Place, "ocsp_file", "name a DER file, such as openssl ocsp -respout makes", "%s holds no OCSP response that can be used", c.OCSPFile)
+		r.Errorf(c.Place, "ocsp_file", "name a DER file, such as openssl ocsp -respout makes",
+			"%s holds no OCSP response that can be used", c.OCSPFile)
 	case response.SerialNumber.Cmp(pair.Leaf.SerialNumber) != 0:
-		r.errorf(c.Place, "ocsp_file", "name the response for this certificate", "%s is about another certificate", c.OCSPFile)
+		r.Errorf(c.Place, "ocsp_file", "name the response for this certificate",
+			"%s is about another certificate", c.OCSPFile)
 	case response.Status != ocsp.Good:
-		r.warnf(c.Place, "ocsp_file", "renew the certificate", "%s says that %s is revoked or unknown: clients refuse it", c.OCSPFile, c.Certificate)
+		r.Warnf(c.Place, "ocsp_file", "renew the certificate",
+			"%s says that %s is revoked or unknown: clients refuse it", c.OCSPFile, c.Certificate)
 		pair.OCSPStaple = []byte(text)
 	case !response.NextUpdate.IsZero() && time.Now().After(response.NextUpdate):
-		r.warnf(c.Place, "ocsp_file", "fetch a new one", "%s is out of date since %s and is not stapled", c.OCSPFile, response.NextUpdate.Format(time.DateOnly))
+		r.Warnf(c.Place, "ocsp_file", "fetch a new one",
+			"%s is out of date since %s and is not stapled", c.OCSPFile, response.NextUpdate.Format(time.DateOnly))
 	default:
 		pair.OCSPStaple = []byte(text)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 const tlsSite = `
@@ -79,27 +81,34 @@ func TestTLSOptions(t *testing.T) {
 		"defaults": {"", nil, func(s tls.ConnectionState) bool {
 			return s.Version == tls.VersionTLS13 && len(s.OCSPResponse) == 0
 		}},
-		"no TLS 1.1":   {"", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }, nil},
-		"TLS 1.1":      {`tls_min = "1.1"`, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }, func(s tls.ConnectionState) bool { return s.Version == tls.VersionTLS11 }},
-		"at most 1.2":  {`tls_max = "1.2"`, nil, func(s tls.ConnectionState) bool { return s.Version == tls.VersionTLS12 }},
+		"no TLS 1.1": {"", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }, nil},
+		"TLS 1.1": {`tls_min = "1.1"`, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 },
+			func(s tls.ConnectionState) bool { return s.Version == tls.VersionTLS11 }},
+		"at most 1.2": {`tls_max = "1.2"`, nil,
+			func(s tls.ConnectionState) bool { return s.Version == tls.VersionTLS12 }},
 		"at least 1.3": {`tls_min = "1.3"`, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, nil},
 		"OpenSSL's name of a suite": {"tls_max = \"1.2\"\ntls_ciphers = [\"ECDHE-ECDSA-AES256-GCM-SHA384\"]", nil,
 			func(s tls.ConnectionState) bool {
 				return s.CipherSuite == tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
 			}},
-		"IANA's name of a suite": {"tls_max = \"1.2\"\ntls_ciphers = [\"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256\"]", nil,
+		"IANA's name of a suite": {"tls_max = \"1.2\"\ntls_ciphers = " +
+			"[\"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256\"]", nil,
 			func(s tls.ConnectionState) bool {
 				return s.CipherSuite == tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
 			}},
 		"no common suite": {"tls_max = \"1.2\"\ntls_ciphers = [\"ECDHE-RSA-AES256-GCM-SHA384\"]", nil, nil},
-		"curve":           {`tls_curves = ["secp384r1"]`, nil, func(s tls.ConnectionState) bool { return s.CurveID == tls.CurveP384 }},
-		"no common curve": {`tls_curves = ["P-521"]`, func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519} }, nil},
+		"curve": {`tls_curves = ["secp384r1"]`, nil,
+			func(s tls.ConnectionState) bool { return s.CurveID == tls.CurveP384 }},
+		"no common curve": {`tls_curves = ["P-521"]`,
+			func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519} }, nil},
 		"OCSP": {`ocsp_file = "tls/imap.ocsp"`, nil,
 			func(s tls.ConnectionState) bool {
 				return string(s.OCSPResponse) == mustRead(t, filepath.Join(folder, "tls/imap.ocsp"))
 			}},
-		"stale OCSP":    {`ocsp_file = "tls/stale.ocsp"`, nil, func(s tls.ConnectionState) bool { return len(s.OCSPResponse) == 0 }},
-		"encrypted key": {"key = \"tls/locked.key\"\nkey_password_file = \"tls/key.passwords\"", nil, func(s tls.ConnectionState) bool { return s.HandshakeComplete }},
+		"stale OCSP": {`ocsp_file = "tls/stale.ocsp"`, nil,
+			func(s tls.ConnectionState) bool { return len(s.OCSPResponse) == 0 }},
+		"encrypted key": {"key = \"tls/locked.key\"\nkey_password_file = \"tls/key.passwords\"", nil,
+			func(s tls.ConnectionState) bool { return s.HandshakeComplete }},
 		"old encryption of a key": {"key = \"tls/legacy.key\"\nkey_password_file = \"tls/key.passwords\"", nil,
 			func(s tls.ConnectionState) bool { return s.HandshakeComplete }},
 	} {
@@ -133,8 +142,9 @@ certificates = [
   { certificate = "tls/example.com.crt", key = "tls/example.com.key" },
 ]`)
 	for asked, want := range map[string]string{
-		"imap.example.org": "imap.example.org", "mail.example.net": "mail.example.net", "MAIL.example.net": "mail.example.net",
-		"a.example.com": "*.example.com", "a.b.example.com": "imap.example.org", "elsewhere.test": "imap.example.org", "": "imap.example.org",
+		"imap.example.org": "imap.example.org", "mail.example.net": "mail.example.net",
+		"MAIL.example.net": "mail.example.net", "a.example.com": "*.example.com",
+		"a.b.example.com": "imap.example.org", "elsewhere.test": "imap.example.org", "": "imap.example.org",
 	} {
 		state, err := shake(t, server, trustAll(asked))
 		if err != nil || state.PeerCertificates[0].DNSNames[0] != want {
@@ -151,8 +161,9 @@ func TestTickets(t *testing.T) {
 		first, second string
 		resumed       bool
 	}{
-		"the same keys":  {`tls_ticket_keys = ["tls/ticket.key"]`, `tls_ticket_keys = ["tls/ticket.key"]`, true},
-		"an older key":   {`tls_ticket_keys = ["tls/ticket.key"]`, `tls_ticket_keys = ["tls/next.key", "tls/ticket.key"]`, true},
+		"the same keys": {`tls_ticket_keys = ["tls/ticket.key"]`, `tls_ticket_keys = ["tls/ticket.key"]`, true},
+		"an older key": {`tls_ticket_keys = ["tls/ticket.key"]`,
+			`tls_ticket_keys = ["tls/next.key", "tls/ticket.key"]`, true},
 		"other keys":     {`tls_ticket_keys = ["tls/ticket.key"]`, `tls_ticket_keys = ["tls/next.key"]`, false},
 		"keys of itself": {"", "", false},
 		"no tickets":     {`tls_session_tickets = false`, `tls_session_tickets = false`, false},
@@ -185,12 +196,13 @@ func TestFollowsFiles(t *testing.T) {
 	}
 	follow := func(wantChange bool, wantFinding string) {
 		t.Helper()
-		r := &report{}
+		r := &config.Report{}
 		if changed := g.TLS[0].follow(r); changed != wantChange {
 			t.Errorf("changed %v", changed)
 		}
-		if text := ""; wantFinding == "" && len(r.findings) > 0 || wantFinding != "" && (len(r.findings) != 1 || !strings.Contains(r.findings[0].Text, wantFinding)) {
-			t.Errorf("findings %v%s, want %q", r.findings, text, wantFinding)
+		if text := ""; wantFinding == "" && len(r.Sorted()) > 0 || wantFinding != "" &&
+			(len(r.Sorted()) != 1 || !strings.Contains(r.Sorted()[0].Text, wantFinding)) {
+			t.Errorf("findings %v%s, want %q", r.Sorted(), text, wantFinding)
 		}
 	}
 	old := served()
@@ -232,10 +244,11 @@ client_crl = "tls/client.crl"`)
 	clients := g.Settings.Listeners["imaps"].Clients
 	expect := func(wantChange, wantGood bool) {
 		t.Helper()
-		if changed := g.TLS[0].follow(&report{}); changed != wantChange {
+		if changed := g.TLS[0].follow(&config.Report{}); changed != wantChange {
 			t.Errorf("changed %v", changed)
 		}
-		if err := clients.Verify([]*x509.Certificate{leaf}, time.Now()); (err == nil) != wantGood || err != nil && !strings.Contains(err.Error(), "revoked") {
+		if err := clients.Verify([]*x509.Certificate{leaf}, time.Now()); (err == nil) != wantGood || err != nil &&
+			!strings.Contains(err.Error(), "revoked") {
 			t.Errorf("the certificate gets %v, good is %v", err, wantGood)
 		}
 	}

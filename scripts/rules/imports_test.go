@@ -15,7 +15,11 @@ const module = "imapproxy"
 var mayImport = map[string][]string{
 	"cmd":           {"cmd/roff"},
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
-	"cmd/imaprig":   {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
+
+	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/wire", "cmd/roff"},
+	"cmd/imapproxy/convert": {"cmd/imapproxy/config"},
+
+	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
 
 	"cmd/imaprig/bench": {
 		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/load", "cmd/imaprig/rig", "cmd/imaprig/term",

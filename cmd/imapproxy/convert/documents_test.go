@@ -67,7 +67,8 @@ var notHere = regexp.MustCompile(`; \S+ is not on this machine`)
 // TestDocumentsNginx says that docs/from-nginx.md shows what really comes out.
 func TestDocumentsNginx(t *testing.T) {
 	p := openPage(t, "from-nginx.md")
-	r, err := nginxAt(p.write(t, "nginx", filepath.Join(t.TempDir(), "nginx.conf")), "/etc/nginx", NginxOptions{Backends: []string{"10.1.0.0/24:143"}})
+	r, err := nginxAt(p.write(t, "nginx", filepath.Join(t.TempDir(), "nginx.conf")),
+		"/etc/nginx", NginxOptions{Backends: []string{"10.1.0.0/24:143"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ func TestDocumentsNginx(t *testing.T) {
 func TestDocumentsPerdition(t *testing.T) {
 	p, folder := openPage(t, "from-perdition.md"), t.TempDir()
 	conf := p.write(t, "perdition.conf", filepath.Join(folder, "perdition.conf"))
-	o := PerditionOptions{Defaults: p.write(t, "default", filepath.Join(folder, "default")), Map: p.write(t, "popmap", filepath.Join(folder, "popmap"))}
+	o := PerditionOptions{Defaults: p.write(t, "default", filepath.Join(folder, "default")),
+		Map: p.write(t, "popmap", filepath.Join(folder, "popmap"))}
 	r, err := perditionAt(conf, "/etc/perdition", o)
 	if err != nil || r.Failed() {
 		t.Fatalf("%v\n%s", err, report(t, r))

@@ -166,7 +166,8 @@ func (c *nginxConverter) server(block *statement) {
 		return // refused
 	default:
 		c.note(block, Stays, "%s on %s stays with nginx", strings.ToUpper(protocol), strings.Join(listens, ", "))
-		c.stays = append(c.stays, fmt.Sprintf("%s on %s (%s)", strings.ToUpper(protocol), strings.Join(listens, ", "), block.place()))
+		c.stays = append(c.stays,
+			fmt.Sprintf("%s on %s (%s)", strings.ToUpper(protocol), strings.Join(listens, ", "), block.place()))
 		return
 	}
 	own := c.collect(block.block, inServer)

@@ -28,11 +28,16 @@ func (c *nginxConverter) authService(s *draft) {
 	s.auth = append(s.auth, setting{"url", text(url), from.from()})
 	c.note(from, Converted, "url = %s", text(url))
 	if len(c.options.Backends) == 0 {
-		c.note(from, Differs, "url = %s; nginx goes wherever Auth-Server says, imapproxy to the addresses of route.allow alone: name your backends with --backend, or it holds port 143 of the private networks", text(url))
+		c.note(from, Differs,
+			"url = %s; nginx goes wherever Auth-Server says, imapproxy to the addresses of route.allow alone: name "+
+				"your backends with --backend, or it holds port 143 of the private networks", text(url))
 	}
 	if remote {
-		s.auth = append(s.auth, setting{"insecure", "true", "passwords go to another machine in clear, as with nginx; better an https url"})
-		c.note(from, Converted, "insecure = true: passwords go to another machine in clear, as with nginx; imapproxy also takes an https url")
+		s.auth = append(s.auth,
+			setting{"insecure", "true", "passwords go to another machine in clear, as with nginx; better an https url"})
+		c.note(from, Converted,
+			"insecure = true: passwords go to another machine in clear, as with nginx; imapproxy also takes an "+
+				"https url")
 	}
 	c.authTimeout(s)
 	c.authHeaders(s)
@@ -49,7 +54,7 @@ func (c *nginxConverter) authService(s *draft) {
 func (c *nginxConverter) authTimeout(s *draft) {
 	timeout := setting{"timeout", text("60s"), "nginx's default of auth_http_timeout"}
 	if from := s.one("auth_http_timeout"); from != nil {
-		d, good := c.span(from, leastAuth, mostAuth)
+		d, good := c.span(from, spanBoundsOf("auth.http.timeout"))
 		if !good {
 			return
 		}
@@ -102,7 +107,8 @@ func authURL(value string) (url string, remote bool, why string) {
 		return "unix:" + socket + ":" + uri, false, ""
 	}
 	if strings.HasPrefix(strings.ToLower(value), "https:") {
-		return "", false, "nginx has no https here and refuses it as well: write http:// in nginx.conf, and https in the result"
+		return "", false, "nginx has no https here and refuses it as well: write http:// in nginx.conf, and https " +
+			"in the result"
 	}
 	address, uri, found := strings.Cut(value, "/")
 	if !found {

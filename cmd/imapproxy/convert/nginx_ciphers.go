@@ -15,31 +15,46 @@ type openSSLSuite struct {
 }
 
 var openSSLSuites = []openSSLSuite{
-	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256", []string{"HIGH", "ECDHE", "aECDSA", "AES128", "AESGCM"}},
-	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "ECDHE-RSA-AES128-GCM-SHA256", []string{"HIGH", "ECDHE", "aRSA", "AES128", "AESGCM"}},
-	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384", []string{"HIGH", "ECDHE", "aECDSA", "AES256", "AESGCM"}},
-	{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-AES256-GCM-SHA384", []string{"HIGH", "ECDHE", "aRSA", "AES256", "AESGCM"}},
-	{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-ECDSA-CHACHA20-POLY1305", []string{"HIGH", "ECDHE", "aECDSA", "CHACHA20"}},
-	{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-RSA-CHACHA20-POLY1305", []string{"HIGH", "ECDHE", "aRSA", "CHACHA20"}},
-	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, "ECDHE-ECDSA-AES128-SHA", []string{"HIGH", "ECDHE", "aECDSA", "AES128", "SHA1", "CBC"}},
-	{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, "ECDHE-RSA-AES128-SHA", []string{"HIGH", "ECDHE", "aRSA", "AES128", "SHA1", "CBC"}},
-	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, "ECDHE-ECDSA-AES256-SHA", []string{"HIGH", "ECDHE", "aECDSA", "AES256", "SHA1", "CBC"}},
-	{tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, "ECDHE-RSA-AES256-SHA", []string{"HIGH", "ECDHE", "aRSA", "AES256", "SHA1", "CBC"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256",
+		[]string{"HIGH", "ECDHE", "aECDSA", "AES128", "AESGCM"}},
+	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "ECDHE-RSA-AES128-GCM-SHA256",
+		[]string{"HIGH", "ECDHE", "aRSA", "AES128", "AESGCM"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384",
+		[]string{"HIGH", "ECDHE", "aECDSA", "AES256", "AESGCM"}},
+	{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-AES256-GCM-SHA384",
+		[]string{"HIGH", "ECDHE", "aRSA", "AES256", "AESGCM"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+		"ECDHE-ECDSA-CHACHA20-POLY1305", []string{"HIGH", "ECDHE", "aECDSA", "CHACHA20"}},
+	{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		"ECDHE-RSA-CHACHA20-POLY1305", []string{"HIGH", "ECDHE", "aRSA", "CHACHA20"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, "ECDHE-ECDSA-AES128-SHA",
+		[]string{"HIGH", "ECDHE", "aECDSA", "AES128", "SHA1", "CBC"}},
+	{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, "ECDHE-RSA-AES128-SHA",
+		[]string{"HIGH", "ECDHE", "aRSA", "AES128", "SHA1", "CBC"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, "ECDHE-ECDSA-AES256-SHA",
+		[]string{"HIGH", "ECDHE", "aECDSA", "AES256", "SHA1", "CBC"}},
+	{tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, "ECDHE-RSA-AES256-SHA",
+		[]string{"HIGH", "ECDHE", "aRSA", "AES256", "SHA1", "CBC"}},
 }
 
 // openSSLAliases are other words for the same, and words for several.
 var openSSLAliases = map[string][]string{
-	"EECDH": {"ECDHE"}, "kECDHE": {"ECDHE"}, "kEECDH": {"ECDHE"}, "ECDSA": {"aECDSA"}, "SHA": {"SHA1"}, "AES": {"AES128", "AES256"},
+	"EECDH": {"ECDHE"}, "kECDHE": {"ECDHE"}, "kEECDH": {"ECDHE"}, "ECDSA": {"aECDSA"}, "SHA": {"SHA1"},
+	"AES":     {"AES128", "AES256"},
 	"TLSv1.2": {"AESGCM", "CHACHA20"}, "TLSv1.0": {"CBC"}, "TLSv1": {"CBC"}, "SSLv3": nil,
 	"ALL": {"HIGH"}, "DEFAULT": {"HIGH"}, "COMPLEMENTOFDEFAULT": nil,
 }
 
 // foreignWords are words of cipher lists that hold none of Go's suites.
 var foreignWords = []string{
-	"aNULL", "eNULL", "NULL", "EXP", "EXPORT", "LOW", "MEDIUM", "DES", "3DES", "RC4", "RC2", "IDEA", "SEED", "CAMELLIA", "CAMELLIA128", "CAMELLIA256",
-	"ARIA", "ARIA128", "ARIA256", "ARIAGCM", "AESCCM", "AESCCM8", "MD5", "PSK", "kPSK", "aPSK", "ECDHEPSK", "kECDHEPSK", "kDHEPSK", "kRSAPSK", "SRP",
-	"kSRP", "aSRP", "DH", "DHE", "EDH", "kDHE", "kEDH", "ADH", "AECDH", "kRSA", "RSA", "aDSS", "DSS", "kGOST", "aGOST", "aGOST01", "GOST94", "GOST89MAC",
-	"kDH", "aDH", "kECDH", "aECDH", "ECDH", "KRB5", "FIPS", "SUITEB128", "SUITEB192", "STREEBOG256", "SHA256", "SHA384", "DES-CBC3-SHA",
+	"aNULL", "eNULL", "NULL", "EXP", "EXPORT", "LOW", "MEDIUM", "DES", "3DES", "RC4", "RC2", "IDEA", "SEED", "CAMELLIA",
+	"CAMELLIA128", "CAMELLIA256",
+	"ARIA", "ARIA128", "ARIA256", "ARIAGCM", "AESCCM", "AESCCM8", "MD5", "PSK", "kPSK", "aPSK", "ECDHEPSK", "kECDHEPSK",
+	"kDHEPSK", "kRSAPSK", "SRP",
+	"kSRP", "aSRP", "DH", "DHE", "EDH", "kDHE", "kEDH", "ADH", "AECDH", "kRSA", "RSA", "aDSS", "DSS", "kGOST", "aGOST",
+	"aGOST01", "GOST94", "GOST89MAC",
+	"kDH", "aDH", "kECDH", "aECDH", "ECDH", "KRB5", "FIPS", "SUITEB128", "SUITEB192", "STREEBOG256", "SHA256", "SHA384",
+	"DES-CBC3-SHA",
 }
 
 // has says whether a suite is meant by one word of a cipher list.
@@ -105,7 +120,8 @@ func fitsAll(suite openSSLSuite, words string) bool {
 func knownCipherWords(words string) bool {
 	for word := range strings.SplitSeq(words, "+") {
 		_, alias := openSSLAliases[word]
-		if alias || strings.Contains(word, "-") || slices.Contains(foreignWords, word) || slices.ContainsFunc(openSSLSuites, func(s openSSLSuite) bool { return s.has(word) }) {
+		if alias || strings.Contains(word, "-") || slices.Contains(foreignWords, word) ||
+			slices.ContainsFunc(openSSLSuites, func(s openSSLSuite) bool { return s.has(word) }) {
 			continue
 		}
 		return false
@@ -125,7 +141,8 @@ func (c *nginxConverter) tlsCiphers(s *draft) {
 		c.refuse(from, "%s is not known: write OpenSSL's names of suites", strings.Join(unknown, ", "))
 		return
 	case len(chosen) == 0:
-		c.refuse(from, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as ECDHE-RSA-AES128-GCM-SHA256")
+		c.refuse(from, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as "+
+			"ECDHE-RSA-AES128-GCM-SHA256")
 		return
 	case len(chosen) == len(openSSLSuites):
 		c.note(from, Converted, "it holds all of imapproxy's suites, which are ECDHE with AES or CHACHA20")
@@ -136,5 +153,6 @@ func (c *nginxConverter) tlsCiphers(s *draft) {
 		names[i] = tls.CipherSuiteName(suite.id)
 	}
 	s.add("tls_ciphers", list(names), from)
-	c.note(from, Converted, "tls_ciphers with those of its suites that imapproxy has, which are ECDHE with AES or CHACHA20")
+	c.note(from, Converted,
+		"tls_ciphers with those of its suites that imapproxy has, which are ECDHE with AES or CHACHA20")
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // listen is one address of an IMAP server.
@@ -59,7 +58,8 @@ func (c *nginxConverter) protocol(block *statement) (string, []string) {
 			c.note(named, Converted, "imapproxy speaks IMAP alone")
 		}
 	case protocol == "":
-		c.refuse(block, "unknown mail protocol: the port of %q is not one of 143, 993, 110, 995, 25, 465, 587 and there is no protocol directive", first.args[0])
+		c.refuse(block, "unknown mail protocol: the port of %q is not one of 143, 993, 110, 995, 25, 465, 587 and "+
+			"there is no protocol directive", first.args[0])
 	}
 	return protocol, listens
 }
@@ -147,7 +147,8 @@ func (c *nginxConverter) listens(s *draft) {
 			continue
 		}
 		if addr, err := netip.ParseAddr(host); host != "" && host != "both" && (err != nil || !addr.IsValid()) {
-			c.note(from, Differs, "imapproxy listens on the first address of the name, nginx on all: write addresses if it has several")
+			c.note(from, Differs,
+				"imapproxy listens on the first address of the name, nginx on all: write addresses if it has several")
 		}
 		s.listens = append(s.listens, l)
 	}
@@ -219,7 +220,7 @@ func (c *nginxConverter) keepalive(l *listen, value string) bool {
 			c.refuse(l.from, "invalid so_keepalive value: %q", value)
 			return false
 		}
-		d, note := clampSpan(d, time.Second, []time.Duration{2 * time.Hour, 10 * time.Minute}[i])
+		d, note := clampSpan(d, spanBoundsOf("listener."+key))
 		if note != "" {
 			c.note(l.from, Differs, "%s is %s", key, note)
 		}
@@ -227,7 +228,7 @@ func (c *nginxConverter) keepalive(l *listen, value string) bool {
 	}
 	if parts[2] != "" {
 		n, err := parseNginxNumber(parts[2])
-		if err != nil || n < 1 || n > 127 {
+		if b := countBoundsOf("listener.keepalive_count"); err != nil || n < b.Least || n > b.Most {
 			c.refuse(l.from, "invalid so_keepalive value: %q", value)
 			return false
 		}
@@ -245,7 +246,8 @@ func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 				continue
 			}
 			if o.host == l.host {
-				c.refuse(l.from, "duplicate %q address and port pair: %s has it already", l.from.args[0], o.from.place())
+				c.refuse(l.from, "duplicate %q address and port pair: %s has it already", l.from.args[0],
+					o.from.place())
 				return false
 			}
 			if o.family() != l.family() || o.host != "" && o.host != "::" && l.host != "" && l.host != "::" {
@@ -255,7 +257,8 @@ func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 				c.note(l.from, Converted, "the listener of %s holds this address too", o.from.place())
 				return false
 			}
-			c.refuse(l.from, "it overlaps %s, and imapproxy has one listener for each port: write the addresses of this machine instead of *", o.from.place())
+			c.refuse(l.from, "it overlaps %s, and imapproxy has one listener for each port: write the addresses of "+
+				"this machine instead of *", o.from.place())
 			return false
 		}
 	}
@@ -284,7 +287,8 @@ func (s *draft) mergeFamilies() {
 	for i := 0; i < len(s.listens); i++ {
 		for j := 0; j < len(s.listens); j++ {
 			four, six := &s.listens[i], &s.listens[j]
-			if four.host != "" || four.unix != "" || six.host != "::" || four.ports != six.ports || four.implicit != six.implicit || !sameKeys(four.keys, six.keys) {
+			if four.host != "" || four.unix != "" || six.host != "::" || four.ports != six.ports ||
+				four.implicit != six.implicit || !sameKeys(four.keys, six.keys) {
 				continue
 			}
 			four.host, four.also = "both", six.from

@@ -8,7 +8,8 @@ import (
 // nginxLevels maps the levels of error_log to those of imapproxy's log: what
 // is logged at most.
 var nginxLevels = map[string]string{
-	"debug": "debug", "info": "info", "notice": "warn", "warn": "warn", "error": "error", "crit": "error", "alert": "error", "emerg": "error",
+	"debug": "debug", "info": "info", "notice": "warn", "warn": "warn", "error": "error", "crit": "error",
+	"alert": "error", "emerg": "error",
 }
 
 // logLevels orders imapproxy's levels, the most talkative first.
@@ -46,7 +47,9 @@ func (c *nginxConverter) errorLog(s *draft) {
 func (c *nginxConverter) oneLog(s *draft) {
 	for _, from := range s.logFrom {
 		if !slices.Contains(c.servers[0].logFrom, from) {
-			c.note(from, Differs, "left out: there is one log for all listeners, the one of the first IMAP server; each line names its listener")
+			c.note(from, Differs,
+				"left out: there is one log for all listeners, the one of the first IMAP server; each line names "+
+					"its listener")
 		}
 	}
 }
@@ -80,7 +83,8 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 	}
 	if key != "" {
 		if slices.ContainsFunc(s.log, func(t setting) bool { return t.key == key }) {
-			c.note(from, Differs, "left out: the log goes to one %s", map[string]string{"file": "file", "syslog": "syslog server"}[key])
+			c.note(from, Differs, "left out: the log goes to one %s",
+				map[string]string{"file": "file", "syslog": "syslog server"}[key])
 			return "", false
 		}
 		s.log = append(s.log, setting{key, text(value), from.from()})

@@ -129,7 +129,8 @@ func (r *nginxReader) included(s *statement, depth int) ([]*statement, error) {
 		return nil, &badConf{s.file, s.line, `invalid number of arguments in "include" directive`}
 	}
 	if depth >= maxIncludes {
-		return nil, &badConf{s.file, s.line, fmt.Sprintf("more than %d files include each other: is there a loop?", maxIncludes)}
+		return nil, &badConf{s.file, s.line,
+			fmt.Sprintf("more than %d files include each other: is there a loop?", maxIncludes)}
 	}
 	name := within(r.folder, s.args[0])
 	names := []string{name}
@@ -156,7 +157,8 @@ func (r *nginxReader) included(s *statement, depth int) ([]*statement, error) {
 // parseNginx builds the tree of one file from crossplane's tokens.
 func parseNginx(file, text string) ([]*statement, error) {
 	lua := crossplane.Lua{}
-	tokens := crossplane.LexWithOptions(strings.NewReader(text), crossplane.LexOptions{Lexers: []crossplane.RegisterLexer{lua.RegisterLexer()}})
+	tokens := crossplane.LexWithOptions(strings.NewReader(text),
+		crossplane.LexOptions{Lexers: []crossplane.RegisterLexer{lua.RegisterLexer()}})
 	t := &nginxTree{file: file, open: []*statement{{}}}
 	var first error
 	for token := range tokens { // to the end, so that the lexer's goroutine ends
@@ -168,7 +170,8 @@ func parseNginx(file, text string) ([]*statement, error) {
 	case first != nil:
 		return nil, first
 	case t.pending != nil:
-		return nil, &badConf{file, t.pending.line, fmt.Sprintf(`unexpected end of file, expecting ";" or "{" behind %q`, t.pending.name)}
+		return nil, &badConf{file, t.pending.line,
+			fmt.Sprintf(`unexpected end of file, expecting ";" or "{" behind %q`, t.pending.name)}
 	}
 	return t.open[0].block, nil
 }
@@ -197,7 +200,9 @@ func (t *nginxTree) add(token crossplane.NgxToken) error {
 		return t.end(token)
 	case !token.IsQuoted && token.Value == "}":
 		if t.pending != nil {
-			return &badConf{t.file, token.Line, fmt.Sprintf(`unexpected "}" behind %q: a ";" is missing, or a value with "}" needs quotes`, t.pending.name)}
+			return &badConf{t.file, token.Line,
+				fmt.Sprintf(`unexpected "}" behind %q: a ";" is missing, or a value with "}" needs quotes`,
+					t.pending.name)}
 		}
 		if len(t.open) == 1 {
 			return &badConf{t.file, token.Line, `unexpected "}"`}

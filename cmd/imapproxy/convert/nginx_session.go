@@ -15,7 +15,8 @@ func (c *nginxConverter) realIP(s *draft) {
 		_, prefixErr := netip.ParsePrefix(value)
 		_, addrErr := netip.ParseAddr(value)
 		if prefixErr != nil && addrErr != nil && value != "unix:" {
-			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its start, imapproxy wants it written", value)
+			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its "+
+				"start, imapproxy wants it written", value)
 			return
 		}
 		trusted = append(trusted, value)
@@ -24,12 +25,15 @@ func (c *nginxConverter) realIP(s *draft) {
 	if len(trusted) > 0 {
 		s.add("proxy_trusted", list(trusted), all[0])
 	}
-	s.keys = append(s.keys, setting{"proxy_untrusted", text("ignore"), "as nginx does; \"refuse\" closes connections that do not come from proxy_trusted"})
+	s.keys = append(s.keys,
+		setting{"proxy_untrusted", text("ignore"),
+			"as nginx does; \"refuse\" closes connections that do not come from proxy_trusted"})
 }
 
 // imapMechanisms maps the words of imap_auth.
 var imapMechanisms = map[string]string{
-	"plain": "PLAIN", "login": "LOGIN", "cram-md5": "CRAM-MD5", "external": "EXTERNAL", "xoauth2": "XOAUTH2", "oauthbearer": "OAUTHBEARER",
+	"plain": "PLAIN", "login": "LOGIN", "cram-md5": "CRAM-MD5", "external": "EXTERNAL", "xoauth2": "XOAUTH2",
+	"oauthbearer": "OAUTHBEARER",
 }
 
 // imap converts what nginx says to clients before the login.
@@ -63,39 +67,31 @@ func (c *nginxConverter) imap(s *draft) {
 	}
 }
 
-// The bounds of imapproxy's limits, which `imapproxy check` has as well.
-const (
-	leastLogin, mostLogin   = 5 * time.Second, 10 * time.Minute
-	leastClient, mostClient = time.Second, 168 * time.Hour
-	leastAuth, mostAuth     = 100 * time.Millisecond, 60 * time.Second
-	leastDrain, mostDrain   = time.Second, 24 * time.Hour
-	mostBad                 = 100
-)
-
 // timeouts converts timeout, proxy_timeout and max_errors.
 func (c *nginxConverter) timeouts(s *draft) {
 	s.login = setting{"login_timeout", text("60s"), ""}
 	if from := s.one("timeout"); from != nil {
-		if d, good := c.span(from, leastLogin, mostLogin); good {
+		if d, good := c.span(from, spanBoundsOf("limits.login_timeout")); good {
 			s.login = setting{"login_timeout", span(d), from.from()}
 			c.note(from, Converted, "login_timeout: from accepted to logged in")
 		}
 	}
 	if from := s.one("proxy_timeout"); from != nil {
-		if d, good := c.span(from, leastClient, mostClient); good {
+		if d, good := c.span(from, spanBoundsOf("listener.client_idle_timeout")); good {
 			s.add("client_idle_timeout", span(d), from)
 			c.note(from, Converted, "client_idle_timeout: the client's silence after the login")
 		}
 	}
 	s.errors = setting{"bad_commands", "5", "nginx's default of max_errors"}
 	if from := s.one("max_errors"); from != nil {
+		most := countBoundsOf("limits.bad_commands").Most
 		n, err := parseNginxNumber(from.args[0])
 		switch {
 		case err != nil || n == 0:
 			c.refuse(from, "invalid number %q", from.args[0])
-		case n > mostBad:
-			s.errors = setting{"bad_commands", number(mostBad), from.from()}
-			c.note(from, Differs, "bad_commands is lowered to %d, the most imapproxy takes", mostBad)
+		case n > most:
+			s.errors = setting{"bad_commands", number(most), from.from()}
+			c.note(from, Differs, "bad_commands is lowered to %d, the most imapproxy takes", most)
 		default:
 			s.errors = setting{"bad_commands", number(n), from.from()}
 			c.note(from, Converted, "bad_commands")
@@ -110,14 +106,14 @@ func (c *nginxConverter) timeouts(s *draft) {
 	}
 }
 
-// span reads a time and brings it between bounds.
-func (c *nginxConverter) span(from *statement, least, most time.Duration) (time.Duration, bool) {
+// span reads a time and brings it within bounds.
+func (c *nginxConverter) span(from *statement, b spanBounds) (time.Duration, bool) {
 	d, err := parseNginxTime(from.args[0])
 	if err != nil {
 		c.refuse(from, "%v", err)
 		return 0, false
 	}
-	d, note := clampSpan(d, least, most)
+	d, note := clampSpan(d, b)
 	if note != "" {
 		c.note(from, Differs, "%s", note)
 	}

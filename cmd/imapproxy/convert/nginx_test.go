@@ -48,9 +48,11 @@ func convertNginx(t *testing.T, c *caseFile, name string) *Result {
 // level that matter to it, from nginx's documentation and source.
 var documented = strings.Fields(`
 	mail server listen protocol server_name timeout max_errors max_commands error_log resolver resolver_timeout
-	imap_client_buffer imap_capabilities imap_auth auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert
-	proxy proxy_buffer proxy_timeout proxy_pass_error_message proxy_protocol xclient proxy_smtp_auth smtp_auth smtp_capabilities
-	smtp_client_buffer smtp_greeting_delay pop3_auth pop3_capabilities set_real_ip_from starttls ssl ssl_certificate
+	imap_client_buffer imap_capabilities imap_auth auth_http auth_http_timeout auth_http_header
+	auth_http_pass_client_cert proxy proxy_buffer proxy_timeout proxy_pass_error_message
+	proxy_protocol xclient proxy_smtp_auth smtp_auth
+	smtp_capabilities smtp_client_buffer smtp_greeting_delay pop3_auth
+	pop3_capabilities set_real_ip_from starttls ssl ssl_certificate
 	ssl_certificate_key ssl_password_file ssl_protocols ssl_ciphers ssl_prefer_server_ciphers ssl_dhparam ssl_ecdh_curve
 	ssl_conf_command ssl_certificate_compression ssl_session_cache ssl_session_tickets ssl_session_ticket_key
 	ssl_session_timeout ssl_verify_client ssl_verify_depth ssl_client_certificate ssl_trusted_certificate ssl_crl
@@ -91,7 +93,8 @@ func TestNginxDirectivesCovered(t *testing.T) {
 func TestSecretsStayOut(t *testing.T) {
 	for _, c := range openCases(t, "testdata/nginx/auth_http_header.txtar") {
 		r := convertNginx(t, c, "nginx.conf")
-		if !strings.Contains(r.Config, `se\"cret`) || strings.Contains(report(t, r), "cret\"") || strings.Contains(report(t, r), "se\"") {
+		if !strings.Contains(r.Config, `se\"cret`) || strings.Contains(report(t, r), "cret\"") ||
+			strings.Contains(report(t, r), "se\"") {
 			t.Errorf("%s\n%s", r.Config, report(t, r))
 		}
 	}

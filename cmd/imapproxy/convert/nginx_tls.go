@@ -27,7 +27,8 @@ func (c *nginxConverter) certificates(s *draft) {
 		return
 	}
 	if len(certs) == 0 || len(certs) != len(keys) {
-		c.refuse(s.block, `there are %d "ssl_certificate" and %d "ssl_certificate_key" for its TLS`, len(certs), len(keys))
+		c.refuse(s.block, `there are %d "ssl_certificate" and %d "ssl_certificate_key" for its TLS`, len(certs),
+			len(keys))
 		return
 	}
 	var more []string
@@ -58,7 +59,8 @@ func (c *nginxConverter) certificates(s *draft) {
 func (c *nginxConverter) plainKey(s *statement) bool {
 	for _, scheme := range []string{"engine:", "store:", "data:"} {
 		if strings.HasPrefix(s.args[0], scheme) {
-			c.refuse(s, "imapproxy reads certificates and keys from files alone, not from %q: write them to a file", strings.TrimSuffix(scheme, ":"))
+			c.refuse(s, "imapproxy reads certificates and keys from files alone, not from %q: write them to a file",
+				strings.TrimSuffix(scheme, ":"))
 			return false
 		}
 	}
@@ -87,7 +89,8 @@ func (c *nginxConverter) starttls(s *draft) {
 			keys = []setting{{"tls", text("starttls"), from.from()}, {"starttls_only", "true", from.from()}}
 		}
 		if !l.implicit && mode != "only" && !l.local() {
-			keys = append(keys, setting{"insecure", "true", "nginx takes passwords without TLS; better without this line"})
+			keys = append(keys, setting{"insecure", "true",
+				"nginx takes passwords without TLS; better without this line"})
 			c.note(l.from, Converted, "insecure = true: passwords may go in clear, as with nginx")
 		}
 		l.keys = append(keys, l.keys...)
@@ -95,7 +98,9 @@ func (c *nginxConverter) starttls(s *draft) {
 	switch {
 	case from == nil:
 	case mode == "on":
-		c.note(from, Converted, `tls = "starttls"; insecure = true, where it stands, keeps passwords before STARTTLS possible, as with nginx: remove it when no client needs that`)
+		c.note(from, Converted,
+			`tls = "starttls"; insecure = true, where it stands, keeps passwords before STARTTLS possible, as with `+
+				`nginx: remove it when no client needs that`)
 	case mode == "only":
 		c.note(from, Converted, `tls = "starttls", starttls_only = true`)
 	default:
@@ -104,7 +109,8 @@ func (c *nginxConverter) starttls(s *draft) {
 }
 
 // nginxTLSVersions maps the words of ssl_protocols; "" is what Go does not speak.
-var nginxTLSVersions = map[string]string{"sslv2": "", "sslv3": "", "tlsv1": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2", "tlsv1.3": "1.3"}
+var nginxTLSVersions = map[string]string{"sslv2": "", "sslv3": "", "tlsv1": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2",
+	"tlsv1.3": "1.3"}
 
 // tlsVersions converts ssl_protocols.
 func (c *nginxConverter) tlsVersions(s *draft) {
@@ -147,7 +153,8 @@ func (c *nginxConverter) tlsVersions(s *draft) {
 
 // nginxCurves maps OpenSSL's names to Go's.
 var nginxCurves = map[string]string{
-	"x25519": "X25519", "prime256v1": "P-256", "secp256r1": "P-256", "p-256": "P-256", "secp384r1": "P-384", "p-384": "P-384",
+	"x25519": "X25519", "prime256v1": "P-256", "secp256r1": "P-256", "p-256": "P-256", "secp384r1": "P-384",
+	"p-384":     "P-384",
 	"secp521r1": "P-521", "p-521": "P-521", "x25519mlkem768": "X25519MLKEM768",
 }
 
@@ -170,7 +177,8 @@ func (c *nginxConverter) tlsCurves(s *draft) {
 		}
 	}
 	if len(curves) == 0 {
-		c.refuse(from, "imapproxy has none of these curves: it has X25519MLKEM768, X25519, prime256v1, secp384r1, secp521r1")
+		c.refuse(from, "imapproxy has none of these curves: it has X25519MLKEM768, X25519, prime256v1, secp384r1, "+
+			"secp521r1")
 		return
 	}
 	s.add("tls_curves", list(curves), from)
@@ -223,7 +231,8 @@ func (c *nginxConverter) tlsTickets(s *draft) {
 // tlsRest names what has no place in imapproxy.
 func (c *nginxConverter) tlsRest(s *draft) {
 	for _, from := range s.of("ssl_conf_command") {
-		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: remove it, or say it with ssl_protocols, ssl_ciphers, ssl_ecdh_curve")
+		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: remove it, or say it with ssl_protocols, "+
+			"ssl_ciphers, ssl_ecdh_curve")
 	}
 	if from := s.one("ssl_dhparam"); from != nil {
 		c.note(from, NotNeeded, "imapproxy has ECDHE alone, no finite-field DH")
@@ -238,7 +247,8 @@ func (c *nginxConverter) tlsRest(s *draft) {
 // clientCertificates converts ssl_verify_client and what belongs to it.
 func (c *nginxConverter) clientCertificates(s *draft) {
 	files := []struct{ directive, key string }{
-		{"ssl_client_certificate", "client_ca"}, {"ssl_trusted_certificate", "trusted_certificates"}, {"ssl_crl", "client_crl"},
+		{"ssl_client_certificate", "client_ca"}, {"ssl_trusted_certificate", "trusted_certificates"},
+		{"ssl_crl", "client_crl"},
 	}
 	mode, from := "off", s.one("ssl_verify_client")
 	if from != nil {
@@ -250,7 +260,8 @@ func (c *nginxConverter) clientCertificates(s *draft) {
 	}
 	depth := s.one("ssl_verify_depth")
 	if mode == "off" || !s.hasTLS() {
-		for _, unused := range []*statement{from, depth, s.one("ssl_client_certificate"), s.one("ssl_trusted_certificate"), s.one("ssl_crl")} {
+		for _, unused := range []*statement{from, depth, s.one("ssl_client_certificate"),
+			s.one("ssl_trusted_certificate"), s.one("ssl_crl")} {
 			if unused != nil {
 				c.note(unused, NotNeeded, "client certificates are not asked for")
 			}
@@ -275,14 +286,11 @@ func (c *nginxConverter) clientCertificates(s *draft) {
 			c.refuse(depth, "%v", err)
 			return
 		}
-		if n > mostDepth {
-			n = mostDepth
-			c.note(depth, Differs, "lowered to %d, the most imapproxy takes", mostDepth)
+		if most := countBoundsOf("listener.client_ca_depth").Most; n > most {
+			n = most
+			c.note(depth, Differs, "lowered to %d, the most imapproxy takes", most)
 		}
 		s.add("client_ca_depth", number(n), depth)
 		c.note(depth, Converted, "client_ca_depth")
 	}
 }
-
-// mostDepth is the most that client_ca_depth takes.
-const mostDepth = 10

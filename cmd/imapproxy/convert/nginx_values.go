@@ -16,7 +16,8 @@ type nginxUnit struct {
 const day = 24 * time.Hour
 
 var nginxUnits = []nginxUnit{
-	{"y", 365 * day}, {"M", 30 * day}, {"w", 7 * day}, {"d", day}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond},
+	{"y", 365 * day}, {"M", 30 * day}, {"w", 7 * day}, {"d", day}, {"h", time.Hour}, {"m", time.Minute},
+	{"s", time.Second}, {"ms", time.Millisecond},
 }
 
 // maxNginxTime keeps a sum of times from overflowing.

@@ -7,11 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // privateBackends is what the auth service may name when nobody says more: the
 // private networks (RFC 1918, RFC 4193) and this machine.
-var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143", "[fc00::/7]:143"}
+var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143",
+	"[fc00::/7]:143"}
 
 // finish brings together what holds for all servers.
 func (c *nginxConverter) finish() {
@@ -30,7 +33,8 @@ func (c *nginxConverter) finish() {
 			s.keys = append(s.keys, s.errors)
 		}
 		if s.header.value != first.header.value {
-			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target for what the auth service names; convert the servers apart",
+			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target "+
+				"for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
 		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
@@ -40,7 +44,7 @@ func (c *nginxConverter) finish() {
 	for _, s := range c.top {
 		switch s.name {
 		case "worker_shutdown_timeout":
-			if d, good := c.span(s, leastDrain, mostDrain); good {
+			if d, good := c.span(s, spanBoundsOf("limits.drain_timeout")); good {
 				c.note(s, Converted, "drain_timeout and retire_timeout = %s", span(d))
 			}
 		case "error_log":
@@ -67,7 +71,9 @@ func (c *nginxConverter) write() string {
 	names := map[string]bool{}
 	for i, s := range c.servers {
 		for _, l := range s.listens {
-			d.section("[[listener]]", append([]setting{{"name", text(listenerName(&l, names)), ""}, {"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
+			d.section("[[listener]]",
+				append([]setting{{"name", text(listenerName(&l, names)), ""},
+					{"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
 			if i > 0 && !sameKeys(s.auth, first.auth) {
 				d.section("[listener.auth]", s.auth)
 			}
@@ -88,12 +94,6 @@ func (l *listen) comment() string {
 	return l.from.from()
 }
 
-// isTLSKey tells the keys that a listener without TLS does not have.
-func isTLSKey(key string) bool {
-	return strings.HasPrefix(key, "tls_") || strings.HasPrefix(key, "certificate") || strings.HasPrefix(key, "client_c") ||
-		key == "key" || key == "key_password_file" || key == "trusted_certificates"
-}
-
 // listenerKeys joins the keys of an address with those of its server.
 func (s *draft) listenerKeys(l *listen) []setting {
 	off, proxied := false, false
@@ -103,7 +103,7 @@ func (s *draft) listenerKeys(l *listen) []setting {
 	}
 	keys := append([]setting(nil), l.keys...)
 	for _, k := range s.keys {
-		if off && isTLSKey(k.key) || !proxied && strings.HasPrefix(k.key, "proxy_") {
+		if off && config.IsTLSKey(k.key) || !proxied && strings.HasPrefix(k.key, "proxy_") {
 			continue
 		}
 		keys = append(keys, k)
@@ -141,24 +141,16 @@ func (c *nginxConverter) limits(first *draft) []setting {
 			continue
 		}
 		if d, err := parseNginxTime(s.args[0]); err == nil {
-			d, _ = clampSpan(d, leastDrain, mostDrain)
-			limits = append(limits, setting{"drain_timeout", span(d), s.from()}, setting{"retire_timeout", span(d), s.from()})
+			d, _ = clampSpan(d, spanBoundsOf("limits.drain_timeout"))
+			limits = append(limits, setting{"drain_timeout", span(d), s.from()},
+				setting{"retire_timeout", span(d), s.from()})
 		}
 	}
-	if n, from := c.sessions(); n > defaultSessions {
+	if n, from := c.sessions(); n > countBoundsOf("limits.sessions").Default {
 		limits = append(limits, setting{"sessions", number(n), from.from()})
 	}
 	return limits
 }
-
-// defaultConnect is that of a target's connect_timeout.
-const defaultConnect = 5 * time.Second
-
-// defaultSessions and mostSessions are those of limits.sessions.
-const (
-	defaultSessions = 10_000
-	mostSessions    = 1_000_000
-)
 
 // sessions is how many sessions nginx had room for: each takes two of a
 // worker's connections. "auto" workers count as one.
@@ -171,14 +163,14 @@ func (c *nginxConverter) sessions() (int, *statement) {
 		}
 		n, err := strconv.Atoi(s.args[0])
 		switch {
-		case err != nil || n < 1 || n > mostSessions:
+		case err != nil || n < 1 || n > countBoundsOf("limits.sessions").Most:
 		case s.name == "worker_processes":
 			workers = n
 		case s.name == "worker_connections":
 			connections, from = n, s
 		}
 	}
-	return min(workers*connections/2, mostSessions), from
+	return min(workers*connections/2, countBoundsOf("limits.sessions").Most), from
 }
 
 // writeRoute writes where users belong: the auth service says it.
@@ -188,7 +180,8 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		allow, why = privateBackends, "nginx went wherever Auth-Server said; name your backends here"
 	}
 	d.section("[route]", []setting{
-		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}, {"template", text("backend"), ""},
+		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why},
+		{"template", text("backend"), ""},
 	})
 	target := []setting{
 		{"name", text("backend"), ""},
@@ -207,17 +200,18 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 // connect, the greeting and the login. A connect that takes longer than
 // imapproxy's default fails anyway.
 func (s *draft) backendSpans() []setting {
-	d, from := max(s.loginSpan(), 100*time.Millisecond), "timeout holds for the backend too"
+	greeting := spanBoundsOf("target.greeting_timeout")
+	d, from := max(s.loginSpan(), greeting.Least), "timeout holds for the backend too"
 	if s.login.from == "" {
 		from = "nginx's default of timeout holds for the backend too"
 	}
 	var spans []setting
-	if d < defaultConnect {
+	if d < spanBoundsOf("target.connect_timeout").Default {
 		spans = append(spans, setting{"connect_timeout", span(d), from})
 	}
 	return append(spans,
-		setting{"greeting_timeout", span(min(d, time.Minute)), from},
-		setting{"login_timeout", span(min(d, 5*time.Minute)), from})
+		setting{"greeting_timeout", span(min(d, greeting.Most)), from},
+		setting{"login_timeout", span(min(d, spanBoundsOf("target.login_timeout").Most)), from})
 }
 
 // loginSpan is login_timeout as a duration.

@@ -30,7 +30,8 @@ func Perdition(file string, o PerditionOptions) (*Result, error) {
 // perditionAt is Perdition with the folder that the result's names are meant
 // from.
 func perditionAt(file, folder string, o PerditionOptions) (*Result, error) {
-	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o, notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
+	c := &perditionConverter{name: filepath.Base(file), folder: filepath.Dir(file), home: folder, options: o,
+		notes: newNotes(), confs: map[string][]*use{}, allow: map[string]bool{}}
 	if _, err := readText(file); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,8 @@ func (i *instance) one(long string) *use {
 
 // protocols maps the names of --protocol and of the programs to an instance.
 var perditionProtocols = map[string]string{
-	"imap4": "imap4", "imap": "imap4", "imap4s": "imap4s", "imaps": "imap4s", "pop3": "pop3", "pop3s": "pop3s", "managesieve": "managesieve",
+	"imap4": "imap4", "imap": "imap4", "imap4s": "imap4s", "imaps": "imap4s", "pop3": "pop3", "pop3s": "pop3s",
+	"managesieve": "managesieve",
 }
 
 // findInstances finds out which processes there are.
@@ -113,7 +115,8 @@ func (c *perditionConverter) findInstances() error {
 		} else {
 			at := &statement{file: c.name}
 			c.order = append(c.order, at)
-			c.note(at, Converted, "as the instances imap4 and imap4s, which Debian starts: say with --defaults or --line what runs here")
+			c.note(at, Converted,
+				"as the instances imap4 and imap4s, which Debian starts: say with --defaults or --line what runs here")
 			c.addInstance("imap4", nil, at)
 			c.addInstance("imap4s", nil, at)
 		}
@@ -177,7 +180,8 @@ func (c *perditionConverter) confFile(protocol string, line []*use) string {
 	if f := usesOf(line, "config_file"); len(f) > 0 {
 		return f[len(f)-1].value
 	}
-	for _, name := range map[string][]string{"imap4": {"perdition.imap4.conf"}, "imap4s": {"perdition.imaps.conf", "perdition.imap4s.conf"}}[protocol] {
+	for _, name := range map[string][]string{"imap4": {"perdition.imap4.conf"},
+		"imap4s": {"perdition.imaps.conf", "perdition.imap4s.conf"}}[protocol] {
 		if _, err := os.Stat(filepath.Join(c.folder, name)); err == nil {
 			return name
 		}
@@ -207,9 +211,10 @@ func (c *perditionConverter) conf(name string) []*use {
 // sharedOptions must be the same in all IMAP instances: imapproxy has one way
 // from a user to a backend, whatever the listener.
 var sharedOptions = []string{
-	"add_domain", "authenticate_in", "client_server_specification", "domain_delimiter", "explicit_domain", "lower_case", "map_library",
-	"map_library_opt", "outgoing_server", "query_key", "strip_domain", "username_from_database", "outgoing_port", "login_disabled", "timeout",
-	"authenticate_timeout", "connection_limit", "log_facility", "debug",
+	"add_domain", "authenticate_in", "client_server_specification", "domain_delimiter", "explicit_domain", "lower_case",
+	"map_library", "map_library_opt", "outgoing_server", "query_key", "strip_domain", "username_from_database",
+	"outgoing_port",
+	"login_disabled", "timeout", "authenticate_timeout", "connection_limit", "log_facility", "debug",
 }
 
 // sameEverywhere refuses instances that route differently.
@@ -227,7 +232,8 @@ func (c *perditionConverter) sameEverywhere() {
 			} else if len(a) > 0 {
 				at = a[0].at
 			}
-			c.refuse(at, "%s is not the same for the instances %s and %s: convert each alone with --line", long, first.name, other.name)
+			c.refuse(at, "%s is not the same for the instances %s and %s: convert each alone with --line", long,
+				first.name, other.name)
 		}
 	}
 }
@@ -271,7 +277,8 @@ func (c *perditionConverter) addressesDiffer() {
 			if u := i.one("bind_address"); u != nil {
 				at = u.at
 			}
-			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone with --line", address)
+			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone "+
+				"with --line", address)
 		}
 	}
 }

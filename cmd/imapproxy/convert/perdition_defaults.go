@@ -26,7 +26,8 @@ func (c *perditionConverter) readDefaults() error {
 	shown := c.shownMap(c.options.Defaults)
 	values := c.assignments(shown, text)
 	if run := values["RUN_PERDITION"]; run.value != "yes" {
-		c.note(&statement{file: shown}, Differs, "RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
+		c.note(&statement{file: shown}, Differs,
+			"RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
 	}
 	flags := func(key string) []*use {
 		f, ok := values[key]

@@ -16,11 +16,13 @@ type mapEntry struct {
 }
 
 // defaultMaps are where perdition looks when map_library_opt says nothing.
-var defaultMaps = map[string]string{"gdbm": "popmap.gdbm.db", "bdb": "popmap.bdb.db", "cdb": "popmap.cdb", "posix_regex": "popmap.re"}
+var defaultMaps = map[string]string{"gdbm": "popmap.gdbm.db", "bdb": "popmap.bdb.db", "cdb": "popmap.cdb",
+	"posix_regex": "popmap.re"}
 
 // databases are map libraries that ask a server.
 var databases = map[string]string{
-	"mysql": "MySQL", "postgresql": "PostgreSQL", "odbc": "ODBC", "ldap": "LDAP", "nis": "NIS", "daemon": "the map daemon",
+	"mysql": "MySQL", "postgresql": "PostgreSQL", "odbc": "ODBC", "ldap": "LDAP", "nis": "NIS",
+	"daemon": "the map daemon",
 }
 
 // theMap reads the map of perdition.
@@ -48,7 +50,8 @@ func (c *perditionConverter) theMap(i *instance) {
 	if c.options.Map != "" {
 		name = c.options.Map
 	} else if databases[library] != "" {
-		c.refuse(at, "imapproxy does not ask %s for a user's backend: dump it as KEY:[USER@]HOST[:PORT] lines and name the dump with --map", databases[library])
+		c.refuse(at, "imapproxy does not ask %s for a user's backend: dump it as KEY:[USER@]HOST[:PORT] lines and "+
+			"name the dump with --map", databases[library])
 		return
 	}
 	switch {
@@ -91,14 +94,16 @@ func (c *perditionConverter) exactMap(i *instance, at *statement, library, name 
 	text, err := readText(path)
 	switch {
 	case err != nil && i.one("map_library") == nil && i.one("map_library_opt") == nil && len(c.outgoing) > 0:
-		c.note(at, Differs, "perdition's default map %s is not here: everybody belongs to outgoing_server", filepath.Base(name))
+		c.note(at, Differs, "perdition's default map %s is not here: everybody belongs to outgoing_server",
+			filepath.Base(name))
 		c.noMap(i, at)
 		return
 	case err != nil:
 		if u := i.one("map_library_opt"); u != nil {
 			at = u.at
 		}
-		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it (makegdbm -u, makebdb -u, cdb -d), with --map", c.shownMap(path))
+		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it (makegdbm -u, "+
+			"makebdb -u, cdb -d), with --map", c.shownMap(path))
 		return
 	}
 	c.hasMap = true
@@ -110,7 +115,8 @@ func (c *perditionConverter) exactMap(i *instance, at *statement, library, name 
 	if u := i.one("map_library"); u != nil {
 		c.done(u, "%d entries of %s", len(c.mapEntries), c.shownMap(path))
 		if databases[library] != "" {
-			c.note(u.at, Differs, "a copy of %s as it was dumped: later changes there do not reach it", databases[library])
+			c.note(u.at, Differs, "a copy of %s as it was dumped: later changes there do not reach it",
+				databases[library])
 		}
 		return
 	}
@@ -166,7 +172,8 @@ func (c *perditionConverter) readEntries(shown, text, library string) {
 		e := mapEntry{key: key, at: at}
 		e.user, e.host, e.port = serverPort(value, c.delimiter)
 		if earlier, again := byKey[key]; again {
-			c.note(at, NotNeeded, "line %d has the key already, and perdition's map keeps that", c.mapEntries[earlier].at.line)
+			c.note(at, NotNeeded, "line %d has the key already, and perdition's map keeps that",
+				c.mapEntries[earlier].at.line)
 			continue
 		}
 		byKey[key] = len(c.mapEntries)
@@ -256,12 +263,15 @@ func (c *perditionConverter) queryKeys(i *instance) {
 			c.refuse(u.at, `%q: imapproxy looks up \U, \u, \d, \D\d and constant keys`, format)
 			return
 		case kind == constantKey && n < len(c.keys)-1:
-			c.refuse(u.at, "%q is a constant key and not the last one: what comes behind it matters only when the map lacks it", format)
+			c.refuse(u.at, "%q is a constant key and not the last one: what comes behind it matters only when the "+
+				"map lacks it", format)
 			return
 		}
 	}
 	if len(c.delimiter) > 1 && slices.ContainsFunc(c.keys, func(k string) bool { return strings.Contains(k, `\d`) }) {
-		c.note(u.at, Differs, `perdition's \d keeps all but the first character of the delimiter %q; imapproxy's domain begins behind it`, c.delimiter)
+		c.note(u.at, Differs,
+			`perdition's \d keeps all but the first character of the delimiter %q; imapproxy's domain begins behind it`,
+			c.delimiter)
 		return
 	}
 	c.done(u, "the order in which the map is asked")
@@ -278,7 +288,8 @@ func (c *perditionConverter) key(format, user string) string {
 
 // mapField writes a name for a map file, quoted when it has to be.
 func mapField(s string) string {
-	plain := !strings.ContainsAny(s, " \t\"#*") && !strings.HasPrefix(s, "@") && !strings.HasPrefix(s, "/") && !strings.HasSuffix(s, ":") && s != ""
+	plain := !strings.ContainsAny(s, " \t\"#*") && !strings.HasPrefix(s, "@") && !strings.HasPrefix(s, "/") &&
+		!strings.HasSuffix(s, ":") && s != ""
 	if plain {
 		return s
 	}

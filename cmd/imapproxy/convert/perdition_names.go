@@ -39,7 +39,8 @@ func lowerLetters(s string) string {
 
 // perditionStates maps the words of a STATE list; "all" is each of them.
 var perditionStates = map[string]string{
-	"servername_lookup": "lookup", "server_lookup": "lookup", "local_authentication": "auth", "local_auth": "auth", "remote_login": "login",
+	"servername_lookup": "lookup", "server_lookup": "lookup", "local_authentication": "auth", "local_auth": "auth",
+	"remote_login": "login",
 }
 
 // states reads the lists of an option that is given once or more.
@@ -57,7 +58,8 @@ func (c *perditionConverter) states(uses []*use) (states map[string]*use, depth 
 			case u.option.long == "add_domain" && strings.Trim(word, "0123456789") == "" && word != "":
 				depth = word
 			default:
-				c.refuse(u.at, "unknown state %q: perdition takes servername_lookup, local_authentication, remote_login, all", word)
+				c.refuse(u.at, "unknown state %q: perdition takes servername_lookup, local_authentication, "+
+					"remote_login, all", word)
 			}
 		}
 	}
@@ -115,7 +117,8 @@ func (c *perditionConverter) nameNotes(i *instance, domain *use, add map[string]
 	}
 	if domain == nil {
 		for _, u := range add {
-			c.refuse(u.at, "without explicit_domain the domain comes from the name of this machine's address in DNS: write explicit_domain")
+			c.refuse(u.at, "without explicit_domain the domain comes from the name of this machine's address in "+
+				"DNS: write explicit_domain")
 		}
 		return
 	}
@@ -127,7 +130,8 @@ func (c *perditionConverter) nameNotes(i *instance, domain *use, add map[string]
 }
 
 // namedPorts are the services that perdition's options may name.
-var namedPorts = map[string]string{"imap": "143", "imap2": "143", "imap4": "143", "imaps": "993", "imap4s": "993", "imap3": "220"}
+var namedPorts = map[string]string{"imap": "143", "imap2": "143", "imap4": "143", "imaps": "993", "imap4s": "993",
+	"imap3": "220"}
 
 // portNumber gives a port as a number; "" when it is none.
 func portNumber(port string) string {
@@ -141,7 +145,8 @@ func portNumber(port string) string {
 // port behind the last colon, the user before the last delimiter.
 func serverPort(value, delimiter string) (user, host, port string) {
 	host = value
-	if end := strings.LastIndexByte(host, ']'); end >= 0 && strings.IndexByte(host, '[') >= 0 && end-strings.IndexByte(host, '[') > 1 {
+	if end := strings.LastIndexByte(host, ']'); end >= 0 && strings.IndexByte(host, '[') >= 0 &&
+		end-strings.IndexByte(host, '[') > 1 {
 		port = strings.TrimPrefix(host[end+1:], ":")
 		host = host[:end+1]
 	} else if i := strings.LastIndexByte(host, ':'); i >= 0 {
@@ -187,11 +192,14 @@ func (c *perditionConverter) backends(i *instance) {
 		}
 		c.done(u, `the target "outgoing"`)
 		if len(c.outgoing) > 1 {
-			c.note(u.at, Differs, "imapproxy takes the first address that can be reached; perdition takes them in turn and fails at one that is down")
+			c.note(u.at, Differs,
+				"imapproxy takes the first address that can be reached; perdition takes them in turn and fails at "+
+					"one that is down")
 		}
 	}
 	if u := i.one("authenticate_in"); u != nil {
-		c.refuse(u.at, "imapproxy has no PAM: remove the line to let the backend judge the password, which it does in any case")
+		c.refuse(u.at, "imapproxy has no PAM: remove the line to let the backend judge the password, which it does "+
+			"in any case")
 	}
 	if u := i.one("client_server_specification"); u != nil {
 		c.refuse(u.at, "a client does not choose its backend: that is an open relay for passwords")

@@ -102,7 +102,8 @@ func startPerdition(t *testing.T, conf string) string {
 		t.Fatal(err)
 	}
 	port := strconv.Itoa(20000 + rand.IntN(9000))
-	cmd := exec.Command(path, "--no_daemon", "-F", "+", "-f", conf, "-l", port, "-u", me.Username, "-g", me.Username, "--pid_file", "")
+	cmd := exec.Command(path, "--no_daemon", "-F", "+", "-f", conf, "-l", port, "-u", me.Username, "-g", me.Username,
+		"--pid_file", "")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
@@ -166,7 +167,8 @@ func TestOldAsPerdition(t *testing.T) {
 		return name
 	}
 	popmap := write("popmap", strings.NewReplacer("ONE", "127.0.0.1:"+one, "TWO", "127.0.0.1:"+two).Replace(
-		"alice@example.org:ONE\nbob:Robert@x@ONE\ncarol:Carol@TWO\ncarol:late@ONE\nexample.net:TWO\ndave:user@\nUpper:TWO\nelse:last@TWO\n"))
+		"alice@example.org:ONE\nbob:Robert@x@ONE\ncarol:Carol@TWO\ncarol:late@ONE\n"+
+			"example.net:TWO\ndave:user@\nUpper:TWO\nelse:last@TWO\n"))
 	db := filepath.Join(folder, "popmap.gdbm.db")
 	if err := os.Chmod(folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -182,20 +184,24 @@ func TestOldAsPerdition(t *testing.T) {
 		"domain": "explicit_domain example.org\nadd_domain all\nquery_key \"\\\\U,\\\\u\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			conf := write(name+".conf", "bind_address 127.0.0.1\nmap_library_opt "+db+"\noutgoing_server 127.0.0.1:"+three+"\nprotocol IMAP4\n"+options)
+			conf := write(name+".conf",
+				"bind_address 127.0.0.1\nmap_library_opt "+db+"\noutgoing_server 127.0.0.1:"+three+"\nprotocol IMAP4\n"+
+					options)
 			r, err := Perdition(conf, PerditionOptions{})
 			if err != nil || r.Failed() {
 				t.Fatalf("%v\n%s", err, report(t, r))
 			}
 			address := startPerdition(t, conf)
-			for _, user := range []string{"alice", "alice@example.org", "Alice@Example.Org", "bob", "carol", "x@example.net", "dave", "Upper", "upper", "nobody@nowhere"} {
+			for _, user := range []string{"alice", "alice@example.org", "Alice@Example.Org", "bob", "carol",
+				"x@example.net", "dave", "Upper", "upper", "nobody@nowhere"} {
 				if !logIn(t, address, user) {
 					t.Errorf("%s: perdition refuses", user)
 					continue
 				}
 				got, want := <-seen, r.Old(user)
 				if len(want.Backends) != 1 || want.Backends[0] != "127.0.0.1:"+got.port || want.User != got.user {
-					t.Errorf("%s: perdition logs in %q at %s, by our rules %q at %v", user, got.user, got.port, want.User, want.Backends)
+					t.Errorf("%s: perdition logs in %q at %s, by our rules %q at %v", user, got.user, got.port,
+						want.User, want.Backends)
 				}
 			}
 		})

@@ -32,7 +32,8 @@ func readVanessa(text string) ([]wordLine, error) {
 		}
 	}
 	if r.inWord {
-		return nil, &badConf{line: r.line, text: "the file's last line has no end, so that perdition loses its last word: end the line"}
+		return nil, &badConf{line: r.line,
+			text: "the file's last line has no end, so that perdition loses its last word: end the line"}
 	}
 	r.endLine()
 	return r.lines, nil
@@ -173,7 +174,8 @@ func shellWords(line string) ([]string, error) {
 		c := line[i]
 		switch {
 		case quote != '\'' && (c == '$' || c == '`'):
-			return nil, fmt.Errorf("%q: variables and commands of the shell are not run here: write what they stand for", shorten(line))
+			return nil, fmt.Errorf("%q: variables and commands of the shell are not run here: "+
+				"write what they stand for", shorten(line))
 		case quote == 0 && (c == '\'' || c == '"'):
 			quote, in = c, true
 		case quote != 0 && c == quote:

@@ -68,7 +68,8 @@ func TestVanessaAsPerdition(t *testing.T) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		questions = append(questions, map[string]any{"read": name, "flags": multiValueBlank}, map[string]any{"read": name, "flags": single})
+		questions = append(questions, map[string]any{"read": name, "flags": multiValueBlank},
+			map[string]any{"read": name, "flags": single})
 	}
 	answers := askPerdition[[]*string](t, questions)
 	for i, text := range vanessaTexts {
@@ -104,7 +105,8 @@ func TestVanessaAsPerdition(t *testing.T) {
 
 // TestVanessaEnds says what ends a file badly.
 func TestVanessaEnds(t *testing.T) {
-	for text, want := range map[string]string{"a \"b\n": "is not closed", "a\nb c": "last line has no end", "a '": "is not closed"} {
+	for text, want := range map[string]string{"a \"b\n": "is not closed", "a\nb c": "last line has no end",
+		"a '": "is not closed"} {
 		if _, err := readVanessa(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -142,8 +144,10 @@ var regexTexts = []string{
 }
 
 var regexNames = []string{
-	"alice", "x yz", "user12@ex.org", "preuser1@z", "q", "qz", ".k", "kabcd", "c", "bob@x.fr", "bob@xfr", "bob@x.uk", "nobody", "xqx", "ab", "aab", "abc",
-	"zabcx", "me@host.example.org", "UPPER", "lowerUP", "]y", "-y", "^y", "az", "\\z", "xxz", "axxyz", "onetwo", "twoone!", "",
+	"alice", "x yz", "user12@ex.org", "preuser1@z", "q", "qz", ".k", "kabcd", "c", "bob@x.fr", "bob@xfr", "bob@x.uk",
+	"nobody", "xqx", "ab", "aab", "abc",
+	"zabcx", "me@host.example.org", "UPPER", "lowerUP", "]y", "-y", "^y", "az", "\\z", "xxz", "axxyz", "onetwo",
+	"twoone!", "",
 }
 
 // TestRegexAsPerdition compares our answers by perdition's rules with the

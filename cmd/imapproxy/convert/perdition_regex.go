@@ -170,7 +170,9 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 		pattern, shift = "^(.*?)(?:"+r.re2+")", 1 // perdition keeps what stands before the match
 		user = "${1}" + c.groups(r, user, shift)
 	case !named:
-		c.note(r.at, Differs, "perdition puts the text before the match in front of the server, which then is none: left out; write ^ in front when the match has to begin the name")
+		c.note(r.at, Differs,
+			"perdition puts the text before the match in front of the server, which then is none: left out; write ^ "+
+				"in front when the match has to begin the name")
 	}
 	if shift == 0 {
 		user = c.groups(r, user, shift)
@@ -179,7 +181,9 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 		return "", false
 	}
 	if strings.ContainsAny(r.pattern, "|?") && strings.Contains(r.result, "$") {
-		c.note(r.at, Differs, "of several matches perdition takes the longest, imapproxy the first; for a group that takes no part perdition writes its number with the $, imapproxy nothing: compare with --users")
+		c.note(r.at, Differs,
+			"of several matches perdition takes the longest, imapproxy the first; for a group that takes no part "+
+				"perdition writes its number with the $, imapproxy nothing: compare with --users")
 	}
 	if named && c.dbUser {
 		if c.login.strip || c.login.add != "" || c.login.lower {
@@ -188,7 +192,9 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 		where = user + "@" + where
 	}
 	if r.posix.MatchString("") {
-		c.note(r.at, Differs, "where it matches no character, perdition puts the next one behind the server, which then is none: left out")
+		c.note(r.at, Differs,
+			"where it matches no character, perdition puts the next one behind the server, which then is none: "+
+				"left out")
 	}
 	c.note(r.at, Converted, "a rule of the map")
 	return "/" + strings.ReplaceAll(pattern, "/", `\/`) + "/  " + mapField(where), true
@@ -216,14 +222,16 @@ func (c *perditionConverter) ruleAddress(r *regexRule, where *string, shift int)
 		return true
 	}
 	if len(c.options.Backends) == 0 {
-		c.refuse(r.at, "the user's name makes the server here, and imapproxy goes to listed backends alone: list them with --backend")
+		c.refuse(r.at, "the user's name makes the server here, and imapproxy goes to listed backends alone: list "+
+			"them with --backend")
 		return false
 	}
 	if port == "" {
 		*where += ":" + c.port
 	}
 	if names := groupNumbers(*where); len(names) > 0 && names[len(names)-1] > r.posix.NumSubexp() {
-		c.refuse(r.at, "there is no group %d, so that perdition looks for a server with a $ in its name", names[len(names)-1])
+		c.refuse(r.at, "there is no group %d, so that perdition looks for a server with a $ in its name",
+			names[len(names)-1])
 		return false
 	}
 	*where = c.groups(r, *where, shift)

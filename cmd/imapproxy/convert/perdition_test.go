@@ -86,12 +86,14 @@ func TestPerditionOptionsCovered(t *testing.T) {
 				_, source, found := strings.Cut(line, ": "+status+": ")
 				return found && slices.ContainsFunc([]string{option.long, option.short}, func(name string) bool {
 					source = strings.TrimLeft(source, "-")
-					return name != "" && (strings.HasPrefix(source, name+" ") || strings.HasPrefix(source, name+":") || strings.HasPrefix(source, name+"="))
+					return name != "" && (strings.HasPrefix(source, name+" ") || strings.HasPrefix(source, name+":") ||
+						strings.HasPrefix(source, name+"="))
 				})
 			})
 		}
 		good := c.text("report")
-		if !names(good, "converted") && !names(good, "differs") && !names(good, "not needed") && !slices.Contains(onlyOneWay, option.long) {
+		if !names(good, "converted") && !names(good, "differs") && !names(good, "not needed") &&
+			!slices.Contains(onlyOneWay, option.long) {
 			t.Errorf("%s: not in its report", option.long)
 		}
 		if !names(c.text("bad.report"), "refused") {

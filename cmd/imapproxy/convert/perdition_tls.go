@@ -16,7 +16,8 @@ var sslModes = map[string]struct {
 	listen   listenTLS
 	outgoing string
 }{
-	"none": {"", ""}, "ssl_listen": {"implicit", ""}, "ssl_outgoing": {"", "implicit"}, "ssl_all": {"implicit", "implicit"},
+	"none": {"", ""}, "ssl_listen": {"implicit", ""}, "ssl_outgoing": {"", "implicit"},
+	"ssl_all":    {"implicit", "implicit"},
 	"tls_listen": {"starttls", ""}, "tls_outgoing": {"", "starttls"}, "tls_all": {"starttls", "starttls"},
 	"tls_listen_force": {"only", ""}, "tls_outgoing_force": {"", "force"}, "tls_all_force": {"only", "force"},
 }
@@ -43,7 +44,9 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 		}
 		c.done(u, "tls of the listeners and of the target")
 		if i.outgoing == "starttls" {
-			c.note(u.at, Differs, "tls_outgoing went on in clear when a backend offered no STARTTLS, and whoever stands in between can take the offer away: imapproxy refuses the login")
+			c.note(u.at, Differs,
+				"tls_outgoing went on in clear when a backend offered no STARTTLS, and whoever stands in between "+
+					"can take the offer away: imapproxy refuses the login")
 		}
 	}
 	if i.outgoing == "force" {
@@ -76,7 +79,8 @@ func (c *perditionConverter) way() {
 		if u := i.one("ssl_mode"); u != nil {
 			at = u.at
 		}
-		c.note(at, Differs, "the instance %s went to backends with tls %s; imapproxy has one way to a backend and takes %s for all", i.name, i.outgoing, best)
+		c.note(at, Differs, "the instance %s went to backends with tls %s; imapproxy has one way to a backend and "+
+			"takes %s for all", i.name, i.outgoing, best)
 	}
 }
 
@@ -108,12 +112,14 @@ func (c *perditionConverter) listener(i *instance) {
 	}
 	switch i.tls {
 	case "off":
-		i.keys = []setting{{"tls", text("off"), ""}, {"insecure", "true", "passwords go in clear here, as with perdition"}}
+		i.keys = []setting{{"tls", text("off"), ""},
+			{"insecure", "true", "passwords go in clear here, as with perdition"}}
 		return
 	case "implicit":
 		i.keys = []setting{{"tls", text("implicit"), ""}}
 	case "starttls":
-		i.keys = []setting{{"tls", text("starttls"), i.one("ssl_mode").from()}, {"insecure", "true", "perdition takes passwords before STARTTLS too; better without this line"}}
+		i.keys = []setting{{"tls", text("starttls"), i.one("ssl_mode").from()},
+			{"insecure", "true", "perdition takes passwords before STARTTLS too; better without this line"}}
 	case "only":
 		i.keys = []setting{{"tls", text("starttls"), i.one("ssl_mode").from()}, {"starttls_only", "true", ""}}
 	}
@@ -134,7 +140,8 @@ func (c *perditionConverter) listenerCertificate(i *instance) {
 		}
 	}
 	if u := i.one("ssl_ca_chain_file"); u != nil {
-		c.note(u.at, Differs, "put the certificates of %s behind the one in ssl_cert_file: imapproxy reads the chain from there", u.value)
+		c.note(u.at, Differs,
+			"put the certificates of %s behind the one in ssl_cert_file: imapproxy reads the chain from there", u.value)
 	}
 	if u := i.one("ssl_passphrase_file"); u != nil {
 		i.keys = append(i.keys, setting{"key_password_file", text(within(c.home, u.value)), u.from()})
@@ -146,7 +153,8 @@ func (c *perditionConverter) listenerCertificate(i *instance) {
 }
 
 // tlsWords maps perdition's names of TLS versions.
-var tlsWords = map[string]string{"sslv3": "1.0", "tlsv1": "1.0", "tlsv1.0": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2", "tlsv1.3": "1.3"}
+var tlsWords = map[string]string{"sslv3": "1.0", "tlsv1": "1.0", "tlsv1.0": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2",
+	"tlsv1.3": "1.3"}
 
 // version converts an option that names a TLS version.
 func (c *perditionConverter) version(u *use) (string, bool) {
@@ -181,7 +189,8 @@ func (c *perditionConverter) listenerTLS(i *instance) {
 	chosen, unknown := cipherList(u.value)
 	switch {
 	case len(unknown) > 0 || len(chosen) == 0:
-		c.refuse(u.at, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as ECDHE-RSA-AES128-GCM-SHA256")
+		c.refuse(u.at, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as "+
+			"ECDHE-RSA-AES128-GCM-SHA256")
 		return
 	case len(chosen) < len(openSSLSuites):
 		names := make([]string, len(chosen))
@@ -194,7 +203,8 @@ func (c *perditionConverter) listenerTLS(i *instance) {
 }
 
 // looser are options that make perdition take certificates imapproxy does not.
-var looser = []string{"ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed", "ssl_cert_accept_expired", "ssl_cert_accept_not_yet_valid", "ssl_no_cn_verify"}
+var looser = []string{"ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed", "ssl_cert_accept_expired",
+	"ssl_cert_accept_not_yet_valid", "ssl_no_cn_verify"}
 
 // target converts how backends are spoken to; the keys are those of [[target]].
 func (c *perditionConverter) target() []setting {
@@ -219,11 +229,15 @@ func (c *perditionConverter) target() []setting {
 		c.done(u, "ca of the target")
 	}
 	if u := from.one("ssl_ca_path"); u != nil {
-		c.note(u.at, Differs, "imapproxy reads authorities from one file: cat %s > FILE and name it with ca; without ca the system's count", filepathGlob(u.value))
+		c.note(u.at, Differs,
+			"imapproxy reads authorities from one file: cat %s > FILE and name it with ca; without ca the system's "+
+				"count", filepathGlob(u.value))
 	}
 	for _, long := range looser {
 		if u := from.one(long); u != nil {
-			c.note(u.at, Differs, "imapproxy verifies the backend's certificate and name: renew it, name it or its authority with ca, and a different name with server_name")
+			c.note(u.at, Differs,
+				"imapproxy verifies the backend's certificate and name: renew it, name it or its authority with ca, "+
+					"and a different name with server_name")
 		}
 	}
 	if u := from.one("ssl_outgoing_min_proto_version"); u != nil {

@@ -16,18 +16,10 @@ const outgoingTarget = "outgoing"
 // mapName is the file of the converted map.
 const mapName = "map"
 
-// The bounds of limits.session_idle_timeout.
-const (
-	leastIdle = 30 * time.Minute
-	mostIdle  = 168 * time.Hour
-)
-
 // sessionLimits converts the timeouts and the number of connections.
 func (c *perditionConverter) sessionLimits(i *instance) {
-	for _, t := range []struct {
-		long, key   string
-		least, most time.Duration
-	}{{"authenticate_timeout", "login_timeout", leastLogin, mostLogin}, {"timeout", "session_idle_timeout", leastIdle, mostIdle}} {
+	for _, t := range []struct{ long, key string }{{"authenticate_timeout", "login_timeout"},
+		{"timeout", "session_idle_timeout"}} {
 		u := i.one(t.long)
 		if u == nil {
 			continue
@@ -36,12 +28,12 @@ func (c *perditionConverter) sessionLimits(i *instance) {
 		if !good {
 			return
 		}
-		d := time.Duration(n) * time.Second
+		d, bounds := time.Duration(n)*time.Second, spanBoundsOf("limits."+t.key)
 		if n == 0 { // perdition waits for ever
-			d = t.most
+			d = bounds.Most
 			c.note(u.at, Differs, "there is always a limit: %s", short(d))
 		}
-		d, note := clampSpan(d, t.least, t.most)
+		d, note := clampSpan(d, bounds)
 		if note != "" {
 			c.note(u.at, Differs, "%s", note)
 		}
@@ -52,9 +44,10 @@ func (c *perditionConverter) sessionLimits(i *instance) {
 		n, good := c.number(u)
 		switch {
 		case good && n == 0:
-			c.note(u.at, Differs, "there is always a limit: limits.sessions, %d", defaultSessions)
+			c.note(u.at, Differs, "there is always a limit: limits.sessions, %d",
+				countBoundsOf("limits.sessions").Default)
 		case good:
-			n = min(n*len(c.instances), mostSessions) // each instance counted for itself
+			n = min(n*len(c.instances), countBoundsOf("limits.sessions").Most) // each instance counted for itself
 			c.limits = append(c.limits, setting{"sessions", number(n), u.from()})
 			c.done(u, "sessions = %d, for all listeners together", n)
 		}
@@ -103,7 +96,8 @@ func (c *perditionConverter) logging(i *instance) {
 		c.log = append(c.log, setting{"file", text(u.value), u.from()})
 		c.done(u, "log.file")
 	case syslogFacility.MatchString(u.value):
-		c.log = append(c.log, setting{"syslog", text("server=unix:/dev/log,facility=" + u.value + ",tag=imapproxy"), u.from()})
+		c.log = append(c.log,
+			setting{"syslog", text("server=unix:/dev/log,facility=" + u.value + ",tag=imapproxy"), u.from()})
 		c.done(u, "log.syslog")
 	default:
 		c.refuse(u.at, "unknown facility %q", u.value)
@@ -136,7 +130,8 @@ func (c *perditionConverter) write() (string, []File) {
 			} else if u := i.one("listen_port"); u != nil {
 				from = u.from()
 			}
-			d.section("[[listener]]", append([]setting{{"name", text(name), ""}, {"address", text(address), from}}, i.keys...))
+			d.section("[[listener]]",
+				append([]setting{{"name", text(name), ""}, {"address", text(address), from}}, i.keys...))
 		}
 	}
 	d.section("[limits]", c.limits)
@@ -175,7 +170,8 @@ func (c *perditionConverter) route(lines []string) string {
 	} else {
 		route := []setting{{"type", text("map"), ""}, {"file", text(mapName), ""}}
 		if len(allow) > 0 {
-			route = append(route, setting{"allow", list(allow), "what the map names"}, setting{"template", text(name), ""})
+			route = append(route, setting{"allow", list(allow), "what the map names"},
+				setting{"template", text(name), ""})
 		}
 		d.section("[route]", route)
 	}
@@ -183,7 +179,8 @@ func (c *perditionConverter) route(lines []string) string {
 	if name == "backend" {
 		from = "a placeholder: the map names the backends"
 	}
-	d.section("[[target]]", append([]setting{{"name", text(name), ""}, {"addresses", list(addresses), from}}, c.targetKeys...))
+	d.section("[[target]]",
+		append([]setting{{"name", text(name), ""}, {"addresses", list(addresses), from}}, c.targetKeys...))
 	return d.b.String()
 }
 
@@ -192,7 +189,8 @@ func mapFiles(lines []string) []File {
 	if len(lines) == 0 {
 		return nil
 	}
-	return []File{{mapName, "# converted from perdition's map by \"imapproxy convert perdition\"\n" + strings.Join(lines, "\n") + "\n"}}
+	return []File{{mapName,
+		"# converted from perdition's map by \"imapproxy convert perdition\"\n" + strings.Join(lines, "\n") + "\n"}}
 }
 
 // mapLines writes the rules of the map, with outgoing_server for everybody else.

@@ -140,13 +140,13 @@ func short(d time.Duration) string {
 // number writes a whole number.
 func number(n int) string { return strconv.Itoa(n) }
 
-// clampSpan brings a duration between bounds, and says so when it had to.
-func clampSpan(d, least, most time.Duration) (time.Duration, string) {
+// clampSpan brings a duration within bounds, and says so when it had to.
+func clampSpan(d time.Duration, b spanBounds) (time.Duration, string) {
 	switch {
-	case d < least:
-		return least, fmt.Sprintf("raised from %s to %s, the least imapproxy takes", short(d), short(least))
-	case d > most:
-		return most, fmt.Sprintf("lowered from %s to %s, the most imapproxy takes", short(d), short(most))
+	case d < b.Least:
+		return b.Least, fmt.Sprintf("raised from %s to %s, the least imapproxy takes", short(d), short(b.Least))
+	case d > b.Most:
+		return b.Most, fmt.Sprintf("lowered from %s to %s, the most imapproxy takes", short(d), short(b.Most))
 	}
 	return d, ""
 }

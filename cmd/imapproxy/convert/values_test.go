@@ -8,8 +8,10 @@ import (
 
 func TestNginxTimes(t *testing.T) {
 	good := map[string]time.Duration{
-		"0": 0, "60": time.Minute, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "1m 30s": 90 * time.Second, "1m 30": 90 * time.Second,
-		"500ms": 500 * time.Millisecond, "1s500ms": 1500 * time.Millisecond, "1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "1M": 30 * 24 * time.Hour,
+		"0": 0, "60": time.Minute, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "1m 30s": 90 * time.Second,
+		"1m 30": 90 * time.Second,
+		"500ms": 500 * time.Millisecond, "1s500ms": 1500 * time.Millisecond, "1d": 24 * time.Hour,
+		"1w": 7 * 24 * time.Hour, "1M": 30 * 24 * time.Hour,
 		"1y": 365 * 24 * time.Hour,
 	}
 	for s, want := range good {
@@ -17,7 +19,8 @@ func TestNginxTimes(t *testing.T) {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "s", "1s1m", "1m1m", "1x", "-1", "1.5h", "30 1m", "99999999999", "2000000000y", " 1"} {
+	for _, s := range []string{"", "s", "1s1m", "1m1m", "1x", "-1", "1.5h", "30 1m", "99999999999", "2000000000y",
+		" 1"} {
 		if got, err := parseNginxTime(s); err == nil {
 			t.Errorf("%q: %v, want an error", s, got)
 		}
@@ -38,12 +41,14 @@ func TestNginxSizes(t *testing.T) {
 }
 
 func TestTOMLTexts(t *testing.T) {
-	for s, want := range map[string]string{"a": `"a"`, `a"b\c`: `"a\"b\\c"`, "a\tb\x7f": `"a\u0009b\u007F"`, "zoë": `"zoë"`} {
+	for s, want := range map[string]string{"a": `"a"`, `a"b\c`: `"a\"b\\c"`, "a\tb\x7f": `"a\u0009b\u007F"`,
+		"zoë": `"zoë"`} {
 		if got := text(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]string{time.Hour: `"1h"`, 90 * time.Minute: `"1h30m"`, 90 * time.Second: `"1m30s"`, time.Second: `"1s"`, 100 * time.Millisecond: `"100ms"`} {
+	for d, want := range map[time.Duration]string{time.Hour: `"1h"`, 90 * time.Minute: `"1h30m"`,
+		90 * time.Second: `"1m30s"`, time.Second: `"1s"`, 100 * time.Millisecond: `"100ms"`} {
 		if got := span(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
@@ -53,7 +58,8 @@ func TestTOMLTexts(t *testing.T) {
 // FuzzNginx says that no nginx.conf breaks the reading, and that what is taken
 // has the form of a tree.
 func FuzzNginx(f *testing.F) {
-	for _, s := range []string{"", "a b;", "a { b c; }", "a 'b", `a "b\"c" \;d;`, "a { init_by_lua_block { } }", "}", "a # b\n c;", "${a};", "a ${b c};", "{", "a;;"} {
+	for _, s := range []string{"", "a b;", "a { b c; }", "a 'b", `a "b\"c" \;d;`, "a { init_by_lua_block { } }", "}",
+		"a # b\n c;", "${a};", "a ${b c};", "{", "a;;"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// MaxBytes bounds a configuration file: a wrong name, such as a mailbox,
+// gets a message instead of the machine's memory.
+const MaxBytes = 4 << 20
+
+// Load reads a configuration file and checks all that can be checked without
+// opening what it names; changes, such as the command line's, come first. The
+// result may only be used when the report has not failed.
+func Load(file string, changes ...func(*File)) (*File, *Report) {
+	r := &Report{}
+	c := &File{}
+	text, err := ReadLimited(file, MaxBytes)
+	if err != nil {
+		r.Errorf(Place{File: file}, "", "name a readable file with --config", "can't be read: %v", PlainPathError(err))
+		return c, r
+	}
+	if parse(file, text, c, r) {
+		r.settle()
+		for _, change := range changes {
+			change(c)
+		}
+		check(c, r)
+		r.settle()
+	}
+	return c, r
+}
+
+// parse decodes the text of a configuration file; false when it is not
+// TOML.
+func parse(file, text string, c *File, r *Report) bool {
+	var table map[string]any
+	if _, err := toml.Decode(text, &table); err != nil {
+		at := Place{File: file, Head: 1}
+		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
+			at.Head = syntax.Position.Line
+			err = errors.New(strings.TrimSuffix(syntax.Message, "."))
+		}
+		r.Errorf(at, "TOML", "mend the syntax first; nothing else has been checked", "%v", err)
+		return false
+	}
+	d := &decoder{file: file, folder: filepath.Dir(file), lines: indexLines(text), report: r}
+	d.section(nil, "", table, reflect.ValueOf(c).Elem())
+	return true
+}
+
+// ReadLimited reads a file of at most limit bytes.
+func ReadLimited(name string, limit int64) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return "", err
+	}
+	if int64(len(text)) > limit {
+		return "", fmt.Errorf("it is longer than %d bytes", limit)
+	}
+	return string(text), nil
+}
+
+// PlainPathError drops the file's name from an error of package os, for
+// messages that have named the file already.
+func PlainPathError(err error) error {
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
