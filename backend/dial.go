@@ -15,6 +15,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/printable"
 	"imapproxy/backend/wire"
 )
 
@@ -360,7 +361,7 @@ func (c *Conn) greeting() error {
 type refusing struct{ answer }
 
 func (e *refusing) Error() string {
-	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable(e.code)), printable(e.text))
+	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable.Text(e.code, maxText)), printable.Text(e.text, maxText))
 }
 
 // wrap makes the *Error of a phase.

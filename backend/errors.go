@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"imapproxy/backend/printable"
 )
 
 // Kind says in one word why a backend could not be used; logs and metrics use
@@ -38,7 +40,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printableUpTo(e.Err.Error(), 1024))
+	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printable.Text(e.Err.Error(), 1024))
 }
 
 func (e *Error) Unwrap() error { return e.Err }
