@@ -35,11 +35,11 @@ func (c *Client) refusal(a *answer, r *auth.Request) error {
 	if code := responseCode.FindStringSubmatch(text); code != nil {
 		denied.Code, text = code[1], text[len(code[0]):]
 	}
-	if denied.Code == "UNAVAILABLE" {
-		denied.Text = printable.Only(text, maxText)
-		return &auth.Unavailable{Text: denied.Text, Wait: a.wait, Log: c.failed("it says [UNAVAILABLE] %q", denied.Text).Error()}
-	}
 	denied.Text = printable.Only(text, maxText)
+	if denied.Code == "UNAVAILABLE" {
+		return &auth.Unavailable{Text: denied.Text, Wait: a.wait,
+			Log: c.failed("it says [UNAVAILABLE] %q", denied.Text).Error()}
+	}
 	denied.Log = fmt.Sprintf("refused by the auth server: %q", denied.Text)
 	return denied
 }

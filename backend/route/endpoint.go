@@ -114,7 +114,8 @@ func canonicalHost(s string) (string, error) {
 		last = label
 	}
 	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
-		return "", fmt.Errorf("%s is neither an IP address nor a host name: its last label is a number", printable.Quote(s))
+		return "", fmt.Errorf("%s is neither an IP address nor a host name: its last label is a number",
+			printable.Quote(s))
 	}
 	return host, nil
 }

@@ -33,7 +33,8 @@ func (f fixedRouter) Route(_ context.Context, q backend.Query) (backend.Route, e
 // a user name that is empty or could end a line.
 func newRoute(t *backend.Target, user, rule string) (backend.Route, error) {
 	if err := checkLoginName(user); err != nil {
-		return backend.Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w", rule, printable.Quote(user), err)
+		return backend.Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w",
+			rule, printable.Quote(user), err)
 	}
 	return backend.Route{Target: t, User: user, Rule: rule}, nil
 }
