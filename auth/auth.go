@@ -41,7 +41,6 @@ type Request struct {
 	TLSVerify string
 	Attempt   int // 1 for the first attempt of this session
 	SessionID string
-	Patient   bool // the authenticator may have the client wait for long, as nginx does
 }
 
 // Proxied is what a PROXY header says of a connection, believed or not.
@@ -61,9 +60,8 @@ type Grant struct {
 	BackendJudges bool // nothing has been checked yet: the backend's login is the judgement
 }
 
-// Denied is a refusal: an error with two faces. Any error that is not a
-// *Denied means that the question could not be answered: the client reads
-// NO [UNAVAILABLE], nothing is cached, nothing counts as a failed login.
+// Denied is the error of a refused login. The client and the log get different
+// texts.
 type Denied struct {
 	Code string        // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
 	Text string        // what the client may read; "" means a standard text
@@ -75,23 +73,35 @@ type Denied struct {
 	Challenge string
 }
 
-// Error gives the log's face; the client never sees it.
+// Error returns the text for the log; the client never sees it.
 func (d *Denied) Error() string { return "denied: " + d.Log }
 
-// Unavailable is an authenticator's own word that the question can't be
-// answered now. The client reads NO [UNAVAILABLE]; Text is for those that pass
-// an auth server's words on.
+// Unavailable is the error of an authenticator that knows why it can't answer now.
 type Unavailable struct {
-	Text string
-	Wait time.Duration
-	Log  string // what the log says
+	Text string        // what a client of an nginx-compatible listener may read; others read a standard text
+	Wait time.Duration // how long to wait before the client is answered
+	Log  string        // what the log says
 }
 
 func (u *Unavailable) Error() string { return u.Log }
 
-// Authenticator answers requests. A nil error grants, a *Denied refuses, any
-// other error could not be answered. It must be safe for concurrent use and
-// must return soon after ctx is done.
+// Authenticator answers requests, each in one of three ways. A Grant without an
+// error lets the client log in. A *Denied refuses the login, which counts as a
+// failed one. Any other error, an *Unavailable among them, means that the request
+// could not be answered: the client reads NO [UNAVAILABLE], nothing is cached, and
+// nothing counts as a failed login.
+//
+// It must be safe for concurrent use and must return soon after ctx is done.
 type Authenticator interface {
 	Authenticate(ctx context.Context, r *Request) (*Grant, error)
+}
+
+// Patient is an Authenticator that has clients wait when its source of users asks
+// for it.
+type Patient interface {
+	Authenticator
+
+	// Patient returns the same authenticator for clients that may be kept waiting
+	// for as long as a login may take.
+	Patient() Authenticator
 }

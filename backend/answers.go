@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"unicode"
 
 	"imapproxy/backend/ledger"
 	"imapproxy/backend/lines"
@@ -154,19 +153,5 @@ func literalEnd(line []byte) (int, bool) {
 	return int(n), err == nil
 }
 
-// printable makes a backend's text fit for a log or a client's line: one line,
-// nothing that moves the cursor or turns the direction, at most 256 bytes.
-func printable(s string) string { return printableUpTo(s, 256) }
-
-func printableUpTo(s string, size int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\uFFFD' || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-	if len(s) > size {
-		s = strings.ToValidUTF8(s[:size], "")
-	}
-	return s
-}
+// maxText bounds a backend's words in a log or in a client's line.
+const maxText = 256

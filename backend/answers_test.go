@@ -305,17 +305,3 @@ func TestLiteralEnd(t *testing.T) {
 		}
 	}
 }
-
-func TestPrintable(t *testing.T) {
-	for s, want := range map[string]string{
-		"plain text": "plain text", "": "", "gr\u00fc\u00df Gott": "gr\u00fc\u00df Gott",
-		"a\r\nb\tc\x00d\x1be\x7ff": "a??b?c?d?e?f", "\x80\xff": "??", "\u0085\u009b": "??",
-		"\u202eabc\u2066\u2028\u200b": "?abc???", "\ufffd": "?",
-		strings.Repeat("x", 300):      strings.Repeat("x", 256),
-		strings.Repeat("\u20ac", 100): strings.Repeat("\u20ac", 85), // 256 bytes would cut one
-	} {
-		if got := printable(s); got != want {
-			t.Errorf("%q: got %q, want %q", s, got, want)
-		}
-	}
-}

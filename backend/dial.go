@@ -59,7 +59,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 			}
 			return c, nil
 		}
-		failed = then(failed, err)
+		failed = joinDialErrors(failed, err)
 		if ctx.Err() != nil {
 			break
 		}
@@ -70,9 +70,9 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	return nil, failed
 }
 
-// then makes one error of two attempts: the first one's, which was the
-// preferred address, with the words of both.
-func then(first *Error, next *Error) *Error {
+// joinDialErrors returns one error for two attempts: the first one's, which was
+// the preferred address, with the words of both.
+func joinDialErrors(first, next *Error) *Error {
 	if first == nil {
 		return next
 	}
@@ -354,47 +354,4 @@ func (c *Conn) greeting() error {
 	}
 	c.inStep = true // a greeting of any kind: LOGOUT is understood
 	return err
-}
-
-// refusing is a backend that does not want connections or logins just now.
-type refusing struct{ answer }
-
-func (e *refusing) Error() string {
-	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable(e.code)), printable(e.text))
-}
-
-// wrap makes the *Error of a phase.
-func wrap(ctx context.Context, addr, phase string, err error) *Error {
-	kind := kindOf(phase, err)
-	if ctx.Err() != nil {
-		kind = KindCancelled
-	}
-	return &Error{Kind: kind, Addr: addr, Phase: phase, Err: err}
-}
-
-func kindOf(phase string, err error) Kind {
-	kind := classify(err)
-	var r *refusing
-	switch {
-	case errors.As(err, &r):
-		return KindRefusing
-	case errors.Is(err, errConfig):
-		return KindConfig
-	case isProtocol(err):
-		return KindProtocol
-	case phase == "tls" && kind == KindClosed && !isClosing(err):
-		return KindTLS
-	case phase == "connect" && kind == KindClosed:
-		return KindConnect
-	}
-	return kind
-}
-
-func isProtocol(err error) bool {
-	for _, e := range []error{errJunk, errLongLine, errTooMuch, errUnexpected, errPreauth, errInjected} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }

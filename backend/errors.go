@@ -1,11 +1,14 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"syscall"
+
+	"imapproxy/backend/printable"
 )
 
 // Kind says in one word why a backend could not be used; logs and metrics use
@@ -38,7 +41,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printableUpTo(e.Err.Error(), 1024))
+	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printable.Text(e.Err.Error(), 1024))
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -101,6 +104,49 @@ func classify(err error) Kind {
 // must not be blamed for it.
 func isLocal(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusing is a backend that does not want connections or logins just now.
+type refusing struct{ answer }
+
+func (e *refusing) Error() string {
+	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable.Text(e.code, maxText)), printable.Text(e.text, maxText))
+}
+
+// wrap makes the *Error of a phase.
+func wrap(ctx context.Context, addr, phase string, err error) *Error {
+	kind := kindOf(phase, err)
+	if ctx.Err() != nil {
+		kind = KindCancelled
+	}
+	return &Error{Kind: kind, Addr: addr, Phase: phase, Err: err}
+}
+
+func kindOf(phase string, err error) Kind {
+	kind := classify(err)
+	var r *refusing
+	switch {
+	case errors.As(err, &r):
+		return KindRefusing
+	case errors.Is(err, errConfig):
+		return KindConfig
+	case isProtocol(err):
+		return KindProtocol
+	case phase == "tls" && kind == KindClosed && !isClosing(err):
+		return KindTLS
+	case phase == "connect" && kind == KindClosed:
+		return KindConnect
+	}
+	return kind
+}
+
+func isProtocol(err error) bool {
+	for _, e := range []error{errJunk, errLongLine, errTooMuch, errUnexpected, errPreauth, errInjected} {
 		if errors.Is(err, e) {
 			return true
 		}

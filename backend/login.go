@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/printable"
 	"imapproxy/backend/wire"
 )
 
@@ -50,7 +51,7 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 		}
 	}
 	// A text that began with a bracket would be read as a response code.
-	return cmp.Or(strings.TrimLeft(printable(r.text), " ["), "Logged in"), nil
+	return cmp.Or(strings.TrimLeft(printable.Text(r.text, maxText), " ["), "Logged in"), nil
 }
 
 // unfit says why the credentials can't be sent: a missing user would log in as
@@ -220,7 +221,7 @@ func (c *Conn) verdict(r answer) error {
 	case "UNAVAILABLE", "SERVERBUG", "INUSE":
 		return &refusing{r}
 	}
-	return &Refused{Addr: c.Addr, Code: printable(code), Text: printable(r.text)}
+	return &Refused{Addr: c.Addr, Code: printable.Text(code, maxText), Text: printable.Text(r.text, maxText)}
 }
 
 // await reads responses until the wanted tag comes ("+" gives way to the

@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/printable"
 	"imapproxy/backend/wire"
 )
 
@@ -205,13 +206,13 @@ func (c *Conn) untagged(r answer, asked string) error {
 	case asked == "UNSELECT", asked == "UNAUTHENTICATE", strings.HasPrefix(asked, "ID ") && r.word == "ID":
 		return nil
 	}
-	return fmt.Errorf("%w: %s", errOutOfStep, printable(r.word))
+	return fmt.Errorf("%w: %s", errOutOfStep, printable.Text(r.word, maxText))
 }
 
 // note keeps an ALERT, which the user must read (RFC 9051 section 7.1).
 func (c *Conn) note(r answer) {
 	if strings.EqualFold(r.code, "ALERT") && len(c.pooled.alerts) < maxAlerts {
-		c.pooled.alerts = append(c.pooled.alerts, printableUpTo(r.text, maxAlertBytes))
+		c.pooled.alerts = append(c.pooled.alerts, printable.Text(r.text, maxAlertBytes))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 // The lines that scripts look for in nginx's error log, as the message of lines
@@ -24,15 +25,7 @@ func (s *session) compatLog(fault bool, format string, args ...any) {
 		level = zerolog.ErrorLevel
 	}
 	s.server.log.WithLevel(level).Str("session", s.id).
-		Msgf("*%d %s", s.number(), strings.Map(printableLog, fmt.Sprintf(format, args...)))
-}
-
-// printableLog keeps a client's bytes from ending the line or moving the cursor.
-func printableLog(r rune) rune {
-	if r < ' ' || r == 0x7F {
-		return '?'
-	}
-	return r
+		Msgf("*%d %s", s.number(), printable.Text(fmt.Sprintf(format, args...), 0))
 }
 
 // number stands for nginx's of a connection: the session's id in digits.

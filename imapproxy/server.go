@@ -50,12 +50,17 @@ type Listener struct {
 	Compat       *Compat            // nginx's manner; nil: our own
 }
 
-// authenticator is the listener's own or that of all.
+// authenticator returns the listener's own or that of all; clients of nginx may
+// have to wait.
 func (s *session) authenticator() auth.Authenticator {
+	a := s.settings.Auth
 	if s.listener.Auth != nil {
-		return s.listener.Auth
+		a = s.listener.Auth
 	}
-	return s.settings.Auth
+	if p, ok := a.(auth.Patient); ok && s.listener.Compat != nil {
+		return p.Patient()
+	}
+	return a
 }
 
 // Limits bounds sessions. Every field must be positive; durations count from

@@ -245,7 +245,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
-		Proxied: s.client.proxied, Patient: s.listener.Compat != nil,
-		TLS: s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts, SessionID: s.id,
+		Proxied: s.client.proxied,
+		TLS:     s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts, SessionID: s.id,
 	}
 }

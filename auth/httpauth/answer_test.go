@@ -138,21 +138,24 @@ func TestAnswerUnavailable(t *testing.T) {
 func TestAnswerWait(t *testing.T) {
 	for _, c := range []struct {
 		name  string
+		wait  int // what each says in seconds
 		waits int // answers WAIT before OK
 		want  string
 		slept string
 	}{
-		{"never", 0, "granted", "[]"},
-		{"twice", 2, "granted", "[7s 7s]"},
-		{"as often as may be", maxRetries, "granted", "[7s 7s 7s 7s 7s]"},
-		{"for ever", 1000, "unavailable", "[7s 7s 7s 7s 7s 7s]"},
+		{"never", 7, 0, "granted", "[]"},
+		{"twice", 7, 2, "granted", "[7s 7s]"},
+		{"as often as may be", 7, maxRetries, "granted", "[7s 7s 7s 7s 7s]"},
+		{"patient", 7, maxRetries + 1, "granted", "[7s 7s 7s 7s 7s 7s]"},
+		{"patient and told no time", 0, 2, "granted", "[1s 1s]"},
+		{"for ever", 7, 1000, "unavailable", "[7s 7s 7s 7s 7s 7s]"},
 	} {
 		asked := 0
 		var attempts []string
 		s := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
 			attempts = append(attempts, headerLines(head)["Auth-Login-Attempt"]...)
 			if asked++; asked <= c.waits {
-				return ok("Auth-Status: WAIT", "Auth-Wait: 7")
+				return ok("Auth-Status: WAIT", fmt.Sprintf("Auth-Wait: %d", c.wait))
 			}
 			return ok(yes, server, port)
 		})
@@ -162,7 +165,11 @@ func TestAnswerWait(t *testing.T) {
 			slept = append(slept, d)
 			return nil
 		}
-		g, err := client.Authenticate(context.Background(), bob())
+		asks := auth.Authenticator(client)
+		if strings.HasPrefix(c.name, "patient") {
+			asks = client.Patient()
+		}
+		g, err := asks.Authenticate(context.Background(), bob())
 		if kind, _ := outcome(t, g, err); kind != c.want || fmt.Sprint(slept) != c.slept {
 			t.Errorf("%s: %s after %v: %v; want %s after %s", c.name, kind, slept, err, c.want, c.slept)
 		}

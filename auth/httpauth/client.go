@@ -19,7 +19,7 @@ const (
 	maxRetries = 5       // questions again after Auth-Status: WAIT
 	maxWait    = 60 * time.Second
 
-	// For a patient request: as long as a client may reasonably be kept.
+	// For patient: as long as a client may reasonably be kept.
 	patientRetries = 600
 	patientPause   = time.Second
 
@@ -81,6 +81,25 @@ func (c *Client) Close() error {
 // the options, all of them together have ctx. An authorization identity that is
 // not the user is refused: the protocol can't carry it.
 func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
+	return c.authenticate(ctx, r, maxRetries, 0)
+}
+
+// patient is a client that asks again as often as nginx does.
+type patient struct{ *Client }
+
+// Patient implements auth.Patient.
+func (c *Client) Patient() auth.Authenticator { return patient{c} }
+
+// Authenticate implements auth.Authenticator.
+func (p patient) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant, error) {
+	return p.authenticate(ctx, r, patientRetries, patientPause)
+}
+
+// authenticate asks, and asks again for as long as the answer is WAIT: retries
+// times, least apart or more.
+func (c *Client) authenticate(
+	ctx context.Context, r *auth.Request, retries int, least time.Duration,
+) (*auth.Grant, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -89,10 +108,6 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (*auth.Grant
 	}
 	if method(r.Mechanism) == "" {
 		return nil, c.failed("it can't carry the mechanism %.20q", r.Mechanism)
-	}
-	retries, least := maxRetries, time.Duration(0)
-	if r.Patient {
-		retries, least = patientRetries, patientPause
 	}
 	for range 1 + retries {
 		answer, err := c.ask(ctx, r)

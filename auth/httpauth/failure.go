@@ -10,10 +10,9 @@ import (
 	"net"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"imapproxy/auth"
+	"imapproxy/backend/printable"
 )
 
 const maxText = 256 // bytes of a refusal's text
@@ -36,11 +35,11 @@ func (c *Client) refusal(a *answer, r *auth.Request) error {
 	if code := responseCode.FindStringSubmatch(text); code != nil {
 		denied.Code, text = code[1], text[len(code[0]):]
 	}
+	denied.Text = printable.Only(text, maxText)
 	if denied.Code == "UNAVAILABLE" {
-		return &auth.Unavailable{Text: cut(text), Wait: a.wait, Log: c.failed("it says [UNAVAILABLE] %q",
-			cut(text)).Error()}
+		return &auth.Unavailable{Text: denied.Text, Wait: a.wait,
+			Log: c.failed("it says [UNAVAILABLE] %q", denied.Text).Error()}
 	}
-	denied.Text = cut(text)
 	denied.Log = fmt.Sprintf("refused by the auth server: %q", denied.Text)
 	return denied
 }
@@ -59,27 +58,9 @@ func errorChallenge(a *answer, r *auth.Request) string {
 	return string(text)
 }
 
-// clean keeps what can be printed; control and direction characters and broken
-// UTF-8 go.
-func clean(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s))
-}
-
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	for end := maxText; ; end-- {
-		if utf8.RuneStart(s[end]) {
-			return s[:end]
-		}
-	}
-}
+// clean keeps what can be printed: a password that is repeated with a direction
+// character in it must be found.
+func clean(s string) string { return strings.TrimSpace(printable.Only(s, 0)) }
 
 // transportError puts a failure into words. net/http's own texts quote what the
 // server sent, and a server may send the password back: only the errors of

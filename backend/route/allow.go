@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"imapproxy/backend/printable"
 )
 
 type addressRange struct {
@@ -67,7 +69,7 @@ func ParseAllow(s string) (Allow, error) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.HasSuffix(s, "]") {
 		return Allow{}, fmt.Errorf("allow-list entry %s has no port: write it as 10.0.0.0/8:143, [fd00::/8]:993 or "+
-			"host:143-993", quoteShort(s))
+			"host:143-993", printable.Quote(s))
 	}
 	var a Allow
 	err := a.setPorts(s[i+1:])
@@ -75,7 +77,7 @@ func ParseAllow(s string) (Allow, error) {
 		err = a.setWhere(s[:i])
 	}
 	if err != nil {
-		return Allow{}, fmt.Errorf("allow-list entry %s: %w", quoteShort(s), err)
+		return Allow{}, fmt.Errorf("allow-list entry %s: %w", printable.Quote(s), err)
 	}
 	return a, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 type answeredRouter struct {
@@ -24,7 +25,7 @@ func NewAnswered(resolve Resolver, login backend.Rewrite, fallback backend.Route
 func (a answeredRouter) Route(ctx context.Context, q backend.Query) (backend.Route, error) {
 	if q.Server == "" {
 		if a.fallback == nil {
-			return backend.Route{}, fmt.Errorf("auth answer names no server for user %s: %w", quoteShort(q.User),
+			return backend.Route{}, fmt.Errorf("auth answer names no server for user %s: %w", printable.Quote(q.User),
 				backend.ErrNoRoute)
 		}
 		return a.fallback.Route(ctx, q)

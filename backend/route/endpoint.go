@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 	"imapproxy/backend/wire"
 )
 
@@ -92,7 +93,7 @@ func parseIPv6(s string) (netip.Addr, error) {
 func parsePort(s string) (uint16, error) {
 	port, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || port == 0 {
-		return 0, fmt.Errorf("port %s is not a number from 1 to 65535", quoteShort(s))
+		return 0, fmt.Errorf("port %s is not a number from 1 to 65535", printable.Quote(s))
 	}
 	return uint16(port), nil
 }
@@ -108,12 +109,13 @@ func canonicalHost(s string) (string, error) {
 	last := ""
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label) {
-			return "", fmt.Errorf("%s is neither an IP address nor a host name", quoteShort(s))
+			return "", fmt.Errorf("%s is neither an IP address nor a host name", printable.Quote(s))
 		}
 		last = label
 	}
 	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
-		return "", fmt.Errorf("%s is neither an IP address nor a host name: its last label is a number", quoteShort(s))
+		return "", fmt.Errorf("%s is neither an IP address nor a host name: its last label is a number",
+			printable.Quote(s))
 	}
 	return host, nil
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 // maxLoginName bounds a user name that a router looks up or produces, in
@@ -33,7 +33,8 @@ func (f fixedRouter) Route(_ context.Context, q backend.Query) (backend.Route, e
 // a user name that is empty or could end a line.
 func newRoute(t *backend.Target, user, rule string) (backend.Route, error) {
 	if err := checkLoginName(user); err != nil {
-		return backend.Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w", rule, quoteShort(user), err)
+		return backend.Route{}, fmt.Errorf("%s: user name %s for the backend's login: %w",
+			rule, printable.Quote(user), err)
 	}
 	return backend.Route{Target: t, User: user, Rule: rule}, nil
 }
@@ -56,12 +57,3 @@ func checkLoginName(user string) error {
 }
 
 func isControl(b byte) bool { return b < 0x20 || b == 0x7F }
-
-// quoteShort makes text from outside fit for a log line: quoted and cut.
-func quoteShort(s string) string {
-	const most = 64
-	if len(s) > most {
-		return strconv.Quote(s[:most]) + "..."
-	}
-	return strconv.Quote(s)
-}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 // Map is the Router of a map file. One rule a line, a key and a result:
@@ -92,7 +93,7 @@ func (m *Map) Reload() error {
 func (m *Map) Route(_ context.Context, q backend.Query) (backend.Route, error) {
 	key := m.lookup.Apply(q.User)
 	if err := checkLoginName(key); err != nil {
-		return backend.Route{}, fmt.Errorf("map %s: look up user name %s: %w", m.path, quoteShort(key), err)
+		return backend.Route{}, fmt.Errorf("map %s: look up user name %s: %w", m.path, printable.Quote(key), err)
 	}
 	table := m.table.Load()
 	if rule, kind := table.byName(key, m.lookup); rule != nil {
@@ -107,7 +108,7 @@ func (m *Map) Route(_ context.Context, q backend.Query) (backend.Route, error) {
 	if table.fallback != nil {
 		return m.answer(*table.fallback, "default", q)
 	}
-	return backend.Route{}, fmt.Errorf("map %s: no rule for %s: %w", m.path, quoteShort(key), backend.ErrNoRoute)
+	return backend.Route{}, fmt.Errorf("map %s: no rule for %s: %w", m.path, printable.Quote(key), backend.ErrNoRoute)
 }
 
 // byName finds the exact name's or the domain's rule, nil when there is none.

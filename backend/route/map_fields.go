@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"imapproxy/backend/printable"
 )
 
 func checkMapText(line string) error {
@@ -51,10 +53,10 @@ func cutMapKey(line string) (mapKey, string, error) {
 	case strings.Contains(text, "*"):
 		return mapKey{}, "", fmt.Errorf(
 			`%s: "*" stands alone, for everybody else: write @example.com for a domain, `+
-				`@.example.com for its subdomains, /^regular expression$/ for more`, quoteShort(text))
+				`@.example.com for its subdomains, /^regular expression$/ for more`, printable.Quote(text))
 	case strings.HasSuffix(text, ":"):
 		return mapKey{}, "", fmt.Errorf(`%s: leave the ":" out, or put a name that ends in one in "double quotes"`,
-			quoteShort(text))
+			printable.Quote(text))
 	case text[0] == '@':
 		return mapKey{mapDomain, text[1:]}, rest, nil
 	}
@@ -93,14 +95,14 @@ func cutMapField(s string) (field, rest string, err error) {
 	quoted, err := strconv.QuotedPrefix(s)
 	if err != nil {
 		return "", "", fmt.Errorf(`%s: a quoted text ends in ", holds \" for a quote and \\ for a backslash`,
-			quoteShort(s))
+			printable.Quote(s))
 	}
 	if field, err = strconv.Unquote(quoted); err != nil {
-		return "", "", fmt.Errorf("%s: %w", quoteShort(quoted), err)
+		return "", "", fmt.Errorf("%s: %w", printable.Quote(quoted), err)
 	}
 	rest = s[len(quoted):]
 	if field == "" || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return "", "", fmt.Errorf("%s: a quoted text is not empty and has a space behind it", quoteShort(quoted))
+		return "", "", fmt.Errorf("%s: a quoted text is not empty and has a space behind it", printable.Quote(quoted))
 	}
 	return field, rest, nil
 }

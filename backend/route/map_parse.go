@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 // The bounds of a map file.
@@ -136,13 +137,13 @@ func (p *mapParser) parseLine(line string) error {
 		return err
 	}
 	if result == "" {
-		return fmt.Errorf(`no result behind %s: write a backend there, as in "alice imap1"`, quoteShort(key.text))
+		return fmt.Errorf(`no result behind %s: write a backend there, as in "alice imap1"`, printable.Quote(key.text))
 	}
 	if rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != '#' {
 		return fmt.Errorf(
 			`text behind the result: %s: a rule is one key and one result; `+
 				`put names with spaces in "double quotes", a "#" before a comment`,
-			quoteShort(rest))
+			printable.Quote(rest))
 	}
 	return p.add(key, result)
 }
@@ -171,7 +172,7 @@ func (p *mapParser) add(key mapKey, result string) error {
 		name = backend.LowerASCII(name)
 	}
 	if err := checkLoginName(name); err != nil {
-		return fmt.Errorf("name %s: %w", quoteShort(name), err)
+		return fmt.Errorf("name %s: %w", printable.Quote(name), err)
 	}
 	return addMapRule(p.table.exact, name, rule)
 }
@@ -182,14 +183,14 @@ func (p *mapParser) addDomain(domain string, rule mapRule) error {
 	}
 	if strings.Contains(domain, p.lookup.Separator()) {
 		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one",
-			quoteShort(domain), p.lookup.Separator())
+			printable.Quote(domain), p.lookup.Separator())
 	}
 	return addMapRule(p.table.domains, backend.LowerASCII(domain), rule)
 }
 
 func addMapRule(rules map[string]mapRule, key string, rule mapRule) error {
 	if earlier, ok := rules[key]; ok {
-		return fmt.Errorf("%s again: line %d has it already; remove one", quoteShort(key), earlier.line)
+		return fmt.Errorf("%s again: line %d has it already; remove one", printable.Quote(key), earlier.line)
 	}
 	rules[key] = rule
 	return nil
@@ -234,7 +235,7 @@ func (p *mapParser) parseResult(result string, groups int) (r mapRegexp, err err
 		}
 		if text, ok := r.user.literal(); ok {
 			if err := checkLoginName(text); err != nil {
-				return r, fmt.Errorf("result %s: user name before the @: %w", quoteShort(result), err)
+				return r, fmt.Errorf("result %s: user name before the @: %w", printable.Quote(result), err)
 			}
 		}
 	}

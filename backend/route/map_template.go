@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"imapproxy/backend/printable"
 )
 
 // mapPart is literal text, or a group when text is "".
@@ -37,7 +39,7 @@ func (t mapTemplate) expand(key string, match []int) (string, error) {
 			b.WriteString(key[from:match[2*p.group+1]])
 		}
 		if b.Len() > maxLoginName {
-			return "", fmt.Errorf("the result for %s is longer than %d bytes", quoteShort(key), maxLoginName)
+			return "", fmt.Errorf("the result for %s is longer than %d bytes", printable.Quote(key), maxLoginName)
 		}
 	}
 	return b.String(), nil
@@ -78,11 +80,11 @@ func cutMapGroup(s string, groups int) (mapPart, string, error) {
 	}
 	group, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
-		return mapPart{}, "", fmt.Errorf("%s: write $1 to $9 or ${1} for a group, $$ for a dollar", quoteShort(s))
+		return mapPart{}, "", fmt.Errorf("%s: write $1 to $9 or ${1} for a group, $$ for a dollar", printable.Quote(s))
 	}
 	if groups < 0 {
 		return mapPart{}, "", fmt.Errorf("%s: only a regular expression's result has groups; write $$ for a dollar",
-			quoteShort(s))
+			printable.Quote(s))
 	}
 	if int(group) > groups {
 		return mapPart{}, "", fmt.Errorf("group %d: the regular expression has %d", group, groups)

@@ -10,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"imapproxy/backend"
+	"imapproxy/backend/printable"
 )
 
 // maxUnnamedTargets bounds the Targets that are kept for addresses without a
@@ -72,7 +73,7 @@ func (t *Targets) add(target *backend.Target) error {
 	if !targetName.MatchString(target.Name) {
 		return fmt.Errorf("target %s: a name is 1 to 255 letters, digits, '.', '_' or '-' and begins with a letter "+
 			"or digit",
-			quoteShort(target.Name))
+			printable.Quote(target.Name))
 	}
 	if _, ok := t.named[target.Name]; ok {
 		return fmt.Errorf("target %q is defined twice: rename one", target.Name)
@@ -106,7 +107,7 @@ func (t *Targets) Resolve(hostport string) (*backend.Target, error) {
 		err = t.permit(e)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("backend %s: %w", quoteShort(hostport), &notPermitted{err})
+		return nil, fmt.Errorf("backend %s: %w", printable.Quote(hostport), &notPermitted{err})
 	}
 	return t.fromTemplate(e.String()), nil
 }

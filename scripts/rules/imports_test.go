@@ -8,6 +8,10 @@ import (
 
 const module = "imapproxy"
 
+// everywhere is what every package may import, auth included, which knows nothing
+// of the backend: it imports nothing itself, and makes text safe to be shown.
+const everywhere = "backend/printable"
+
 // mayImport says which of the project's packages each folder may import, and the
 // folders below it that have no line of their own; a name ending in /... means
 // everything below as well. The client side knows the two parents and never a
@@ -35,14 +39,15 @@ var mayImport = map[string][]string{
 	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/wire"},
 	"auth":      {"auth/..."},
 
-	"backend":        {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/wire"},
-	"backend/fault":  {},
-	"backend/ledger": {},
-	"backend/lines":  {},
-	"backend/pool":   {},
-	"backend/route":  {"backend", "backend/wire"},
-	"backend/wire":   {},
-	"scripts":        {},
+	"backend":           {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/wire"},
+	"backend/fault":     {},
+	"backend/ledger":    {},
+	"backend/lines":     {},
+	"backend/pool":      {},
+	"backend/printable": {},
+	"backend/route":     {"backend", "backend/wire"},
+	"backend/wire":      {},
+	"scripts":           {},
 }
 
 // importsOf finds what the packages of a folder may import.
