@@ -73,7 +73,7 @@ func withCertificates(t *testing.T, r *rig, mode CertificateMode) (authority *cl
 	return authority
 }
 
-// secure brings a client behind the handshake of a listener, with a
+// secure brings a client past the handshake of a listener, with a
 // certificate or without.
 func (r *rig) secure(listener string, certificate *tls.Certificate) *testClient {
 	r.t.Helper()

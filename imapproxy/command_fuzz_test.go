@@ -37,7 +37,7 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // The rest of net.Conn, of which a session that only reads commands uses
-// Write alone.
+// Write only.
 func (s *stream) Write(p []byte) (int, error)      { return s.told.Write(p) }
 func (s *stream) Close() error                     { return nil }
 func (s *stream) LocalAddr() net.Addr              { return &net.TCPAddr{} }

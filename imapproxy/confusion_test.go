@@ -12,7 +12,7 @@ import (
 )
 
 // confusions are names and identities that some server has taken for a master
-// login, or for somebody else: each with the right password of whoever may be
+// login, or for another user: each with the right password of whoever may be
 // meant. Only root is a master.
 func confusions() []credential {
 	var all []credential
@@ -24,7 +24,7 @@ func confusions() []credential {
 		"dn:cn=root", "/", "../root", "0", "nil", "NIL", "root@", "bob\x01", "\x7f", "\r\n", "bob,eve", "ｂob"} {
 		all = append(all, credential{authz, "bob", canary})
 	}
-	for _, authz := range []string{"mallory", "bob*eve", "BOB", "bob ", "*", "root*"} { // a master, as nobody
+	for _, authz := range []string{"mallory", "bob*eve", "BOB", "bob ", "*", "root*"} { // a master, as one unknown
 		all = append(all, credential{authz, "root", canary})
 	}
 	return append(all, credential{"eve", "root", "wrong"}, credential{"eve", "mallory", canary}, credential{"eve", "", canary})

@@ -17,7 +17,7 @@ func (r *rig) drainBeside(ctx context.Context) <-chan error {
 	return over
 }
 
-// draining starts a drain and waits until nobody listens.
+// draining starts a drain and waits until nothing listens.
 func (r *rig) draining(ctx context.Context) <-chan error {
 	over := r.drainBeside(ctx)
 	r.await("the listeners closed", func() bool {
@@ -79,7 +79,7 @@ func TestDrainBeforeLogin(t *testing.T) {
 }
 
 // TestDrainRelays ends relays where a line may stand: at once when nothing
-// goes on, behind the command that goes on otherwise.
+// goes on, after the command that goes on otherwise.
 func TestDrainRelays(t *testing.T) {
 	gate := make(chan struct{})
 	r := newRig(t, withScript(func(c *backendConn) {
@@ -218,7 +218,7 @@ func TestCloseMidLiteralDown(t *testing.T) {
 }
 
 // TestDrainOfNothing returns at once, and so does a second one; Serve lets
-// nobody in any more.
+// no client in any more.
 func TestDrainOfNothing(t *testing.T) {
 	r := newRig(t)
 	r.address("plain")

@@ -22,7 +22,7 @@ var leaving = []struct {
 	{"FIN without close_notify", "tls", func(c *testClient) { _ = c.raw.Close() }, endClientAborted},
 }
 
-// TestLeaving leaves while the proxy waits for somebody else. The session ends
+// TestLeaving leaves while the proxy waits for another party. The session ends
 // at once, and whatever was being opened for it is gone.
 func TestLeaving(t *testing.T) {
 	for _, phase := range []struct {

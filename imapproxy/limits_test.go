@@ -160,7 +160,7 @@ func TestBackendLimits(t *testing.T) {
 				clock.awaitTimer(t, test.timer, limit)
 				clock.advance(limit)
 				c.expect(tag + ` NO \[UNAVAILABLE\] .*`)
-				clock.advance(2 * time.Second) // the backend is left alone for a second
+				clock.advance(2 * time.Second) // the backend is not asked for a second
 			}
 			c.send("c NOOP")
 			c.expect("c OK .*")

@@ -70,7 +70,7 @@ func (s *Server) startLoops() error {
 	return nil
 }
 
-// nextLoop returns the loops in turn.
+// nextLoop returns the loops one after the other.
 func (m *relayLoops) nextLoop() *loop {
 	m.next.Lock()
 	defer m.next.Unlock()
@@ -147,7 +147,7 @@ func (l *loop) left() (nudged []*relay, at time.Time, sweeps bool) {
 	return nudged, at, sweeps
 }
 
-// takeReady returns each relay that has more to read another turn.
+// takeReady gives each relay that has more to read another turn.
 func (l *loop) takeReady() {
 	ready := l.ready
 	l.ready = nil

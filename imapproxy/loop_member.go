@@ -55,7 +55,7 @@ func (l *loop) insert(r *relay) {
 	p.relay, r.round = r, p.round
 }
 
-// remove returns the slot up; the lock is held.
+// remove gives the slot up; the lock is held.
 func (l *loop) remove(r *relay) {
 	p := &l.slots[r.number]
 	p.relay = nil

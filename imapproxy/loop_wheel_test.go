@@ -7,7 +7,7 @@ import (
 )
 
 // TestWheel holds the wheel against a map of times: what has been set comes at
-// the first tick behind its time, once, and what was removed does not come.
+// the first tick after its time, once, and what was removed does not come.
 func TestWheel(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))

@@ -52,11 +52,11 @@ func readMatrix(t testing.TB) []matrixCell {
 	return m.Cells
 }
 
-// isOfPool tells whether a cell is run by matrix_pool_test.go or
+// isOfPool reports whether a cell is run by matrix_pool_test.go or
 // matrix_poolwait_test.go.
 func isOfPool(c matrixCell) bool { return c.Phase == "pool_wait" || poolPhases[c.Phase].enter != nil }
 
-// poolCellRuns tells whether one of these can be run.
+// poolCellRuns reports whether one of these can be run.
 func poolCellRuns(c matrixCell) bool {
 	if c.Phase == "pool_wait" {
 		return waitReasons[c.Reason] != nil
@@ -64,10 +64,10 @@ func poolCellRuns(c matrixCell) bool {
 	return poolReasons[c.Reason] != nil && (!isPanic(c) || poolPanics[c.String()] != "")
 }
 
-// isPanic tells whether a cell needs the fault points.
+// isPanic reports whether a cell needs the fault points.
 func isPanic(c matrixCell) bool { return strings.HasPrefix(c.Reason, "panic_") }
 
-// isVanish tells whether a cell waits for the kernel's own time-outs.
+// isVanish reports whether a cell waits for the kernel's own time-outs.
 func isVanish(c matrixCell) bool { return strings.HasSuffix(c.Reason, "_vanish") }
 
 // interpretation is where the proxy does something else than the table says,

@@ -69,7 +69,7 @@ func (s *stage) checkEnd() {
 	}
 }
 
-// endPhase gives the phases that the end line may name.
+// endPhase returns the phases that the end line may name.
 func (s *stage) endPhase() []string {
 	if s.cell.Client == "NO" || s.cell.Client == "ERR" {
 		return []string{phaseLogin}

@@ -60,7 +60,7 @@ func (s *stage) finishCell() {
 	s.checkBack()
 }
 
-// clientGone tells whether the client's own socket is closed, or deaf.
+// clientGone reports whether the client's own socket is closed, or deaf.
 func (s *stage) clientGone() bool {
 	return s.cell.Reason == "c_rst" || s.cell.Reason == "c_vanish" || s.cell.Reason == "c_fin" && s.c.raw.SetDeadline(time.Now().Add(patience)) != nil
 }
@@ -117,7 +117,7 @@ func (s *stage) checkClient() {
 	}
 }
 
-// expectByeOrCut reads on behind a stuck write, and then BYE where the write
+// expectByeOrCut reads on after a stuck write, and then BYE where the write
 // has ended between two lines, a reset elsewhere.
 func (s *stage) expectByeOrCut() {
 	s.t.Helper()
@@ -276,7 +276,7 @@ func (s *stage) checkBackend() {
 	}
 }
 
-// mayLogout tells whether a LOGOUT in X's place is as good: the backend ends
+// mayLogout reports whether a LOGOUT in X's place is as good: the backend ends
 // in order and within its bound, which docs/close-wait.md asks for.
 func (s *stage) mayLogout() bool {
 	switch s.cell.Phase {

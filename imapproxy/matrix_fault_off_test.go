@@ -4,7 +4,7 @@ package imapproxy
 
 import "testing"
 
-// faultPoints tells whether the fault points are built in.
+// faultPoints reports whether the fault points are built in.
 const faultPoints = false
 
 // fuse needs them.

@@ -10,7 +10,7 @@ import (
 	"imapproxy/backend/fault"
 )
 
-// faultPoints tells whether the fault points are built in.
+// faultPoints reports whether the fault points are built in.
 const faultPoints = true
 
 // fuse panics once at each of its points, wherever in the process that is.
@@ -59,14 +59,14 @@ func (f *fuse) count() int {
 	return n
 }
 
-// passed tells whether a point was passed.
+// passed reports whether a point was passed.
 func (f *fuse) passed(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen[name] > 0
 }
 
-// has tells whether it has panicked at a point.
+// has reports whether it has panicked at a point.
 func (f *fuse) has(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -26,7 +26,7 @@ func withLeakLimits() option {
 	return withLimits(func(l *Limits) { l.LeakReport, l.LeakReclaim = leakReportAfter, leakReclaimAfter })
 }
 
-// leakLines gives the log's lines about leaks: reported, resolved, reclaimed.
+// leakLines returns the log's lines about leaks: reported, resolved, reclaimed.
 func (r *rig) leakLines() (reported, resolved, reclaimed []logLine) {
 	r.t.Helper()
 	return r.log.lines(r.t, "backend connection looks leaked"),
@@ -265,7 +265,7 @@ func TestLeakShortLeases(t *testing.T) {
 	r.expectCensus(0)
 }
 
-// shortLease logs in and leaves in one of several ways. A session ends behind its
+// shortLease logs in and leaves in one of several ways. A session ends after its
 // client, so it waits for room first: the server takes a hundred.
 func (r *rig) shortLease(n int64) error {
 	for end := time.Now().Add(patience); r.server.Sessions() > r.settings.Limits.Sessions/2; time.Sleep(time.Millisecond) {
@@ -301,7 +301,7 @@ func (r *rig) shortLease(n int64) error {
 	return nil
 }
 
-// TestCensus finds a socket that nobody accounts for, and nothing else, in any
+// TestCensus finds a socket that is not accounted for, and nothing else, in any
 // phase.
 func TestCensus(t *testing.T) {
 	for phase := range matrixPhases {

@@ -5,7 +5,7 @@ import "time"
 // blocked is how long a write makes no step when it is blocked.
 const blocked = 20 * time.Millisecond
 
-// atWork tells whether the relay's loop is inside a step: what is busy then may
+// atWork reports whether the relay's loop is inside a step: what is busy then may
 // be merely slow.
 func atWork(r *relay) bool { return r.handling.Load() }
 
@@ -20,5 +20,5 @@ func openPipes(s *Server) int {
 // dropIdlePipes closes the pipes that are kept for later sessions.
 func dropIdlePipes(s *Server) { s.relayLoops.pipes.close() }
 
-// isSwept tells whether the server's next look at its sessions takes this one in.
+// isSwept reports whether the server's next look at its sessions takes this one in.
 func isSwept(s *session) bool { return s.relay.loop.Load() != nil }

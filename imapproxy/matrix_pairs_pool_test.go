@@ -31,7 +31,7 @@ var poolShots = []poolShot{
 
 // TestMatrixPoolPairs is rule 4 in returning_to_pool: each two of the reasons
 // at one instant. Both sockets go, or the pool has the backend's; no slot is
-// taken behind it, and nobody's descriptor is closed but the session's own.
+// taken after it, and no descriptor is closed but the session's own.
 func TestMatrixPoolPairs(t *testing.T) {
 	stalled.run(t)
 	ran := 0

@@ -43,7 +43,7 @@ func timePasses(s *stage) {
 
 // TestMatrixPairs is rule 4: each two of the reasons at one instant, in the
 // relay and in a literal either way; TestMatrixPoolPairs is of the fourth phase. Both sockets go, everything is as before,
-// the logged reason is one of the two, and nobody's descriptor is closed but
+// the logged reason is one of the two, and no descriptor is closed but
 // the session's own.
 func TestMatrixPairs(t *testing.T) {
 	stalled.run(t)
@@ -99,7 +99,7 @@ func runPair(t *testing.T, phase string, a, b shot) {
 	s.finish()
 }
 
-// carryOn does what client and backend would do next, where the shots alone do
+// carryOn does what client and backend would do next, where the shots by themselves do
 // not end the session: the literal's rest, then the limits of those who asked.
 func (s *stage) carryOn() {
 	s.t.Helper()
@@ -137,7 +137,7 @@ func (s *stage) checkWords(got string) {
 	}
 }
 
-// oneOf gives the logged reason, which must be one of several.
+// oneOf returns the logged reason, which must be one of several.
 func (s *stage) oneOf(reasons []endReason) endReason {
 	s.t.Helper()
 	got := endReason(s.endOf(s.c).str("reason"))

@@ -154,7 +154,7 @@ func smallQueues(*stage) []option {
 }
 
 // halfClosedByBackend lets the backend say more than the client's kernel takes,
-// then close. The proxy's write is stuck, and the FIN is behind it.
+// then close. The proxy's write is stuck, and the FIN is after it.
 func (s *stage) halfClosedByBackend() {
 	s.logIn("plain", "joe")
 	drop(s.t, s.c.raw) // its kernel would take some more, now and then
@@ -178,7 +178,7 @@ func (s *stage) halfClosedByBackend() {
 var stuffing = "* OK " + strings.Repeat("stuffing", 255) + "!\r\n"
 
 // stuff sends lines until the proxy's write is stuck for good, and gives how
-// many bytes that took. What waits behind the write leaves room for a FIN in
+// many bytes that took. What waits after the write leaves room for a FIN in
 // the proxy's window.
 func (s *stage) stuff() int {
 	s.t.Helper()

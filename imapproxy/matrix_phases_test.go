@@ -11,7 +11,7 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// matrixPhase brings a session into a phase. Behind enter, resume is set to
+// matrixPhase brings a session into a phase. After enter, resume is set to
 // what takes an undisturbed session to its usual end.
 type matrixPhase struct {
 	options func(s *stage) []option // nil for none
@@ -157,7 +157,7 @@ func (s *stage) routing() {
 	s.resume = func() endReason { s.askRoute.answer(errDirectory); return s.refusedThenLogout() }
 }
 
-// byName tells whether the dial is held while the name is looked up; the
+// byName reports whether the dial is held while the name is looked up; the
 // other cells hold it while the backend's kernel is silent.
 func (s *stage) byName() bool {
 	switch s.cell.Reason {
@@ -195,7 +195,7 @@ func tlsOptions(s *stage) []option {
 		r.target.TLS = backend.TLSImplicit
 		r.target.TLSConfig = clientTLS()
 		if s.cell.Reason == "cert_bad" {
-			r.target.TLSConfig.RootCAs = nil // nobody vouches for the backend's certificate
+			r.target.TLSConfig.RootCAs = nil // nothing vouches for the backend's certificate
 			r.script = func(c *backendConn) { s.shakeHands(c) }
 		}
 	}}

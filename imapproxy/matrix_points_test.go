@@ -119,7 +119,7 @@ var pointTests = map[string]pointTest{
 }
 
 // putBehindBalancer has the listeners of a new generation expect a PROXY header,
-// which a client that nobody trusts may do without.
+// which a client that is not trusted may do without.
 func (p *pointRig) putBehindBalancer() {
 	next := *p.settings
 	next.Listeners = map[string]*Listener{}
@@ -131,8 +131,8 @@ func (p *pointRig) putBehindBalancer() {
 	p.server.Reload(&next)
 }
 
-// TestFaultPoints panics at each fault point in turn. That session alone ends,
-// with everything it held; another one beside it does not notice; periodic
+// TestFaultPoints panics at each fault point in turn. Only that session ends,
+// with everything it held; another one does not notice; periodic
 // work goes on.
 func TestFaultPoints(t *testing.T) {
 	stalled.run(t)

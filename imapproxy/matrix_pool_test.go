@@ -13,7 +13,7 @@ import (
 
 // The cells of the fault matrix in which a backend connection is in the pool's
 // hands, or on its way there: there is no client. "X" is closed, with or without
-// LOGOUT where that is a command; "L" is closed behind LOGOUT.
+// LOGOUT where that is a command; "L" is closed after LOGOUT.
 
 // poolPhases bring a connection into a phase; limit is the timer of the phase.
 var poolPhases = map[string]struct {
@@ -139,7 +139,7 @@ func (s *poolStage) kick() {
 	s.await("the kick to have come through", func() bool {
 		return s.notReused("kicked")+s.notReused("reset_failed") > 0 || s.cell.Phase == "pool_health_check"
 	})
-	if s.cell.Phase == "pool_health_check" { // one owner at a time: it ends behind the question
+	if s.cell.Phase == "pool_health_check" { // one owner at a time: it ends after the question
 		s.free()
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // The cells of pool_wait: a login waits since the user's one connection is in
 // another session's hands. Whatever ends the wait, the place in the queue is
-// free behind it, and the other session is not disturbed.
+// free after it, and the other session is not disturbed.
 
 // waitReasons make a reason happen, see what the client reads, and give the
 // reason of the session's end.
@@ -43,7 +43,7 @@ var waitReasons = map[string]func(s *waitStage) endReason{
 		s.c.expectBye(`\[UNAVAILABLE\] Disconnected by an administrator`)
 		return endKicked
 	},
-	"shutdown": func(s *waitStage) endReason { // the login gets its answer in front of BYE, as in the phases behind
+	"shutdown": func(s *waitStage) endReason { // the login gets its answer in front of BYE, as in the phases after
 		over := s.drainBeside(context.Background())
 		s.t.Cleanup(func() {
 			if err := s.drained(over); err != nil {

@@ -73,7 +73,7 @@ var specialInjections = map[string]func(*stage){
 	"routing_pending/auth_down":        func(s *stage) { s.askRoute.answer(errDirectory) },
 	"routing_pending/dns_fail":         func(s *stage) { s.askRoute.answer(noSuchHost) },
 
-	"dialing/b_rst":            func(s *stage) { s.askName.answer(nil) }, // nobody listens there
+	"dialing/b_rst":            func(s *stage) { s.askName.answer(nil) }, // nothing listens there
 	"dialing/b_vanish":         (*stage).fireOwn,                         // no answer to SYN
 	"dialing/dns_fail":         func(s *stage) { s.askName.answer(noSuchHost) },
 	"dialing/emfile_or_memory": (*stage).dialWithoutDescriptors,
@@ -112,7 +112,7 @@ func nonsense(n int) string { return strings.Repeat("g NONSENSE\r\n", n) }
 func (s *stage) babble() { s.c.write(junk) }
 
 // babbleInLogin sends bad commands while the login is being decided; they are
-// answered in order behind its answer.
+// answered in order after its answer.
 func (s *stage) babbleInLogin() {
 	s.c.write(nonsense(3))
 	s.phase.fail(s)
@@ -216,7 +216,7 @@ func (s *stage) dialWithoutDescriptors() {
 	}
 }
 
-// shakeHands is a backend with TLS whose certificate nobody vouches for.
+// shakeHands is a backend with TLS whose certificate nothing vouches for.
 func (s *stage) shakeHands(c *backendConn) {
 	t := tls.Server(heardConn{c.raw, c.in}, serverTLS())
 	if err := t.Handshake(); err == nil {

@@ -153,7 +153,7 @@ func (r *rig) awaitStuck(want int) []int {
 	return held
 }
 
-// queues gives the bytes in a socket's queues, both ways, by the kernel's table.
+// queues returns the bytes in a socket's queues, both ways, by the kernel's table.
 func queues(t testing.TB, table []wire.TableEntry, w *wire.Wire) int {
 	t.Helper()
 	socket, err := wire.AskSocket(w)
@@ -176,8 +176,8 @@ func heldMemory() int {
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// TestBackendThatNeverReads stops its own client alone, and is left as soon as
-// that client has gone: it is noticed though nobody can read from it.
+// TestBackendThatNeverReads stops only its own client, and is left as soon as
+// that client has gone: it is noticed though nothing can be read from it.
 func TestBackendThatNeverReads(t *testing.T) {
 	over := make(chan struct{})
 	r := newRig(t, withTCP(usualTCP), withScript(func(c *backendConn) {
@@ -298,7 +298,7 @@ func (s *stage) pass(d time.Duration) {
 }
 
 // TestBackendThatNeverGreets costs one greeting limit; then the address is
-// left alone, the next login fails at once, and after the pause one attempt
+// not asked, the next login fails at once, and after the pause one attempt
 // goes through while others still fail.
 func TestBackendThatNeverGreets(t *testing.T) {
 	clock := newFakeClock()
@@ -333,7 +333,7 @@ func TestBackendThatNeverGreets(t *testing.T) {
 }
 
 // TestOneAttemptAfterThePause lets one login through when the pause is over;
-// those beside it fail at once until it is decided.
+// the others fail at once until it is decided.
 func TestOneAttemptAfterThePause(t *testing.T) {
 	clock := newFakeClock()
 	r := newRig(t, withClock(clock), withScript(func(*backendConn) {}))

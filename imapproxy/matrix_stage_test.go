@@ -250,8 +250,8 @@ func (s *stage) logIn(listener, user string) {
 	s.await("the relay", ses.relaying.Load)
 }
 
-// sockets gives the lines of the kernel's table that touch the stage's ports,
-// without listeners and TIME_WAIT; own keeps the proxy's sockets alone.
+// sockets returns the lines of the kernel's table that touch the stage's ports,
+// without listeners and TIME_WAIT; own keeps only the proxy's sockets.
 func (s *stage) sockets(own bool) []wire.TableEntry {
 	s.t.Helper()
 	inner := addrPort(s.backend.ln.Addr()).Port()
@@ -265,7 +265,7 @@ func (s *stage) sockets(own bool) []wire.TableEntry {
 	var found []wire.TableEntry
 	for _, e := range tableOf(s.t, wanted) {
 		if !e.Local.Addr().IsLoopback() || !e.Remote.Addr().IsLoopback() {
-			continue // somebody else's, with the same port
+			continue // another program's, with the same port
 		}
 		switch {
 		case e.State == "LISTEN", e.State == "TIME_WAIT", s.strangers[entryOf(e)]:

@@ -9,7 +9,7 @@ import (
 
 // TestMatrix runs the cells, but for the vanished peers and the panics, one
 // after the other: so the process's goroutines and descriptors are the
-// session's alone.
+// only the session's.
 func TestMatrix(t *testing.T) {
 	cells := chosen(t, func(c matrixCell) bool { return !isVanish(c) && !isPanic(c) })
 	stalled.run(t)
@@ -39,7 +39,7 @@ func TestMatrixVanish(t *testing.T) {
 	})
 }
 
-// chosen gives the cells that a test runs.
+// chosen returns the cells that a test runs.
 func chosen(t *testing.T, want func(matrixCell) bool) []matrixCell {
 	t.Helper()
 	var cells []matrixCell
@@ -61,7 +61,7 @@ const maxMatrixGrowth = 4 << 20
 
 // rounds runs f as often as the flag says, and holds the process to rule 10: it
 // lives, and its memory does not grow. What is in use counts, since the race
-// detector has several times as much beside it in the resident set.
+// detector adds several times as much in the resident set.
 func rounds(t *testing.T, f func(t *testing.T)) {
 	first := 0
 	for n := range *matrixRepeats {

@@ -12,7 +12,7 @@ import (
 // which its backend never sees.
 const logoutText = " OK Logout completed.\r\n"
 
-// obtain returns the session a backend connection that is logged in: from the
+// obtain gives the session a backend connection that is logged in: from the
 // target's pool where that serves the session, else a new one.
 func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials, q backend.PoolRequest) (text string, err error) {
 	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.login.ttl - 1, Aside: s.endConcurrently}

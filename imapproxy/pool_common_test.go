@@ -42,7 +42,7 @@ func (r *rig) spare() int {
 	return n
 }
 
-// taint leaves a connection behind on which something is switched on.
+// taint leaves a connection on which something is switched on.
 func (r *rig) taint(user string) {
 	r.t.Helper()
 	c := r.login("plain", user)

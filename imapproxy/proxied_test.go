@@ -19,7 +19,7 @@ func behindBalancer(r *rig, p ProxyHeader) *rig {
 	return r
 }
 
-// TestProxied logs in behind each kind of header, on each kind of listener:
+// TestProxied logs in after each kind of header, on each kind of listener:
 // what the header says is what the authenticator, the backend and the log are
 // told.
 func TestProxied(t *testing.T) {
@@ -72,7 +72,7 @@ func TestHeaderSplit(t *testing.T) {
 	}
 }
 
-// TestNoHeaderNoWord: on a listener that requires a header nobody without a
+// TestNoHeaderNoWord: on a listener that requires a header no client without a
 // good one, or from elsewhere, reads a byte.
 func TestNoHeaderNoWord(t *testing.T) {
 	elsewhere := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
@@ -129,7 +129,7 @@ func TestHeaderLimit(t *testing.T) {
 	}
 }
 
-// TestHeaderIgnored lets peers in whom nobody trusts, as themselves.
+// TestHeaderIgnored lets peers in that are not trusted, as themselves.
 func TestHeaderIgnored(t *testing.T) {
 	r := behindBalancer(newRig(t), ProxyHeader{Ignore: true})
 	c := r.connectRaw("plain")

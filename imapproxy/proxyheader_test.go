@@ -25,7 +25,7 @@ const (
 // certificate, as HAProxy's send-proxy-v2-ssl does.
 const sslTLV = "\x20\x00\x0f\x01\x00\x00\x00\x01\x21\x00\x07TLSv1.3"
 
-// withTLVs is a header of version 2 with n bytes behind the addresses.
+// withTLVs is a header of version 2 with n bytes after the addresses.
 func withTLVs(n int, tlvs string) string {
 	length := 12 + n
 	return v2Start + "\x21\x11" + string([]byte{byte(length >> 8), byte(length)}) + v2Header[16:] +
@@ -72,7 +72,7 @@ var headers = []struct {
 }
 
 // TestReadProxyHeader reads each header whole, byte by byte, and with more
-// behind it, of which nothing may be taken.
+// after it, of which nothing may be taken.
 func TestReadProxyHeader(t *testing.T) {
 	const behind = "PROXY and what follows\r\n"
 	for _, test := range headers {
@@ -121,7 +121,7 @@ func TestSilentPeers(t *testing.T) {
 	}
 }
 
-// FuzzReadProxyHeader: no panic, nothing read behind the header, and the same
+// FuzzReadProxyHeader: no panic, nothing read after the header, and the same
 // answer in one piece and in bytes.
 func FuzzReadProxyHeader(f *testing.F) {
 	for _, h := range headers {

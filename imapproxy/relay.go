@@ -31,7 +31,7 @@ type relay struct {
 	loopMember
 }
 
-// run returns the session to a loop, which calls registry.finish when it ends. It
+// run gives the session to a loop, which calls registry.finish when it ends. It
 // reports whether a loop has taken it.
 func (r *relay) run(s *session) (taken bool) {
 	r.begin(s)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestRetire: nobody new is let in; who is there goes on, whether logged in or
+// TestRetire: no new client is let in; who is there goes on, whether logged in or
 // not; the last one's end is the server's.
 func TestRetire(t *testing.T) {
 	r := newRig(t)

@@ -70,7 +70,7 @@ func (r *rig) login(listener, user string) *testClient {
 	return c
 }
 
-// relaying tells whether a client's session is in its second act.
+// relaying reports whether a client's session is in its second act.
 func (r *rig) relaying(c *testClient) bool {
 	found := false
 	r.server.sessions.each(func(s *session) {

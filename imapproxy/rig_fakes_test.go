@@ -88,7 +88,7 @@ func (f *fakeAuth) Authenticate(ctx context.Context, r *auth.Request) (*auth.Gra
 //	lost             the question can't be answered
 //	slow-route       waits for the context's end
 //	explode-route    panics
-//	unreachable      a target that nobody listens at
+//	unreachable      a target at which nothing listens
 type fakeRouter struct {
 	target  *backend.Target
 	waiting atomic.Int64

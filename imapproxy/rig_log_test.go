@@ -47,7 +47,7 @@ func (l logLine) num(key string) int64 {
 	return int64(n)
 }
 
-// lines gives the lines with a message.
+// lines returns the lines with a message.
 func (b *logBook) lines(t testing.TB, message string) []logLine {
 	t.Helper()
 	var found []logLine
@@ -63,7 +63,7 @@ func (b *logBook) lines(t testing.TB, message string) []logLine {
 	return found
 }
 
-// ends gives the end lines of the sessions of one client port.
+// ends returns the end lines of the sessions of one client port.
 func (b *logBook) ends(t testing.TB, port uint16) []logLine {
 	t.Helper()
 	var found []logLine
@@ -122,7 +122,7 @@ func disguises(secret string) []string {
 	return all
 }
 
-// stacks gives the beginning of what all goroutines do.
+// stacks returns the beginning of what all goroutines do.
 func stacks() string {
 	buf := make([]byte, 8<<10)
 	return string(buf[:runtime.Stack(buf, true)])

@@ -12,7 +12,7 @@ func mailbox(c *backendConn) {
 	}
 }
 
-// loginOnly is a backend that takes LOGIN alone.
+// loginOnly is a backend that takes only LOGIN.
 func loginOnly(c *backendConn) {
 	if c.greet("IMAP4rev1") {
 		c.serve()

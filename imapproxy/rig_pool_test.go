@@ -81,7 +81,7 @@ func (r *rig) awaitIdle(n int) {
 	r.await("connections in the pool", func() bool { return r.idle() == n && r.server.Sessions() == 0 })
 }
 
-// notReused gives how often a connection was not used again for a reason.
+// notReused returns how often a connection was not used again for a reason.
 func (r *rig) notReused(why string) uint64 {
 	var n uint64
 	for _, s := range r.server.Pools() {

@@ -115,7 +115,7 @@ const farPrefix = "far-"
 
 var farClient = netip.MustParseAddr("192.0.2.7")
 
-// address starts the listener if nobody has asked for it before.
+// address starts the listener unless it runs already.
 func (r *rig) address(name string) string {
 	r.t.Helper()
 	if a := r.addresses[name]; a != "" {

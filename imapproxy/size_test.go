@@ -56,10 +56,10 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 		t.Errorf("there are %d timers, %d before", n, timers)
 	}
 	r.server.sessions.each(func(s *session) {
-		for s.relay.handling.Load() { // behind it, what the loop has written is there to be read
+		for s.relay.handling.Load() { // after it, what the loop has written is there to be read
 			runtime.Gosched()
 		}
-		s.relay.mu.Lock() // the session's end comes behind it
+		s.relay.mu.Lock() // the session's end comes after it
 		defer s.relay.mu.Unlock()
 		if s.client.in.Room() > 0 || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() || s.relay.up.pipe != nil || s.relay.down.pipe != nil {
 			t.Errorf("session %s holds a buffer", s.id)

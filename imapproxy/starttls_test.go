@@ -9,7 +9,7 @@ import (
 )
 
 // TestBytesBehindSTARTTLS sends a command along with STARTTLS: in one write,
-// with the write cut at each byte, and behind the OK in the place of the
+// with the write cut at each byte, and after the OK in the place of the
 // handshake. It is never answered, in the clear or in TLS (CVE-2011-0411).
 func TestBytesBehindSTARTTLS(t *testing.T) {
 	const injected = "A STARTTLS\r\nB NOOP\r\n"
@@ -49,7 +49,7 @@ func TestCommandInsteadOfHandshake(t *testing.T) {
 // looks at all that was said.
 func neverAnswered(t *testing.T, r *rig, c *testClient) {
 	t.Helper()
-	got, err := c.rest() // the close; an OK before it when STARTTLS alone had arrived
+	got, err := c.rest() // the close; an OK before it when only STARTTLS had arrived
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the connection stays open behind %q", got)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // TestALPN offers application protocols: imap, none, imap among others, and
-// others alone, which is a browser that was led here (RFC 7301, CVE-2021-3618).
+// only others, which is a browser that was led here (RFC 7301, CVE-2021-3618).
 func TestALPN(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -59,7 +59,7 @@ func tryALPN(t *testing.T, listener string, offered []string, chosen string, ref
 	r.endsWith(c, endClientClosed)
 }
 
-// TestEndOfTLS tells an end in order, by close_notify, from a FIN alone, which
+// TestEndOfTLS distinguishes an end in order, by close_notify, from only a FIN, which
 // anybody on the way could have sent.
 func TestEndOfTLS(t *testing.T) {
 	for _, phase := range []string{"before login", "in the relay"} {
