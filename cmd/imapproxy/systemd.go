@@ -9,7 +9,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
 	"imapproxy/cmd/imapproxy/config"
 )
@@ -92,16 +91,11 @@ func sameSocket(socket net.Addr, address string) bool {
 	return addr.Unmap() == have.Addr().Unmap()
 }
 
-// notify tells systemd (sd_notify(3)); nobody listens elsewhere, and a failure
-// changes nothing for the mail.
+// notify informs systemd (sd_notify(3)). Without systemd it does nothing, and a
+// failure changes nothing for the mail.
 func notify(state string) { _, _ = sd.SdNotify(false, state) }
 
-func notifyReloading() {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
-		notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
-	}
-}
+func notifyReloading() { notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) }
 
 func notifyReady()    { notify(sd.SdNotifyReady) }
 func notifyStopping() { notify(sd.SdNotifyStopping) }
