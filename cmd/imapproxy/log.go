@@ -49,7 +49,7 @@ func (w *logWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return len(line), nil
 }
 
-// logFormat puts the format for people in front of a terminal. It stands behind
+// logFormat puts the format for people in front of a terminal. It stands after
 // the queue, so that a slow terminal costs the sessions nothing.
 func logFormat(format string, out io.Writer) io.Writer {
 	onTerminal := isTerminal(out)
@@ -104,7 +104,8 @@ func levelWriter(out io.Writer) zerolog.LevelWriter {
 }
 
 func newLogWriter(out io.Writer, queue int) *logWriter {
-	w := &logWriter{out: levelWriter(out), lines: make(chan logLine, queue), stop: make(chan struct{}), stopped: make(chan struct{})}
+	w := &logWriter{out: levelWriter(out), lines: make(chan logLine, queue), stop: make(chan struct{}),
+		stopped: make(chan struct{})}
 	go w.run()
 	return w
 }

@@ -40,7 +40,7 @@ func inheritSockets() (inherited, error) {
 	return list, nil
 }
 
-// take gives the socket that belongs to a listener: by its name, else by its
+// take returns the socket that belongs to a listener: by its name, else by its
 // address; nil when there is none.
 func (in *inherited) take(s socketSpec) net.Listener {
 	for _, fits := range []func(named) bool{
@@ -68,7 +68,7 @@ func (in *inherited) closeRest() []string {
 	return names
 }
 
-// sameSocket tells whether a socket listens where a listener's address says.
+// sameSocket reports whether a socket listens where a listener's address says.
 func sameSocket(socket net.Addr, address string) bool {
 	if at, isUnix := socket.(*net.UnixAddr); isUnix {
 		return address == config.UnixPrefix+at.Name
