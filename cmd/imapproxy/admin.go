@@ -14,7 +14,7 @@ import (
 	"imapproxy/imapproxy"
 )
 
-// admin serves administrators and monitoring beside the proxy, on a listener of
+// admin serves administrators and monitoring concurrently with the proxy, on a listener of
 // its own. Its methods belong to the daemon's goroutine; the requests see only
 // what is safe for all.
 type admin struct {
@@ -22,7 +22,7 @@ type admin struct {
 	log     zerolog.Logger
 	phase   atomic.Int32
 	reloads reloads
-	drain   chan struct{} // somebody asks for a drain
+	drain   chan struct{} // receives when a drain is asked for
 	answers http.Handler
 	current *adminListener // nil for none
 }

@@ -51,10 +51,10 @@ func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// choice says which sessions are meant. An empty field means any.
+// choice is which sessions are meant. An empty field means any.
 type choice struct{ id, user, backend string }
 
-// chosen says whether a session is meant. A backend goes by its target's name
+// chosen reports whether a session is meant. A backend goes by its target's name
 // or its address.
 func (c choice) chosen(i imapproxy.SessionInfo) bool {
 	return (c.id == "" || i.ID == c.id) && (c.user == "" || i.User == c.user) &&

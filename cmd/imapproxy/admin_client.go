@@ -60,7 +60,7 @@ func (p *program) access(o *adminOptions) (adminAccess, error) {
 	return a, nil
 }
 
-// configuredAccess reads the section [admin] alone: a running proxy can be
+// configuredAccess reads only the section [admin]: a running proxy can be
 // asked while the rest of its file is being changed.
 func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 	c, r := config.Load(o.config)
@@ -132,7 +132,7 @@ func (a adminAccess) ask(method, path string, q url.Values) ([]byte, error) {
 	return body, nil
 }
 
-// noAnswer says why there was none, and what to do.
+// noAnswer returns why there was none, and what to do.
 func (a adminAccess) noAnswer(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
@@ -140,7 +140,7 @@ func (a adminAccess) noAnswer(err error) error {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody listens on %s: is the proxy running, and has it read this address? (%w)", a.name(),
+		return fmt.Errorf("nothing listens on %s: is the proxy running, and has it read this address? (%w)", a.name(),
 			err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s may not be used: be the proxy's user, or root (%w)", a.name(), err)
@@ -150,7 +150,7 @@ func (a adminAccess) noAnswer(err error) error {
 	return fmt.Errorf("no answer from %s: %w", a.name(), err)
 }
 
-// refused tells of an answer that is an error.
+// refused returns the error that an answer holds.
 func (a adminAccess) refused(status int, body []byte) error {
 	var e struct {
 		Error string `json:"error"`

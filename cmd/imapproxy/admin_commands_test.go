@@ -120,13 +120,13 @@ func TestAdminNoAnswer(t *testing.T) {
 			"is missing or wrong; the token is not that of the running proxy"},
 		{"--admin " + here + " --token-file wrong.token", exitFailed, "missing or wrong"},
 		{"--config untold.toml", exitFailed, "untold.toml does not say where the admin listener is"},
-		{"--config moved.toml", exitFailed, "it is not on this machine alone"},
+		{"--config moved.toml", exitFailed, "it can be reached from other machines"},
 		{"--config notoml.toml", exitFailed, "notoml.toml:1: error: TOML"},
 		{"--admin " + imap + " --token-file admin.token", exitFailed, "no answer from " + imap},
 		{"--admin " + web + " --token-file admin.token", exitFailed,
 			"answers 418 I'm a teapot: is it an admin listener of imapproxy?"},
-		{"--admin unix:x.toml", exitFailed, "nobody listens on unix:x.toml"},
-		{"--admin unix:nothing", exitFailed, "nobody listens on unix:nothing"},
+		{"--admin unix:x.toml", exitFailed, "nothing listens on unix:x.toml"},
+		{"--admin unix:nothing", exitFailed, "nothing listens on unix:nothing"},
 		{"--admin", exitUsage, "flag needs an argument"},
 	}
 	for _, tt := range tests {

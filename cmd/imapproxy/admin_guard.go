@@ -33,7 +33,7 @@ func (l *adminListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	if r.ContentLength != 0 {
-		// The server would wait for a body that nobody reads.
+		// The server would wait for a body that is not read.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminHeaderLimit))
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusBadRequest,
@@ -50,7 +50,7 @@ func (l *adminListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.answers.ServeHTTP(w, r)
 }
 
-// objection says why a request is turned away, "" when it is not. A Unix
+// objection returns why a request is turned away, "" when it is not. A Unix
 // socket has asked the kernel already. A port can be reached by a browser, for
 // a page that has a name resolve to 127.0.0.1: such a request names that host,
 // or the page it comes from.

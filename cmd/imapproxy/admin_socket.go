@@ -32,7 +32,7 @@ func listenAdmin(to adminAccess) (net.Listener, error) {
 	}
 	if at := ln.Addr().String(); !config.IsLoopback(at) { // a name may mean anything
 		_ = ln.Close()
-		return nil, fmt.Errorf("it means %s, which is not on this machine alone", at)
+		return nil, fmt.Errorf("it means %s, which other machines can reach", at)
 	}
 	return ln, nil
 }
@@ -45,7 +45,7 @@ type socketFile struct {
 	once sync.Once // once it is closed, another file may get its inode
 }
 
-// Close removes the file, unless somebody has put another in its place: while
+// Close removes the file, unless another has taken its place: while
 // the listener is open, no other file can have its inode.
 func (s *socketFile) Close() error {
 	s.once.Do(func() {
@@ -70,7 +70,7 @@ func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 	}}
 	ln, err := early.Listen(context.Background(), "unix", path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("there is no folder %s: make it, for the proxy's user alone", filepath.Dir(path))
+		err = fmt.Errorf("there is no folder %s: make it, for the proxy's user only", filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, err
@@ -88,11 +88,11 @@ func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 	return &socketFile{Listener: ln, path: path, made: made}, nil
 }
 
-// staleLimit bounds the question whether somebody listens on a socket.
+// staleLimit bounds the question whether a process listens on a socket.
 const staleLimit = time.Second
 
-// removeStale removes a socket's file that nobody listens on: a crash leaves it
-// behind. Any other file is kept, and is an error.
+// removeStale removes a socket's file that no process listens on: a crash leaves
+// one. Any other file is kept, and is an error.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -109,7 +109,7 @@ func removeStale(path string) error {
 		_ = conn.Close()
 		return errors.New("another process listens on it: end that, or choose another path")
 	case !errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("there is a socket, and whether somebody listens on it is not known: %w", err)
+		return fmt.Errorf("there is a socket, and whether a process listens on it is not known: %w", err)
 	}
 	return os.Remove(path)
 }

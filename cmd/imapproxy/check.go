@@ -42,7 +42,7 @@ func (p *program) check(file string) int {
 }
 
 // load reads a configuration for a command that needs a good one, and prints
-// the errors alone; nil when there is one.
+// only the errors; nil when there is one.
 func (p *program) load(file string) *generation {
 	g, r := loadGeneration(file)
 	if !r.Failed() {

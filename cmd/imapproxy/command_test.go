@@ -51,10 +51,10 @@ func TestExitCodes(t *testing.T) {
 		{"kick --user a --session b", exitUsage, "", "exactly one of"},
 		{"sessions --config good.toml", exitFailed, "", "good.toml has no admin listener: write a section [admin]"},
 		{"sessions --config missing.toml", exitFailed, "", "missing.toml:1: error"},
-		{"sessions --admin 192.0.2.1:9143", exitFailed, "", "not on this machine alone"},
+		{"sessions --admin 192.0.2.1:9143", exitFailed, "", "can be reached from other machines"},
 		{"sessions --admin 127.0.0.1:9143", exitFailed, "", "needs a token: name its file with --token-file"},
 		{"sockets --admin unix:missing.sock", exitFailed, "",
-			"nobody listens on unix:missing.sock: is the proxy running"},
+			"nothing listens on unix:missing.sock: is the proxy running"},
 		{"drain --admin 127.0.0.1:9143 --token-file missing", exitFailed, "", "--token-file missing: no such file"},
 		{"serve --config missing.toml", exitFailed, "", "missing.toml:1: error"},
 	}

@@ -56,12 +56,12 @@ For perdition, /etc/default/perdition says which instances run with which
 flags: name it with --defaults, or give the command lines with --line. A map of
 gdbm, bdb or cdb is read from the text it was made of, or from a dump of it
 (makegdbm -u, makebdb -u, cdb -d): name that with --map when it does not lie
-beside the database. --users compares, for each user of a list, where perdition
+next to the database. --users compares, for each user of a list, where perdition
 sends the user by its rules and where imapproxy will by the result; without -o
 that is all it prints.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			o := &convertOptions{}
-			fs.StringVar(&o.out, "o", "", "write the result into this `FILE`, and its maps beside it")
+			fs.StringVar(&o.out, "o", "", "write the result into this `FILE`, and its maps next to it")
 			fs.BoolVar(&o.check, "check", false, "only report; write nothing")
 			fs.BoolVar(&o.force, "force", false, "overwrite files that are there already")
 			fs.Var(&o.backends, "backend",
@@ -141,7 +141,7 @@ func (p *program) writeConverted(result *convert.Result, o *convertOptions) int 
 			return exitFailed
 		}
 		for _, m := range result.Maps {
-			p.complain("the result names the map " + quote(m.Name) + ", which -o writes beside it")
+			p.complain("the result names the map " + quote(m.Name) + ", which -o writes next to it")
 		}
 		return exitOK
 	}

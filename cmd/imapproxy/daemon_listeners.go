@@ -46,7 +46,7 @@ func closeAll(opened map[string]net.Listener) {
 	}
 }
 
-// listenRemedy says what to do about the usual reasons.
+// listenRemedy returns what to do about the usual reasons.
 func listenRemedy(address string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -58,7 +58,7 @@ func (d *daemon) reopen() {
 // chosen it for.
 const retireGrace = time.Second
 
-// retire lets nobody new in, and lets the sessions go on until they end by
+// retire takes no new clients, and lets the sessions go on until they end by
 // themselves; at limits.retire_timeout, or by SIGTERM, they are drained.
 func (d *daemon) retire(signals <-chan os.Signal) int {
 	limit := d.current.Settings.Limits.Retire

@@ -34,7 +34,7 @@ folder that is removed at the end. Ctrl-C ends it.`,
 
 type demoOptions struct{ plain, tls string }
 
-// demoUser is somebody who can log in. The password is the demo's, for all to
+// demoUser is a user who can log in. The password is the demo's, for all to
 // read.
 type demoUser struct {
 	name, password, backend string
@@ -144,7 +144,7 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 	return file, err
 }
 
-// demoWelcome tells who can log in, and three ways to. It is one write: the log
+// demoWelcome prints who can log in, and three ways to. It is one write: the log
 // goes to the same terminal meanwhile.
 func (p *program) demoWelcome(dir string, d *daemon) {
 	plain, tls := d.sockets["imap"].Addr(), d.sockets["imaps"].Addr()

@@ -59,7 +59,7 @@ func (b *demoBackends) start(name string, store *imapmemserver.Server) error {
 			return store.NewSession(), nil, nil
 		},
 		Caps:         imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}},
-		InsecureAuth: true, // it listens on loopback alone
+		InsecureAuth: true, // it listens only on loopback
 		Logger:       log.New(io.Discard, "", 0),
 	})
 	b.addresses[name] = ln.Addr().String()

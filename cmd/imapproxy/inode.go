@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// inode tells a file from another one that has taken its name.
+// inode returns the number that distinguishes a file from another one of its name.
 func inode(info os.FileInfo) uint64 {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return s.Ino

@@ -14,7 +14,7 @@ import (
 
 // socketSpec is one socket of a listener; a range of ports has several.
 type socketSpec struct {
-	key     string // the listener's name, with the address behind it in a range
+	key     string // the listener's name, with the address after it in a range
 	address string
 	config  *config.Listener
 }

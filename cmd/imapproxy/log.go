@@ -45,10 +45,11 @@ func (w *logWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if level != zerolog.NoLevel && int32(level) < w.level.Load() {
 		return len(line), nil
 	}
-	return w.Write(line)
+	w.enqueue(logLine{level, append([]byte(nil), line...)}) // zerolog uses its buffer again
+	return len(line), nil
 }
 
-// logFormat puts the format for people in front of a terminal. It stands behind
+// logFormat puts the format for people in front of a terminal. It stands after
 // the queue, so that a slow terminal costs the sessions nothing.
 func logFormat(format string, out io.Writer) io.Writer {
 	onTerminal := isTerminal(out)
@@ -77,8 +78,8 @@ func (logTime) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 // What does not fit into the queue is dropped, counted, and reported in a line
 // of its own as soon as there is room. It is safe for concurrent use.
 type logWriter struct {
-	out     io.Writer
-	lines   chan []byte
+	out     zerolog.LevelWriter
+	lines   chan logLine
 	stop    chan struct{}
 	stopped chan struct{}
 	level   atomic.Int32 // the least zerolog.Level that is written
@@ -87,25 +88,41 @@ type logWriter struct {
 	closed  atomic.Bool
 }
 
+// logLine is one line of JSON on its way to the log's reader.
+type logLine struct {
+	level zerolog.Level
+	text  []byte
+}
+
+// levelWriter is a writer that is told the level of each line; one that takes
+// no levels is not.
+func levelWriter(out io.Writer) zerolog.LevelWriter {
+	if w, ok := out.(zerolog.LevelWriter); ok {
+		return w
+	}
+	return zerolog.LevelWriterAdapter{Writer: out}
+}
+
 func newLogWriter(out io.Writer, queue int) *logWriter {
-	w := &logWriter{out: out, lines: make(chan []byte, queue), stop: make(chan struct{}), stopped: make(chan struct{})}
+	w := &logWriter{out: levelWriter(out), lines: make(chan logLine, queue), stop: make(chan struct{}),
+		stopped: make(chan struct{})}
 	go w.run()
 	return w
 }
 
-// Write takes one line; it never fails and never waits.
-func (w *logWriter) Write(line []byte) (int, error) {
-	kept := append([]byte(nil), line...) // zerolog uses its buffer again
+// Write takes one line without a level; it never fails and never waits.
+func (w *logWriter) Write(line []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, line) }
+
+func (w *logWriter) enqueue(line logLine) {
 	if w.closed.Load() {
 		w.drop()
-		return len(line), nil
+		return
 	}
 	select {
-	case w.lines <- kept:
+	case w.lines <- line:
 	default:
 		w.drop()
 	}
-	return len(line), nil
 }
 
 func (w *logWriter) drop() {
@@ -156,17 +173,17 @@ func (w *logWriter) flush() {
 	}
 }
 
-// write hands a line on. There is nobody to tell that the log can't be written.
-func (w *logWriter) write(line []byte) {
+// write hands a line on. An error has no place to go but the log itself.
+func (w *logWriter) write(line logLine) {
 	w.reportDropped()
-	_, _ = w.out.Write(line)
+	_, _ = w.out.WriteLevel(line.level, line.text)
 }
 
 func (w *logWriter) reportDropped() {
 	if n := w.dropped.Swap(0); n > 0 {
-		_, _ = fmt.Fprintf(w.out,
-			`{"level":"warn","dropped":%d,"time":%q,"message":"log lines were dropped: the log's reader is too slow"}`+
-				"\n",
+		report := fmt.Appendf(nil, `{"level":"warn","dropped":%d,"time":%q,`+
+			`"message":"log lines were dropped: the log's reader is too slow"}`+"\n",
 			n, time.Now().UTC().Format(logTimeFormat))
+		_, _ = w.out.WriteLevel(zerolog.WarnLevel, report)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/rs/zerolog"
+
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -16,7 +18,7 @@ import (
 // program was given, which is standard error.
 type logSink struct {
 	file   *logFile // nil when there is none
-	places []io.Writer
+	places []zerolog.LevelWriter
 	closer func()
 }
 
@@ -41,19 +43,23 @@ func openSink(c config.Log, stderr io.Writer) (*logSink, error) {
 			s.closer()
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
-		s.places = append(s.places, logFormat(c.Format, s.file))
+		s.places = append(s.places, levelWriter(logFormat(c.Format, s.file)))
 	}
 	if len(s.places) == 0 {
-		s.places = append(s.places, logFormat(c.Format, stderr))
+		s.places = append(s.places, levelWriter(logFormat(c.Format, stderr)))
 	}
 	return s, nil
 }
 
-// Write takes one line. It tries every place; the error joins those that failed.
-func (s *logSink) Write(line []byte) (int, error) {
+// Write takes a line without a level.
+func (s *logSink) Write(line []byte) (int, error) { return s.WriteLevel(zerolog.NoLevel, line) }
+
+// WriteLevel implements zerolog.LevelWriter. It tries every place; the error
+// joins those that failed.
+func (s *logSink) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	var failed error
 	for _, w := range s.places {
-		_, err := w.Write(line)
+		_, err := w.WriteLevel(level, line)
 		failed = errors.Join(failed, err)
 	}
 	return len(line), failed
@@ -120,20 +126,21 @@ type syslogLines struct {
 	least syslog.Priority // severities above it are less important, and left out
 }
 
-// Write takes one line of JSON, which begins with its level.
-func (s *syslogLines) Write(line []byte) (int, error) {
+// Write takes a line without a level, as information.
+func (s *syslogLines) Write(line []byte) (int, error) { return s.WriteLevel(zerolog.NoLevel, line) }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (s *syslogLines) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	send, severity := s.to.Info, syslog.LOG_INFO
-	for prefix, level := range map[string]struct {
-		send     func(string) error
-		severity syslog.Priority
-	}{
-		"debug": {s.to.Debug, syslog.LOG_DEBUG}, "warn": {s.to.Warning, syslog.LOG_WARNING},
-		"error": {s.to.Err, syslog.LOG_ERR}, "fatal": {s.to.Crit, syslog.LOG_CRIT},
-		"panic": {s.to.Crit, syslog.LOG_CRIT},
-	} {
-		if bytes.HasPrefix(line, []byte(`{"level":"`+prefix)) {
-			send, severity = level.send, level.severity
-		}
+	switch level {
+	case zerolog.DebugLevel:
+		send, severity = s.to.Debug, syslog.LOG_DEBUG
+	case zerolog.WarnLevel:
+		send, severity = s.to.Warning, syslog.LOG_WARNING
+	case zerolog.ErrorLevel:
+		send, severity = s.to.Err, syslog.LOG_ERR
+	case zerolog.FatalLevel, zerolog.PanicLevel:
+		send, severity = s.to.Crit, syslog.LOG_CRIT
 	}
 	if severity > s.least {
 		return len(line), nil

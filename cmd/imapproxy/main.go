@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command imapproxy is an IMAP proxy: it authenticates clients, routes each to
-// a backend, relays between them, and leaves no backend socket behind. `imapproxy
+// a backend, relays between them, and leaves no backend socket open. `imapproxy
 // help` lists what it can do.
 package main
 
@@ -87,7 +87,7 @@ func findCommand(name string) (command, bool) {
 	return all[i], true
 }
 
-// runCommand parses the flags, which may stand before, between and behind the
+// runCommand parses the flags, which may stand before, between and after the
 // arguments, and does what the command does.
 func (p *program) runCommand(c command, args []string) int {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
@@ -108,8 +108,8 @@ func (p *program) runCommand(c command, args []string) int {
 	return action(p, plain)
 }
 
-// parseAnywhere goes on behind an argument, where package flag stops. What
-// stands behind "--" is arguments alone.
+// parseAnywhere goes on after an argument, where package flag stops. After "--"
+// there are only arguments.
 func parseAnywhere(fs *flag.FlagSet, args []string) ([]string, error) {
 	var plain []string
 	for {

@@ -10,7 +10,7 @@ import (
 
 // memory fits the garbage collector to what a proxy does. A rush of logins makes
 // garbage fast, and a collector that keeps a small heap small would run all the
-// time; behind the rush most of it is free, and should be given back, since the
+// time; after the rush most of it is free, and should be given back, since the
 // sessions that stay may be silent for days.
 type memory struct {
 	percent   int    // the GOGC in force; 0 for what the environment says
@@ -52,7 +52,7 @@ func tend(ctx context.Context) {
 	}
 }
 
-// readMemory gives the bytes of the heap that were in use after the last
+// readMemory returns the bytes of the heap that were in use after the last
 // collection, and those allocated since the start.
 func readMemory() (live, allocated uint64) {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}

@@ -49,7 +49,7 @@ func (p *program) passwd(scheme, user string) int {
 	return exitOK
 }
 
-// fitsUserFile says whether a name can begin a line of the file of users.
+// fitsUserFile reports whether a name can begin a line of the file of users.
 func fitsUserFile(user string) bool {
 	return auth.CheckCredentials(user, "", "unused") == nil && !strings.Contains(user, ":") &&
 		user[0] != '#' && strings.TrimSpace(user) == user

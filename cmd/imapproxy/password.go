@@ -28,13 +28,13 @@ func (p *program) readPassword(prompt string) (auth.Secret, error) {
 	return firstLine(p.stdin)
 }
 
-// onTerminal says whether somebody sits in front of the program.
+// onTerminal reports whether standard input is a terminal.
 func (p *program) onTerminal() bool {
 	f, ok := p.stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// askPassword gives the terminal its echo back even when it is interrupted.
+// askPassword returns the terminal its echo back even when it is interrupted.
 func (p *program) askPassword(f *os.File, prompt string) (auth.Secret, error) {
 	fd := int(f.Fd())
 	state, err := term.GetState(fd)

@@ -17,7 +17,7 @@ import (
 	"imapproxy/imapproxy"
 )
 
-// maxProbeBytes bounds what a probe reads in all; nobody sends that much before
+// maxProbeBytes bounds what a probe reads in all; no server sends that much before
 // a mailbox is selected.
 const maxProbeBytes = 256 << 10
 
@@ -131,7 +131,7 @@ func (d *dialogue) startTLS(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if d.in.Buffered() > 0 {
-		return "", errors.New("bytes came behind the answer to STARTTLS")
+		return "", errors.New("bytes came after the answer to STARTTLS")
 	}
 	return d.handshake(ctx)
 }

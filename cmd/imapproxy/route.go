@@ -57,7 +57,7 @@ func (p *program) route(file, user, as, server string) int {
 	return p.routed(g, granted, server, row)
 }
 
-// granted tells what the authentication will answer, as far as that can be
+// granted returns what the authentication will answer, as far as that can be
 // known without a password. What --as and --server say goes before.
 func (g *generation) granted(name, as, server string) (granted, answered, why string) {
 	granted, answered, why = g.Explain(name)
@@ -93,7 +93,7 @@ func (p *program) routed(g *generation, granted, server string, row func(name, v
 // shortName cuts a name for a message.
 func shortName(name string) string { return name[:min(len(name), 64)] }
 
-// loginReason says where the backend's user name comes from.
+// loginReason returns where the backend's user name comes from.
 func loginReason(g *generation, granted string, route backend.Route) string {
 	login := rewriteOf(g.Config.Rewrite.Backend)
 	why := "[rewrite.backend]: " + login.String()
@@ -106,7 +106,7 @@ func loginReason(g *generation, granted string, route backend.Route) string {
 	return why
 }
 
-// speaks says how a target is spoken to.
+// speaks returns how a target is spoken to.
 func speaks(t *backend.Target) string {
 	switch {
 	case t.TLS == backend.TLSOff:

@@ -35,7 +35,7 @@ func choiceFlags(fs *flag.FlagSet) *choice {
 	return c
 }
 
-// parameters gives a choice as the parameters of a request; key is what a
+// parameters returns a choice as the parameters of a request; key is what a
 // session's id is called.
 func (c choice) parameters(key string) url.Values {
 	q := url.Values{}

@@ -19,7 +19,7 @@ type source struct {
 	own func(*config.Listener, *config.Auth, *config.Report) auth.Authenticator
 }
 
-// explanation says what the authentication will answer about a name, as far as
+// explanation returns what the authentication will answer about a name, as far as
 // that can be known without a password: the name for the backend, the backend
 // that it names, "" for none, and why.
 type explanation func(name string) (granted, server, why string)

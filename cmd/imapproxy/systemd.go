@@ -9,7 +9,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
 	"imapproxy/cmd/imapproxy/config"
 )
@@ -41,7 +40,7 @@ func inheritSockets() (inherited, error) {
 	return list, nil
 }
 
-// take gives the socket that belongs to a listener: by its name, else by its
+// take returns the socket that belongs to a listener: by its name, else by its
 // address; nil when there is none.
 func (in *inherited) take(s socketSpec) net.Listener {
 	for _, fits := range []func(named) bool{
@@ -69,7 +68,7 @@ func (in *inherited) closeRest() []string {
 	return names
 }
 
-// sameSocket tells whether a socket listens where a listener's address says.
+// sameSocket reports whether a socket listens where a listener's address says.
 func sameSocket(socket net.Addr, address string) bool {
 	if at, isUnix := socket.(*net.UnixAddr); isUnix {
 		return address == config.UnixPrefix+at.Name
@@ -92,16 +91,11 @@ func sameSocket(socket net.Addr, address string) bool {
 	return addr.Unmap() == have.Addr().Unmap()
 }
 
-// notify tells systemd (sd_notify(3)); nobody listens elsewhere, and a failure
-// changes nothing for the mail.
+// notify informs systemd (sd_notify(3)). Without systemd it does nothing, and a
+// failure changes nothing for the mail.
 func notify(state string) { _, _ = sd.SdNotify(false, state) }
 
-func notifyReloading() {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
-		notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
-	}
-}
+func notifyReloading() { notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) }
 
 func notifyReady()    { notify(sd.SdNotifyReady) }
 func notifyStopping() { notify(sd.SdNotifyStopping) }

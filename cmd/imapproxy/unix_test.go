@@ -92,7 +92,7 @@ route = { type = "fixed", target = "one" }
 		{`address = "unix:/s", socket_mode = "1777"`, `addresses = ["unix:/b"], tls = "off"`,
 			`"1777" is not an octal mode`},
 		{`address = "127.0.0.1:143", socket_mode = "0660"`, `addresses = ["unix:/b"], tls = "off"`,
-			"used with a Unix socket alone"},
+			"used only with a Unix socket"},
 		{`address = "unix:/s", reuseport = true`, `addresses = ["unix:/b"], tls = "off"`,
 			"reuseport: not used with a Unix socket"},
 		{`address = "unix:/s"`, `addresses = ["unix:"], tls = "off"`, "addresses: \"unix:\": there is no path"},

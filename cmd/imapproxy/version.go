@@ -44,7 +44,7 @@ func versionText(linked string, info *debug.BuildInfo) string {
 		runtime.GOARCH)
 }
 
-// versionName is the version alone; info may be nil.
+// versionName is only the version; info may be nil.
 func versionName(linked string, info *debug.BuildInfo) string {
 	switch {
 	case linked != "":

@@ -59,7 +59,7 @@ func buildAdmin(c *config.Admin, r *config.Report) adminAccess {
 	return a
 }
 
-// goodToken says whether a token is long enough and can stand in a header.
+// goodToken reports whether a token is long enough and can stand in a header.
 func goodToken(token auth.Secret) bool {
 	odd := func(c rune) bool { return c <= 0x20 || c >= 0x7F }
 	return len(token) >= leastToken && !strings.ContainsFunc(string(token), odd)

@@ -92,7 +92,7 @@ func checkLeaf(c *config.Certificate, text string, read bool, r *config.Report) 
 	return leaf
 }
 
-// parseLeaf gives the first certificate of a PEM text.
+// parseLeaf returns the first certificate of a PEM text.
 func parseLeaf(text []byte) (*x509.Certificate, error) {
 	for {
 		block, rest := pem.Decode(text)

@@ -39,7 +39,7 @@ func keyPasswords(c *config.Listener, r *config.Report) []string {
 	return list
 }
 
-// decryptKey gives a PEM text with its encrypted private key in clear, and any
+// decryptKey returns a PEM text with its encrypted private key in clear, and any
 // other as it is.
 func decryptKey(text []byte, passwords []string) ([]byte, error) {
 	for rest := text; ; {

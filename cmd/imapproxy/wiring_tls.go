@@ -19,7 +19,7 @@ func loadTLS(c *config.Listener, r *config.Report) *tls.Config {
 		CipherSuites:           c.CipherSuiteIDs(&config.Report{}), // check has reported
 		CurvePreferences:       c.CurveIDs(&config.Report{}),
 		SessionTicketsDisabled: !c.SessionTickets,
-		NextProtos:             []string{"imap"}, // RFC 7301: a client that offers others alone is refused (ALPACA)
+		NextProtos:             []string{"imap"}, // RFC 7301: a client that offers only others is refused (ALPACA)
 	}
 	passwords := keyPasswords(c, r)
 	for _, cert := range c.AllCertificates() {

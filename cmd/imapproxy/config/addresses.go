@@ -10,7 +10,7 @@ import (
 // maxPortRange bounds host:FIRST-LAST: each port is a socket.
 const maxPortRange = 1000
 
-// PortRange gives each address of host:FIRST-LAST, and any other as it is.
+// PortRange returns each address of host:FIRST-LAST, and any other as it is.
 func PortRange(address string) []string {
 	host, ports, err := net.SplitHostPort(address)
 	first, last, isRange := strings.Cut(ports, "-")

@@ -142,7 +142,7 @@ func checkMasters(c *File, r *Report) {
 		}
 		if t.MasterUser == "" && s.known() && !s.BackendJudges && !s.BackendPassword && c.Auth.External.From != "off" {
 			r.Warnf(t.Place, "master_user", "write master_user and master_password_file",
-				"the target %q has none, so that nobody can log in there by a certificate", t.Name)
+				"the target %q has none, so that no user can log in there by a certificate", t.Name)
 		}
 	}
 }

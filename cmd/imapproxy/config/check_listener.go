@@ -48,7 +48,7 @@ func checkListenAddress(l *Listener, before []Listener, r *Report) {
 	}
 }
 
-// sameAddress says whether two listeners can't both have their address: an
+// sameAddress reports whether two listeners can't both have their address: an
 // address of every interface takes the port from all others.
 func sameAddress(a, b string) bool {
 	if strings.HasPrefix(a, UnixPrefix) || strings.HasPrefix(b, UnixPrefix) {
@@ -67,7 +67,7 @@ func sameAddress(a, b string) bool {
 	return sameFamily && overlap(listenHost(hostA), listenHost(hostB))
 }
 
-// samePort tells whether two ports, or ranges of them, have one in common; port
+// samePort reports whether two ports, or ranges of them, have one in common; port
 // 0 is any free one.
 func samePort(a, b string) bool {
 	fromA, toA := ports(a)
@@ -75,7 +75,7 @@ func samePort(a, b string) bool {
 	return fromA > 0 && fromB > 0 && fromA <= toB && fromB <= toA
 }
 
-// ports gives the ends of a range; of a single port twice the same.
+// ports returns the ends of a range; of a single port twice the same.
 func ports(text string) (from, to int) {
 	first, last, isRange := strings.Cut(text, "-")
 	from, _ = strconv.Atoi(first)
@@ -86,7 +86,7 @@ func ports(text string) (from, to int) {
 	return from, to
 }
 
-// overlap tells whether two hosts of one family are the same or one of them is
+// overlap reports whether two hosts of one family are the same or one of them is
 // every interface.
 func overlap(a, b string) bool { return a == b || a == "" || b == "" }
 

@@ -60,7 +60,7 @@ func checkMechanisms(l *Listener, a *Auth, r *Report) {
 	}
 }
 
-// notServed says why a source can't serve a mechanism.
+// notServed returns why a source can't serve a mechanism.
 func notServed(mechanism string, s Source) string {
 	if mechanism == auth.CramMD5 {
 		return "CRAM-MD5 needs an auth server that has the passwords themselves"

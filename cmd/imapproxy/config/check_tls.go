@@ -99,7 +99,7 @@ func checkProxyProtocol(l *Listener, r *Report) {
 	}
 	if len(l.ProxyTrusted) == 0 && l.ProxyUntrusted == "refuse" {
 		r.Errorf(at, "proxy_trusted", `write the balancers' networks, for example proxy_trusted = ["192.0.2.0/28"]`,
-			"missing, and without it nobody gets in")
+			"missing, and without it every client is refused")
 	}
 	if slices.Contains(l.ProxyTrusted, UnixPrefix) && !strings.HasPrefix(l.Address, UnixPrefix) {
 		r.Warnf(at, "proxy_trusted", "remove it", "%q has no effect: the listener %q is not a Unix socket", UnixPrefix,
@@ -125,7 +125,8 @@ func (l *Listener) ProxyNetworks(r *Report) []netip.Prefix {
 			n, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err == nil && n != n.Masked() {
-			r.Errorf(l.Place, "proxy_trusted", "write "+n.Masked().String(), "%q has bits behind the network's", text)
+			r.Errorf(l.Place, "proxy_trusted", "write "+n.Masked().String(),
+				"%q has bits after those of the network", text)
 			continue
 		}
 		if err != nil || n.Addr().Is4In6() {

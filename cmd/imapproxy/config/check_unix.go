@@ -27,7 +27,7 @@ func absoluteSocket(address string, at Place) string {
 	return UnixPrefix + filepath.Clean(path)
 }
 
-// unixProblem says what is wrong with the address of a Unix socket and what to
+// unixProblem returns what is wrong with the address of a Unix socket and what to
 // do, "" for nothing.
 func unixProblem(address string) (problem, remedy string) {
 	switch path := strings.TrimPrefix(address, UnixPrefix); {
@@ -46,7 +46,7 @@ func checkSocketMode(l *Listener, r *Report) {
 	switch {
 	case !strings.HasPrefix(l.Address, UnixPrefix):
 		if l.SocketMode != "0600" { // the default says nothing
-			r.Errorf(l.Place, "socket_mode", "remove it", "used with a Unix socket alone")
+			r.Errorf(l.Place, "socket_mode", "remove it", "used only with a Unix socket")
 		}
 	case err != nil || mode > 0o777:
 		r.Errorf(l.Place, "socket_mode", `write, for example, socket_mode = "0660"`,

@@ -66,7 +66,7 @@ func checkName(at Place, name, what string, taken map[string]int, r *Report) {
 	taken[name] = at.line("name")
 }
 
-// checkHostPort says what is wrong with host:port, "" for nothing. A listener
+// checkHostPort returns what is wrong with host:port, "" for nothing. A listener
 // may leave the host out and take port 0, which is any free one.
 func checkHostPort(address string, listen bool) string {
 	host, port, err := net.SplitHostPort(address)
@@ -90,7 +90,7 @@ func checkHostPort(address string, listen bool) string {
 	return ""
 }
 
-// checkPortRange says what is wrong with host:FIRST-LAST.
+// checkPortRange returns what is wrong with host:FIRST-LAST.
 func checkPortRange(host, first, last string) string {
 	from, errFrom := strconv.Atoi(first)
 	to, errTo := strconv.Atoi(last)
@@ -103,7 +103,7 @@ func checkPortRange(host, first, last string) string {
 	return checkHostPort(net.JoinHostPort(host, first), true)
 }
 
-// IsLoopback says whether host[:port] is on this machine for certain.
+// IsLoopback reports whether host[:port] is on this machine for certain.
 func IsLoopback(address string) bool {
 	if strings.HasPrefix(address, UnixPrefix) {
 		return true
@@ -146,7 +146,7 @@ func checkRewrite(c *Rewrites, r *Report) {
 			}
 		}
 		if step.Delimiter != "" && strings.Contains(step.AddDomain, step.Delimiter) {
-			r.Errorf(step.Place, "add_domain", "write the domain alone",
+			r.Errorf(step.Place, "add_domain", "write only the domain",
 				"%q holds the delimiter %q", step.AddDomain, step.Delimiter)
 		}
 	}

@@ -96,7 +96,7 @@ func (d *decoder) nested(f field, at Place, path []string, value any, written bo
 	}
 }
 
-// header gives a section's header as it is written.
+// header returns a section's header as it is written.
 func header(f field, name string) string {
 	if f.Kind == kindTables {
 		return "[[" + name + "]]"
@@ -184,7 +184,7 @@ func (d *decoder) put(f field, at Place, text string, out reflect.Value) {
 	out.Set(reflect.ValueOf(parsed))
 }
 
-// outside says whether a number or a duration breaks the field's bounds.
+// outside reports whether a number or a duration breaks the field's bounds.
 func (f field) outside(parsed any) bool {
 	if f.Min == "" && f.Max == "" {
 		return false

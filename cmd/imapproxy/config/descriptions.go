@@ -15,7 +15,7 @@ var keysText string
 
 // describedSections is sections with what keys.txt says about them.
 func describedSections() []sectionSchema {
-	described, _ := parseDescriptions(keysText) // TestDescriptions looks at the error
+	described, _ := parseDescriptions(keysText) // TestDescriptions has seen that there is none
 	list := sections()
 	for i := range list {
 		s := &list[i]

@@ -100,10 +100,10 @@ func kindOf(t reflect.Type) kind {
 	return kindText
 }
 
-// isSection says whether the key holds keys of its own.
+// isSection reports whether the key holds keys of its own.
 func (f field) isSection() bool { return f.Kind == kindTable || f.Kind == kindTables }
 
-// literal gives a value of the schema's tags as TOML.
+// literal returns a value of the schema's tags as TOML.
 func (f field) literal(value string) string {
 	switch f.Kind {
 	case kindFlag, kindCount, kindList, kindDict:
@@ -130,7 +130,7 @@ func (f field) parse(value string) (any, error) {
 	return nil, fmt.Errorf("a %s has no default", kindWords[f.Kind])
 }
 
-// bounds says which values are allowed, in words; "" for any.
+// bounds returns which values are allowed, in words; "" for any.
 func (f field) bounds() string {
 	switch {
 	case len(f.Enum) > 0:

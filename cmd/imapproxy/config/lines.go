@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// lineIndex says on which line of a TOML text each key stands. The path's
+// lineIndex is on which line of a TOML text each key stands. The path's
 // parts are joined by pathSep; the elements of arrays count from "0".
 type lineIndex map[string]int
 
@@ -154,7 +154,7 @@ func (s *lineScanner) value(c byte) {
 	}
 }
 
-// parts reads a dotted key and stops behind it.
+// parts reads a dotted key and stops after it.
 func (s *lineScanner) parts() []string {
 	var parts []string
 	for s.at < len(s.text) {
@@ -237,7 +237,7 @@ func deeper(path []string, part string) []string {
 	return extend(path, part)
 }
 
-// extend appends without sharing the array behind path.
+// extend appends without sharing the array of path.
 func extend(path []string, part string) []string {
 	return append(path[:len(path):len(path)], part)
 }

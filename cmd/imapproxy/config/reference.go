@@ -34,7 +34,7 @@ func referenceSection(b *strings.Builder, s sectionSchema) {
 	}
 }
 
-// takes says what values a key has.
+// takes returns what values a key has.
 func takes(f field) string {
 	if len(f.Enum) > 0 {
 		return "`" + strings.Join(quotedWords(f.Enum), "`, `") + "`"

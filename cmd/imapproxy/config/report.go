@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Severity tells what stops the program from what it only says.
+// Severity is how serious a finding is.
 type Severity string
 
 // The severities: an error stops the program, a warning does not.
@@ -29,7 +29,7 @@ type Finding struct {
 
 func (f Finding) id() string { return fmt.Sprintf("%d %s", f.Line, f.Key) }
 
-// String gives the line that people read: FILE:LINE: error: KEY: TEXT; REMEDY.
+// String returns the line that people read: FILE:LINE: error: KEY: TEXT; REMEDY.
 func (f Finding) String() string {
 	line := fmt.Sprintf("%s:%d: %s: ", f.File, f.Line, f.Severity)
 	if f.Key != "" {
@@ -81,12 +81,12 @@ func (r *Report) Warnf(at Place, key, remedy, format string, args ...any) {
 	r.add(Warning, at, key, fmt.Sprintf(format, args...), remedy)
 }
 
-// Failed says whether there is an error.
+// Failed reports whether there is an error.
 func (r *Report) Failed() bool {
 	return slices.ContainsFunc(r.findings, func(f Finding) bool { return f.Severity == Error })
 }
 
-// Sorted gives the findings in the order of the file.
+// Sorted returns the findings in the order of the file.
 func (r *Report) Sorted() []Finding {
 	all := slices.Clone(r.findings)
 	slices.SortFunc(all, func(a, b Finding) int {
@@ -95,7 +95,7 @@ func (r *Report) Sorted() []Finding {
 	return all
 }
 
-// Of gives the findings of one severity in the order of the file.
+// Of returns the findings of one severity in the order of the file.
 func (r *Report) Of(s Severity) []Finding {
 	return slices.DeleteFunc(r.Sorted(), func(f Finding) bool { return f.Severity != s })
 }
@@ -122,7 +122,7 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// Place says where a section stands in the file, and where its keys do.
+// Place is where a section stands in the file, and where its keys do.
 type Place struct {
 	File  string         // as given by the user
 	Name  string         // the section's name in messages, "" at the top
@@ -130,7 +130,7 @@ type Place struct {
 	Lines map[string]int // the lines of the keys that are written
 }
 
-// line gives the line of a key, or of the section when the key is not written.
+// line returns the line of a key, or of the section when the key is not written.
 func (p Place) line(key string) int {
 	if n, ok := p.Lines[key]; ok {
 		return n
@@ -138,13 +138,13 @@ func (p Place) line(key string) int {
 	return max(p.Head, 1)
 }
 
-// Has says whether a key is written.
+// Has reports whether a key is written.
 func (p Place) Has(key string) bool {
 	_, ok := p.Lines[key]
 	return ok
 }
 
-// key gives the full name of a key.
+// key returns the full name of a key.
 func (p Place) key(key string) string {
 	switch {
 	case p.Name == "":

@@ -55,7 +55,7 @@ func checkAdmin(c *File, r *Report) {
 	}
 }
 
-// AdminAddressProblem says what is wrong with an address and what to do, ""
+// AdminAddressProblem returns what is wrong with an address and what to do, ""
 // for nothing.
 func AdminAddressProblem(address string) (problem, remedy string) {
 	switch {
@@ -68,7 +68,7 @@ func AdminAddressProblem(address string) (problem, remedy string) {
 		return problem, "write unix:/path, or host:port such as 127.0.0.1:9143"
 	}
 	if !IsLoopback(address) {
-		return "it is not on this machine alone", "write 127.0.0.1 or [::1] as the host, or a Unix socket"
+		return "it can be reached from other machines", "write 127.0.0.1 or [::1] as the host, or a Unix socket"
 	}
 	return "", ""
 }

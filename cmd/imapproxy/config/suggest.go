@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// suggest says what may have been meant by an unknown key: a key of the same
+// suggest returns what may have been meant by an unknown key: a key of the same
 // section that is written nearly the same, or the section it belongs to.
 func suggest(key string, fields []field) string {
 	best, distance := "", 3

@@ -46,7 +46,7 @@ func (l *Listener) TCPOptions(common TCP) wire.TCPOptions { return l.tcp().over(
 func (t *Target) TCPOptions(common TCP) wire.TCPOptions { return t.tcp().over(common).Options() }
 
 // Options are the settings for sockets, which add what user_timeout is when
-// nobody has written it.
+// it is not written.
 func (c TCP) Options() wire.TCPOptions {
 	return wire.TCPOptions{KeepAliveIdle: c.Idle, KeepAliveInterval: c.Interval, KeepAliveCount: c.Count,
 		UserTimeout: c.UserTimeout}

@@ -75,7 +75,7 @@ func (l *Listener) CurveIDs(r *Report) []tls.CurveID {
 	return ids
 }
 
-// TLSVersion gives the number of a version that the schema allows.
+// TLSVersion returns the number of a version that the schema allows.
 func TLSVersion(text string) uint16 {
 	switch text {
 	case "1.0":

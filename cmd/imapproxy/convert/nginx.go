@@ -152,7 +152,7 @@ func (c *nginxConverter) collect(statements []*statement, where context) level {
 	return l
 }
 
-// included notes an include, whose files have taken their place behind it.
+// included notes an include, whose files stand after it.
 func (c *nginxConverter) included(s *statement) {
 	c.note(s, Converted, "what it includes is read in its place")
 }
@@ -196,7 +196,7 @@ type draft struct {
 	logFrom []*statement
 }
 
-// of gives the statements of a directive that hold for the server: its own, or
+// of returns the statements of a directive that hold for the server: its own, or
 // those of mail{}. Lists are replaced as a whole, never merged.
 func (s *draft) of(name string) []*statement {
 	if own := s.own[name]; len(own) > 0 {
@@ -205,7 +205,7 @@ func (s *draft) of(name string) []*statement {
 	return s.shared[name]
 }
 
-// one gives the statement that holds for the server: the last one, nil for none.
+// one returns the statement that holds for the server: the last one, nil for none.
 func (s *draft) one(name string) *statement {
 	all := s.of(name)
 	if len(all) == 0 {
@@ -240,7 +240,7 @@ func (c *nginxConverter) result() *Result {
 	return r
 }
 
-// file gives the path of a file that a directive names, and says when it is
+// file returns the path of a file that a directive names, and says when it is
 // not there.
 func (c *nginxConverter) file(s *statement, name string) string {
 	path := within(c.folder, name)

@@ -29,7 +29,7 @@ func (c *nginxConverter) authService(s *draft) {
 	c.note(from, Converted, "url = %s", text(url))
 	if len(c.options.Backends) == 0 {
 		c.note(from, Differs,
-			"url = %s; nginx goes wherever Auth-Server says, imapproxy to the addresses of route.allow alone: name "+
+			"url = %s; nginx goes wherever Auth-Server says, imapproxy only to the addresses of route.allow: name "+
 				"your backends with --backend, or it holds port 143 of the private networks", text(url))
 	}
 	if remote {

@@ -57,7 +57,7 @@ var foreignWords = []string{
 	"DES-CBC3-SHA",
 }
 
-// has says whether a suite is meant by one word of a cipher list.
+// has reports whether a suite is meant by one word of a cipher list.
 func (s openSSLSuite) has(word string) bool {
 	if s.name == word {
 		return true
@@ -105,7 +105,7 @@ func cipherList(text string) (chosen []openSSLSuite, unknown []string) {
 	return chosen, unknown
 }
 
-// fitsAll says whether a suite has every word of A+B+C.
+// fitsAll reports whether a suite has every word of A+B+C.
 func fitsAll(suite openSSLSuite, words string) bool {
 	for word := range strings.SplitSeq(words, "+") {
 		if !suite.has(word) {
@@ -115,7 +115,7 @@ func fitsAll(suite openSSLSuite, words string) bool {
 	return true
 }
 
-// knownCipherWords says whether every word means something to OpenSSL. A
+// knownCipherWords reports whether every word means something to OpenSSL. A
 // suite's name is told by its hyphen: those of Go are known, others Go lacks.
 func knownCipherWords(words string) bool {
 	for word := range strings.SplitSeq(words, "+") {

@@ -25,7 +25,7 @@ var protocolPorts = map[string]string{
 	"143": "imap", "993": "imap", "110": "pop3", "995": "pop3", "25": "smtp", "587": "smtp", "465": "smtp",
 }
 
-// protocol tells what a server{} speaks, by its protocol directive or the port
+// protocol returns what a server{} speaks, by its protocol directive or the port
 // of its first listen, and where; "" when it is refused.
 func (c *nginxConverter) protocol(block *statement) (string, []string) {
 	var protocol string
@@ -55,7 +55,7 @@ func (c *nginxConverter) protocol(block *statement) (string, []string) {
 			return "", nil
 		}
 		if protocol == "imap" {
-			c.note(named, Converted, "imapproxy speaks IMAP alone")
+			c.note(named, Converted, "imapproxy speaks only IMAP")
 		}
 	case protocol == "":
 		c.refuse(block, "unknown mail protocol: the port of %q is not one of 143, 993, 110, 995, 25, 465, 587 and "+
@@ -108,7 +108,7 @@ func splitListen(address string) (unix, host, ports string, err error) {
 	return "", host, ports, nil
 }
 
-// address gives a listener's address as imapproxy takes it.
+// address returns a listener's address as imapproxy takes it.
 func (l *listen) address() string {
 	switch l.host {
 	case "both":
@@ -162,7 +162,7 @@ func (c *nginxConverter) listens(s *draft) {
 	}
 }
 
-// listenParameters reads what stands behind the address.
+// listenParameters reads what follows the address.
 func (c *nginxConverter) listenParameters(s *draft, l *listen) bool {
 	for _, parameter := range l.from.args[1:] {
 		name, value, _ := strings.Cut(parameter, "=")
@@ -237,7 +237,7 @@ func (c *nginxConverter) keepalive(l *listen, value string) bool {
 	return true
 }
 
-// listenFree says whether an address is not taken by an earlier listen.
+// listenFree reports whether an address is not taken by an earlier listen.
 func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 	for _, other := range append(slices.Clone(c.servers), s) {
 		for i := range other.listens {
@@ -265,7 +265,7 @@ func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 	return true
 }
 
-// local says whether only this machine can reach the listener.
+// local reports whether only this machine can reach the listener.
 func (l *listen) local() bool {
 	if slices.ContainsFunc(l.keys, func(k setting) bool { return k.key == "proxy_protocol" }) {
 		return false // its clients are somewhere else

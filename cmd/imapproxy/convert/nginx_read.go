@@ -24,7 +24,7 @@ type statement struct {
 // secretArgs are directives whose arguments are not shown in a report.
 var secretArgs = map[string]int{"auth_http_header": 1}
 
-// show gives the directive as it is written, shortened.
+// show returns the directive as it is written, shortened.
 func (s *statement) show() string {
 	words := append([]string{s.name}, s.args...)
 	if keep, secret := secretArgs[s.name]; secret && len(s.args) > keep {
@@ -33,7 +33,7 @@ func (s *statement) show() string {
 	return shorten(strings.Join(words, " "))
 }
 
-// place says where the directive stands, for a comment.
+// place returns where the directive stands, for a comment.
 func (s *statement) place() string { return fmt.Sprintf("%s:%d", s.file, s.line) }
 
 // from is the comment that says which directive a setting came from.
@@ -93,7 +93,7 @@ func (r *nginxReader) shown(name string) string {
 	return name
 }
 
-// notFollowed are blocks that belong to nginx alone. Their includes are not
+// notFollowed are blocks that belong only to nginx. Their includes are not
 // read, so that a nginx.conf converts on a machine without nginx's web files.
 var notFollowed = []string{"http", "stream", "mgmt"}
 
@@ -171,7 +171,7 @@ func parseNginx(file, text string) ([]*statement, error) {
 		return nil, first
 	case t.pending != nil:
 		return nil, &badConf{file, t.pending.line,
-			fmt.Sprintf(`unexpected end of file, expecting ";" or "{" behind %q`, t.pending.name)}
+			fmt.Sprintf(`unexpected end of file, expecting ";" or "{" after %q`, t.pending.name)}
 	}
 	return t.open[0].block, nil
 }
@@ -201,7 +201,7 @@ func (t *nginxTree) add(token crossplane.NgxToken) error {
 	case !token.IsQuoted && token.Value == "}":
 		if t.pending != nil {
 			return &badConf{t.file, token.Line,
-				fmt.Sprintf(`unexpected "}" behind %q: a ";" is missing, or a value with "}" needs quotes`,
+				fmt.Sprintf(`unexpected "}" after %q: a ";" is missing, or a value with "}" needs quotes`,
 					t.pending.name)}
 		}
 		if len(t.open) == 1 {

@@ -40,7 +40,7 @@ const (
 )
 
 // nginxDirectives are the directives of mail{} and its server{}, of nginx from
-// 1.9 to 1.31, of freenginx, and those that are in nginx's source alone.
+// 1.9 to 1.31, of freenginx, and those that are only in nginx's source.
 var nginxDirectives = map[string]nginxDirective{
 	"listen":                     {inServer, 1, anyNumber, true, ""},
 	"protocol":                   {inServer, 1, 1, true, ""},
@@ -49,8 +49,8 @@ var nginxDirectives = map[string]nginxDirective{
 	"max_errors":                 {inBoth, 1, 1, false, ""},
 	"max_commands":               {inBoth, 1, 1, false, ""},
 	"error_log":                  {inBoth, 1, 2, true, ""},
-	"resolver":                   {inBoth, 1, anyNumber, false, otherProtocol + ": nginx asks it for SMTP alone"},
-	"resolver_timeout":           {inBoth, 1, 1, false, otherProtocol + ": nginx asks the resolver for SMTP alone"},
+	"resolver":                   {inBoth, 1, anyNumber, false, otherProtocol + ": nginx asks it only for SMTP"},
+	"resolver_timeout":           {inBoth, 1, 1, false, otherProtocol + ": nginx asks the resolver only for SMTP"},
 	"imap_client_buffer":         {inBoth, 1, 1, false, ""},
 	"imap_capabilities":          {inBoth, 1, anyNumber, true, ""},
 	"imap_auth":                  {inBoth, 1, anyNumber, false, ""},
@@ -114,7 +114,7 @@ var serverSteps = []func(*nginxConverter, *draft){
 	(*nginxConverter).errorLog,
 }
 
-// misplaced says what is wrong with a directive before its value is looked at;
+// misplaced returns what is wrong with a directive before its value is looked at;
 // "" for nothing.
 func misplaced(s *statement, d nginxDirective, known bool, where context) string {
 	if !known {
@@ -131,7 +131,7 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 	return ""
 }
 
-// unknownDirective says why a directive that is in no table here is refused;
+// unknownDirective returns why a directive that is in no table here is refused;
 // where is crossplane's mask of its context.
 func unknownDirective(name string, where uint) string {
 	masks, known := crossplane.DefaultDirectivesMatchFunc(name)

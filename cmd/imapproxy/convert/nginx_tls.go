@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// hasTLS says whether a listener of the server speaks TLS, at once or later.
+// hasTLS reports whether a listener of the server speaks TLS, at once or later.
 func (s *draft) hasTLS() bool {
 	starttls := s.one("starttls")
 	return s.implicit() || starttls != nil && !strings.EqualFold(starttls.args[0], "off")
 }
 
-// implicit says whether a listener speaks TLS from the first byte.
+// implicit reports whether a listener speaks TLS from the first byte.
 func (s *draft) implicit() bool {
 	return slices.ContainsFunc(s.listens, func(l listen) bool { return l.implicit })
 }
@@ -59,7 +59,7 @@ func (c *nginxConverter) certificates(s *draft) {
 func (c *nginxConverter) plainKey(s *statement) bool {
 	for _, scheme := range []string{"engine:", "store:", "data:"} {
 		if strings.HasPrefix(s.args[0], scheme) {
-			c.refuse(s, "imapproxy reads certificates and keys from files alone, not from %q: write them to a file",
+			c.refuse(s, "imapproxy reads certificates and keys only from files, not from %q: write them to a file",
 				strings.TrimSuffix(scheme, ":"))
 			return false
 		}
@@ -235,7 +235,7 @@ func (c *nginxConverter) tlsRest(s *draft) {
 			"ssl_ciphers, ssl_ecdh_curve")
 	}
 	if from := s.one("ssl_dhparam"); from != nil {
-		c.note(from, NotNeeded, "imapproxy has ECDHE alone, no finite-field DH")
+		c.note(from, NotNeeded, "imapproxy has only ECDHE, no finite-field DH")
 	}
 	if from := s.one("ssl_prefer_server_ciphers"); from != nil {
 		if _, good := c.flag(from); good {

@@ -11,7 +11,7 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// privateBackends is what the auth service may name when nobody says more: the
+// privateBackends is what the auth service may name unless more is said: the
 // private networks (RFC 1918, RFC 4193) and this machine.
 var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143",
 	"[fc00::/7]:143"}

@@ -33,10 +33,10 @@ func (n *notes) refuse(s *statement, format string, args ...any) {
 	n.note(s, Refused, format, args...)
 }
 
-// noted says whether a directive has a finding.
+// noted reports whether a directive has a finding.
 func (n *notes) noted(s *statement) bool { return n.findings[s] != nil }
 
-// failed says whether something is refused already.
+// failed reports whether something is refused already.
 func (n *notes) failed() bool {
 	for _, f := range n.findings {
 		if f.Status == Refused {
@@ -46,7 +46,7 @@ func (n *notes) failed() bool {
 	return false
 }
 
-// all gives the findings in the order of the source.
+// all returns the findings in the order of the source.
 func (n *notes) all() []Finding {
 	var list []Finding
 	seen := map[*statement]bool{}

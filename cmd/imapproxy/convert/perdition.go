@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// PerditionOptions is what stands beside perdition.conf.
+// PerditionOptions is what is not in perdition.conf.
 type PerditionOptions struct {
 	Defaults string   // the file /etc/default/perdition; "" for none
 	Lines    []string // command lines, each an instance; "perdition.imap4 -l 143"
-	Map      string   // the text or dump of the map; "" looks beside the database
+	Map      string   // the text or dump of the map; "" looks next to the database
 	Backends []string // more entries of route.allow, for maps whose hosts can't be listed
 }
 
@@ -86,7 +86,7 @@ type instance struct {
 	listens  []string // addresses
 }
 
-// one gives the use of an option that counts; nil for none.
+// one returns the use of an option that counts; nil for none.
 func (i *instance) one(long string) *use {
 	all := i.settings[long]
 	if len(all) == 0 {
@@ -173,9 +173,9 @@ func (c *perditionConverter) addInstance(protocol string, line []*use, at *state
 	}
 }
 
-// confFile gives the configuration file of an instance: that of the command
+// confFile returns the configuration file of an instance: that of the command
 // line; else the one named after the program or the protocol, when it lies
-// beside CONF; else CONF.
+// next to CONF; else CONF.
 func (c *perditionConverter) confFile(protocol string, line []*use) string {
 	if f := usesOf(line, "config_file"); len(f) > 0 {
 		return f[len(f)-1].value
@@ -232,7 +232,7 @@ func (c *perditionConverter) sameEverywhere() {
 			} else if len(a) > 0 {
 				at = a[0].at
 			}
-			c.refuse(at, "%s is not the same for the instances %s and %s: convert each alone with --line", long,
+			c.refuse(at, "%s is not the same for the instances %s and %s: convert each on its own with --line", long,
 				first.name, other.name)
 		}
 	}
@@ -277,7 +277,8 @@ func (c *perditionConverter) addressesDiffer() {
 			if u := i.one("bind_address"); u != nil {
 				at = u.at
 			}
-			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each alone "+
+			c.refuse(at, "%s is for two listeners, and only one of perdition's instances got it: convert each on "+
+				"its own "+
 				"with --line", address)
 		}
 	}

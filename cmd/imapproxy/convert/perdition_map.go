@@ -79,7 +79,7 @@ func (c *perditionConverter) noMap(i *instance, at *statement) {
 		}
 	}
 	if len(c.outgoing) == 0 && !c.failed() {
-		c.refuse(at, "there is no map and no outgoing_server: perdition could send nobody anywhere")
+		c.refuse(at, "there is no map and no outgoing_server: perdition could not route any user")
 	}
 }
 
@@ -133,7 +133,7 @@ func mapSource(path string) string {
 	return path
 }
 
-// shownMap shortens the name of a file that lies beside CONF.
+// shownMap shortens the name of a file that lies next to CONF.
 func (c *perditionConverter) shownMap(path string) string {
 	if rel, err := filepath.Rel(c.folder, path); err == nil && !strings.HasPrefix(rel, "..") {
 		return rel
@@ -166,7 +166,7 @@ func (c *perditionConverter) readEntries(shown, text, library string) {
 			continue
 		}
 		if c.lookup.lower && key != lowerLetters(key) {
-			c.note(at, NotNeeded, "names are lower-cased before they are looked up: nobody has this key")
+			c.note(at, NotNeeded, "names are lower-cased before they are looked up: no name is this key")
 			continue
 		}
 		e := mapEntry{key: key, at: at}
@@ -203,7 +203,7 @@ func cutEntry(raw, library string) (key, value string, good bool) {
 	return key, strings.TrimSpace(value), good && key != ""
 }
 
-// badEntry says why an entry can't stand in a map of imapproxy.
+// badEntry returns why an entry can't stand in a map of imapproxy.
 func badEntry(key, value string) string {
 	for _, s := range []string{key, value} {
 		if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7F || r == 0xFFFD }) {
@@ -263,14 +263,14 @@ func (c *perditionConverter) queryKeys(i *instance) {
 			c.refuse(u.at, `%q: imapproxy looks up \U, \u, \d, \D\d and constant keys`, format)
 			return
 		case kind == constantKey && n < len(c.keys)-1:
-			c.refuse(u.at, "%q is a constant key and not the last one: what comes behind it matters only when the "+
+			c.refuse(u.at, "%q is a constant key and not the last one: what follows it matters only when the "+
 				"map lacks it", format)
 			return
 		}
 	}
 	if len(c.delimiter) > 1 && slices.ContainsFunc(c.keys, func(k string) bool { return strings.Contains(k, `\d`) }) {
 		c.note(u.at, Differs,
-			`perdition's \d keeps all but the first character of the delimiter %q; imapproxy's domain begins behind it`,
+			`perdition's \d keeps all but the first character of the delimiter %q; imapproxy's domain begins after it`,
 			c.delimiter)
 		return
 	}
@@ -296,7 +296,7 @@ func mapField(s string) string {
 	return strconv.Quote(s)
 }
 
-// result gives an entry's right side: [user@]host:port, or the target of
+// result returns an entry's right side: [user@]host:port, or the target of
 // outgoing_server when it names no server.
 func (c *perditionConverter) result(e *mapEntry) (string, bool) {
 	where := outgoingTarget

@@ -27,7 +27,7 @@ func (m mangle) apply(user string) string {
 	return user
 }
 
-// lowerLetters lower-cases A to Z alone, as perdition does in the C locale.
+// lowerLetters lower-cases only A to Z, as perdition does in the C locale.
 func lowerLetters(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -109,7 +109,7 @@ func (c *perditionConverter) nameNotes(i *instance, domain *use, add map[string]
 	for _, long := range []string{"strip_domain", "add_domain", "lower_case"} {
 		for _, u := range i.settings[long] {
 			if strings.EqualFold(u.value, "local_authentication") || strings.EqualFold(u.value, "local_auth") {
-				c.note(u.at, NotNeeded, "perdition authenticates nobody itself here")
+				c.note(u.at, NotNeeded, "perdition authenticates no user itself here")
 				continue
 			}
 			c.done(u, "%s of [rewrite]: servername_lookup is its lookup, remote_login its backend", long)
@@ -133,7 +133,7 @@ func (c *perditionConverter) nameNotes(i *instance, domain *use, add map[string]
 var namedPorts = map[string]string{"imap": "143", "imap2": "143", "imap4": "143", "imaps": "993", "imap4s": "993",
 	"imap3": "220"}
 
-// portNumber gives a port as a number; "" when it is none.
+// portNumber returns a port as a number; "" when it is none.
 func portNumber(port string) string {
 	if n, err := parseNginxNumber(port); err == nil && n > 0 && n < 1<<16 {
 		return number(n)
@@ -142,7 +142,7 @@ func portNumber(port string) string {
 }
 
 // serverPort takes [user<delimiter>]server[:port] apart as perdition does: the
-// port behind the last colon, the user before the last delimiter.
+// port after the last colon, the user before the last delimiter.
 func serverPort(value, delimiter string) (user, host, port string) {
 	host = value
 	if end := strings.LastIndexByte(host, ']'); end >= 0 && strings.IndexByte(host, '[') >= 0 &&

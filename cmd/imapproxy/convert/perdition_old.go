@@ -71,7 +71,7 @@ func (e *mapEntry) value(delimiter string) string {
 }
 
 // old replaces as perditiondb_posix_regex.c does: the text before the match
-// stays, the text behind it goes, $0 to $9 are groups that took part. Behind a
+// stays, the text after it goes, $0 to $9 are groups that took part. After a
 // match of nothing the next character comes along, and at the end of the name
 // such a match finds no server at all.
 func (r *regexRule) old(key string, m []int) (string, bool) {

@@ -15,7 +15,7 @@ type perditionOption struct {
 
 const (
 	unitsWork = "imapproxy's unit does it"
-	noPOP     = "imapproxy speaks IMAP alone"
+	noPOP     = "imapproxy speaks only IMAP"
 )
 
 // perditionOptions are all options of perdition(8).
@@ -69,7 +69,7 @@ var perditionOptions = []perditionOption{
 	{"ssl_ca_path", "", true, ""},
 	{"ssl_ca_accept_self_signed", "", false, ""},
 	{"ssl_cert_file", "", true, ""},
-	{"ssl_dh_params_file", "", true, "imapproxy has ECDHE alone, no finite-field DH"},
+	{"ssl_dh_params_file", "", true, "imapproxy has only ECDHE, no finite-field DH"},
 	{"ssl_cert_accept_expired", "", false, ""},
 	{"ssl_cert_accept_not_yet_valid", "", false, ""},
 	{"ssl_cert_accept_self_signed", "", false, ""},

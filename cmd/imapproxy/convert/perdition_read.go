@@ -9,7 +9,7 @@ import (
 )
 
 // wordLine is one logical line of a file in perdition's format (the library
-// vanessa_adt): its words, and where it began. The rest is all behind the first
+// vanessa_adt): its words, and where it began. The rest is all after the first
 // word as one value, as perdition.conf takes it.
 type wordLine struct {
 	line     int
@@ -95,7 +95,7 @@ func (r *vanessaReader) comment() {
 	}
 }
 
-// quoted takes a quoted text behind its opening quote.
+// quoted takes a quoted text after its opening quote.
 func (r *vanessaReader) quoted(quote byte) error {
 	opened := r.line
 	r.begin()

@@ -40,7 +40,7 @@ func (c *perditionConverter) regexMap(i *instance, at *statement, name string) {
 		c.done(u, "the user names of the map are those of the login")
 	}
 	if len(c.keys) != 1 || kindOfKey(c.keys[0]) > localKey {
-		c.refuse(i.one("query_key").at, `with a map of regular expressions imapproxy looks up \U or \u alone`)
+		c.refuse(i.one("query_key").at, `with a map of regular expressions imapproxy looks up only \U or \u`)
 		return
 	}
 	for _, l := range lines {
@@ -76,7 +76,7 @@ func (c *perditionConverter) regexRule(shown string, l wordLine, n int) {
 		return
 	}
 	if n > 0 {
-		c.note(at, Converted, "perdition takes the words behind the first two for another rule; so does the result")
+		c.note(at, Converted, "perdition takes the words after the first two for another rule; so does the result")
 	}
 	c.mapRules = append(c.mapRules, rule)
 }
@@ -151,7 +151,7 @@ func bracket(pattern string, i int) (class string, end int, err error) {
 	return "", 0, fmt.Errorf("[ is not closed")
 }
 
-// anchored says whether a match can begin at the beginning alone.
+// anchored reports whether a match can begin only at the beginning.
 func (r *regexRule) anchored() bool {
 	return strings.HasPrefix(r.pattern, "^") && !strings.Contains(r.pattern, "|")
 }
@@ -193,7 +193,7 @@ func (c *perditionConverter) mapRule(r *regexRule) (string, bool) {
 	}
 	if r.posix.MatchString("") {
 		c.note(r.at, Differs,
-			"where it matches no character, perdition puts the next one behind the server, which then is none: "+
+			"where it matches no character, perdition puts the next one after the server, which then is none: "+
 				"left out")
 	}
 	c.note(r.at, Converted, "a rule of the map")
@@ -222,7 +222,7 @@ func (c *perditionConverter) ruleAddress(r *regexRule, where *string, shift int)
 		return true
 	}
 	if len(c.options.Backends) == 0 {
-		c.refuse(r.at, "the user's name makes the server here, and imapproxy goes to listed backends alone: list "+
+		c.refuse(r.at, "the user's name makes the server here, and imapproxy goes only to listed backends: list "+
 			"them with --backend")
 		return false
 	}

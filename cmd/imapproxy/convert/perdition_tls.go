@@ -68,7 +68,7 @@ func (c *perditionConverter) strongest() string {
 	return best
 }
 
-// way says where the instances went to their backends in different ways.
+// way returns where the instances went to their backends in different ways.
 func (c *perditionConverter) way() {
 	best := c.strongest()
 	for _, i := range c.instances {
@@ -141,7 +141,7 @@ func (c *perditionConverter) listenerCertificate(i *instance) {
 	}
 	if u := i.one("ssl_ca_chain_file"); u != nil {
 		c.note(u.at, Differs,
-			"put the certificates of %s behind the one in ssl_cert_file: imapproxy reads the chain from there", u.value)
+			"put the certificates of %s after the one in ssl_cert_file: imapproxy reads the chain from there", u.value)
 	}
 	if u := i.one("ssl_passphrase_file"); u != nil {
 		i.keys = append(i.keys, setting{"key_password_file", text(within(c.home, u.value)), u.from()})

@@ -142,7 +142,7 @@ func (c *perditionConverter) write() (string, []File) {
 	return d.b.String() + c.route(lines), mapFiles(lines)
 }
 
-// lookupKeys are [rewrite.lookup]: \u alone as query_key strips the domain too.
+// lookupKeys are [rewrite.lookup]: \u as the only query_key strips the domain too.
 func (c *perditionConverter) lookupKeys() []setting {
 	keys := slices.Clone(c.lookup.from)
 	if len(c.keys) == 1 && kindOfKey(c.keys[0]) == localKey && !c.lookup.strip {
@@ -226,7 +226,7 @@ func (c *perditionConverter) constantLine() string {
 	return result
 }
 
-// inOrder says whether imapproxy's own order, exact names and then domains, is
+// inOrder reports whether imapproxy's own order, exact names and then domains, is
 // that of query_key.
 func (c *perditionConverter) inOrder() bool {
 	highest := keyKind(0)
@@ -260,7 +260,7 @@ func (c *perditionConverter) entryLines() []string {
 }
 
 // entryKey writes the left side for an entry that is looked up in one way; ""
-// when nobody's name can lead to it.
+// when no name can lead to it.
 func (c *perditionConverter) entryKey(kind keyKind, key string, natural bool) string {
 	delimiter := regexp.QuoteMeta(c.delimiter)
 	pattern := func(s string) string { return "/" + strings.ReplaceAll(s, "/", `\/`) + "/" }

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// Status says what became of a directive.
+// Status is what became of a directive.
 type Status string
 
 // The statuses, from the least to the most important.
@@ -38,7 +38,7 @@ type Finding struct {
 	Text   string // what it became, what differs, or why it is refused and what to do
 }
 
-// String gives the finding's line: FILE:LINE: STATUS: SOURCE: TEXT.
+// String returns the finding's line: FILE:LINE: STATUS: SOURCE: TEXT.
 func (f Finding) String() string {
 	place := f.File
 	if f.Line > 0 {
@@ -62,7 +62,7 @@ type Result struct {
 	Old func(user string) Answer
 }
 
-// File is a file to write beside the configuration.
+// File is a file to write next to the configuration.
 type File struct {
 	Name string // without a folder
 	Text string
@@ -75,10 +75,10 @@ type Answer struct {
 	Refused  string   // why there is no backend; "" when there is one
 }
 
-// Failed says whether something was refused.
+// Failed reports whether something was refused.
 func (r *Result) Failed() bool { return r.Count(Refused) > 0 || r.Config == "" }
 
-// Count gives the number of findings of a status.
+// Count returns the number of findings of a status.
 func (r *Result) Count(s Status) int {
 	n := 0
 	for _, f := range r.Findings {

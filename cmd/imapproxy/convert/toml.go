@@ -17,7 +17,7 @@ type setting struct {
 	from  string
 }
 
-// is says whether the setting is there.
+// is reports whether the setting is there.
 func (s setting) is() bool { return s.key != "" }
 
 // document builds a configuration file.
