@@ -12,7 +12,7 @@ MATRIX_REPEATS ?= 20
 GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test matrix check fuzz bench deb
+.PHONY: help build run quick test matrix check fuzz bench deb
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ deb: ## build dist/imapproxy_VERSION_ARCH.deb, without root
 
 run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:1143 and :1993
 	@exec bin/imapproxy demo
+
+# -short leaves out the tests that need an installed program, root or many
+# seconds, and the fault matrix; without -race, which needs gcc.
+quick: ## run the tests that need nothing installed, in a minute
+	go test -short -shuffle=on $(TESTFLAGS) ./...
 
 # -p=1: one package at a time, since some tests hold the program to times.
 test: ## install what the tests need (as root, with apt-get) and run them all

@@ -186,6 +186,9 @@ func TestHashPassword(t *testing.T) {
 }
 
 func TestHashPasswordCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out of make quick: it takes seconds")
+	}
 	for scheme, begin := range map[string]string{
 		"": "$argon2id$v=19$m=65536,t=3,p=4$", "bcrypt": "$2b$12$", "sha512-crypt": "$6$rounds=200000$",
 	} {

@@ -45,6 +45,7 @@ func TestCensusStillAfter(t *testing.T) {
 
 // Sockets that come and go while they are counted are no difference.
 func TestCensusChurn(t *testing.T) {
+	notQuick(t)
 	r := newRig(t, withPool(nil), withScript(pooledMailbox(nil)))
 	r.address("plain")
 	stop := make(chan struct{})

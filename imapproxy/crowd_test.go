@@ -16,6 +16,7 @@ import (
 // session, each in one of the ways there are. Every session leaves one line,
 // and nothing else stays.
 func TestCrowd(t *testing.T) {
+	notQuick(t)
 	const crowd = 300
 	r := newRig(t, withLimits(func(l *Limits) { l.Sessions = 2 * crowd }))
 	address := r.address("plain")

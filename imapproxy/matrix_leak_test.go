@@ -223,6 +223,7 @@ func TestLeakFalseAlarms(t *testing.T) {
 // TestLeakShortLeases logs in and out again and again, while the detector looks
 // at every moment: nothing is reported, and nothing is left.
 func TestLeakShortLeases(t *testing.T) {
+	notQuick(t)
 	r := newRig(t, withLeakLimits())
 	r.address("plain")
 	stop := make(chan struct{})
@@ -304,6 +305,7 @@ func (r *rig) shortLease(n int64) error {
 // TestCensus finds a socket that is not accounted for, and nothing else, in any
 // phase.
 func TestCensus(t *testing.T) {
+	notQuick(t)
 	for phase := range matrixPhases {
 		t.Run(phase, func(t *testing.T) {
 			s := newStage(t, matrixCell{Phase: phase, Reason: "census"})

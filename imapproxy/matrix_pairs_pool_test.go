@@ -33,6 +33,7 @@ var poolShots = []poolShot{
 // at one instant. Both sockets go, or the pool has the backend's; no slot is
 // taken after it, and no descriptor is closed but the session's own.
 func TestMatrixPoolPairs(t *testing.T) {
+	notQuick(t)
 	stalled.run(t)
 	ran := 0
 	for i, a := range poolShots {

@@ -46,6 +46,7 @@ func timePasses(s *stage) {
 // the logged reason is one of the two, and no descriptor is closed but
 // the session's own.
 func TestMatrixPairs(t *testing.T) {
+	notQuick(t)
 	stalled.run(t)
 	ran := 0
 	for _, phase := range []string{"relay_idle", "relay_literal_c2s", "relay_literal_s2c"} {

@@ -102,6 +102,7 @@ func (s *stage) commandPending() {
 
 // TestMatrixPanics runs the panic cells, which need -tags faultpoints.
 func TestMatrixPanics(t *testing.T) {
+	notQuick(t)
 	cells := chosen(t, isPanic)
 	if !faultPoints {
 		t.Logf("%d cells need the fault points and have not run: make matrix", len(cells))

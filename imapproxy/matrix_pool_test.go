@@ -165,6 +165,7 @@ func (s *poolStage) notice() {
 
 // TestMatrixPool runs the cells of the pool's own phases.
 func TestMatrixPool(t *testing.T) {
+	notQuick(t)
 	stalled.run(t)
 	rounds(t, func(t *testing.T) {
 		for _, c := range readMatrix(t) {

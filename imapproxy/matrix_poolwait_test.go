@@ -96,6 +96,7 @@ func (s *waitStage) timeout() {
 
 // TestMatrixPoolWait runs the cells of pool_wait.
 func TestMatrixPoolWait(t *testing.T) {
+	notQuick(t)
 	rounds(t, func(t *testing.T) {
 		for _, c := range readMatrix(t) {
 			if c.Phase == "pool_wait" && (!isPanic(c) || faultPoints) {

@@ -52,6 +52,7 @@ const clientBuffer = 128 << 10
 // backend stands still, and another session stays as fast as before. One that
 // kept up with a large message for long costs 1 MiB at most.
 func TestClientThatNeverReads(t *testing.T) {
+	notQuick(t)
 	const sessions = 8
 	for _, test := range []struct {
 		name, listener string

@@ -11,6 +11,7 @@ import (
 // after the other: so the process's goroutines and descriptors are the
 // only the session's.
 func TestMatrix(t *testing.T) {
+	notQuick(t)
 	cells := chosen(t, func(c matrixCell) bool { return !isVanish(c) && !isPanic(c) })
 	stalled.run(t)
 	rounds(t, func(t *testing.T) {
@@ -24,6 +25,7 @@ func TestMatrix(t *testing.T) {
 // takes the kernel some seconds; goroutines and descriptors are counted around
 // all of them.
 func TestMatrixVanish(t *testing.T) {
+	notQuick(t)
 	cells := chosen(t, isVanish)
 	stalled.run(t)
 	rounds(t, func(t *testing.T) {

@@ -141,6 +141,9 @@ type readerFunc func(b []byte) (int, error)
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 func TestParseMapBounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out of make quick: it takes seconds")
+	}
 	target := &backend.Target{Name: "t"}
 	resolve := func(string) (*backend.Target, error) { return target, nil }
 	parse := func(r io.Reader) (*mapTable, error) { return parseMap(r, "f", resolve, backend.Rewrite{}) }

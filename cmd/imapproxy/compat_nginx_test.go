@@ -104,6 +104,7 @@ func (d *compatDialogue) path() string {
 }
 
 func TestCompatDialogues(t *testing.T) {
+	notQuick(t)
 	if _, err := exec.LookPath("nginx"); err != nil {
 		t.Skip("SKIPPED: the program nginx is missing; install it with: sudo apt-get install nginx libnginx-mod-mail")
 	}

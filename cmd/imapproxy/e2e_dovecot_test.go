@@ -50,9 +50,10 @@ wait "$dovecot"
 `
 
 // need skips the test when a program that it calls is missing, and says how
-// to get it.
+// to get it. A test with needs is no part of make quick.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
+	notQuick(t)
 	packages := map[string]string{"dovecot": "dovecot-imapd", "doveadm": "dovecot-core", "mbsync": "isync"}
 	for _, program := range programs {
 		if _, err := exec.LookPath(programPath(program)); err == nil {

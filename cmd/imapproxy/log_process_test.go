@@ -79,6 +79,7 @@ func TestLogReaderEnds(t *testing.T) {
 // TestLogReaderStuck ends in time though nobody reads the log, and what is
 // written to it fills the pipe.
 func TestLogReaderStuck(t *testing.T) {
+	notQuick(t)
 	p, log, address, wait := demoWithPipe(t)
 	shrinkPipe(t, log)
 	for range 40 {

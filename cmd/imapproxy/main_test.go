@@ -35,3 +35,11 @@ func mustRead(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+// notQuick leaves a test out of make quick, which runs go test -short.
+func notQuick(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of make quick")
+	}
+}

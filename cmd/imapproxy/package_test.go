@@ -19,6 +19,7 @@ import (
 // TestDebianPackage builds the package, installs it, runs the unit's command as
 // its user, logs in, and removes it: nothing is left.
 func TestDebianPackage(t *testing.T) {
+	notQuick(t)
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: installing a package needs root")
 	}

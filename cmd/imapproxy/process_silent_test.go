@@ -68,6 +68,7 @@ func (p *process) resident(t *testing.T) int {
 // TestSilentConnections measures what a client costs that has read the greeting
 // and says nothing: 64 KiB of resident memory at most, 96 KiB with TLS.
 func TestSilentConnections(t *testing.T) {
+	notQuick(t)
 	r := strangers(t, fmt.Sprintf("login_timeout = \"10m\"\nsessions = %d\n", *silentClients+100),
 		"joe:{SSHA}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n")
 	p, _ := r.launch(t, r.plainProgram(t), 2)

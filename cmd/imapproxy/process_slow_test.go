@@ -49,6 +49,7 @@ const (
 // bounded, other clients are greeted as fast as ever, and each connection ends at
 // the login limit, which counts from accept and which no traffic extends.
 func TestSlowClients(t *testing.T) {
+	notQuick(t)
 	r := strangers(t, fmt.Sprintf("login_timeout = %q\nbye_timeout = \"500ms\"\nfailed_logins = 100\n", slowLimit),
 		"joe:{SSHA}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n")
 	p, before := r.launch(t, r.plainProgram(t), 2)

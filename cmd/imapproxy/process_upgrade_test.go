@@ -156,6 +156,7 @@ func (p *upgraded) signal(t *testing.T, s syscall.Signal) {
 // a second, while 200 sessions go on in the old one: nobody is refused, nobody
 // is lost, and the old one ends with its last session.
 func TestUpgradeUnderLoad(t *testing.T) {
+	notQuick(t)
 	for name, listener := range map[string]string{"SO_REUSEPORT": "reuseport = true", "sockets from systemd": ""} {
 		t.Run(name, func(t *testing.T) {
 			r := newUpgradeRig(t, listener)
@@ -195,6 +196,7 @@ func sessionsOf(t *testing.T, r *upgradeRig, name string) int {
 // TestRestartUnderLoad ends a proxy and starts it again, under 50 logins a
 // second, while systemd holds the socket: whoever connects in between waits.
 func TestRestartUnderLoad(t *testing.T) {
+	notQuick(t)
 	r := newUpgradeRig(t, "")
 	r.hand(t)
 	old := r.serve(t, "old")
@@ -217,6 +219,7 @@ func TestRestartUnderLoad(t *testing.T) {
 // TestReloadsUnderLoad reloads 100 times under the same load: nobody is refused
 // or lost, and the process has within 5 % the memory that it had.
 func TestReloadsUnderLoad(t *testing.T) {
+	notQuick(t)
 	r := newUpgradeRig(t, "")
 	r.environment = []string{"GOGC=100"}             // else memory is what the collector makes of the logins' garbage
 	r.program = filepath.Join(r.folder, "imapproxy") // the race detector's own memory grows

@@ -21,6 +21,7 @@ func TestSuitesAreGos(t *testing.T) {
 
 // TestCipherListsAsOpenSSL compares what lists mean with openssl ciphers.
 func TestCipherListsAsOpenSSL(t *testing.T) {
+	notQuick(t)
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("SKIPPED: openssl is not installed: scripts/install-test-programs installs it")
 	}

@@ -107,3 +107,11 @@ func report(t *testing.T, r *Result) string {
 	}
 	return b.String()
 }
+
+// notQuick leaves a test out of make quick, which runs go test -short.
+func notQuick(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of make quick")
+	}
+}

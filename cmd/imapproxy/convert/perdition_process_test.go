@@ -90,6 +90,7 @@ func takeLogin(conn net.Conn) (string, bool) {
 // startPerdition runs perdition in the foreground and gives its address.
 func startPerdition(t *testing.T, conf string) string {
 	t.Helper()
+	notQuick(t)
 	path, err := exec.LookPath("perdition.imap4")
 	if err != nil {
 		path = "/usr/sbin/perdition.imap4"
@@ -153,6 +154,7 @@ func logIn(t *testing.T, address, user string) bool {
 // TestOldAsPerdition logs in through a real perdition and compares where users
 // come out with what our version of its rules says.
 func TestOldAsPerdition(t *testing.T) {
+	notQuick(t)
 	if _, err := exec.LookPath("makegdbm"); err != nil {
 		t.Skip("SKIPPED: makegdbm is not installed: scripts/install-test-programs installs perdition")
 	}

@@ -15,6 +15,7 @@ import (
 // answer for each question.
 func askPerdition[T any](t *testing.T, questions []map[string]any) []T {
 	t.Helper()
+	notQuick(t)
 	found, err := filepath.Glob("/usr/lib/*/libperditiondb_posix_regex.so.0")
 	if _, python := exec.LookPath("python3"); err != nil || len(found) == 0 || python != nil {
 		t.Skip("SKIPPED: perdition or python3 is not installed: scripts/install-test-programs installs them")
