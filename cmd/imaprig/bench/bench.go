@@ -32,9 +32,9 @@ const help = `usage: imaprig bench [flags]
 
 Compares our proxy with nginx and HAProxy on this machine, and the medians with the project's targets. Starts the
 proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
-each round every proxy is put under each load, one after the other, so that the state of the machine is the same for all. The
-table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and "<!-- bench: end -->".
-A proxy that is not installed is left out, and the table says so.
+each round every proxy is put under each load, one after the other, so that the state of the machine is the same for
+all. The table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and
+"<!-- bench: end -->". A proxy that is not installed is left out, and the table says so.
 
 Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, or not all of it; 2 wrong usage.
 
@@ -96,10 +96,10 @@ func (o *options) wants(name string) bool {
 
 // run measures, and prints and writes the result. What was found before an error is printed too.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := errors.Join(rig.MayWrite(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
+	if err := errors.Join(rig.CheckWritable(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
 		return err
 	}
-	site, err := newSite(o.self)
+	site, err := newEnvironment(o.self)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	_, printErr := io.WriteString(stdout, b.result.text())
 	err = errors.Join(err, printErr)
 	if o.json != "" {
-		err = errors.Join(err, rig.ToFile(o.json, b.result, rig.WriteJSON[result]))
+		err = errors.Join(err, rig.WriteFile(o.json, b.result, rig.WriteJSON[result]))
 	}
 	if o.out != "" {
 		err = errors.Join(err, updatePage(o.out, b.result.markdown()))

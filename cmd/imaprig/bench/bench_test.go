@@ -97,7 +97,7 @@ func TestBenchPool(t *testing.T) {
 	}
 	m.take(proxyPool, 0, done(6000, 6000, 0))
 	m.take(proxyNginx, 0, done(2000, 2000, 2000))
-	if got := m.words(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
+	if got := m.line(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
 		t.Errorf("in words %q", got)
 	}
 	r := &result{Rows: []measurement{m}}
@@ -218,7 +218,7 @@ func TestBenchSite(t *testing.T) {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		t.Fatal(err)
 	}
-	site, err := newSite(rigtest.OwnProgram(t))
+	site, err := newEnvironment(rigtest.OwnProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestBenchSite(t *testing.T) {
 
 // benchOnSite puts the loads of the benchmark on one of its proxies, and gives the logins that its backend saw in short
 // sessions of two users.
-func benchOnSite(t *testing.T, site *site, name string) (logins uint64) {
+func benchOnSite(t *testing.T, site *environment, name string) (logins uint64) {
 	p, err := site.start(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)

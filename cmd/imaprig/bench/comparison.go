@@ -123,7 +123,7 @@ func mayUpdatePage(path string) error {
 	if _, err := replaced(string(text), ""); err != nil {
 		return fmt.Errorf("--out %s: %w", path, err)
 	}
-	return rig.MayWrite(path)
+	return rig.CheckWritable(path)
 }
 
 // updatePage replaces the text between the two lines of the page.

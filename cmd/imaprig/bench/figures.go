@@ -119,8 +119,8 @@ func (m *measurement) take(name string, round int, r *load.Result) {
 	m.Rounds[name][round] = values
 }
 
-// words returns a result's figures in one line.
-func (m *measurement) words(r *load.Result) string {
+// line returns a result's figures in one line.
+func (m *measurement) line(r *load.Result) string {
 	var parts []string
 	for _, f := range m.row.figures {
 		if v := f.value(r); v > 0 || f.none { // the CPU time of no proxy is not known
@@ -175,16 +175,16 @@ func (m *measurement) verdicts() (all []verdict) {
 		}
 		switch {
 		case have && t.peer == "":
-			v.met = metWord(t.holds(ours))
+			v.met = metText(t.holds(ours))
 		case have && haveTheirs && theirs > 0:
-			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metWord(t.holds(ours/theirs))
+			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metText(t.holds(ours/theirs))
 		}
 		all = append(all, v)
 	}
 	return all
 }
 
-func metWord(met bool) string {
+func metText(met bool) string {
 	if met {
 		return "met"
 	}

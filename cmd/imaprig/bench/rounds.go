@@ -143,7 +143,7 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 		return
 	}
 	row.take(name, round, result)
-	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.words(result))
+	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.line(result))
 }
 
 // load runs one with a line of progress on a terminal.
@@ -188,7 +188,7 @@ func fastLogins(addr netip.AddrPort) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
-	number, found := strings.CutPrefix(string(line), rig.FastID)
+	number, found := strings.CutPrefix(string(line), rig.LoginCountPrefix)
 	n, err := strconv.ParseUint(strings.TrimSuffix(number, `")`), 10, 64)
 	if !found || err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: it says %.*q", rig.MaxForeign, line)

@@ -51,7 +51,7 @@ func chooseCells(modes, endings []string) ([]cell, error) {
 		known = append(known, me.mode)
 	}
 	var names []string
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		names = append(names, w.name)
 	}
 	if err := checkNames("mode", modes, known); err != nil {
@@ -83,10 +83,10 @@ func checkNames(what string, names, known []string) error {
 	return nil
 }
 
-// wayOf finds the way of a cell's ending; chooseCells has made sure that there is one.
-func wayOf(c cell) way {
-	all := ways()
-	return all[slices.IndexFunc(all, func(w way) bool { return w.name == c.Ending })]
+// endingOf returns the ending of a cell; chooseCells has made sure that there is one.
+func endingOf(c cell) ending {
+	all := allEndings()
+	return all[slices.IndexFunc(all, func(w ending) bool { return w.name == c.Ending })]
 }
 
 // cellsHelp returns a list of the modes with their endings, and the endings in words.
@@ -97,7 +97,7 @@ func cellsHelp() string {
 		fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ","))
 	}
 	b.WriteString("\nEndings:\n")
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		fmt.Fprintf(&b, "  %-24s %s\n", w.name, w.text)
 	}
 	return b.String()

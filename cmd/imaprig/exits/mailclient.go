@@ -156,7 +156,7 @@ func (c *client) continuation() error {
 	}
 }
 
-func (c *client) loginWords() string {
+func (c *client) loginCommand() string {
 	return fmt.Sprintf("LOGIN %s %s", rig.Quoted(c.user), rig.Quoted(c.password))
 }
 

@@ -25,9 +25,9 @@ func writeHTML(w io.Writer, r *runResult) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"chart": chart, "dash": orDash, "curves": curves,
 		"established": func(c count) int { return c.Backend[wire.StateEstablished].Sockets },
-		"tally":       func(p proxyResult) string { return tallyWords(&p) },
+		"tally":       func(p proxyResult) string { return tallyText(&p) },
 		"limit":       func(c *cellResult) float64 { return whenGone(c.cell).Seconds() },
-		"text":        func(c *cellResult) string { return wayOf(c.cell).text },
+		"text":        func(c *cellResult) string { return endingOf(c.cell).text },
 		"over":        func(c count, r *cellResult) bool { return c.Planned >= whenGone(r.cell).Seconds() },
 		"targets":     targets,
 	}).Parse(reportPage)
@@ -40,7 +40,7 @@ func writeHTML(w io.Writer, r *runResult) error {
 	return nil
 }
 
-func tallyWords(p *proxyResult) string {
+func tallyText(p *proxyResult) string {
 	met, missed, notRun := p.tally()
 	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed, notRun)
 }

@@ -45,7 +45,7 @@ func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (
 	}
 	defer func() { err = errors.Join(err, x.java.Stop(javaStopTime)) }()
 	var outside netip.Addr
-	if slices.ContainsFunc(o.cells, func(c cell) bool { return wayOf(c).vanishes }) {
+	if slices.ContainsFunc(o.cells, func(c cell) bool { return endingOf(c).vanishes }) {
 		if x.ns, err = rig.NewNamespace(ctx); err != nil {
 			x.nsProblem = err.Error()
 		} else {

@@ -40,7 +40,7 @@ func targets() []target {
 func atTheEnd(cell) time.Duration { return judgedAtTheEnd }
 
 func whenGone(c cell) time.Duration {
-	if wayOf(c).vanishes {
+	if endingOf(c).vanishes {
 		return vanishedWithin
 	}
 	return goneWithin

@@ -102,11 +102,11 @@ func TestChooseCells(t *testing.T) {
 			t.Errorf("%v is there twice", c)
 		}
 		seen[c] = true
-		if w := wayOf(c); w.open == nil || w.end == nil && !w.vanishes || w.text == "" {
+		if w := endingOf(c); w.open == nil || w.end == nil && !w.vanishes || w.text == "" {
 			t.Errorf("%v: its ending is incomplete", c)
 		}
 	}
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		if !slices.ContainsFunc(all, func(c cell) bool { return c.Ending == w.name }) {
 			t.Errorf("the ending %s is in no cell", w.name)
 		}
@@ -197,7 +197,7 @@ func TestParseExhaust(t *testing.T) {
 // go there.
 func TestExpected(t *testing.T) {
 	want := map[string]int{"before-login": 0, "backend-never-greets": 1}
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		n, special := want[w.name]
 		if !special {
 			n = 5

@@ -85,7 +85,7 @@ func TestOpenGivesUp(t *testing.T) {
 	for _, e := range r.Errors {
 		kinds[e.Kind] = e.Count
 	}
-	if n := kinds["greeting: BYE"]; n < openFailures || n > openFailures+openers || kinds["open: most sessions failed, the rest was not tried"] != 1 {
+	if n := kinds["greeting: BYE"]; n < openFailures || n > openFailures+parallelOpens || kinds["open: most sessions failed, the rest was not tried"] != 1 {
 		t.Errorf("errors %v", kinds)
 	}
 }

@@ -65,7 +65,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
 		return rig.ExitUsage
 	}
-	if err = rig.MayWrite(o.json, o.html); err == nil {
+	if err = rig.CheckWritable(o.json, o.html); err == nil {
 		var result *Result
 		if result, err = o.Run(ctx, stderr, o.Mode.name); result != nil {
 			err = errors.Join(err, result.report(stdout, o.json, o.html))

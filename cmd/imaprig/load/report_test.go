@@ -40,7 +40,7 @@ OPERATION  COUNT  PER SECOND  P50      P90      P99      P99.9    MAX
 FETCH      300    300.0       15.0 ms  26.9 ms  29.7 ms  29.9 ms  30.0 ms
 
 messages: 3.00 GB, 3.00 GB/s
-new mail told of in IDLE: 5
+new mail reported in IDLE: 5
 CPU of the proxy: 1.50 s, 5000.0 µs for each FETCH, 0.500 s/GB
 in IDLE: 8 sessions for 2.0 s
 memory of the proxy: 1024 KiB before, 2048 KiB with them: 128.00 KiB a session; 2.00 descriptors a session; CPU while they wait: 1.0 % of a core

@@ -114,10 +114,10 @@ func (r *Result) missed() (missed []ScaleFigure) {
 func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	_, err := io.WriteString(stdout, r.table())
 	if jsonFile != "" {
-		err = errors.Join(err, rig.ToFile(jsonFile, r, rig.WriteJSON[Result]))
+		err = errors.Join(err, rig.WriteFile(jsonFile, r, rig.WriteJSON[Result]))
 	}
 	if htmlFile != "" {
-		err = errors.Join(err, rig.ToFile(htmlFile, r, writeHTML))
+		err = errors.Join(err, rig.WriteFile(htmlFile, r, writeHTML))
 	}
 	return err
 }

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	openFailures = 100                    // sessions that fail, and no more that do not, before the rest is not tried
-	openers      = 64                     // sessions that are opened or ended at once
-	samplePeriod = 250 * time.Millisecond // between two points of the rates over time
-	errorPause   = 20 * time.Millisecond  // of a worker, after an error: a proxy that refuses must not make us spin
-	maxPause     = time.Second            // it doubles up to this
+	openFailures  = 100                    // sessions that fail, and no more that do not, before the rest is not tried
+	parallelOpens = 64                     // sessions that are opened or ended at once
+	samplePeriod  = 250 * time.Millisecond // between two points of the rates over time
+	errorPause    = 20 * time.Millisecond  // of a worker, after an error: a proxy that refuses must not make us spin
+	maxPause      = time.Second            // it doubles up to this
 )
 
 // run is one load in progress.
@@ -107,7 +107,7 @@ func (r *run) rates(a, b sample) string {
 func inParallel(ctx context.Context, n int, f func(i int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(openers, n) {
+	for range min(parallelOpens, n) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -165,7 +165,7 @@ func (r *run) session() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.got = r.meter.moved
+	c.onBytes = r.meter.moved
 	if err := c.login(); err != nil {
 		c.Close()
 		return nil, err

@@ -46,7 +46,7 @@ frontend imap
 %s	default_backend java
 backend java
 	server java 127.0.0.1:%d
-`, OpenFileLimit()/3, s.each("\tbind %s\n"), s.backend)
+`, OpenFileLimit()/3, s.perAddress("\tbind %s\n"), s.backend)
 	return []string{"-db", "-f", s.Path("haproxy.cfg")}, s.WriteFile("haproxy.cfg", conf)
 }
 

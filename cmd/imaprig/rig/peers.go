@@ -84,8 +84,8 @@ func (p Peer) Program() (string, error) {
 	return "", fmt.Errorf("%s: no program %s: %s", p.Name, strings.Join(p.Programs, " or "), p.Packages)
 }
 
-// says returns what the peer wrote last, wherever it writes.
-func (s *PeerSetup) says(c *child) string {
+// lastOutput returns what the peer wrote last, wherever it writes.
+func (s *PeerSetup) lastOutput(c *child) string {
 	text := c.stderr.String()
 	for _, name := range []string{"output", "log"} {
 		if b, err := os.ReadFile(filepath.Join(s.Dir, name)); err == nil {
@@ -119,8 +119,8 @@ func (s *PeerSetup) WriteFile(name, text string) error {
 	return os.WriteFile(s.Path(name), []byte(text), 0o600)
 }
 
-// each returns a line of configuration for every address, %s.
-func (s *PeerSetup) each(line string) string {
+// perAddress returns a line of configuration for every address, %s.
+func (s *PeerSetup) perAddress(line string) string {
 	var b strings.Builder
 	for _, a := range s.Listen {
 		fmt.Fprintf(&b, line, a)

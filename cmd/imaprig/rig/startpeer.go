@@ -85,9 +85,9 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("it ended at once: %s", s.says(c))
+			return fmt.Errorf("it ended at once: %s", s.lastOutput(c))
 		case <-ctx.Done():
-			return fmt.Errorf("it does not listen on %v after %v: %w: %s", s.Listen, peerStartLimit, ctx.Err(), s.says(c))
+			return fmt.Errorf("it does not listen on %v after %v: %w: %s", s.Listen, peerStartLimit, ctx.Err(), s.lastOutput(c))
 		case <-tick.C:
 		}
 	}

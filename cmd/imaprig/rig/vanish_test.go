@@ -96,7 +96,7 @@ func vanishBackend(t *testing.T, n *Namespace) (host netip.Addr, server string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b *fastBackend
+	var b *FastBackend
 	err = n.inside(func() (err error) {
 		b, err = NewFastBackend(t.Context(), BackendOptions{Listen: netip.AddrPortFrom(host, 0).String()})
 		return err

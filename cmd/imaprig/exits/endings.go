@@ -21,9 +21,9 @@ const (
 	floodOf = 1150
 )
 
-// way is how a client's session goes to its end. open brings it to the state in which it is ended, and end does that;
+// ending is how a client's session goes to its end. open brings it to the state in which it is ended, and end does that;
 // either may be nil. All sessions of a cell are opened before the first is ended.
-type way struct {
+type ending struct {
 	name string
 	text string // for people
 	open func(c *client) error
@@ -38,8 +38,8 @@ type way struct {
 	backsOff bool          // a proxy may stop asking this backend; one session that reaches it shows the fault
 }
 
-func ways() []way {
-	return []way{
+func allEndings() []ending {
+	return []ending{
 		{name: "before-login", text: "the client closes before it logs in", open: (*client).greeting, end: closeClient},
 		{name: "idle", text: "a mailbox is selected; the client closes", open: openSelected, end: closeClient},
 		{name: "in-idle", text: "in IDLE the client closes", open: openIdle, end: closeClient},
@@ -65,7 +65,7 @@ func openLoggedIn(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
 	}
-	return c.ok(c.loginWords())
+	return c.ok(c.loginCommand())
 }
 
 func openSelected(c *client) error {
@@ -133,7 +133,7 @@ func openUnanswered(c *client) error {
 	if _, err := c.line(time.Second); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	return c.command(c.loginWords())
+	return c.command(c.loginCommand())
 }
 
 // openRefused returns an error when the login is accepted. NO, nginx's BAD and an end of the connection are refusals.
@@ -141,7 +141,7 @@ func openRefused(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
 	}
-	if err := c.command(c.loginWords()); err != nil {
+	if err := c.command(c.loginCommand()); err != nil {
 		return fmt.Errorf("LOGIN: %w", err)
 	}
 	answer, err := c.status(c.limit)
