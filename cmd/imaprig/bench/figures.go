@@ -41,9 +41,10 @@ type proxyInfo struct {
 // measurement is a row with the rounds' figures.
 type measurement struct {
 	row     row
-	Name    string                 `json:"name"`
-	Figures []string               `json:"figures"`
-	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round (null when it was not measured), in the order of Figures
+	Name    string   `json:"name"`
+	Figures []string `json:"figures"`
+	// by proxy, by round (null when it was not measured), in the order of Figures
+	Rounds map[string][][]float64 `json:"rounds"`
 }
 
 func newResult(o options) *result {
@@ -71,7 +72,8 @@ func machine() string {
 	if unix.Uname(&u) == nil {
 		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
-	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel, runtime.GOARCH,
+	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel,
+		runtime.GOARCH,
 		rig.OpenFileLimit(), loadAverage())
 }
 
@@ -85,7 +87,8 @@ func loadAverage() string {
 	return average
 }
 
-// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should be.
+// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should
+// be.
 func middle(runs [][]load.ScaleFigure) (figures []load.ScaleFigure) {
 	if len(runs) == 0 {
 		return nil

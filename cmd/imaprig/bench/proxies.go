@@ -70,7 +70,8 @@ func newEnvironment(self string) (s *environment, err error) {
 
 // startServers starts a backend and its auth service in processes of their own.
 func (s *environment) startServers(delay string) (servers, error) {
-	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay", delay)
+	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay",
+		delay)
 	if err != nil {
 		return servers{}, err
 	}
@@ -118,7 +119,8 @@ func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, e
 	}
 	switch name {
 	case proxyDirect:
-		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend, Outside: bed.backendTLS, Backend: bed.backend,
+		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend,
+			Outside: bed.backendTLS, Backend: bed.backend,
 			Stop: func() error { return nil }}, nil
 	case proxyUp:
 		return rig.StartUpImapproxy(ctx, bed.delay)
@@ -149,13 +151,15 @@ func (s *environment) peers(bed servers) []rig.Peer {
 		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
 	}
 	small, large, tcp := rig.NginxPeer(), rig.NginxPeer(), rig.HAProxyPeer()
-	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
+	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, " +
+		"ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
 	small.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
 	large.Name, large.Settings = proxyNginx64, "as nginx, and proxy_buffer 64k"
 	large.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
 		return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n")
 	}
-	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults"
+	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else " +
+		"the defaults"
 	tcp.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
 	return []rig.Peer{own, pooled, small, large, tcp}
 }
@@ -226,9 +230,10 @@ mail {
 		ssl_protocols TLSv1.2 TLSv1.3;
 	}
 }
-`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(), bed.auth, more,
-		setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
-	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")}, setup.WriteFile("nginx.conf", conf)
+`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(),
+		bed.auth, more, setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
+	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")},
+		setup.WriteFile("nginx.conf", conf)
 }
 
 func (s *environment) prepareHAProxy(setup *rig.PeerSetup, bed servers) ([]string, error) {

@@ -14,8 +14,8 @@ type cell struct {
 
 func (c cell) String() string { return c.Mode + "/" + c.Ending }
 
-// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every client
-// in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
+// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every
+// client in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
 func modeEndings() []struct {
 	mode    string
 	endings []string
@@ -63,7 +63,8 @@ func chooseCells(modes, endings []string) ([]cell, error) {
 	var cells []cell
 	for _, me := range modeEndings() {
 		for _, e := range me.endings {
-			if (len(modes) == 0 || slices.Contains(modes, me.mode)) && (len(endings) == 0 || slices.Contains(endings, e)) {
+			if (len(modes) == 0 || slices.Contains(modes, me.mode)) &&
+				(len(endings) == 0 || slices.Contains(endings, e)) {
 				cells = append(cells, cell{me.mode, e})
 			}
 		}

@@ -52,7 +52,8 @@ func (x *proxyRun) noVanishing() string {
 	case x.ns == nil:
 		return x.nsProblem
 	case !x.proxy.Outside.IsValid():
-		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this machine"
+		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this " +
+			"machine"
 	}
 	return ""
 }
@@ -147,7 +148,8 @@ func (d *drive) connected(c *client) {
 	defer d.mu.Unlock()
 	d.clients = append(d.clients, c)
 	if d.ending.vanishes {
-		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
+		// should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
+		_ = c.conn.SetLinger(0)
 	}
 	if d.aborted {
 		_ = c.reset()

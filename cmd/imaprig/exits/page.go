@@ -42,7 +42,8 @@ func writeHTML(w io.Writer, r *runResult) error {
 
 func tallyText(p *proxyResult) string {
 	met, missed, notRun := p.tally()
-	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed, notRun)
+	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed,
+		notRun)
 }
 
 // curve is a line of the chart.
@@ -77,8 +78,10 @@ func chart(c *cellResult) template.HTML {
 		return chartHeight - chartPad - float64(n)/float64(max(top, 1))*(chartHeight-2*chartPad)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth, chartHeight, top, last)
-	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad, y(0))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
+		chartHeight, top, last)
+	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad,
+		y(0))
 	if limit := whenGone(c.cell).Seconds(); limit <= last {
 		fmt.Fprintf(&b, `<line class="limit" x1="%.1f" y1="0" x2="%.1f" y2="%d"/>`, x(limit), x(limit), chartHeight)
 	}

@@ -39,7 +39,8 @@ func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) 
 func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
 	x := &proxyRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.End()
-	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
+	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage,
+		JVM: []string{"-Xss256k"}})
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,8 @@ func (t *Target) Dial() (*Conn, error) {
 	return c, nil
 }
 
-// bindWithoutPort makes the kernel choose the port when it knows the destination: else each source address has only 28,000.
+// bindWithoutPort makes the kernel choose the port when it knows the destination: else each source address has only
+// 28,000.
 func bindWithoutPort(_, _ string, raw syscall.RawConn) error {
 	var err error
 	if controlErr := raw.Control(func(fd uintptr) {

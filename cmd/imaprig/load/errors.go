@@ -116,6 +116,9 @@ func (c *errorCounts) list() []errorCount {
 	for _, e := range c.kinds {
 		list = append(list, *e)
 	}
-	slices.SortFunc(list, func(a, b errorCount) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Kind, b.Kind)) })
+	slices.SortFunc(list, func(a, b errorCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count),
+			cmp.Compare(a.Kind, b.Kind))
+	})
 	return list
 }

@@ -84,8 +84,8 @@ func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(
 	})
 }
 
-// runIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
-// opening; the wait has its own.
+// runIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of
+// the opening; the wait has its own.
 func runIdle(ctx context.Context, r *run) error {
 	before, err := rig.UsageOf(r.opts.PIDs)
 	if err != nil {

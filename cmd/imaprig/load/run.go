@@ -96,7 +96,8 @@ func (r *run) watch(ctx context.Context, began time.Time) {
 // rates returns those between two samples, in words.
 func (r *run) rates(a, b sample) string {
 	seconds := max(b.Seconds-a.Seconds, 1e-3)
-	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(),
+		float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
 	if b.Bytes > 0 {
 		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
 	}
@@ -121,8 +122,8 @@ func inParallel(ctx context.Context, n int, f func(i int)) {
 	all.Wait()
 }
 
-// open opens n sessions, and prepares each after the login. Those that fail are counted and missing; when most do, the rest
-// is not tried.
+// open opens n sessions, and prepares each after the login. Those that fail are counted and missing; when most do, the
+// rest is not tried.
 func (r *run) open(ctx context.Context, n int, prepare func(c *Conn) error) []*Conn {
 	conns := make([]*Conn, n)
 	var opened, failed atomic.Int64

@@ -92,7 +92,8 @@ func (s *scaleRun) noops(ctx context.Context) (*Result, error) {
 	part := s.phase("rtt")
 	err := part.again(ctx, s.busy, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
 	part.result.take(part.meter, len(s.opts.PIDs) > 0)
-	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series // the last one is the run's
+	// the last one is the run's
+	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series
 	return part.result, errors.Join(err, ctx.Err())
 }
 
@@ -118,14 +119,16 @@ func (s *scaleRun) compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs *Result) {
 	s.addFinding(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", ScaleBusy), fewNOOPs.First().P99, "µs", "", true)
 	s.addFinding("the same with all sessions present", manyNOOPs.First().P99, "µs", "", true)
 	ratio := manyNOOPs.First().P99 / max(fewNOOPs.First().P99, 1e-3)
-	s.addFinding("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 && ratio <= scaleBusyRatio)
+	s.addFinding("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 &&
+		ratio <= scaleBusyRatio)
 	if !fewLogins.Costed {
 		return
 	}
 	s.addFinding(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), fewLogins.CPUMicros(), "µs", "", true)
 	s.addFinding("the same with all sessions present", manyLogins.CPUMicros(), "µs", "", true)
 	rise := 100 * (manyLogins.CPUMicros()/max(fewLogins.CPUMicros(), 1e-3) - 1)
-	s.addFinding("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), manyLogins.First().Count > 0 && rise <= scaleLoginRise)
+	s.addFinding("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), manyLogins.First().Count > 0 &&
+		rise <= scaleLoginRise)
 }
 
 // limit opens sessions until the proxy has no descriptor left, connects more clients, and looks at the old sessions and
@@ -141,7 +144,8 @@ func (s *scaleRun) limit(ctx context.Context) error {
 	}
 	wanted := most - used.Descriptors + scaleLate
 	if room := rig.OpenFileLimit() - s.openSessions() - spareFiles; wanted > room {
-		s.addFinding(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here", most), float64(room), "", fmt.Sprint(wanted), false)
+		s.addFinding(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here",
+			most), float64(room), "", fmt.Sprint(wanted), false)
 		return nil
 	}
 	k := s.fill(ctx, wanted)
@@ -159,12 +163,16 @@ func (s *scaleRun) limit(ctx context.Context) error {
 		return err
 	}
 	cpu := 100 * (after - before).Seconds() / scaleSilence.Seconds()
-	s.addFinding(fmt.Sprintf("clients before login that got in too, of %d descriptors", most), float64(k.served), "", "", true)
-	s.addFinding(fmt.Sprintf("clients then that got BYE (%d), wait (%d), were refused (%d)", k.bye, k.waiting, k.refused), float64(k.bye+k.waiting), "",
+	s.addFinding(fmt.Sprintf("clients before login that got in too, of %d descriptors", most), float64(k.served), "",
+		"", true)
+	s.addFinding(fmt.Sprintf("clients then that got BYE (%d), wait (%d), were refused (%d)", k.bye, k.waiting,
+		k.refused), float64(k.bye+k.waiting), "",
 		fmt.Sprint(scaleLate), k.bye+k.waiting == scaleLate)
-	s.addFinding("CPU at the limit, nothing to do", cpu, "% of a core", fmt.Sprintf("at most %g", scaleCPU), cpu <= scaleCPU)
+	s.addFinding("CPU at the limit, nothing to do", cpu, "% of a core", fmt.Sprintf("at most %g", scaleCPU),
+		cpu <= scaleCPU)
 	answered := s.oldAnswer()
-	s.addFinding("old sessions that answer at the limit", float64(answered), "", fmt.Sprintf("%d", s.openSessions()), answered == s.openSessions())
+	s.addFinding("old sessions that answer at the limit", float64(answered), "", fmt.Sprintf("%d", s.openSessions()),
+		answered == s.openSessions())
 	return ctx.Err()
 }
 

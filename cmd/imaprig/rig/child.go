@@ -35,7 +35,8 @@ func startChild(name string, cmd *exec.Cmd) (*child, error) {
 	return c, nil
 }
 
-// supervise starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is kept.
+// supervise starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is
+// kept.
 func (c *child) supervise(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -30,7 +30,8 @@ const (
 	peerKeepsOpen          // closed here, and the peer does not close
 )
 
-// Examine returns what is found about one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
+// Examine returns what is found about one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for
+// it.
 func Examine(s wire.TableEntry) finding {
 	switch {
 	case s.State == wire.StateFinWait2:

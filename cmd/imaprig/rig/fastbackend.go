@@ -35,7 +35,8 @@ func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) in
 	var o BackendOptions
 	flags := NewFlags("backend")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "`ADDR` in clear, with STARTTLS")
-	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is self-signed and made at start")
+	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is "+
+		"self-signed and made at start")
 	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
 	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
 	err := ParseFlags(flags, args, backendHelp, stdout)

@@ -70,7 +70,8 @@ func (s *fastSession) answerQuery(c fastCommand, verb string) {
 	case "SEARCH":
 		s.write("* SEARCH 1 2 3")
 	case "SELECT", "EXAMINE":
-		s.write("* ", strconv.Itoa(len(fastSizes())), " EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
+		s.write("* ", strconv.Itoa(len(fastSizes())),
+			" EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
 	default:
 		s.done(c, "BAD the rig's backend does not know this command")
 		return
@@ -154,7 +155,8 @@ func (s *fastSession) fetch(c fastCommand) error {
 	}
 	items := bytes.ToUpper(c.rest[digits:])
 	size := strconv.Itoa(sizes[n-1])
-	if !bytes.Contains(items, []byte("BODY")) && !bytes.Contains(items, []byte("RFC822")) || bytes.Contains(items, []byte("RFC822.SIZE")) {
+	if !bytes.Contains(items, []byte("BODY")) && !bytes.Contains(items, []byte("RFC822")) ||
+		bytes.Contains(items, []byte("RFC822.SIZE")) {
 		s.write("* ", number, " FETCH (FLAGS (\\Seen) RFC822.SIZE ", size, " UID ", number, ")")
 		s.done(c, "OK done")
 		return nil

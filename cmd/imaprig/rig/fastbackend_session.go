@@ -141,7 +141,8 @@ func (s *fastSession) discardLiteral(n int) error {
 	return s.discarder.Discard(n-k, func(int) {})
 }
 
-// LiteralOf returns the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be asked for.
+// LiteralOf returns the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be
+// asked for.
 func LiteralOf(line []byte) (n int, sync bool) {
 	if !bytes.HasSuffix(line, []byte("}")) {
 		return -1, false

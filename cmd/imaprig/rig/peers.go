@@ -75,7 +75,8 @@ func FindPeer(name, own string) (Peer, error) {
 // Program finds the executable, in the places where servers are put too.
 func (p Peer) Program() (string, error) {
 	for _, name := range p.Programs {
-		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name), filepath.Join("/usr/local/sbin", name)} {
+		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name),
+			filepath.Join("/usr/local/sbin", name)} {
 			if path, err := exec.LookPath(candidate); err == nil {
 				return path, nil
 			}
