@@ -28,7 +28,8 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// command is a subcommand. run takes the arguments after its name and returns the exit code; ctx ends on SIGINT and SIGTERM.
+// command is a subcommand. run takes the arguments after its name and returns the exit code; ctx ends on SIGINT and
+// SIGTERM.
 type command struct {
 	name    string
 	summary string
@@ -37,8 +38,10 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind", exits.Run},
-		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served", exits.RunExhaust},
+		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind",
+			exits.Run},
+		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served",
+			exits.RunExhaust},
 		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", load.Run},
 		{"bench", "compare our proxy with nginx and HAProxy, and with the targets", bench.Run},
 		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},

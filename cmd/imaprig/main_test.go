@@ -68,7 +68,8 @@ func TestServersUsage(t *testing.T) {
 		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, rig.ExitUsage, "--duration 1ms"},
 		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, rig.ExitUsage, "--size"},
 		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, rig.ExitUsage, "no line end"},
-		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitFailed, "/no/such/file"},
+		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitFailed,
+			"/no/such/file"},
 		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, rig.ExitFailed, "ulimit -n"},
 		{[]string{"bench", "--rounds", "0"}, rig.ExitUsage, "--rounds 0"},
 		{[]string{"bench", "--out", "/no/such/page"}, rig.ExitFailed, "/no/such/page"},
@@ -81,7 +82,8 @@ func TestServersUsage(t *testing.T) {
 	}
 	for _, name := range []string{"load", "backend", "authserver", "bench"} {
 		var stdout, stderr strings.Builder
-		if code := run([]string{name, "--help"}, &stdout, &stderr); code != rig.ExitOK || !strings.Contains(stdout.String(), "usage: imaprig "+name) {
+		if code := run([]string{name, "--help"}, &stdout, &stderr); code != rig.ExitOK ||
+			!strings.Contains(stdout.String(), "usage: imaprig "+name) {
 			t.Errorf("%s --help: code %d, %q", name, code, stdout.String())
 		}
 	}

@@ -34,7 +34,8 @@ With --once it looks once, prints one line for a monitoring system and ends with
 
 `
 
-// runWatch runs the subcommand watch. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on wrong usage.
+// runWatch runs the subcommand watch. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on
+// wrong usage.
 func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseWatch(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -69,13 +70,18 @@ func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.once, "once", false, "look once; exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
 	flags.DurationVar(&o.interval, "interval", time.Second, "between two looks")
-	flags.StringVar(&o.state, "state", "", "with --once: `FILE` that keeps the ages of sockets between runs, one for each check")
-	flags.StringVar(&o.netDir, "net", "", "read tcp and tcp6 in this `DIR` (default /proc/PID/net with --pid, else /proc/self/net)")
+	flags.StringVar(&o.state, "state", "", "with --once: `FILE` that keeps the ages of sockets between runs, one for "+
+		"each check")
+	flags.StringVar(&o.netDir, "net", "", "read tcp and tcp6 in this `DIR` (default /proc/PID/net with --pid, else "+
+		"/proc/self/net)")
 	flags.IntVar(&pid, "pid", 0, "the server's process: its network namespace and its descriptor limit are used")
-	flags.IntVar(&fdLimit, "fd-limit", 0, "the server's descriptor limit, for --crit-count (default the limit of --pid, else 1024)")
+	flags.IntVar(&fdLimit, "fd-limit", 0, "the server's descriptor limit, for --crit-count (default the limit of "+
+		"--pid, else 1024)")
 	flags.IntVar(&o.thresholds.warnCount, "warn-count", 100, "WARNING above this many sockets in CLOSE_WAIT")
-	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this many (default half of the descriptor limit)")
-	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT for longer")
+	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this many (default half of the descriptor "+
+		"limit)")
+	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT for "+
+		"longer")
 	flags.DurationVar(&o.thresholds.critAge, "crit-age", 30*time.Minute, "CRITICAL when for longer than this")
 	words, err := rig.ParseMixed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -106,7 +112,8 @@ func (o watchOptions) check() error {
 	case t.warnCount < 0:
 		return fmt.Errorf("--warn-count %d: want 0 or more", t.warnCount)
 	case t.warnAge <= 0 || t.critAge < t.warnAge:
-		return fmt.Errorf("--warn-age %v, --crit-age %v: want more than 0, and the second not below the first", t.warnAge, t.critAge)
+		return fmt.Errorf("--warn-age %v, --crit-age %v: want more than 0, and the second not below the first",
+			t.warnAge, t.critAge)
 	case o.state != "" && !o.once:
 		return errors.New("--state goes with --once: the live view remembers by itself")
 	}

@@ -26,14 +26,17 @@ func TestWatchJava(t *testing.T) {
 		}
 	})
 	leave(t, java.Addr())
-	args := []string{"watch", "--once", "--warn-count", "0", "--fd-limit", "100", "--pid", strconv.Itoa(java.PID()), strconv.Itoa(int(java.Port))}
-	want := fmt.Sprintf("port %d, server's side: 1 with Recv-Q 0: EOF has been read, and close() forgotten\n", java.Port)
+	args := []string{"watch", "--once", "--warn-count", "0", "--fd-limit", "100", "--pid", strconv.Itoa(java.PID()),
+		strconv.Itoa(int(java.Port))}
+	want := fmt.Sprintf("port %d, server's side: 1 with Recv-Q 0: EOF has been read, and close() forgotten\n",
+		java.Port)
 	rigtest.EventuallyStays(t, func() error {
 		var stdout, stderr strings.Builder
 		if code := run(args, &stdout, &stderr); code != int(levelWarning) || stderr.String() != "" {
 			return fmt.Errorf("code %d, stderr %q; want 1 and nothing", code, stderr.String())
 		}
-		if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 sockets on the server's side, above 0;") || !strings.HasSuffix(got, want) {
+		if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 sockets on the server's side, "+
+			"above 0;") || !strings.HasSuffix(got, want) {
 			return fmt.Errorf("output %q, want a warning and %q", got, want)
 		}
 		return nil

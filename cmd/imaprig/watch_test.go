@@ -60,7 +60,8 @@ func swapped(socks []wire.TableEntry) []wire.TableEntry {
 }
 
 func TestWatchOnce(t *testing.T) {
-	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1}
+	listener := wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"),
+		State: wire.StateListen, Inode: 1}
 	tests := []struct {
 		name  string
 		socks []wire.TableEntry
@@ -68,21 +69,33 @@ func TestWatchOnce(t *testing.T) {
 		code  level
 		want  string
 	}{
-		{"quiet", []wire.TableEntry{listener}, nil, levelOK, "CLOSE_WAIT OK - 0 sockets on the server's side, 0 on the client's; ages unknown without --state FILE | server=0;100;512;0 client=0;100;512;0\n"},
+		{"quiet", []wire.TableEntry{listener}, nil, levelOK,
+			"CLOSE_WAIT OK - 0 sockets on the server's side, 0 on the client's; " +
+				"ages unknown without --state FILE | server=0;100;512;0 client=0;100;512;0\n"},
 		{"at the threshold", leaked(100, 1), nil, levelOK, "CLOSE_WAIT OK - 100 sockets"},
-		{"above it", leaked(101, 1), nil, levelWarning, "CLOSE_WAIT WARNING - 101 sockets on the server's side, above 100;"},
-		{"diagnosis", leaked(101, 11), nil, levelWarning, "\nport 143, server's side: 101 with Recv-Q 11: 10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck\n"},
-		{"at half the limit", leaked(200, 0), []string{"--fd-limit", "400"}, levelWarning, "WARNING - 200 sockets on the server's side, above 100;"},
-		{"above half the limit", leaked(201, 0), []string{"--fd-limit", "400"}, levelCritical, "CRITICAL - 201 sockets on the server's side, above 200;"},
-		{"counts given", leaked(4, 0), []string{"--warn-count", "1", "--crit-count", "3"}, levelCritical, "server=4;1;3;0"},
+		{"above it", leaked(101, 1), nil, levelWarning, "CLOSE_WAIT WARNING - 101 sockets on the server's side, " +
+			"above 100;"},
+		{"diagnosis", leaked(101, 11), nil, levelWarning,
+			"\nport 143, server's side: 101 with Recv-Q 11: " +
+				"10 bytes in front of the FIN have not been read, as long as a LOGOUT: the worker is stuck\n"},
+		{"at half the limit", leaked(200, 0), []string{"--fd-limit", "400"}, levelWarning,
+			"WARNING - 200 sockets on the server's side, above 100;"},
+		{"above half the limit", leaked(201, 0), []string{"--fd-limit", "400"}, levelCritical,
+			"CRITICAL - 201 sockets on the server's side, above 200;"},
+		{"counts given", leaked(4, 0), []string{"--warn-count", "1", "--crit-count", "3"}, levelCritical,
+			"server=4;1;3;0"},
 		{"client's side", swapped(leaked(101, 0)), nil, levelWarning, "WARNING - 101 sockets on the client's side"},
-		{"each side by itself", append(leaked(60, 0), swapped(leaked(60, 0))...), nil, levelOK, "60 sockets on the server's side, 60 on the client's"},
-		{"the worse side counts", append(leaked(201, 0), swapped(leaked(150, 0))...), []string{"--fd-limit", "400"}, levelCritical,
+		{"each side by itself", append(leaked(60, 0), swapped(leaked(60, 0))...), nil, levelOK,
+			"60 sockets on the server's side, 60 on the client's"},
+		{"the worse side counts", append(leaked(201, 0), swapped(leaked(150, 0))...), []string{"--fd-limit", "400"},
+			levelCritical,
 			"CRITICAL - 201 sockets on the server's side, above 200; 150 sockets on the client's side, above 100;"},
 		{"nobody there", nil, nil, levelUnknown, "UNKNOWN - no socket on port 143, not even a listener;"},
 		{"other port", []wire.TableEntry{listener}, []string{"993"}, levelUnknown, "no socket on port 993"},
-		{"critical beats unknown", leaked(2, 0), []string{"993", "--crit-count", "1"}, levelCritical, "CRITICAL - 2 sockets"},
-		{"no table", nil, []string{"--net", "/no/such/dir"}, levelUnknown, "CLOSE_WAIT UNKNOWN - read the socket table: open /no/such/dir/tcp"},
+		{"critical beats unknown", leaked(2, 0), []string{"993", "--crit-count", "1"}, levelCritical,
+			"CRITICAL - 2 sockets"},
+		{"no table", nil, []string{"--net", "/no/such/dir"}, levelUnknown, "CLOSE_WAIT UNKNOWN - read the socket " +
+			"table: open /no/such/dir/tcp"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,7 +165,8 @@ func TestWatchOnceAges(t *testing.T) {
 		}
 		checkOutput(t, "stdout", stdout.String(), step.want)
 	}
-	writeTable(t, dir, wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"), State: wire.StateListen, Inode: 1})
+	writeTable(t, dir, wire.TableEntry{Local: rigtest.Addr("0.0.0.0:143"), Remote: rigtest.Addr("0.0.0.0:0"),
+		State: wire.StateListen, Inode: 1})
 	var stdout bytes.Buffer
 	if code := watchOnce(o, begun.Add(time.Hour), &stdout); code != int(levelOK) {
 		t.Errorf("sockets gone: code %d, want 0: %s", code, stdout.String())
@@ -201,7 +215,8 @@ func TestWatchLive(t *testing.T) {
 
 func TestWatchLiveFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout, &stderr); code != rig.ExitFailed {
+	if code := runWatch(t.Context(), []string{"--net", "/no/such/dir", "143"}, &stdout,
+		&stderr); code != rig.ExitFailed {
 		t.Errorf("code %d, want 1", code)
 	}
 	checkOutput(t, "stderr", stderr.String(), "/no/such/dir/tcp")

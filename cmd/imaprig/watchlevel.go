@@ -31,7 +31,8 @@ type thresholds struct {
 // usualFDLimit is the soft limit of a process unless another was set.
 const usualFDLimit = 1024
 
-// critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid, else 1024.
+// critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid,
+// else 1024.
 func critCount(given, fdLimit, pid int) (int, error) {
 	if given < 0 || fdLimit < 0 || pid < 0 {
 		return 0, fmt.Errorf("--crit-count %d, --fd-limit %d, --pid %d: want 0 or more", given, fdLimit, pid)
@@ -58,11 +59,13 @@ func (t thresholds) judge(sd rig.Side, count int, oldest time.Duration) (level, 
 	case count > t.critCount:
 		return levelCritical, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.critCount)
 	case oldest > t.critAge:
-		return levelCritical, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second), t.critAge)
+		return levelCritical, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second),
+			t.critAge)
 	case count > t.warnCount:
 		return levelWarning, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.warnCount)
 	case oldest > t.warnAge:
-		return levelWarning, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second), t.warnAge)
+		return levelWarning, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second),
+			t.warnAge)
 	}
 	return levelOK, ""
 }

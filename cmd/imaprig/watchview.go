@@ -101,7 +101,8 @@ func (v view) table(o watchOptions) []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
 	t := o.thresholds
-	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge, t.critCount, t.critAge)
+	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge,
+		t.critCount, t.critAge)
 	table := term.NewTable("PORT", "SIDE", "STATE", "SOCKETS", "RECV-Q", "SEND-Q", "OLDEST", "MEANING")
 	for _, g := range v.groups {
 		oldest := "-"
@@ -126,7 +127,8 @@ func (v view) plugin(o watchOptions) []byte {
 	var out bytes.Buffer
 	text := strings.Join(v.reasons, "; ")
 	if text == "" {
-		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[rig.ServerSide], v.counts[rig.ClientSide])
+		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[rig.ServerSide],
+			v.counts[rig.ClientSide])
 	}
 	if o.state == "" {
 		text += "; ages unknown without --state FILE"
@@ -136,13 +138,15 @@ func (v view) plugin(o watchOptions) []byte {
 	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		fmt.Fprintf(&out, " %s=%d;%d;%d;0", sd, v.counts[sd], t.warnCount, t.critCount)
 		if o.state != "" {
-			fmt.Fprintf(&out, " %s_oldest=%.0fs;%.0f;%.0f;0", sd, v.oldest[sd].Seconds(), t.warnAge.Seconds(), t.critAge.Seconds())
+			fmt.Fprintf(&out, " %s_oldest=%.0fs;%.0f;%.0f;0", sd, v.oldest[sd].Seconds(), t.warnAge.Seconds(),
+				t.critAge.Seconds())
 		}
 	}
 	out.WriteByte('\n')
 	for _, g := range v.groups {
 		if g.State == wire.StateCloseWait {
-			fmt.Fprintf(&out, "port %d, %s's side: %d with Recv-Q %s: %s\n", g.Port, g.Side, g.Count, g.recvQ(), g.Diagnosis())
+			fmt.Fprintf(&out, "port %d, %s's side: %d with Recv-Q %s: %s\n", g.Port, g.Side, g.Count, g.recvQ(),
+				g.Diagnosis())
 		}
 	}
 	return out.Bytes()

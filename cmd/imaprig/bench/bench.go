@@ -32,9 +32,9 @@ const help = `usage: imaprig bench [flags]
 
 Compares our proxy with nginx and HAProxy on this machine, and the medians with the project's targets. Starts the
 proxies, a fast backend and a fast auth_http service on loopback, each in processes of its own, and ends them. In
-each round every proxy is put under each load, one after the other, so that the state of the machine is the same for all. The
-table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and "<!-- bench: end -->".
-A proxy that is not installed is left out, and the table says so.
+each round every proxy is put under each load, one after the other, so that the state of the machine is the same for
+all. The table is printed, and written into the page --out between the lines "<!-- bench: begin -->" and
+"<!-- bench: end -->". A proxy that is not installed is left out, and the table says so.
 
 Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, or not all of it; 2 wrong usage.
 
@@ -64,12 +64,14 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: next to this one, or bin/imapproxy)")
 	flags.StringVar(&o.out, "out", "", "write the table into this page, a `FILE` such as docs/performance.md")
 	flags.StringVar(&o.json, "json", "", "write every measurement to this `FILE`")
-	flags.StringVar(&rows, "rows", "", "only the rows whose names hold one of these `WORDS`, separated by commas, such as FETCH,scale")
+	flags.StringVar(&rows, "rows", "", "only the rows whose names hold one of these `WORDS`, separated by commas, "+
+		"such as FETCH,scale")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each load is run on each proxy")
 	flags.IntVar(&o.idle, "idle-sessions", 9000, "sessions that the memory of one is measured with")
 	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
 	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
-	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the table says so")
+	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the "+
+		"table says so")
 	if err := rig.ParseFlags(flags, args, help, stdout); err != nil {
 		return o, err
 	}
@@ -78,9 +80,11 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	case o.rounds < 1 || o.rounds > 100:
 		return o, fmt.Errorf("--rounds %d: want 1 to 100", o.rounds)
 	case o.idle < 1 || o.idle > load.MaxSessions || o.scale < 2*load.ScaleBusy || o.scale > load.MaxSessions:
-		return o, fmt.Errorf("--idle-sessions %d, --scale-sessions %d: want up to %d, and at least 1 and %d", o.idle, o.scale, load.MaxSessions, 2*load.ScaleBusy)
+		return o, fmt.Errorf("--idle-sessions %d, --scale-sessions %d: want up to %d, and at least 1 and %d", o.idle,
+			o.scale, load.MaxSessions, 2*load.ScaleBusy)
 	case o.duration < 100*time.Millisecond || o.limit < o.duration:
-		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first", o.duration, o.limit)
+		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first",
+			o.duration, o.limit)
 	}
 	return o, nil
 }
@@ -96,10 +100,10 @@ func (o *options) wants(name string) bool {
 
 // run measures, and prints and writes the result. What was found before an error is printed too.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := errors.Join(rig.MayWrite(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
+	if err := errors.Join(rig.CheckWritable(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
 		return err
 	}
-	site, err := newSite(o.self)
+	site, err := newEnvironment(o.self)
 	if err != nil {
 		return err
 	}
@@ -109,7 +113,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	_, printErr := io.WriteString(stdout, b.result.text())
 	err = errors.Join(err, printErr)
 	if o.json != "" {
-		err = errors.Join(err, rig.ToFile(o.json, b.result, rig.WriteJSON[result]))
+		err = errors.Join(err, rig.WriteFile(o.json, b.result, rig.WriteJSON[result]))
 	}
 	if o.out != "" {
 		err = errors.Join(err, updatePage(o.out, b.result.markdown()))

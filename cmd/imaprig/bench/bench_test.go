@@ -17,7 +17,8 @@ import (
 // smallBench has a target of each kind: met, not met, not measured.
 func smallBench() *result {
 	row := row{name: "FETCH", figures: []figure{figureCPUPerGB(), figureGB()},
-		targets: []target{atMost(cpuPerGB, "", 1), atMost(cpuPerGB, proxyNginx, 0.5), atLeast(gbPerSecond, proxyNginx, 2), atLeast(gbPerSecond, proxyHAProxy, 1.5)}}
+		targets: []target{atMost(cpuPerGB, "", 1), atMost(cpuPerGB, proxyNginx, 0.5),
+			atLeast(gbPerSecond, proxyNginx, 2), atLeast(gbPerSecond, proxyHAProxy, 1.5)}}
 	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{
 		proxyOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
 		proxyNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
@@ -26,7 +27,8 @@ func smallBench() *result {
 		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []measurement{m},
 		Proxies: []proxyInfo{{"nginx", "nginx/1", "defaults"}, {"imapproxy", "1", ""}},
 		Scale:   []load.ScaleFigure{{Name: "ratio", Value: 1.7, Unit: "times", Limit: "at most 1.5"}},
-		NotRun:  []string{"haproxy: not | installed"}, Errors: []string{"round 1, FETCH, nginx: 1 × FETCH: closed (EOF)"},
+		NotRun:  []string{"haproxy: not | installed"},
+		Errors:  []string{"round 1, FETCH, nginx: 1 × FETCH: closed (EOF)"},
 	}
 }
 
@@ -86,8 +88,8 @@ const poolBenchTable = `### Backend connections from the pool
 
 `
 
-// TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all is
-// a finding.
+// TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all
+// is a finding.
 func TestBenchPool(t *testing.T) {
 	row := poolRow("logins", false, atLeast(perSecond, proxyNginx, 2.2))
 	row.figures = []figure{figureRate(), figureLogins()}
@@ -97,7 +99,7 @@ func TestBenchPool(t *testing.T) {
 	}
 	m.take(proxyPool, 0, done(6000, 6000, 0))
 	m.take(proxyNginx, 0, done(2000, 2000, 2000))
-	if got := m.words(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
+	if got := m.line(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
 		t.Errorf("in words %q", got)
 	}
 	r := &result{Rows: []measurement{m}}
@@ -160,7 +162,8 @@ func TestRounds(t *testing.T) {
 // TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
 func TestBenchRuns(t *testing.T) {
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
-	o, err := parse([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400", "--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
+	o, err := parse([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400",
+		"--rows", "idle,FETCH,NOOP,scale"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +173,8 @@ func TestBenchRuns(t *testing.T) {
 			return nil, errors.New("not installed")
 		}
 		started++
-		return &rig.Proxy{Name: name, Version: "1", Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { stopped++; return nil }}, nil
+		return &rig.Proxy{Name: name, Version: "1", Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]),
+			Stop: func() error { stopped++; return nil }}, nil
 	}
 	b := &run{opts: o, start: start, stderr: io.Discard, result: newResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "not everything was measured: haproxy: not installed")
@@ -188,7 +192,8 @@ func TestBenchRuns(t *testing.T) {
 		}
 	}
 	text := b.result.text()
-	for _, want := range []string{"NOOP, 1 session", "Not measured: haproxy: not installed", "not measured\n", "sessions open at once"} {
+	for _, want := range []string{"NOOP, 1 session", "Not measured: haproxy: not installed", "not measured\n",
+		"sessions open at once"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
 		}
@@ -198,12 +203,14 @@ func TestBenchRuns(t *testing.T) {
 // TestBenchLimit wants what does not fit into the time to be named.
 func TestBenchLimit(t *testing.T) {
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
-	o, err := parse([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"}, io.Discard)
+	o, err := parse([]string{"--rounds", "5", "--duration", "100ms", "--limit", "200ms", "--rows", "1 session,SCALE"},
+		io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := func(_ context.Context, name string) (*rig.Proxy, error) {
-		return &rig.Proxy{Name: name, Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]), Stop: func() error { return nil }}, nil
+		return &rig.Proxy{Name: name, Addr: rigtest.Addr(to[0]), Outside: rigtest.Addr(to[1]),
+			Stop: func() error { return nil }}, nil
 	}
 	b := &run{opts: o, start: start, stderr: io.Discard, result: newResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "the rest: no time left of 200ms")
@@ -218,7 +225,7 @@ func TestBenchSite(t *testing.T) {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		t.Fatal(err)
 	}
-	site, err := newSite(rigtest.OwnProgram(t))
+	site, err := newEnvironment(rigtest.OwnProgram(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +251,7 @@ func TestBenchSite(t *testing.T) {
 
 // benchOnSite puts the loads of the benchmark on one of its proxies, and gives the logins that its backend saw in short
 // sessions of two users.
-func benchOnSite(t *testing.T, site *site, name string) (logins uint64) {
+func benchOnSite(t *testing.T, site *environment, name string) (logins uint64) {
 	p, err := site.start(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +294,8 @@ func benchOnSite(t *testing.T, site *site, name string) (logins uint64) {
 func needServers(t *testing.T, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if _, err := (rig.Peer{Name: "benchmark", Programs: []string{n}, Packages: "run scripts/install-bench-programs"}).Program(); err != nil {
+		if _, err := (rig.Peer{Name: "benchmark", Programs: []string{n},
+			Packages: "run scripts/install-bench-programs"}).Program(); err != nil {
 			t.Skipf("SKIPPED: %v", err)
 		}
 	}

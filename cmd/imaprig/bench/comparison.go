@@ -123,7 +123,7 @@ func mayUpdatePage(path string) error {
 	if _, err := replaced(string(text), ""); err != nil {
 		return fmt.Errorf("--out %s: %w", path, err)
 	}
-	return rig.MayWrite(path)
+	return rig.CheckWritable(path)
 }
 
 // updatePage replaces the text between the two lines of the page.
@@ -143,7 +143,8 @@ func replaced(page, table string) (string, error) {
 	head, rest, began := strings.Cut(page, pageBegin)
 	_, tail, ended := strings.Cut(rest, pageEnd)
 	if !began || !ended {
-		return "", errors.New("the page has no lines " + pageBegin + " and " + pageEnd + " for the table to stand between")
+		return "", errors.New("the page has no lines " + pageBegin + " and " + pageEnd +
+			" for the table to stand between")
 	}
 	return head + pageBegin + "\n\n" + table + "\n" + pageEnd + tail, nil
 }

@@ -41,9 +41,10 @@ type proxyInfo struct {
 // measurement is a row with the rounds' figures.
 type measurement struct {
 	row     row
-	Name    string                 `json:"name"`
-	Figures []string               `json:"figures"`
-	Rounds  map[string][][]float64 `json:"rounds"` // by proxy, by round (null when it was not measured), in the order of Figures
+	Name    string   `json:"name"`
+	Figures []string `json:"figures"`
+	// by proxy, by round (null when it was not measured), in the order of Figures
+	Rounds map[string][][]float64 `json:"rounds"`
 }
 
 func newResult(o options) *result {
@@ -71,7 +72,8 @@ func machine() string {
 	if unix.Uname(&u) == nil {
 		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
-	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel, runtime.GOARCH,
+	return fmt.Sprintf("%d cores, %s, %s, descriptor limit %d, load average %s when it began", runtime.NumCPU(), kernel,
+		runtime.GOARCH,
 		rig.OpenFileLimit(), loadAverage())
 }
 
@@ -85,7 +87,8 @@ func loadAverage() string {
 	return average
 }
 
-// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should be.
+// middle takes of several runs of scale the middle one of each finding; of a count the first that is not as it should
+// be.
 func middle(runs [][]load.ScaleFigure) (figures []load.ScaleFigure) {
 	if len(runs) == 0 {
 		return nil
@@ -119,8 +122,8 @@ func (m *measurement) take(name string, round int, r *load.Result) {
 	m.Rounds[name][round] = values
 }
 
-// words returns a result's figures in one line.
-func (m *measurement) words(r *load.Result) string {
+// line returns a result's figures in one line.
+func (m *measurement) line(r *load.Result) string {
 	var parts []string
 	for _, f := range m.row.figures {
 		if v := f.value(r); v > 0 || f.none { // the CPU time of no proxy is not known
@@ -175,16 +178,16 @@ func (m *measurement) verdicts() (all []verdict) {
 		}
 		switch {
 		case have && t.peer == "":
-			v.met = metWord(t.holds(ours))
+			v.met = metText(t.holds(ours))
 		case have && haveTheirs && theirs > 0:
-			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metWord(t.holds(ours/theirs))
+			v.ratio, v.met = strconv.FormatFloat(ours/theirs, 'f', 2, 64)+m.spread(t), metText(t.holds(ours/theirs))
 		}
 		all = append(all, v)
 	}
 	return all
 }
 
-func metWord(met bool) string {
+func metText(met bool) string {
 	if met {
 		return "met"
 	}

@@ -29,26 +29,26 @@ const (
 	slowLogin  = "100ms"
 )
 
-// bed is a backend and the auth service that sends every user there.
-type bed struct {
+// servers are a backend and the auth service that sends every user there.
+type servers struct {
 	backend    netip.AddrPort
 	backendTLS netip.AddrPort
 	auth       netip.AddrPort
 	delay      string // of a login
 }
 
-// site is what stands around the proxies: the backend, the auth service and the certificate of all.
-type site struct {
+// environment is what the proxies need: the backends, the auth services and the certificate of all.
+type environment struct {
 	self        string // our own proxy's program, "" for bin/imapproxy
 	dir         string
 	certificate string // PEM file, the key after the certificate
-	fast, slow  bed
+	fast, slow  servers
 	closers     []func() error
 }
 
-// newSite starts them. close must be called.
-func newSite(self string) (s *site, err error) {
-	s = &site{self: self}
+// newEnvironment starts them. close must be called.
+func newEnvironment(self string) (s *environment, err error) {
+	s = &environment{self: self}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -61,33 +61,34 @@ func newSite(self string) (s *site, err error) {
 	if err = s.writeCertificate(); err != nil {
 		return s, err
 	}
-	if s.fast, err = s.newBed("0s"); err != nil {
+	if s.fast, err = s.startServers("0s"); err != nil {
 		return s, err
 	}
-	s.slow, err = s.newBed(slowLogin)
+	s.slow, err = s.startServers(slowLogin)
 	return s, err
 }
 
-// newBed starts both in processes of their own.
-func (s *site) newBed(delay string) (bed, error) {
-	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay", delay)
+// startServers starts a backend and its auth service in processes of their own.
+func (s *environment) startServers(delay string) (servers, error) {
+	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay",
+		delay)
 	if err != nil {
-		return bed{}, err
+		return servers{}, err
 	}
 	auth, err := s.startOwn("authserver", 1, "--listen", "127.0.0.1:0", "--backend", backend.Addrs[0].String())
 	if err != nil {
-		return bed{}, err
+		return servers{}, err
 	}
-	return bed{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
+	return servers{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
 }
 
-func (s *site) close() error {
+func (s *environment) close() error {
 	err := rig.CloseAll(s.closers)
 	s.closers = nil
 	return err
 }
 
-func (s *site) writeCertificate() error {
+func (s *environment) writeCertificate() error {
 	cert, err := rig.SelfSigned()
 	if err != nil {
 		return err
@@ -101,7 +102,7 @@ func (s *site) writeCertificate() error {
 }
 
 // startOwn starts a subcommand that lives as long as the site.
-func (s *site) startOwn(name string, listeners int, args ...string) (*rig.OwnServer, error) {
+func (s *environment) startOwn(name string, listeners int, args ...string) (*rig.OwnServer, error) {
 	own, err := rig.StartOwn(name, listeners, args...)
 	if own != nil {
 		s.closers = append(s.closers, own.Stop)
@@ -110,7 +111,7 @@ func (s *site) startOwn(name string, listeners int, args ...string) (*rig.OwnSer
 }
 
 // start starts one of the proxies. addr is in clear, outside with TLS from the first byte.
-func (s *site) start(ctx context.Context, instance string) (*rig.Proxy, error) {
+func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, error) {
 	name, slow := strings.CutSuffix(instance, slowSuffix)
 	bed := s.fast
 	if slow {
@@ -118,7 +119,8 @@ func (s *site) start(ctx context.Context, instance string) (*rig.Proxy, error) {
 	}
 	switch name {
 	case proxyDirect:
-		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend, Outside: bed.backendTLS, Backend: bed.backend,
+		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend,
+			Outside: bed.backendTLS, Backend: bed.backend,
 			Stop: func() error { return nil }}, nil
 	case proxyUp:
 		return rig.StartUpImapproxy(ctx, bed.delay)
@@ -136,7 +138,7 @@ func (s *site) start(ctx context.Context, instance string) (*rig.Proxy, error) {
 }
 
 // peers returns the proxies with the benchmark's settings: their defaults, except for what their settings name.
-func (s *site) peers(bed bed) []rig.Peer {
+func (s *environment) peers(bed servers) []rig.Peer {
 	own := rig.ImapproxyPeer()
 	if s.self != "" {
 		own.Programs = []string{s.self}
@@ -149,18 +151,20 @@ func (s *site) peers(bed bed) []rig.Peer {
 		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
 	}
 	small, large, tcp := rig.NginxPeer(), rig.NginxPeer(), rig.HAProxyPeer()
-	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
+	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, " +
+		"ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
 	small.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
 	large.Name, large.Settings = proxyNginx64, "as nginx, and proxy_buffer 64k"
 	large.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
 		return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n")
 	}
-	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else the defaults"
+	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else " +
+		"the defaults"
 	tcp.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
 	return []rig.Peer{own, pooled, small, large, tcp}
 }
 
-func (s *site) prepareOwn(setup *rig.PeerSetup, bed bed, pool string) ([]string, error) {
+func (s *environment) prepareOwn(setup *rig.PeerSetup, bed servers, pool string) ([]string, error) {
 	config := fmt.Sprintf(`hostname = "bench.example"
 
 [log]
@@ -200,7 +204,7 @@ certificate = %q
 	return []string{"serve", "--config", setup.Path("imapproxy.toml")}, setup.WriteFile("imapproxy.toml", config)
 }
 
-func (s *site) prepareNginx(setup *rig.PeerSetup, bed bed, more string) ([]string, error) {
+func (s *environment) prepareNginx(setup *rig.PeerSetup, bed servers, more string) ([]string, error) {
 	if _, err := os.Stat(rig.NginxModule); err != nil {
 		return nil, fmt.Errorf("no mail module: apt-get install libnginx-mod-mail: %w", err)
 	}
@@ -226,12 +230,13 @@ mail {
 		ssl_protocols TLSv1.2 TLSv1.3;
 	}
 }
-`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(), bed.auth, more,
-		setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
-	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")}, setup.WriteFile("nginx.conf", conf)
+`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(),
+		bed.auth, more, setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
+	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")},
+		setup.WriteFile("nginx.conf", conf)
 }
 
-func (s *site) prepareHAProxy(setup *rig.PeerSetup, bed bed) ([]string, error) {
+func (s *environment) prepareHAProxy(setup *rig.PeerSetup, bed servers) ([]string, error) {
 	conf := fmt.Sprintf(`global
 	maxconn %d
 defaults

@@ -62,7 +62,8 @@ func (b *run) rounds(ctx context.Context) {
 		for i := range b.result.Rows {
 			row := &b.result.Rows[i]
 			for _, name := range rotated(row.row.proxies, round) {
-				if ctx.Err() == nil && b.running[row.row.instance(name)] != nil { // that a proxy can't be had is noted already
+				// that a proxy can't be had is noted already
+				if ctx.Err() == nil && b.running[row.row.instance(name)] != nil {
 					b.one(ctx, row, name, round)
 				}
 			}
@@ -134,7 +135,8 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 		return
 	}
 	result, err := b.countedLoad(ctx, &o, what, p)
-	if err == nil && result.First().Count == 0 && result.Bytes == 0 { // a large message may take longer than the measurement
+	// a large message may take longer than the measurement
+	if err == nil && result.First().Count == 0 && result.Bytes == 0 {
 		err = errors.New("nothing was done")
 	}
 	b.countErrors(what, result)
@@ -143,7 +145,7 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 		return
 	}
 	row.take(name, round, result)
-	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.words(result))
+	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.line(result))
 }
 
 // load runs one with a line of progress on a terminal.
@@ -188,7 +190,7 @@ func fastLogins(addr netip.AddrPort) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: %w", err)
 	}
-	number, found := strings.CutPrefix(string(line), rig.FastID)
+	number, found := strings.CutPrefix(string(line), rig.LoginCountPrefix)
 	n, err := strconv.ParseUint(strings.TrimSuffix(number, `")`), 10, 64)
 	if !found || err != nil {
 		return 0, fmt.Errorf("count the logins at the backend: it says %.*q", rig.MaxForeign, line)
@@ -201,7 +203,8 @@ func (b *run) countErrors(what string, r *load.Result) {
 		return
 	}
 	for _, e := range r.Errors {
-		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, term.Printable(e.Kind), term.Printable(e.First)))
+		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, term.Printable(e.Kind),
+			term.Printable(e.First)))
 	}
 }
 

@@ -115,23 +115,35 @@ func rows(idle int) []row {
 	fetch := []figure{figureCPUPerGB(), figureGB()}
 	login := []figure{figureRate(), figureCPU(), figureP99()}
 	return []row{
-		{name: "idle in IDLE, plain", mode: "idle", tls: "off", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
-			targets: []target{atMost(kibPerSession, "", 2), atMost(kibPerSession, proxyHAProxy, 1), atMost(kibPerSession, proxyNginx, 0.2)}},
-		{name: "idle in IDLE, TLS", mode: "idle", tls: "implicit", sessions: idle, fresh: true, proxies: memory, figures: []figure{figureKiB()},
-			targets: []target{atMost(kibPerSession, "", 9), atMost(kibPerSession, proxyHAProxy, 0.5), atMost(kibPerSession, proxyNginx, 1.0/3)}},
-		{name: "FETCH 1 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 2, proxies: every, figures: fetch,
-			targets: []target{atMost(cpuPerGB, proxyNginx, 0.45), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
-		{name: "FETCH 64 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
-			targets: []target{atMost(cpuPerGB, proxyNginx, 0.35), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
-		{name: "FETCH 64 MiB, TLS", mode: "fetch", tls: "implicit", sessions: fetchSessions, message: 3, proxies: every, figures: fetch,
-			targets: []target{atMost(cpuPerGB, proxyNginx, 0.75), atMost(cpuPerGB, proxyNginx64, 1), atLeast(gbPerSecond, proxyNginx, 1.3)}},
+		{name: "idle in IDLE, plain", mode: "idle", tls: "off", sessions: idle, fresh: true, proxies: memory,
+			figures: []figure{figureKiB()},
+			targets: []target{atMost(kibPerSession, "", 2), atMost(kibPerSession, proxyHAProxy, 1),
+				atMost(kibPerSession, proxyNginx, 0.2)}},
+		{name: "idle in IDLE, TLS", mode: "idle", tls: "implicit", sessions: idle, fresh: true, proxies: memory,
+			figures: []figure{figureKiB()},
+			targets: []target{atMost(kibPerSession, "", 9), atMost(kibPerSession, proxyHAProxy, 0.5),
+				atMost(kibPerSession, proxyNginx, 1.0/3)}},
+		{name: "FETCH 1 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 2, proxies: every,
+			figures: fetch,
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.45), atMost(cpuPerGB, proxyNginx64, 1),
+				atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB", mode: "fetch", tls: "off", sessions: fetchSessions, message: 3, proxies: every,
+			figures: fetch,
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.35), atMost(cpuPerGB, proxyNginx64, 1),
+				atLeast(gbPerSecond, proxyNginx, 2.5), atLeast(gbPerSecond, proxyHAProxy, 1.7)}},
+		{name: "FETCH 64 MiB, TLS", mode: "fetch", tls: "implicit", sessions: fetchSessions, message: 3, proxies: every,
+			figures: fetch,
+			targets: []target{atMost(cpuPerGB, proxyNginx, 0.75), atMost(cpuPerGB, proxyNginx64, 1),
+				atLeast(gbPerSecond, proxyNginx, 1.3)}},
 		{name: "login, plain", mode: "login", tls: "off", sessions: 32, proxies: auth, figures: login,
 			targets: []target{atLeast(perSecond, proxyNginx, 1.2), atMost(cpuMicros, proxyNginx, 0.9)}},
 		{name: "login, TLS", mode: "login", tls: "implicit", sessions: 32, proxies: auth, figures: login,
 			targets: []target{atLeast(perSecond, proxyNginx, 2), atMost(cpuMicros, proxyNginx, 0.9)}},
-		{name: "NOOP, 32 sessions", mode: "rtt", tls: "off", sessions: 32, proxies: every, figures: []figure{figureRate(), figureP99(), figureCPU()},
+		{name: "NOOP, 32 sessions", mode: "rtt", tls: "off", sessions: 32, proxies: every,
+			figures: []figure{figureRate(), figureP99(), figureCPU()},
 			targets: []target{atLeast(perSecond, proxyNginx, 0.9), atMost(p99, proxyNginx, 1.5)}},
-		{name: "NOOP, 1 session", mode: "rtt", tls: "off", sessions: 1, proxies: every, figures: []figure{figureP50(), figureP99(), figureCPU()},
+		{name: "NOOP, 1 session", mode: "rtt", tls: "off", sessions: 1, proxies: every,
+			figures: []figure{figureP50(), figureP99(), figureCPU()},
 			targets: []target{atMost(p50, proxyNginx, 1.1)}},
 		poolRow("login, backend connection from the pool", false, atLeast(perSecond, proxyNginx, 2.2)),
 		poolRow("login, backend connection from the pool, logins of "+slowLogin, true),
@@ -140,8 +152,10 @@ func rows(idle int) []row {
 
 // poolRow returns a load of short sessions of users that come again, as webmail makes them.
 func poolRow(name string, slow bool, targets ...target) row {
-	return row{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: proxyPool, slow: slow, answer: poolAnswer,
-		proxies: poolProxies(), figures: []figure{figureRate(), figureCPU(), figureP99(), figureLogins()}, targets: targets}
+	return row{name: name, mode: "login", tls: "off", sessions: 32, users: poolUsers, ours: proxyPool, slow: slow,
+		answer:  poolAnswer,
+		proxies: poolProxies(), figures: []figure{figureRate(), figureCPU(), figureP99(),
+			figureLogins()}, targets: targets}
 }
 
 func poolProxies() []string { return []string{proxyPool, proxyOwn, proxyNginx, proxyUp, proxyDirect} }
@@ -175,8 +189,10 @@ func (r row) options(p *rig.Proxy, duration time.Duration) (load.Options, error)
 		return load.Options{}, err
 	}
 	o := load.Options{
-		Mode: mode, Proxy: p.Addr.String(), TLS: r.tls, User: "bench%d", Password: "secret", Users: cmp.Or(r.users, defaultUsers), Mailbox: "INBOX",
-		Sessions: r.sessions, Duration: duration, Message: max(r.message, 1), Size: mib, Limit: cmp.Or(r.answer, answerLimit),
+		Mode: mode, Proxy: p.Addr.String(), TLS: r.tls, User: "bench%d", Password: "secret", Users: cmp.Or(r.users,
+			defaultUsers), Mailbox: "INBOX",
+		Sessions: r.sessions, Duration: duration, Message: max(r.message, 1), Size: mib, Limit: cmp.Or(r.answer,
+			answerLimit),
 	}
 	if r.mode == "idle" {
 		o.Duration = max(o.Duration, idleHold)

@@ -9,8 +9,8 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// progress shows how far the run of a proxy is and how much longer it takes: on a terminal in one line that is drawn again
-// and again, elsewhere in a line for each cell.
+// progress shows how far the run of a proxy is and how much longer it takes: on a terminal in one line that is drawn
+// again and again, elsewhere in a line for each cell.
 type progress struct {
 	*term.Progress
 	cells int

@@ -26,8 +26,9 @@ type proxyResult struct {
 	Cells         []*cellResult             `json:"cells"`
 	Java          map[string]rig.JavaCounts `json:"java"`           // by mode
 	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
-	Unattributed  int                       `json:"unattributed"`   // descriptors open in Java that no cell accounts for
-	Misses        []miss                    `json:"misses"`         // of the run, in addition to those of its cells
+	// descriptors open in Java that no cell accounts for
+	Unattributed int    `json:"unattributed"`
+	Misses       []miss `json:"misses"` // of the run, in addition to those of its cells
 }
 
 // cellResult is one cell. Counts holds one for each planned time; Series one for each second.
@@ -99,7 +100,8 @@ type point struct {
 }
 
 func (c count) point() point {
-	return point{c.Seconds, c.Backend[wire.StateCloseWait].Sockets, c.Backend[wire.StateEstablished].Sockets, c.ProxyFDs, c.JavaFDs}
+	return point{c.Seconds, c.Backend[wire.StateCloseWait].Sockets, c.Backend[wire.StateEstablished].Sockets,
+		c.ProxyFDs, c.JavaFDs}
 }
 
 // misses counts all of them.

@@ -14,8 +14,8 @@ type cell struct {
 
 func (c cell) String() string { return c.Mode + "/" + c.Ending }
 
-// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every client
-// in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
+// modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every
+// client in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
 func modeEndings() []struct {
 	mode    string
 	endings []string
@@ -51,7 +51,7 @@ func chooseCells(modes, endings []string) ([]cell, error) {
 		known = append(known, me.mode)
 	}
 	var names []string
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		names = append(names, w.name)
 	}
 	if err := checkNames("mode", modes, known); err != nil {
@@ -63,7 +63,8 @@ func chooseCells(modes, endings []string) ([]cell, error) {
 	var cells []cell
 	for _, me := range modeEndings() {
 		for _, e := range me.endings {
-			if (len(modes) == 0 || slices.Contains(modes, me.mode)) && (len(endings) == 0 || slices.Contains(endings, e)) {
+			if (len(modes) == 0 || slices.Contains(modes, me.mode)) &&
+				(len(endings) == 0 || slices.Contains(endings, e)) {
 				cells = append(cells, cell{me.mode, e})
 			}
 		}
@@ -83,10 +84,10 @@ func checkNames(what string, names, known []string) error {
 	return nil
 }
 
-// wayOf finds the way of a cell's ending; chooseCells has made sure that there is one.
-func wayOf(c cell) way {
-	all := ways()
-	return all[slices.IndexFunc(all, func(w way) bool { return w.name == c.Ending })]
+// endingOf returns the ending of a cell; chooseCells has made sure that there is one.
+func endingOf(c cell) ending {
+	all := allEndings()
+	return all[slices.IndexFunc(all, func(w ending) bool { return w.name == c.Ending })]
 }
 
 // cellsHelp returns a list of the modes with their endings, and the endings in words.
@@ -97,7 +98,7 @@ func cellsHelp() string {
 		fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ","))
 	}
 	b.WriteString("\nEndings:\n")
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		fmt.Fprintf(&b, "  %-24s %s\n", w.name, w.text)
 	}
 	return b.String()

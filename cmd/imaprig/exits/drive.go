@@ -21,8 +21,8 @@ const (
 
 // drive opens the sessions of a cell and ends them. Its error is one of the rig; what sessions run into is kept in r.
 func (x *proxyRun) drive(ctx context.Context, r *cellResult) error {
-	w := wayOf(r.cell)
-	d := &drive{proxyRun: x, way: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
+	w := endingOf(r.cell)
+	d := &drive{proxyRun: x, ending: w, result: r, addr: x.proxy.Addr.String(), dial: dialTCP}
 	if w.vanishes {
 		if r.NotRun = x.noVanishing(); r.NotRun != "" {
 			return nil
@@ -52,7 +52,8 @@ func (x *proxyRun) noVanishing() string {
 	case x.ns == nil:
 		return x.nsProblem
 	case !x.proxy.Outside.IsValid():
-		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this machine"
+		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this " +
+			"machine"
 	}
 	return ""
 }
@@ -60,7 +61,7 @@ func (x *proxyRun) noVanishing() string {
 // drive is one cell being driven.
 type drive struct {
 	*proxyRun
-	way    way
+	ending ending
 	result *cellResult
 	watch  *watch
 	addr   string // of the proxy
@@ -77,24 +78,24 @@ func (d *drive) run(ctx context.Context, before rig.JavaStats) error {
 	if err := d.openAll(ctx); err != nil {
 		return err
 	}
-	if err := rig.Sleep(ctx, d.way.wait); err != nil {
+	if err := rig.Sleep(ctx, d.ending.wait); err != nil {
 		return err
 	}
 	if err := d.monitor.Look(); err != nil { // while all is open
 		return err
 	}
-	if d.way.deaf {
+	if d.ending.deaf {
 		if err := d.ns.Deafen(ctx, d.local); err != nil {
 			return err
 		}
 	}
 	d.endAll()
-	if d.way.byServer {
+	if d.ending.byServer {
 		if err := d.awaitServer(ctx, before); err != nil {
 			return err
 		}
 	}
-	if d.way.vanishes {
+	if d.ending.vanishes {
 		if err := errors.Join(d.ns.Deafen(ctx, d.local), d.ns.Mute(ctx, d.local)); err != nil {
 			return err
 		}
@@ -113,8 +114,8 @@ func (d *drive) openAll(ctx context.Context) error {
 		}
 		d.sessions++
 		c := d.opts.newClient(d.sessions)
-		if d.way.password != "" {
-			c.password = d.way.password
+		if d.ending.password != "" {
+			c.password = d.ending.password
 		}
 		group.Go(func() error { d.openOne(c); return nil })
 	}
@@ -123,10 +124,10 @@ func (d *drive) openAll(ctx context.Context) error {
 }
 
 func (d *drive) openOne(c *client) {
-	err := d.monitor.Connect(d.watch, c, func() error { return c.connect(d.dial, d.addr, d.local, d.way.slow) })
+	err := d.monitor.Connect(d.watch, c, func() error { return c.connect(d.dial, d.addr, d.local, d.ending.slow) })
 	if err == nil {
 		d.connected(c)
-		err = d.way.open(c)
+		err = d.ending.open(c)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -146,8 +147,9 @@ func (d *drive) connected(c *client) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.clients = append(d.clients, c)
-	if d.way.vanishes {
-		_ = c.conn.SetLinger(0) // should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
+	if d.ending.vanishes {
+		// should we be killed: an orphan, whose FIN is never acknowledged, would keep the namespace
+		_ = c.conn.SetLinger(0)
 	}
 	if d.aborted {
 		_ = c.reset()
@@ -176,11 +178,11 @@ func (d *drive) failed(err error) {
 func (d *drive) endAll() {
 	var ending sync.WaitGroup
 	for _, c := range d.open {
-		if d.way.end == nil {
+		if d.ending.end == nil {
 			break
 		}
 		ending.Go(func() {
-			if err := d.way.end(c); err != nil {
+			if err := d.ending.end(c); err != nil {
 				d.mu.Lock()
 				defer d.mu.Unlock()
 				d.result.Opened--
@@ -222,12 +224,12 @@ func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
 		return err
 	}
 	d.result.Reached = max(int(now.Accepted-before.Accepted), d.monitor.Reached(d.watch))
-	d.result.Expected = d.way.expected(d.result.Opened)
+	d.result.Expected = d.ending.expected(d.result.Opened)
 	return nil
 }
 
 // expected returns how many of the opened sessions the backend must have seen.
-func (w way) expected(opened int) int {
+func (w ending) expected(opened int) int {
 	switch {
 	case w.name == "before-login":
 		return 0

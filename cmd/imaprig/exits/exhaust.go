@@ -153,9 +153,11 @@ func (o *exhaustOptions) drive(ctx context.Context, p *rig.Proxy, r *exhaustResu
 }
 
 func (o *exhaustOptions) print(w io.Writer, r *exhaustResult) {
-	fmt.Fprintf(w, "%s: %d of %d sessions served by a backend in mode %s with %d descriptors, in %v\n", r.name, r.served, o.sessions,
+	fmt.Fprintf(w, "%s: %d of %d sessions served by a backend in mode %s with %d descriptors, in %v\n", r.name,
+		r.served, o.sessions,
 		o.mode, o.fdLimit, r.took.Round(time.Millisecond))
-	fmt.Fprintf(w, "  the backend: %d accepted, %d closed, %d open; ended by LOGOUT %d, EOF %d, RST %d, never read %d\n", r.stats.Accepted,
+	fmt.Fprintf(w, "  the backend: %d accepted, %d closed, %d open; "+
+		"ended by LOGOUT %d, EOF %d, RST %d, never read %d\n", r.stats.Accepted,
 		r.stats.Closed, r.stats.Open, r.stats.Logout, r.stats.EOF, r.stats.RST, r.stats.NeverRead)
 	if r.problem != "" {
 		fmt.Fprintf(w, "  not served: %s\n", r.problem)

@@ -1,4 +1,5 @@
-// Package exits runs faults of a backend against endings of clients, through a proxy, and counts the sockets and descriptors that are left.
+// Package exits runs faults of a backend against endings of clients, through a proxy, and counts the sockets and
+// descriptors that are left.
 package exits
 
 import (
@@ -72,7 +73,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	var modes, endings, after string
 	flags := rig.NewFlags("exits")
 	o.addTo(flags, 200)
-	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its children")
+	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
+		"children")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
 	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
@@ -106,7 +108,8 @@ func parseAfter(text string, latest time.Duration) ([]time.Duration, error) {
 	}
 	slices.Sort(after)
 	if len(after) == 0 || after[len(after)-1] < latest {
-		return nil, fmt.Errorf("--after %q: the targets of these cells are judged after %v; add that time, or leave cells out", text, latest)
+		return nil, fmt.Errorf("--after %q: the targets of these cells are judged after %v; add that time, or leave "+
+			"cells out", text, latest)
 	}
 	return after, nil
 }

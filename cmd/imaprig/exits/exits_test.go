@@ -46,12 +46,14 @@ func TestExitsOwn(t *testing.T) {
 		"--modes", "good,no-close-without-logout,stuck-worker", "--endings", "idle,vanish,login-refused,mid-fetch")
 	for _, c := range r.Proxies[0].Cells {
 		if c.NotRun != "" || c.Opened != 5 || c.Reached < 5 || len(c.Counts) != 2 || len(c.Series) < 20 {
-			t.Errorf("%v: not run %q, %d opened, %d reached, %d counts, %d points", c.cell, c.NotRun, c.Opened, c.Reached, len(c.Counts), len(c.Series))
+			t.Errorf("%v: not run %q, %d opened, %d reached, %d counts, %d points", c.cell, c.NotRun, c.Opened,
+				c.Reached, len(c.Counts), len(c.Series))
 			continue
 		}
 		first, last := c.Counts[0], c.Counts[1]
 		if n := first.Backend[wire.StateEstablished].Sockets; c.Ending == "vanish" && (n != 5 || first.ProxyFDs != 10) {
-			t.Errorf("%v: after 1 s %d sockets and %d descriptors in the proxy; want 5 and 10, for nobody can know yet", c.cell, n, first.ProxyFDs)
+			t.Errorf("%v: after 1 s %d sockets and %d descriptors in the proxy; want 5 and 10, for nobody can know yet",
+				c.cell, n, first.ProxyFDs)
 		}
 		stuck := 0
 		if c.Mode == "stuck-worker" {
@@ -61,8 +63,10 @@ func TestExitsOwn(t *testing.T) {
 			t.Errorf("%v: %d descriptors in Java, want %d", c.cell, last.JavaFDs, stuck)
 		}
 	}
-	if p := r.Proxies[0]; p.Java["good"].Accepted != 20 || p.Unattributed != 0 || !strings.Contains(p.Version, "imapproxy") {
-		t.Errorf("accepted in mode good %d, want 20; unattributed %d; version %q", p.Java["good"].Accepted, p.Unattributed, p.Version)
+	if p := r.Proxies[0]; p.Java["good"].Accepted != 20 || p.Unattributed != 0 ||
+		!strings.Contains(p.Version, "imapproxy") {
+		t.Errorf("accepted in mode good %d, want 20; unattributed %d; version %q", p.Java["good"].Accepted,
+			p.Unattributed, p.Version)
 	}
 	if n := len(tempDirs(t)); n > dirs {
 		t.Errorf("%d folders of peers are left", n-dirs)
@@ -126,8 +130,9 @@ func TestExitsRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	relay := plainRelay(t, backend.String())
-	r := exitsOf(t, rig.ExitFailed, "--proxy", relay, "--backend-port", fmt.Sprint(backend.Port()), "--proxy-pid", fmt.Sprint(os.Getpid()),
-		"--sessions", "5", "--after", "1s,10s", "--modes", "good,no-close-without-logout", "--endings", "idle,logout,half-close")
+	r := exitsOf(t, rig.ExitFailed, "--proxy", relay, "--backend-port", fmt.Sprint(backend.Port()), "--proxy-pid",
+		fmt.Sprint(os.Getpid()), "--sessions", "5", "--after", "1s,10s",
+		"--modes", "good,no-close-without-logout", "--endings", "idle,logout,half-close")
 	want := map[string]string{ // sockets in CLOSE_WAIT, descriptors in the proxy and in Java
 		"good/idle": "0 0 0 []", "good/logout": "0 0 0 []", "good/half-close": "0 0 0 []",
 		"no-close-without-logout/idle":       "5 0 5 [backend sockets: 5, must be 0 Java descriptors: 5, must be 0]",
@@ -232,17 +237,20 @@ func TestExhaust(t *testing.T) {
 		want string
 	}{
 		{"own", []string{"--self", program}, rig.ExitOK, "12 of 12 sessions served"},
-		{"relay", []string{"--proxy", relay, "--backend-port", fmt.Sprint(backend.Port())}, rig.ExitFailed, "5 of 12 sessions served"},
+		{"relay", []string{"--proxy", relay, "--backend-port", fmt.Sprint(backend.Port())}, rig.ExitFailed,
+			"5 of 12 sessions served"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o, err := parseExhaust(append(tt.args, "--sessions", "12", "--fd-limit", "5", "--java-backend", rigtest.JavaSource(t)), t.Output())
+			o, err := parseExhaust(append(tt.args, "--sessions", "12", "--fd-limit", "5", "--java-backend",
+				rigtest.JavaSource(t)), t.Output())
 			if err != nil {
 				t.Fatal(err)
 			}
 			o.patience = 2 * time.Second
 			var stdout, stderr strings.Builder
-			if code := o.run(t.Context(), &stdout, &stderr); code != tt.code || !strings.Contains(stdout.String(), tt.want) {
+			if code := o.run(t.Context(), &stdout, &stderr); code != tt.code ||
+				!strings.Contains(stdout.String(), tt.want) {
 				t.Errorf("code %d, want %d and %q\n%s%s", code, tt.code, tt.want, stdout.String(), stderr.String())
 			}
 		})

@@ -40,14 +40,17 @@ func (l *nameList) Set(text string) error {
 }
 
 func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
-	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to --backend-port")
+	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to "+
+		"--backend-port")
 	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
 	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
-	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to this one, or bin/imapproxy)")
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to "+
+		"this one, or bin/imapproxy)")
 	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
 	flags.StringVar(&o.password, "password", "secret", "the backend accepts any except \"wrong\"")
 	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
-	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, here or next to this program)")
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, "+
+		"here or next to this program)")
 }
 
 // check returns an error for options that exclude each other, and adds what --self implies.
@@ -93,8 +96,10 @@ func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.
 	return rig.StartJava(ctx, opts)
 }
 
-// startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find it.
-func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*rig.Proxy, error) {
+// startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find
+// it.
+func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*rig.Proxy,
+	error) {
 	if o.proxy == "" {
 		p, err := rig.FindPeer(name, o.self)
 		if err != nil {

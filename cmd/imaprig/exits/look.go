@@ -21,7 +21,10 @@ func (m *monitor) Look() error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(entries, func(e wire.TableEntry) bool { return e.State == wire.StateListen && e.Local.Port() == m.backend }) {
+	if !slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
+		return e.State == wire.StateListen &&
+			e.Local.Port() == m.backend
+	}) {
 		return errors.New("the socket table does not show the backend's listener, so what it shows can't be believed")
 	}
 	m.attribute(entries)
@@ -80,8 +83,8 @@ func (m *monitor) attribute(entries []wire.TableEntry) {
 }
 
 // linkOf finds the connection with this proxy's end, or takes it as a new one of the current cell. The port may have
-// been used before: this shows in an inode other than the one known, and in that there was no such connection at the last look.
-// The two files of the socket table are not read at one instant, so either end may be seen first.
+// been used before: this shows in an inode other than the one known, and in that there was no such connection at the
+// last look. The two files of the socket table are not read at one instant, so either end may be seen first.
 func (m *monitor) linkOf(proxyEnd netip.AddrPort, inode uint64, end func(*link) *uint64) *link {
 	l := m.links[proxyEnd]
 	isNew := l == nil

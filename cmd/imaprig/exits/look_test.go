@@ -22,7 +22,8 @@ type tableRow struct {
 func (m *monitor) see(rows ...tableRow) {
 	var entries []wire.TableEntry
 	for _, r := range rows {
-		entries = append(entries, wire.TableEntry{Local: rigtest.Addr(r.local), Remote: rigtest.Addr(r.remote), State: r.state, Inode: r.inode})
+		entries = append(entries, wire.TableEntry{Local: rigtest.Addr(r.local), Remote: rigtest.Addr(r.remote),
+			State: r.state, Inode: r.inode})
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {
@@ -59,18 +60,22 @@ func TestAttribute(t *testing.T) {
 		java, proxy   [2]uint64  // an inode that belongs to each, 0 = none
 	}{
 		{"each its own", []tableRow{listener, proxySide(10), javaSide(wire.StateEstablished, 11)},
-			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11), {"127.0.0.1:40002", backendEnd, wire.StateEstablished, 20}}, 1, 1, [2]uint64{11, 0}, [2]uint64{10, 20}},
+			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11),
+				{"127.0.0.1:40002", backendEnd, wire.StateEstablished, 20}}, 1, 1, [2]uint64{11, 0}, [2]uint64{10, 20}},
 		{"accepted late", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 0)},
 			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
 		{"left in CLOSE_WAIT", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
 			[]tableRow{javaSide(wire.StateCloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
 		{"orphan of the proxy", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
-			[]tableRow{{proxyEnd, backendEnd, wire.StateFinWait2, 0}, javaSide(wire.StateCloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
+			[]tableRow{{proxyEnd, backendEnd, wire.StateFinWait2, 0},
+				javaSide(wire.StateCloseWait, 11)}, 1, 0, [2]uint64{11, 0}, [2]uint64{10, 0}},
 		{"port used again", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
 			[]tableRow{proxySide(20), javaSide(wire.StateEstablished, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 20}},
-		{"port used again, the proxy's end not read yet", []tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
+		{"port used again, the proxy's end not read yet",
+			[]tableRow{proxySide(10), javaSide(wire.StateEstablished, 11)},
 			[]tableRow{javaSide(wire.StateEstablished, 21)}, 1, 1, [2]uint64{11, 21}, [2]uint64{10, 0}},
-		{"TIME_WAIT says nothing", nil, []tableRow{{backendEnd, proxyEnd, wire.StateTimeWait, 0}}, 0, 0, [2]uint64{}, [2]uint64{}},
+		{"TIME_WAIT says nothing", nil, []tableRow{{backendEnd, proxyEnd, wire.StateTimeWait, 0}}, 0, 0, [2]uint64{},
+			[2]uint64{}},
 		{"in the accept queue", nil, []tableRow{javaSide(wire.StateCloseWait, 0)}, 0, 1, [2]uint64{}, [2]uint64{}},
 	}
 	for _, tt := range tests {
@@ -115,7 +120,8 @@ func TestAttributeAbsent(t *testing.T) {
 				two := m.nextCell()
 				m.see(second)
 				if m.links[rigtest.Addr(proxyEnd)].watch != two || one.reached != 1 || two.reached != 1 {
-					t.Errorf("the second connection went to the first cell; reached %d and %d, want 1 and 1", one.reached, two.reached)
+					t.Errorf("the second connection went to the first cell; reached %d and %d, want 1 and 1",
+						one.reached, two.reached)
 				}
 			})
 		}
@@ -128,10 +134,12 @@ func TestCountSockets(t *testing.T) {
 	m.clients[rigtest.Addr(clientEnd)] = w
 	m.see(
 		tableRow{proxyEnd, backendEnd, wire.StateFinWait2, 0}, tableRow{backendEnd, proxyEnd, wire.StateCloseWait, 11},
-		tableRow{proxyListener, clientEnd, wire.StateCloseWait, 12}, tableRow{clientEnd, proxyListener, wire.StateFinWait2, 13},
+		tableRow{proxyListener, clientEnd, wire.StateCloseWait, 12}, tableRow{clientEnd, proxyListener,
+			wire.StateFinWait2, 13},
 		tableRow{"127.0.0.1:50001", "127.0.0.1:99", wire.StateEstablished, 14}, // the client's port, to somebody else
 		tableRow{proxyListener, "127.0.0.1:50002", wire.StateEstablished, 15},  // somebody else's client
-		tableRow{"127.0.0.1:40009", backendEnd, wire.StateTimeWait, 0}, tableRow{proxyListener, "0.0.0.0:0", wire.StateListen, 16},
+		tableRow{"127.0.0.1:40009", backendEnd, wire.StateTimeWait, 0}, tableRow{proxyListener, "0.0.0.0:0",
+			wire.StateListen, 16},
 	)
 	got := []string{w.found.Backend.List(), w.found.Upstream.List(), w.found.Downstream.List(), w.found.Client.List()}
 	want := []string{"CLOSE_WAIT 1", "FIN_WAIT2 1", "CLOSE_WAIT 1", "FIN_WAIT2 1"}

@@ -38,11 +38,13 @@ type client struct {
 
 // newClient returns a client that is not connected yet. Its user has its number in the name.
 func (o *runOptions) newClient(number int) *client {
-	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password, limit: answerLimit}
+	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password,
+		limit: answerLimit}
 }
 
 // connect dials. A slow client has small buffers on both sides of the connection.
-func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr string, local netip.Addr, slow bool) error {
+func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr string, local netip.Addr,
+	slow bool) error {
 	dialer := &net.Dialer{Timeout: answerLimit, KeepAlive: -1} // a probe would be a sign of life from who has vanished
 	if local.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
@@ -156,7 +158,7 @@ func (c *client) continuation() error {
 	}
 }
 
-func (c *client) loginWords() string {
+func (c *client) loginCommand() string {
 	return fmt.Sprintf("LOGIN %s %s", rig.Quoted(c.user), rig.Quoted(c.password))
 }
 

@@ -25,8 +25,8 @@ func writeTables(w io.Writer, r *runResult) error {
 	return err
 }
 
-const tableLegend = `CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; PROXY, JAVA: descriptors still open there
-`
+const tableLegend = "CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; " +
+	"PROXY, JAVA: descriptors left there\n"
 
 func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	fmt.Fprintf(out, "%s, %d sessions a cell, %.0f s\n", p.title(), r.Sessions, p.Seconds)
@@ -42,7 +42,8 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	for _, c := range p.Cells {
 		row := []string{c.Mode, c.Ending, c.sessions()}
 		for _, at := range c.Counts {
-			row = append(row, at.CloseWait(), fmt.Sprint(at.Backend[wire.StateEstablished].Sockets), orDash(at.ProxyFDs), fmt.Sprint(at.JavaFDs))
+			row = append(row, at.CloseWait(), fmt.Sprint(at.Backend[wire.StateEstablished].Sockets),
+				orDash(at.ProxyFDs), fmt.Sprint(at.JavaFDs))
 		}
 		if c.NotRun != "" {
 			row = append(row, make([]string, 4*len(r.After))...)
@@ -56,7 +57,8 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 // notes prints what does not fit into the table.
 func notes(out *strings.Builder, p *proxyResult) {
 	met, missed, notRun := p.tally()
-	fmt.Fprintf(out, "\n%d cells: every target holds in %d, missed in %d, not run %d\n", len(p.Cells), met, missed, notRun)
+	fmt.Fprintf(out, "\n%d cells: every target holds in %d, missed in %d, not run %d\n", len(p.Cells), met, missed,
+		notRun)
 	for _, c := range p.Cells {
 		if c.NotRun != "" {
 			fmt.Fprintf(out, "  NOT RUN  %v: %s\n", c.cell, c.NotRun)
@@ -72,17 +74,20 @@ func notes(out *strings.Builder, p *proxyResult) {
 		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
 	}
 	fmt.Fprint(out, "\nWhat the backend saw, by mode:\n")
-	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "STORED", "TRUNCATED", "LOGOUT IN MESSAGE")
+	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "STORED",
+		"TRUNCATED", "LOGOUT IN MESSAGE")
 	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
 		c := p.Java[mode]
-		t.Add(mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server, c.NeverRead, c.Stored, c.Truncated, c.Polluted)
+		t.Add(mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server, c.NeverRead, c.Stored, c.Truncated,
+			c.Polluted)
 	}
 	fmt.Fprintln(out, t)
 }
 
 // comparison prints the last count of every cell, with a column for each proxy.
 func comparison(out *strings.Builder, r *runResult) {
-	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n", slices.Max(r.After))
+	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n",
+		slices.Max(r.After))
 	heading := []string{"MODE", "ENDING"}
 	for _, p := range r.Proxies {
 		heading = append(heading, p.Name)

@@ -20,14 +20,17 @@ import (
 // smallResult has a cell of each kind: met, missed, not run.
 func smallResult() *runResult {
 	met := counted("good", "idle", at(1, 0, 5, 10, 5), at(10, 0, 0, 0, 0))
-	met.Series = []point{{Seconds: 0, Established: 5, ProxyFDs: 10, JavaFDs: 5}, {Seconds: 1, Established: 5, ProxyFDs: 10, JavaFDs: 5}, {Seconds: 10}}
+	met.Series = []point{{Seconds: 0, Established: 5, ProxyFDs: 10, JavaFDs: 5},
+		{Seconds: 1, Established: 5, ProxyFDs: 10, JavaFDs: 5}, {Seconds: 10}}
 	missed := counted("stuck-worker", "idle", at(1, 4, 0, -1, 4), at(10, 4, 0, -1, 4))
 	missed.Opened, missed.Expected, missed.Problem = 4, 4, "LOGIN: <b>EOF</b>"
 	missed.Counts[1].Backend[wire.StateCloseWait] = stateCount{Sockets: 4, MinRecvQ: 1, MaxRecvQ: 11}
 	missed.Series = []point{{Seconds: 0, CloseWait: 4, JavaFDs: 4}, {Seconds: 10, CloseWait: 4, JavaFDs: 4}}
 	notRun := &cellResult{cell: cell{"good", "vanish"}, Sessions: 5, NotRun: "no root"}
-	p := proxyResult{Name: "nginx", Version: "nginx/1", Settings: "none", Seconds: 12, Cells: []*cellResult{met, missed, notRun},
-		Java: map[string]rig.JavaCounts{"good": {Accepted: 5, Closed: 5, EOF: 5}, "stuck-worker": {Accepted: 4, NeverRead: 4, Polluted: 1}}}
+	p := proxyResult{Name: "nginx", Version: "nginx/1", Settings: "none", Seconds: 12,
+		Cells: []*cellResult{met, missed, notRun},
+		Java: map[string]rig.JavaCounts{"good": {Accepted: 5, Closed: 5, EOF: 5},
+			"stuck-worker": {Accepted: 4, NeverRead: 4, Polluted: 1}}}
 	for _, c := range p.Cells {
 		c.Misses = judge(c)
 	}
@@ -37,11 +40,12 @@ func smallResult() *runResult {
 
 const smallTable = `nginx (nginx/1), 5 sessions a cell, 12 s
 set: none
-CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; PROXY, JAVA: descriptors still open there
+CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; PROXY, JAVA: descriptors left there
 
 MODE          ENDING  SESSIONS  1s: CW  EST  PROXY  JAVA  10s: CW  EST  PROXY  JAVA  TARGETS
 good          idle    5         0       5    10     5     0        0    0      0     ok
-stuck-worker  idle    4 of 5    4 q1    0    -      4     4 q1-11  0    -      4     MISSED: backend sockets, sessions as planned
+stuck-worker  idle    4 of 5    4 q1    0    -      4     4 q1-11  0    -      4     ` +
+	`MISSED: backend sockets, sessions as planned
 good          vanish  5                                                              not run
 
 3 cells: every target holds in 1, missed in 1, not run 1
@@ -100,7 +104,8 @@ func TestHTML(t *testing.T) {
 	if err := writeHTML(&out, smallResult()); err != nil {
 		t.Fatal(err)
 	}
-	if external := regexp.MustCompile(`(?i)https?:|src=|href="[^#]|url\(|@import`).FindString(out.String()); external != "" {
+	external := regexp.MustCompile(`(?i)https?:|src=|href="[^#]|url\(|@import`).FindString(out.String())
+	if external != "" {
 		t.Errorf("the page refers to something outside: %q", external)
 	}
 	found := map[string]int{}
@@ -124,14 +129,16 @@ func TestHTML(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg": 2, "polyline": 8, "polyline.cw": 2, "line.limit": 2,
-		"td.n first wrong": 1, "b": 1, "script": 0}
+	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg": 2, "polyline": 8, "polyline.cw": 2,
+		"line.limit": 2, "td.n first wrong": 1, "b": 1, "script": 0}
 	for name, n := range want {
 		if found[name] != n {
 			t.Errorf("%d of %s, want %d", found[name], name, n)
 		}
 	}
-	for _, text := range []string{"4 q1-11", "LOGIN: &lt;b&gt;EOF&lt;/b&gt;", "MISSED: backend sockets", "not run: no root", "after 10 s"} {
+	for _, text := range []string{"4 q1-11", "LOGIN: &lt;b&gt;EOF&lt;/b&gt;", "MISSED: backend sockets",
+		"not run: no root",
+		"after 10 s"} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("the page does not hold %q", text)
 		}
@@ -164,7 +171,8 @@ func TestReportFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, o.json)), &back); err != nil {
 		t.Fatal(err)
 	}
-	if c := back.Proxies[0].Cells[1]; c.Mode != "stuck-worker" || c.Counts[1].Backend[wire.StateCloseWait].MaxRecvQ != 11 || len(c.Misses) != 2 {
+	c := back.Proxies[0].Cells[1]
+	if c.Mode != "stuck-worker" || c.Counts[1].Backend[wire.StateCloseWait].MaxRecvQ != 11 || len(c.Misses) != 2 {
 		t.Errorf("the second cell came back as %+v", c)
 	}
 	if !strings.HasSuffix(rigtest.ReadFile(t, o.html), "</html>\n") {

@@ -45,7 +45,8 @@ const lookEvery = time.Second // for the chart
 
 func newMonitor(backend uint16, javaPID int, p *rig.Proxy) *monitor {
 	return &monitor{
-		backend: backend, javaPID: javaPID, proxyPID: p.PID, proxies: map[netip.AddrPort]bool{p.Addr: true, p.Outside: true},
+		backend: backend, javaPID: javaPID, proxyPID: p.PID, proxies: map[netip.AddrPort]bool{p.Addr: true,
+			p.Outside: true},
 		links: map[netip.AddrPort]*link{}, clients: map[netip.AddrPort]*watch{},
 		inProxy: map[uint64]*watch{}, inJava: map[uint64]*watch{},
 	}

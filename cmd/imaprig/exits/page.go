@@ -25,9 +25,9 @@ func writeHTML(w io.Writer, r *runResult) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"chart": chart, "dash": orDash, "curves": curves,
 		"established": func(c count) int { return c.Backend[wire.StateEstablished].Sockets },
-		"tally":       func(p proxyResult) string { return tallyWords(&p) },
+		"tally":       func(p proxyResult) string { return tallyText(&p) },
 		"limit":       func(c *cellResult) float64 { return whenGone(c.cell).Seconds() },
-		"text":        func(c *cellResult) string { return wayOf(c.cell).text },
+		"text":        func(c *cellResult) string { return endingOf(c.cell).text },
 		"over":        func(c count, r *cellResult) bool { return c.Planned >= whenGone(r.cell).Seconds() },
 		"targets":     targets,
 	}).Parse(reportPage)
@@ -40,9 +40,10 @@ func writeHTML(w io.Writer, r *runResult) error {
 	return nil
 }
 
-func tallyWords(p *proxyResult) string {
+func tallyText(p *proxyResult) string {
 	met, missed, notRun := p.tally()
-	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed, notRun)
+	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed,
+		notRun)
 }
 
 // curve is a line of the chart.
@@ -77,8 +78,10 @@ func chart(c *cellResult) template.HTML {
 		return chartHeight - chartPad - float64(n)/float64(max(top, 1))*(chartHeight-2*chartPad)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth, chartHeight, top, last)
-	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad, y(0))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
+		chartHeight, top, last)
+	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad,
+		y(0))
 	if limit := whenGone(c.cell).Seconds(); limit <= last {
 		fmt.Fprintf(&b, `<line class="limit" x1="%.1f" y1="0" x2="%.1f" y2="%d"/>`, x(limit), x(limit), chartHeight)
 	}

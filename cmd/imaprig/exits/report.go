@@ -11,13 +11,13 @@ import (
 func (o *options) report(r *runResult, stdout io.Writer) error {
 	err := writeTables(stdout, r)
 	if o.json != "" {
-		err = errors.Join(err, rig.ToFile(o.json, r, rig.WriteJSON[runResult]))
+		err = errors.Join(err, rig.WriteFile(o.json, r, rig.WriteJSON[runResult]))
 	}
 	if o.html != "" {
-		err = errors.Join(err, rig.ToFile(o.html, r, writeHTML))
+		err = errors.Join(err, rig.WriteFile(o.html, r, writeHTML))
 	}
 	return err
 }
 
 // mayWrite returns an error, before the run, when a file can't be written after it.
-func (o *options) mayWrite() error { return rig.MayWrite(o.json, o.html) }
+func (o *options) mayWrite() error { return rig.CheckWritable(o.json, o.html) }

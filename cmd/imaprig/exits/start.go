@@ -39,13 +39,14 @@ func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) 
 func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
 	x := &proxyRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.End()
-	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage, JVM: []string{"-Xss256k"}})
+	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage,
+		JVM: []string{"-Xss256k"}})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.java.Stop(javaStopTime)) }()
 	var outside netip.Addr
-	if slices.ContainsFunc(o.cells, func(c cell) bool { return wayOf(c).vanishes }) {
+	if slices.ContainsFunc(o.cells, func(c cell) bool { return endingOf(c).vanishes }) {
 		if x.ns, err = rig.NewNamespace(ctx); err != nil {
 			x.nsProblem = err.Error()
 		} else {

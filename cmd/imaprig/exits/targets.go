@@ -40,14 +40,14 @@ func targets() []target {
 func atTheEnd(cell) time.Duration { return judgedAtTheEnd }
 
 func whenGone(c cell) time.Duration {
-	if wayOf(c).vanishes {
+	if endingOf(c).vanishes {
 		return vanishedWithin
 	}
 	return goneWithin
 }
 
-// whenJavaCanClose returns notJudged for the faults that no proxy can cure: a worker that is stuck or waits, a handler that forgets to
-// close whatever it reads, and a message broken off, after which no LOGOUT can be sent.
+// whenJavaCanClose returns notJudged for the faults that no proxy can cure: a worker that is stuck or waits, a handler
+// that forgets to close whatever it reads, and a message broken off, after which no LOGOUT can be sent.
 func whenJavaCanClose(c cell) time.Duration {
 	switch c.Mode {
 	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting":

@@ -41,24 +41,33 @@ func TestJudge(t *testing.T) {
 		want   []miss
 	}{
 		{"clean", counted("good", "idle", at(1, 5, 0, 10, 5), at(10, 0, 0, 0, 0), clean), nil},
-		{"CLOSE_WAIT at 10 s", counted("good", "idle", at(1, 5, 0, 10, 5), at(10, 3, 0, 0, 0), clean), []miss{{"backend sockets", 3, 10.1}}},
-		{"ESTABLISHED at 10 s", counted("good", "idle", at(10, 0, 4, 0, 0), clean), []miss{{"backend sockets", 4, 10.1}}},
+		{"CLOSE_WAIT at 10 s", counted("good", "idle", at(1, 5, 0, 10, 5), at(10, 3, 0, 0, 0), clean),
+			[]miss{{"backend sockets", 3, 10.1}}},
+		{"ESTABLISHED at 10 s", counted("good", "idle", at(10, 0, 4, 0, 0), clean),
+			[]miss{{"backend sockets", 4, 10.1}}},
 		{"both", counted("good", "idle", at(10, 1, 4, 0, 0), clean), []miss{{"backend sockets", 5, 10.1}}},
-		{"descriptor of the proxy at 30 s", counted("good", "idle", at(10, 0, 0, 0, 0), at(30, 0, 0, 2, 0), clean), []miss{{"proxy descriptors", 2, 30.1}}},
+		{"descriptor of the proxy at 30 s", counted("good", "idle", at(10, 0, 0, 0, 0), at(30, 0, 0, 2, 0), clean),
+			[]miss{{"proxy descriptors", 2, 30.1}}},
 		{"the proxy's process is not known", counted("good", "idle", at(10, 0, 0, -1, 0)), nil},
 		{"vanished, 10 s", counted("good", "vanish", at(10, 0, 5, 10, 5), at(30, 0, 0, 0, 0), clean), nil},
-		{"vanished, 30 s", counted("good", "vanish", at(10, 0, 5, 10, 5), at(30, 0, 5, 10, 5), clean), []miss{{"backend sockets", 5, 30.1}, {"proxy descriptors", 10, 30.1}}},
+		{"vanished, 30 s", counted("good", "vanish", at(10, 0, 5, 10, 5), at(30, 0, 5, 10, 5), clean),
+			[]miss{{"backend sockets", 5, 30.1}, {"proxy descriptors", 10, 30.1}}},
 		{"Java closes late", counted("no-close-without-logout", "idle", at(10, 0, 0, 0, 5), clean), nil},
-		{"Java never closes", counted("no-close-without-logout", "idle", at(10, 0, 0, 0, 5), at(70, 0, 0, 0, 5)), []miss{{"Java descriptors", 5, 70.1}}},
+		{"Java never closes", counted("no-close-without-logout", "idle", at(10, 0, 0, 0, 5), at(70, 0, 0, 0, 5)),
+			[]miss{{"Java descriptors", 5, 70.1}}},
 		{"a stuck worker can't close", counted("stuck-worker", "idle", at(10, 0, 0, 0, 5), at(70, 0, 0, 0, 5)), nil},
-		{"but its socket has to go", counted("stuck-worker", "idle", at(10, 5, 0, 0, 5)), []miss{{"backend sockets", 5, 10.1}}},
+		{"but its socket has to go", counted("stuck-worker", "idle", at(10, 5, 0, 0, 5)),
+			[]miss{{"backend sockets", 5, 10.1}}},
 		{"stuck fetch", counted("stuck-fetch", "mid-fetch", at(70, 0, 0, 0, 5)), nil},
 		{"forgets close()", counted("no-close-on-eof", "logout", at(70, 0, 0, 0, 5)), nil},
 		{"slow greeting", counted("slow-greeting", "backend-never-greets", at(70, 0, 0, 0, 5)), nil},
 		{"middle of a literal", counted("no-close-without-logout", "mid-append", at(70, 0, 0, 0, 5)), nil},
-		{"middle of a literal, good backend", counted("good", "mid-append", at(70, 0, 0, 0, 5)), []miss{{"Java descriptors", 5, 70.1}}},
-		{"a session failed", some(func(r *cellResult) { r.Opened, r.Expected = 4, 4 }), []miss{{"sessions as planned", 1, 70.1}}},
-		{"none reached the backend", some(func(r *cellResult) { r.Reached = 0 }), []miss{{"sessions as planned", 5, 70.1}}},
+		{"middle of a literal, good backend", counted("good", "mid-append", at(70, 0, 0, 0, 5)),
+			[]miss{{"Java descriptors", 5, 70.1}}},
+		{"a session failed", some(func(r *cellResult) { r.Opened, r.Expected = 4, 4 }),
+			[]miss{{"sessions as planned", 1, 70.1}}},
+		{"none reached the backend", some(func(r *cellResult) { r.Reached = 0 }),
+			[]miss{{"sessions as planned", 5, 70.1}}},
 		{"foreign bytes", some(func(r *cellResult) { r.Foreign = 2 }), []miss{{"foreign bytes", 2, 70.1}}},
 		{"not run", some(func(r *cellResult) { r.NotRun, r.Opened, r.Counts = "no root", 0, nil }), nil},
 	}
@@ -78,9 +87,12 @@ func TestJudgeRun(t *testing.T) {
 		want []miss
 	}{
 		{"clean", proxyResult{Java: map[string]rig.JavaCounts{"good": {Truncated: 5}}}, nil},
-		{"LOGOUT in a message", proxyResult{Seconds: 90, Java: map[string]rig.JavaCounts{"good": {Polluted: 2}}}, []miss{{"messages with a LOGOUT in them, mode good", 2, 90}}},
-		{"a message made whole", proxyResult{StoredUnasked: 1}, []miss{{"messages stored that no client sent whole", 1, 0}}},
-		{"unknown descriptors", proxyResult{Unattributed: 3}, []miss{{"Java descriptors that belong to no cell", 3, 0}}},
+		{"LOGOUT in a message", proxyResult{Seconds: 90, Java: map[string]rig.JavaCounts{"good": {Polluted: 2}}},
+			[]miss{{"messages with a LOGOUT in them, mode good", 2, 90}}},
+		{"a message made whole", proxyResult{StoredUnasked: 1},
+			[]miss{{"messages stored that no client sent whole", 1, 0}}},
+		{"unknown descriptors", proxyResult{Unattributed: 3},
+			[]miss{{"Java descriptors that belong to no cell", 3, 0}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,11 +114,11 @@ func TestChooseCells(t *testing.T) {
 			t.Errorf("%v is there twice", c)
 		}
 		seen[c] = true
-		if w := wayOf(c); w.open == nil || w.end == nil && !w.vanishes || w.text == "" {
+		if w := endingOf(c); w.open == nil || w.end == nil && !w.vanishes || w.text == "" {
 			t.Errorf("%v: its ending is incomplete", c)
 		}
 	}
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		if !slices.ContainsFunc(all, func(c cell) bool { return c.Ending == w.name }) {
 			t.Errorf("the ending %s is in no cell", w.name)
 		}
@@ -170,7 +182,8 @@ func TestParseExits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}; !slices.Equal(o.after, want) || !reflect.DeepEqual(o.peers, nameList{rig.OwnProxy}) {
+	if want := []time.Duration{time.Second, 10 * time.Second, 30 * time.Second}; !slices.Equal(o.after, want) ||
+		!reflect.DeepEqual(o.peers, nameList{rig.OwnProxy}) {
 		t.Errorf("after %v, peers %v; want %v and imapproxy", o.after, o.peers, want)
 	}
 }
@@ -197,7 +210,7 @@ func TestParseExhaust(t *testing.T) {
 // go there.
 func TestExpected(t *testing.T) {
 	want := map[string]int{"before-login": 0, "backend-never-greets": 1}
-	for _, w := range ways() {
+	for _, w := range allEndings() {
 		n, special := want[w.name]
 		if !special {
 			n = 5

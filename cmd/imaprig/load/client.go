@@ -41,20 +41,20 @@ type Target struct {
 
 // Conn is one session. It is used by one goroutine at a time.
 type Conn struct {
-	target   *Target
-	number   int64     // of the session, for its user
-	began    time.Time // before it was connected
-	conn     net.Conn
-	in       *bufio.Reader
-	trash    *rig.Discarder // made when the first large literal comes
-	tags     int
-	tag      []byte // of the last command, with a space after it
-	out      []byte
-	deadline time.Time
-	got      func(int) // is told of the bytes of literals; may be nil
-	literals int       // read
-	exists   int       // EXISTS lines read
-	bye      error     // what the server said before it closed
+	target    *Target
+	number    int64     // of the session, for its user
+	began     time.Time // before it was connected
+	conn      net.Conn
+	in        *bufio.Reader
+	discarder *rig.Discarder // made when the first large literal comes
+	tags      int
+	tag       []byte // of the last command, with a space after it
+	out       []byte
+	deadline  time.Time
+	onBytes   func(int) // is called with the bytes of literals; may be nil
+	literals  int       // read
+	exists    int       // EXISTS lines read
+	bye       error     // what the server said before it closed
 }
 
 // Dial connects, reads the greeting and starts TLS.
@@ -66,7 +66,7 @@ func (t *Target) Dial() (*Conn, error) {
 	dialer := net.Dialer{Timeout: t.Limit, KeepAlive: -1}
 	if len(t.sources) > 0 {
 		source := t.sources[int(number)%len(t.sources)]
-		dialer.LocalAddr, dialer.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), latePort
+		dialer.LocalAddr, dialer.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), bindWithoutPort
 	}
 	conn, err := dialer.Dial("tcp", t.Addr)
 	if err != nil {
@@ -84,8 +84,9 @@ func (t *Target) Dial() (*Conn, error) {
 	return c, nil
 }
 
-// latePort makes the kernel choose the port when it knows the destination: else each source address has only 28,000.
-func latePort(_, _ string, raw syscall.RawConn) error {
+// bindWithoutPort makes the kernel choose the port when it knows the destination: else each source address has only
+// 28,000.
+func bindWithoutPort(_, _ string, raw syscall.RawConn) error {
 	var err error
 	if controlErr := raw.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
@@ -121,7 +122,7 @@ func (c *Conn) startTLS() error {
 	if err := secure.Handshake(); err != nil {
 		return failure("TLS", err)
 	}
-	c.conn, c.trash = secure, nil
+	c.conn, c.discarder = secure, nil
 	c.in.Reset(secure)
 	return nil
 }
@@ -220,16 +221,16 @@ func (c *Conn) untagged(line []byte) error {
 // skip discards n bytes.
 func (c *Conn) skip(n int) error {
 	k, err := c.in.Discard(min(n, c.in.Buffered()))
-	c.moved(k)
+	c.countBytes(k)
 	if err != nil || k == n {
 		return err
 	}
-	if c.trash == nil {
-		if c.trash, err = rig.NewDiscarder(c.conn); err != nil {
+	if c.discarder == nil {
+		if c.discarder, err = rig.NewDiscarder(c.conn); err != nil {
 			return err
 		}
 	}
-	return c.trash.Discard(n-k, c.moved)
+	return c.discarder.Discard(n-k, c.countBytes)
 }
 
 // Line returns the next line, without its end. It is valid until the next read.

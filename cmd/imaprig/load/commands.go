@@ -81,7 +81,7 @@ func (c *Conn) appendMessage(mailbox string, b *rig.Body, n int) error {
 	if err := c.continuation(); err != nil {
 		return failure("APPEND", err)
 	}
-	if err := b.Send(c.conn, n, c.moved); err != nil {
+	if err := b.Send(c.conn, n, c.countBytes); err != nil {
 		return failure("APPEND", err)
 	}
 	if _, err := c.conn.Write([]byte("\r\n")); err != nil {
@@ -90,10 +90,10 @@ func (c *Conn) appendMessage(mailbox string, b *rig.Body, n int) error {
 	return failure("APPEND", c.answer())
 }
 
-// moved reports bytes of a message. The limit is for each part, so that a large message may take long.
-func (c *Conn) moved(n int) {
-	if c.got != nil {
-		c.got(n)
+// countBytes reports bytes of a message. The limit is for each part, so that a large message may take long.
+func (c *Conn) countBytes(n int) {
+	if c.onBytes != nil {
+		c.onBytes(n)
 	}
 	_ = c.extend() // a deadline that can't be set shows in the next read or write
 }

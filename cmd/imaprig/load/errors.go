@@ -16,12 +16,12 @@ import (
 
 // stepError is what went wrong in a session: during which step, and how, in words of a small set.
 type stepError struct {
-	during string // "connect", "TLS", "greeting" or a command
-	kind   string
-	err    error
+	step string // "connect", "TLS", "greeting" or a command
+	kind string
+	err  error
 }
 
-func (e *stepError) Error() string { return e.during + ": " + e.err.Error() }
+func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
 // answerError is an answer of the server other than the one that was hoped for.
@@ -37,7 +37,7 @@ func failure(during string, err error) error {
 	if known := (*stepError)(nil); errors.As(err, &known) {
 		return err
 	}
-	return &stepError{during: during, kind: during + ": " + causeOf(err), err: err}
+	return &stepError{step: during, kind: during + ": " + causeOf(err), err: err}
 }
 
 // causeOf returns the kind of an error.
@@ -116,6 +116,9 @@ func (c *errorCounts) list() []errorCount {
 	for _, e := range c.kinds {
 		list = append(list, *e)
 	}
-	slices.SortFunc(list, func(a, b errorCount) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Kind, b.Kind)) })
+	slices.SortFunc(list, func(a, b errorCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count),
+			cmp.Compare(a.Kind, b.Kind))
+	})
 	return list
 }

@@ -56,8 +56,8 @@ func (h *histogram) count() uint64 {
 	return n
 }
 
-// quantile returns the duration that a share q of the recorded ones, 0 to 1, does not exceed: the middle of its bucket, and
-// never more than the longest. 0 when there is none.
+// quantile returns the duration that a share q of the recorded ones, 0 to 1, does not exceed: the middle of its bucket,
+// and never more than the longest. 0 when there is none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := uint64(q * float64(h.count()))
 	var seen uint64

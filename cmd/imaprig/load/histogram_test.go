@@ -8,7 +8,8 @@ import (
 )
 
 func TestBuckets(t *testing.T) {
-	for _, d := range []time.Duration{-5, 0, 1, 127, 128, 129, 255, 256, 1000, 12345, time.Millisecond, time.Second, 10 * time.Minute} {
+	for _, d := range []time.Duration{-5, 0, 1, 127, 128, 129, 255, 256, 1000, 12345, time.Millisecond, time.Second,
+		10 * time.Minute} {
 		i := bucketOf(d)
 		low, high := bucketStart(i), bucketStart(i+1)
 		if want := max(d, 0); want < low || want >= high || float64(high-low) > 1+float64(low)*0.008 {

@@ -46,11 +46,13 @@ type chart struct {
 
 func newChart(label string, maxX, maxY float64, unit func(float64) string) *chart {
 	c := &chart{maxX: max(maxX, 1e-9), maxY: max(maxY, 1e-9)}
-	fmt.Fprintf(&c.b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight, template.HTMLEscapeString(label))
+	fmt.Fprintf(&c.b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight,
+		template.HTMLEscapeString(label))
 	for _, share := range []float64{0, 0.5, 1} {
 		y := c.y(share * c.maxY)
 		fmt.Fprintf(&c.b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartLeft, y, chartWidth, y)
-		fmt.Fprintf(&c.b, `<text class="y" x="%d" y="%.1f">%s</text>`, chartLeft-6, y+4, template.HTMLEscapeString(unit(share*c.maxY)))
+		fmt.Fprintf(&c.b, `<text class="y" x="%d" y="%.1f">%s</text>`, chartLeft-6, y+4,
+			template.HTMLEscapeString(unit(share*c.maxY)))
 	}
 	return c
 }
@@ -65,7 +67,8 @@ func (c *chart) y(v float64) float64 {
 
 // mark writes a figure under the axis.
 func (c *chart) mark(x float64, text string) {
-	fmt.Fprintf(&c.b, `<text class="x" x="%.1f" y="%d">%s</text>`, c.x(x), chartHeight-5, template.HTMLEscapeString(text))
+	fmt.Fprintf(&c.b, `<text class="x" x="%.1f" y="%d">%s</text>`, c.x(x), chartHeight-5,
+		template.HTMLEscapeString(text))
 }
 
 func (c *chart) html() template.HTML {
@@ -73,7 +76,8 @@ func (c *chart) html() template.HTML {
 	return template.HTML(c.b.String()) // numbers and words of ours only
 }
 
-// histogramChart returns a chart with a column for each bar. Their bounds grow by a factor, so columns are of one width.
+// histogramChart returns a chart with a column for each bar. Their bounds grow by a factor, so columns are of one
+// width.
 func histogramChart(r *Result) template.HTML {
 	if len(r.Histogram) == 0 {
 		return ""
@@ -83,12 +87,15 @@ func histogramChart(r *Result) template.HTML {
 		top = max(top, b.Count)
 	}
 	n := len(r.Histogram)
-	c := newChart("how long a "+r.Operations[0].Name+" took", float64(n), float64(top), func(v float64) string { return fmt.Sprintf("%.0f", v) })
+	c := newChart("how long a "+r.Operations[0].Name+" took", float64(n), float64(top),
+		func(v float64) string { return fmt.Sprintf("%.0f", v) })
 	every := 1 + n/12
 	for i, b := range r.Histogram {
 		y := c.y(float64(b.Count))
-		fmt.Fprintf(&c.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s to %s: %d</title></rect>`,
-			c.x(float64(i))+0.5, y, math.Max(c.x(1)-c.x(0)-1, 0.5), c.y(0)-y, microsText(b.FromUS), microsText(b.ToUS), b.Count)
+		fmt.Fprintf(&c.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f">`+
+			`<title>%s to %s: %d</title></rect>`,
+			c.x(float64(i))+0.5, y, math.Max(c.x(1)-c.x(0)-1,
+				0.5), c.y(0)-y, microsText(b.FromUS), microsText(b.ToUS), b.Count)
 		if i%every == 0 {
 			c.mark(float64(i), microsText(b.FromUS))
 		}
@@ -98,9 +105,11 @@ func histogramChart(r *Result) template.HTML {
 
 // rateChart returns a chart of operations a second over time, or of bytes with the second argument.
 func rateChart(r *Result, bytes bool) template.HTML {
-	value, unit := func(s sample) float64 { return float64(s.Operations) }, func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
+	value := func(s sample) float64 { return float64(s.Operations) }
+	unit := func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 	if bytes {
-		value, unit = func(s sample) float64 { return float64(s.Bytes) }, func(v float64) string { return amountText(v) + "/s" }
+		value = func(s sample) float64 { return float64(s.Bytes) }
+		unit = func(v float64) string { return amountText(v) + "/s" }
 	}
 	if len(r.Series) < 2 {
 		return ""

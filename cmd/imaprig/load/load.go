@@ -28,10 +28,14 @@ func modes() []Mode {
 		{"login", "connect, log in, log out, again and again", 32, []string{"session", "LOGIN"}, runLogin},
 		{"rtt", "NOOP on every session, one after the other", 32, []string{"NOOP"}, runRTT},
 		{"fetch", "read a message on every session, again and again", 8, []string{"FETCH"}, runFetch},
-		{"append", "store a message on every session, again and again: for a test mailbox", 8, []string{"APPEND"}, runAppend},
-		{"idle", "hold sessions in IDLE, and report what one costs the proxy in memory", 1000, []string{"session"}, runIdle},
-		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50, []string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"}, runMixed},
-		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500, []string{"NOOP"}, runScale},
+		{"append", "store a message on every session, again and again: for a test mailbox", 8, []string{"APPEND"},
+			runAppend},
+		{"idle", "hold sessions in IDLE, and report what one costs the proxy in memory", 1000, []string{"session"},
+			runIdle},
+		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50,
+			[]string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"}, runMixed},
+		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500,
+			[]string{"NOOP"}, runScale},
 	}
 }
 
@@ -65,7 +69,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
 		return rig.ExitUsage
 	}
-	if err = rig.MayWrite(o.json, o.html); err == nil {
+	if err = rig.CheckWritable(o.json, o.html); err == nil {
 		var result *Result
 		if result, err = o.Run(ctx, stderr, o.Mode.name); result != nil {
 			err = errors.Join(err, result.report(stdout, o.json, o.html))
@@ -87,10 +91,13 @@ func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Resu
 		return nil, err
 	}
 	if limit := rig.OpenFileLimit(); o.Sessions+spareFiles > limit {
-		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n", o.Sessions, limit)
+		return nil, fmt.Errorf("%d sessions need as many descriptors, and the limit is %d: raise it with ulimit -n",
+			o.Sessions, limit)
 	}
-	r := &run{opts: *o, target: o.newTarget(), meter: newMeter(o.Mode.operations...), progress: term.NewProgress(stderr, name)}
-	r.result = &Result{Mode: o.Mode.name, Proxy: o.Proxy, TLS: o.TLS, Sessions: o.Sessions, Began: time.Now().Truncate(time.Second)}
+	r := &run{opts: *o, target: o.newTarget(), meter: newMeter(o.Mode.operations...),
+		progress: term.NewProgress(stderr, name)}
+	r.result = &Result{Mode: o.Mode.name, Proxy: o.Proxy, TLS: o.TLS, Sessions: o.Sessions,
+		Began: time.Now().Truncate(time.Second)}
 	defer r.progress.End()
 	if o.Mode.name == "append" {
 		b, err := rig.NewBody(o.Size)

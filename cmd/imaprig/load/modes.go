@@ -84,8 +84,8 @@ func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(
 	})
 }
 
-// runIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of the
-// opening; the wait has its own.
+// runIdle opens sessions, waits in IDLE and looks at the proxy's memory before and after. Rates and costs are those of
+// the opening; the wait has its own.
 func runIdle(ctx context.Context, r *run) error {
 	before, err := rig.UsageOf(r.opts.PIDs)
 	if err != nil {
@@ -100,7 +100,7 @@ func runIdle(ctx context.Context, r *run) error {
 	}
 	opened, err := rig.CPUOf(r.opts.PIDs)
 	if err == nil {
-		err = r.measure(ctx, len(conns), r.idling(conns))
+		err = r.measure(ctx, len(conns), r.readIdle(conns))
 	}
 	after, afterErr := rig.UsageOf(r.opts.PIDs)
 	r.result.Idle = &idleResult{Sessions: len(conns), HeldSeconds: r.result.Seconds}
@@ -126,8 +126,8 @@ func (r *run) openIdle(ctx context.Context, n int) []*Conn {
 	})
 }
 
-// idling reads what sessions in IDLE receive. Those that are lost become nil.
-func (r *run) idling(conns []*Conn) func(ctx context.Context, i int) error {
+// readIdle reads what sessions in IDLE receive. Those that are lost become nil.
+func (r *run) readIdle(conns []*Conn) func(ctx context.Context, i int) error {
 	return func(ctx context.Context, i int) error {
 		c := conns[i]
 		until, _ := ctx.Deadline()
@@ -165,8 +165,8 @@ func runMixed(ctx context.Context, r *run) error {
 		if err != nil {
 			return err
 		}
-		c.got = r.meter.moved
-		err = r.life(c)
+		c.onBytes = r.meter.moved
+		err = r.mixedSession(c)
 		if err == nil && rand.Float64() >= mixedAbrupt {
 			err = r.timed("LOGOUT", c.logout)
 		}
@@ -178,8 +178,8 @@ func runMixed(ctx context.Context, r *run) error {
 	})
 }
 
-// life runs a session from LOGIN to the end of IDLE.
-func (r *run) life(c *Conn) error {
+// mixedSession runs a session from LOGIN to the end of IDLE.
+func (r *run) mixedSession(c *Conn) error {
 	if err := r.timed("LOGIN", c.login); err != nil {
 		return err
 	}

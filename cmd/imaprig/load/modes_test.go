@@ -11,7 +11,8 @@ import (
 
 // TestLoadModes runs every mode against the fast backend, in clear and with TLS.
 func TestLoadModes(t *testing.T) {
-	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort, IdlePush: 30e6})
+	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort,
+		IdlePush: 30e6})
 	self := strconv.Itoa(os.Getpid())
 	tests := []struct {
 		mode string
@@ -22,12 +23,17 @@ func TestLoadModes(t *testing.T) {
 			return r.Operations[1].Count >= r.First().Count && r.First().P50 >= r.Operations[1].P50
 		}},
 		{"rtt", nil, func(r *Result) bool { return r.First().PerSecond > 10 && r.Bytes == 0 }},
-		{"fetch", []string{"--message", "2"}, func(r *Result) bool { return r.Bytes >= r.First().Count<<20 && r.CPUPerGB() > 0 }},
+		{"fetch", []string{"--message", "2"}, func(r *Result) bool {
+			return r.Bytes >= r.First().Count<<20 &&
+				r.CPUPerGB() > 0
+		}},
 		{"append", []string{"--size", "3m"}, func(r *Result) bool { return r.Bytes >= r.First().Count*3<<20 }},
 		{"idle", nil, func(r *Result) bool {
-			return r.First().Count == 4 && r.Idle.Sessions == 4 && r.Idle.PerSessionFDs == 2 && r.NewMail >= 4 && r.Idle.BeforeKiB > 0
+			return r.First().Count == 4 && r.Idle.Sessions == 4 && r.Idle.PerSessionFDs == 2 && r.NewMail >= 4 &&
+				r.Idle.BeforeKiB > 0
 		}},
-		{"mixed", []string{"--duration", "900ms"}, func(r *Result) bool { return r.Operations[3].Count >= r.First().Count && r.NewMail > 0 }},
+		{"mixed", []string{"--duration", "900ms"},
+			func(r *Result) bool { return r.Operations[3].Count >= r.First().Count && r.NewMail > 0 }},
 	}
 	for _, tls := range []string{"off", "starttls", "implicit"} {
 		for _, tt := range tests {
@@ -37,8 +43,10 @@ func TestLoadModes(t *testing.T) {
 					addr = to[1]
 				}
 				var r *Result
-				for _, duration := range []string{"300ms", "3s", "20s"} { // a busy machine does nothing within a short time
-					args := []string{tt.mode, "--proxy", addr, "--tls", tls, "--sessions", "4", "--duration", duration, "--proxy-pid", self}
+				// a busy machine does nothing within a short time
+				for _, duration := range []string{"300ms", "3s", "20s"} {
+					args := []string{tt.mode, "--proxy", addr, "--tls", tls, "--sessions", "4", "--duration", duration,
+						"--proxy-pid", self}
 					var err error
 					if r, err = loadOf(t, append(args, tt.args...)...); err != nil {
 						t.Fatal(err)
@@ -58,7 +66,8 @@ func TestLoadModes(t *testing.T) {
 // TestLoadScale goes to the descriptor limit of a server, and finds its old sessions well.
 func TestLoadScale(t *testing.T) {
 	to, pid := childBackend(t, 500)
-	r, err := loadOf(t, "scale", "--proxy", to, "--proxy-pid", strconv.Itoa(pid), "--sessions", "400", "--duration", "500ms", "--sources", "2")
+	r, err := loadOf(t, "scale", "--proxy", to, "--proxy-pid", strconv.Itoa(pid), "--sessions", "400", "--duration",
+		"500ms", "--sources", "2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +106,8 @@ func TestScaleWithoutPID(t *testing.T) {
 func TestLoadUsers(t *testing.T) {
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	// Every third user has the password that is refused.
-	r, err := loadOf(t, "login", "--proxy", to[0], "--users", "3", "--password", "wrong%d", "--duration", "300ms", "--sessions", "3")
+	r, err := loadOf(t, "login", "--proxy", to[0], "--users", "3", "--password", "wrong%d", "--duration", "300ms",
+		"--sessions", "3")
 	if err != nil || len(r.Errors) != 0 {
 		t.Errorf("%v, %+v: want no error: wrong1 is not wrong", err, r.Errors)
 	}

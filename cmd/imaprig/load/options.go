@@ -46,8 +46,8 @@ const (
 
 const help = `usage: imaprig load MODE --proxy ADDR [flags]
 
-Puts an IMAP proxy or server under load and reports how fast it answers, and what that costs it when its process is named.
-The modes:
+Puts an IMAP proxy or server under load and reports how fast it answers, and what that costs it when its process is
+named. The modes:
 
 %s
 Any IMAP server will do whose users may log in with --user and --password; imaprig backend is one that costs next to
@@ -63,17 +63,21 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 	var pids, size string
 	flags := rig.NewFlags("load")
 	flags.StringVar(&o.Proxy, "proxy", "", "`ADDR` (host:port) of the proxy or server")
-	flags.StringVar(&pids, "proxy-pid", "", "its process, or several `PIDS` separated by commas: their CPU time and memory, with those of all their descendants, are shown")
+	flags.StringVar(&pids, "proxy-pid", "", "its process, or several `PIDS` separated by commas: their CPU time and "+
+		"memory, with those of all their descendants, are shown")
 	flags.StringVar(&o.TLS, "tls", "off", "off, starttls or implicit")
 	flags.StringVar(&o.User, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
 	flags.StringVar(&o.Password, "password", "secret", "%d in it is replaced too")
-	flags.IntVar(&o.Users, "users", 0, "count sessions from 1 to `N` and begin again, for N users; 0 = a number for each session")
+	flags.IntVar(&o.Users, "users", 0, "count sessions from 1 to `N` and begin again, for N users; 0 = a number for "+
+		"each session")
 	flags.StringVar(&o.Mailbox, "mailbox", "INBOX", "`NAME` of the mailbox that is selected, or appended to")
 	flags.IntVar(&o.Sessions, "sessions", 0, "how many at once (default by mode)")
 	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "how long to measure")
-	flags.IntVar(&o.Message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, 1 MiB and 64 MiB at 1, 2 and 3")
+	flags.IntVar(&o.Message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, "+
+		"1 MiB and 64 MiB at 1, 2 and 3")
 	flags.StringVar(&size, "size", "1m", "append: the message's size, such as 8k or 64m")
-	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`N`, for more sessions than one address has ports (default: as many as are needed, when the proxy is on loopback)")
+	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`N`, for more sessions than one "+
+		"address has ports (default: as many as are needed, when the proxy is on loopback)")
 	flags.DurationVar(&o.Limit, "limit", 15*time.Second, "how long one answer, or one part of a message, may take")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
@@ -122,7 +126,8 @@ func (o *Options) Check() error {
 	case o.sources < 0 || o.sources > maxSources:
 		return fmt.Errorf("--sources %d: want 0 to %d", o.sources, maxSources)
 	case o.sources > 0 && !onLoopback(host):
-		return fmt.Errorf("--sources: %s is not an IPv4 loopback address, and only those can be reached from 127.0.0.0/8", host)
+		return fmt.Errorf("--sources: %s is not an IPv4 loopback address, and only those can be reached from "+
+			"127.0.0.0/8", host)
 	case strings.ContainsAny(o.User+o.Password+o.Mailbox, "\r\n\x00"):
 		return errors.New("--user, --password and --mailbox: want no line end and no NUL")
 	}
@@ -171,12 +176,14 @@ func parseSize(text string) (int, error) {
 	return n, nil
 }
 
-// newTarget returns the server of the options. Its certificate is not verified: a load must run before there is a real one.
+// newTarget returns the server of the options. Its certificate is not verified: a load must run before there is a real
+// one.
 func (o *Options) newTarget() *Target {
 	t := &Target{Addr: o.Proxy, TLS: o.TLS, user: o.User, password: o.Password, users: int64(o.Users), Limit: o.Limit}
 	if o.TLS != "off" {
 		host, _, _ := net.SplitHostPort(o.Proxy) // check has seen to it
-		t.config = &tls.Config{ServerName: host, InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}}
+		t.config = &tls.Config{ServerName: host, InsecureSkipVerify: true,
+			CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}}
 	}
 	for i := range o.sources {
 		t.sources = append(t.sources, netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}))

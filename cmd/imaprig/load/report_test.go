@@ -27,7 +27,8 @@ func smallLoad() *Result {
 	m.mail.Store(5)
 	m.errors.add(failure("FETCH", answerOf([]byte("NO [X] <b>\x1b[31mred"))))
 	m.errors.add(failure("FETCH", answerOf([]byte("NO [X] again"))))
-	r := &Result{Mode: "fetch", Proxy: "127.0.0.1:143", TLS: "off", Sessions: 8, Began: time.Unix(0, 0).UTC(), Seconds: 1, CPUSeconds: 1.5}
+	r := &Result{Mode: "fetch", Proxy: "127.0.0.1:143", TLS: "off", Sessions: 8, Began: time.Unix(0, 0).UTC(),
+		Seconds: 1, CPUSeconds: 1.5}
 	r.Idle = &idleResult{Sessions: 8, HeldSeconds: 2}
 	r.Idle.cost(rig.TreeUsage{PSS: 1 << 20, Descriptors: 10}, rig.TreeUsage{PSS: 2 << 20, Descriptors: 26}, 0.02)
 	r.take(m, true)
@@ -43,7 +44,8 @@ messages: 3.00 GB, 3.00 GB/s
 new mail reported in IDLE: 5
 CPU of the proxy: 1.50 s, 5000.0 µs for each FETCH, 0.500 s/GB
 in IDLE: 8 sessions for 2.0 s
-memory of the proxy: 1024 KiB before, 2048 KiB with them: 128.00 KiB a session; 2.00 descriptors a session; CPU while they wait: 1.0 % of a core
+memory of the proxy: 1024 KiB before, 2048 KiB with them: 128.00 KiB a session; 2.00 descriptors a session; ` +
+	`CPU while they wait: 1.0 % of a core
 
 ERRORS: 2
 KIND           COUNT  THE FIRST
@@ -56,8 +58,10 @@ func TestLoadTable(t *testing.T) {
 	}
 	r := smallLoad()
 	r.Errors, r.Costed, r.Idle = nil, false, nil
-	r.Scale = []ScaleFigure{{"p99", 1234, "µs", "", true}, {"ratio", 1.7, "times", "at most 1.5", false}, {"sessions", 9500, "", "9500", true}}
-	for _, want := range []string{"errors: none", "not measured", "1234 µs", "1.70 times  at most 1.5  MISSED", "9500        9500         met"} {
+	r.Scale = []ScaleFigure{{"p99", 1234, "µs", "", true}, {"ratio", 1.7, "times", "at most 1.5", false},
+		{"sessions", 9500, "", "9500", true}}
+	for _, want := range []string{"errors: none", "not measured", "1234 µs", "1.70 times  at most 1.5  MISSED",
+		"9500        9500         met"} {
 		if !strings.Contains(r.table(), want) {
 			t.Errorf("no %q in\n%s", want, r.table())
 		}
@@ -92,10 +96,12 @@ func TestLoadHTML(t *testing.T) {
 		}
 	}
 	bars := len(smallLoad().Histogram)
-	if found["svg"] != 3 || found["rect"] != bars || bars < 10 || found["polyline"] != 2 || found["circle"] != 2 || found["b"] != 0 {
+	if found["svg"] != 3 || found["rect"] != bars || bars < 10 || found["polyline"] != 2 || found["circle"] != 2 ||
+		found["b"] != 0 {
 		t.Errorf("found %v, want 3 charts, %d bars, 2 lines and a mark for errors on each", found, bars)
 	}
-	for _, want := range []string{"Load: fetch", "15.0 ms", "128.00 KiB a session", "2 errors", "&lt;b&gt;", "400/s", "4.00 GB/s"} {
+	for _, want := range []string{"Load: fetch", "15.0 ms", "128.00 KiB a session", "2 errors", "&lt;b&gt;", "400/s",
+		"4.00 GB/s"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not hold %q", want)
 		}
@@ -117,7 +123,8 @@ func TestLoadFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.First().Count != 300 || back.Errors[0].Count != 2 || back.Idle.PerSessionKiB != 128 || len(back.Series) != 5 {
+	if back.First().Count != 300 || back.Errors[0].Count != 2 || back.Idle.PerSessionKiB != 128 ||
+		len(back.Series) != 5 {
 		t.Errorf("it came back as %+v", back)
 	}
 	if !strings.HasSuffix(rigtest.ReadFile(t, page), "</html>\n") {

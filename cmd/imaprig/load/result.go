@@ -114,10 +114,10 @@ func (r *Result) missed() (missed []ScaleFigure) {
 func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	_, err := io.WriteString(stdout, r.table())
 	if jsonFile != "" {
-		err = errors.Join(err, rig.ToFile(jsonFile, r, rig.WriteJSON[Result]))
+		err = errors.Join(err, rig.WriteFile(jsonFile, r, rig.WriteJSON[Result]))
 	}
 	if htmlFile != "" {
-		err = errors.Join(err, rig.ToFile(htmlFile, r, writeHTML))
+		err = errors.Join(err, rig.WriteFile(htmlFile, r, writeHTML))
 	}
 	return err
 }
@@ -126,13 +126,15 @@ func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 func (r *Result) summary() []string {
 	var lines []string
 	if r.Bytes > 0 {
-		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)), amountText(r.GBPerSecond()*1e9)))
+		lines = append(lines, fmt.Sprintf("messages: %s, %s/s", amountText(float64(r.Bytes)),
+			amountText(r.GBPerSecond()*1e9)))
 	}
 	if r.NewMail > 0 {
 		lines = append(lines, fmt.Sprintf("new mail reported in IDLE: %d", r.NewMail))
 	}
 	if r.Costed && r.CPUSeconds > 0 && r.First().Count > 0 && r.Scale == nil {
-		line := fmt.Sprintf("CPU of the proxy: %.2f s, %.1f µs for each %s", r.CPUSeconds, r.CPUMicros(), r.First().Name)
+		line := fmt.Sprintf("CPU of the proxy: %.2f s, %.1f µs for each %s", r.CPUSeconds, r.CPUMicros(),
+			r.First().Name)
 		if r.Bytes > 0 {
 			line += fmt.Sprintf(", %.3f s/GB", r.CPUPerGB())
 		}
@@ -141,7 +143,8 @@ func (r *Result) summary() []string {
 	if i := r.Idle; i != nil {
 		lines = append(lines, fmt.Sprintf("in IDLE: %d sessions for %.1f s", i.Sessions, i.HeldSeconds))
 		if r.Costed {
-			lines = append(lines, fmt.Sprintf("memory of the proxy: %.0f KiB before, %.0f KiB with them: %.2f KiB a session; %.2f descriptors a session; CPU while they wait: %.1f %% of a core",
+			lines = append(lines, fmt.Sprintf("memory of the proxy: %.0f KiB before, %.0f KiB with them: %.2f KiB a "+
+				"session; %.2f descriptors a session; CPU while they wait: %.1f %% of a core",
 				i.BeforeKiB, i.AfterKiB, i.PerSessionKiB, i.PerSessionFDs, i.CPUPercentHeld))
 		}
 	}

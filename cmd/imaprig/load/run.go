@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	openFailures = 100                    // sessions that fail, and no more that do not, before the rest is not tried
-	openers      = 64                     // sessions that are opened or ended at once
-	samplePeriod = 250 * time.Millisecond // between two points of the rates over time
-	errorPause   = 20 * time.Millisecond  // of a worker, after an error: a proxy that refuses must not make us spin
-	maxPause     = time.Second            // it doubles up to this
+	openFailures  = 100                    // sessions that fail, and no more that do not, before the rest is not tried
+	parallelOpens = 64                     // sessions that are opened or ended at once
+	samplePeriod  = 250 * time.Millisecond // between two points of the rates over time
+	errorPause    = 20 * time.Millisecond  // of a worker, after an error: a proxy that refuses must not make us spin
+	maxPause      = time.Second            // it doubles up to this
 )
 
 // run is one load in progress.
@@ -96,7 +96,8 @@ func (r *run) watch(ctx context.Context, began time.Time) {
 // rates returns those between two samples, in words.
 func (r *run) rates(a, b sample) string {
 	seconds := max(b.Seconds-a.Seconds, 1e-3)
-	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(), float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
+	text := fmt.Sprintf("%.1f of %.1f s, %.0f %s/s", b.Seconds, r.opts.Duration.Seconds(),
+		float64(b.Operations-a.Operations)/seconds, r.meter.names[0])
 	if b.Bytes > 0 {
 		text += fmt.Sprintf(", %s/s", amountText(float64(b.Bytes-a.Bytes)/seconds))
 	}
@@ -107,7 +108,7 @@ func (r *run) rates(a, b sample) string {
 func inParallel(ctx context.Context, n int, f func(i int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(openers, n) {
+	for range min(parallelOpens, n) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -121,8 +122,8 @@ func inParallel(ctx context.Context, n int, f func(i int)) {
 	all.Wait()
 }
 
-// open opens n sessions, and prepares each after the login. Those that fail are counted and missing; when most do, the rest
-// is not tried.
+// open opens n sessions, and prepares each after the login. Those that fail are counted and missing; when most do, the
+// rest is not tried.
 func (r *run) open(ctx context.Context, n int, prepare func(c *Conn) error) []*Conn {
 	conns := make([]*Conn, n)
 	var opened, failed atomic.Int64
@@ -165,7 +166,7 @@ func (r *run) session() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.got = r.meter.moved
+	c.onBytes = r.meter.moved
 	if err := c.login(); err != nil {
 		c.Close()
 		return nil, err

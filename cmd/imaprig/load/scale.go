@@ -18,7 +18,7 @@ const (
 	scaleLogins    = 16   // at once
 	scaleBusyRatio = 1.5
 	scaleLoginRise = 15.0 // %
-	scaleKnocks    = 40   // clients that come when no descriptor is left
+	scaleLate      = 40   // clients that come when no descriptor is left
 	scaleSilence   = 3 * time.Second
 	scaleCPU       = 10.0 // % of a core, at the limit with nothing to do
 )
@@ -42,25 +42,25 @@ func runScale(ctx context.Context, r *run) error {
 	}()
 	nothing := func(*Conn) error { return nil }
 	s.busy = r.open(ctx, scaleFew, nothing)
-	cheap, err := s.logins(ctx)
+	fewLogins, err := s.logins(ctx)
 	if err != nil {
 		return err
 	}
 	s.busy = append(s.busy, r.open(ctx, ScaleBusy-len(s.busy), nothing)...)
-	alone, err := s.noops(ctx)
+	fewNOOPs, err := s.noops(ctx)
 	if err != nil {
 		return err
 	}
 	s.idle = r.openIdle(ctx, r.opts.Sessions-len(s.busy))
-	crowd, err := s.noops(ctx)
+	manyNOOPs, err := s.noops(ctx)
 	if err != nil {
 		return err
 	}
-	dear, err := s.logins(ctx)
+	manyLogins, err := s.logins(ctx)
 	if err != nil {
 		return err
 	}
-	s.compare(cheap, dear, alone, crowd)
+	s.compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs)
 	if len(r.opts.PIDs) == 0 {
 		return nil
 	}
@@ -92,16 +92,17 @@ func (s *scaleRun) noops(ctx context.Context) (*Result, error) {
 	part := s.phase("rtt")
 	err := part.again(ctx, s.busy, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
 	part.result.take(part.meter, len(s.opts.PIDs) > 0)
-	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series // the last one is the run's
+	// the last one is the run's
+	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series
 	return part.result, errors.Join(err, ctx.Err())
 }
 
-func (s *scaleRun) find(name string, value float64, unit, limit string, met bool) {
+func (s *scaleRun) addFinding(name string, value float64, unit, limit string, met bool) {
 	s.result.Scale = append(s.result.Scale, ScaleFigure{name, value, unit, limit, met})
 }
 
-// present counts the sessions that are open.
-func (s *scaleRun) present() (n int) {
+// openSessions returns the number of sessions that are open.
+func (s *scaleRun) openSessions() (n int) {
 	for _, conns := range [][]*Conn{s.busy, s.idle} {
 		for _, c := range conns {
 			if c != nil {
@@ -112,23 +113,25 @@ func (s *scaleRun) present() (n int) {
 	return n
 }
 
-func (s *scaleRun) compare(cheap, dear, alone, crowd *Result) {
-	n := s.present()
-	s.find("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.Sessions), n >= s.opts.Sessions)
-	s.find(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", ScaleBusy), alone.First().P99, "µs", "", true)
-	s.find("the same with all sessions present", crowd.First().P99, "µs", "", true)
-	ratio := crowd.First().P99 / max(alone.First().P99, 1e-3)
-	s.find("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 && ratio <= scaleBusyRatio)
-	if !cheap.Costed {
+func (s *scaleRun) compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs *Result) {
+	n := s.openSessions()
+	s.addFinding("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.Sessions), n >= s.opts.Sessions)
+	s.addFinding(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", ScaleBusy), fewNOOPs.First().P99, "µs", "", true)
+	s.addFinding("the same with all sessions present", manyNOOPs.First().P99, "µs", "", true)
+	ratio := manyNOOPs.First().P99 / max(fewNOOPs.First().P99, 1e-3)
+	s.addFinding("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 &&
+		ratio <= scaleBusyRatio)
+	if !fewLogins.Costed {
 		return
 	}
-	s.find(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), cheap.CPUMicros(), "µs", "", true)
-	s.find("the same with all sessions present", dear.CPUMicros(), "µs", "", true)
-	rise := 100 * (dear.CPUMicros()/max(cheap.CPUMicros(), 1e-3) - 1)
-	s.find("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), dear.First().Count > 0 && rise <= scaleLoginRise)
+	s.addFinding(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), fewLogins.CPUMicros(), "µs", "", true)
+	s.addFinding("the same with all sessions present", manyLogins.CPUMicros(), "µs", "", true)
+	rise := 100 * (manyLogins.CPUMicros()/max(fewLogins.CPUMicros(), 1e-3) - 1)
+	s.addFinding("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), manyLogins.First().Count > 0 &&
+		rise <= scaleLoginRise)
 }
 
-// limit opens sessions until the proxy has no descriptor left, lets more clients knock, and looks at the old sessions and
+// limit opens sessions until the proxy has no descriptor left, connects more clients, and looks at the old sessions and
 // at what the proxy does meanwhile.
 func (s *scaleRun) limit(ctx context.Context) error {
 	most, err := rig.DescriptorLimit(s.opts.PIDs[0])
@@ -139,14 +142,15 @@ func (s *scaleRun) limit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := most - used.Descriptors + scaleKnocks
-	if room := rig.OpenFileLimit() - s.present() - spareFiles; wanted > room {
-		s.find(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here", most), float64(room), "", fmt.Sprint(wanted), false)
+	wanted := most - used.Descriptors + scaleLate
+	if room := rig.OpenFileLimit() - s.openSessions() - spareFiles; wanted > room {
+		s.addFinding(fmt.Sprintf("not run: to reach the proxy's limit of %d takes more clients; descriptors here",
+			most), float64(room), "", fmt.Sprint(wanted), false)
 		return nil
 	}
 	k := s.fill(ctx, wanted)
 	defer k.close()
-	k.knock()
+	k.connect()
 	before, err := rig.CPUOf(s.opts.PIDs)
 	if err != nil {
 		return err
@@ -159,12 +163,16 @@ func (s *scaleRun) limit(ctx context.Context) error {
 		return err
 	}
 	cpu := 100 * (after - before).Seconds() / scaleSilence.Seconds()
-	s.find(fmt.Sprintf("clients before login that got in too, of %d descriptors", most), float64(k.served), "", "", true)
-	s.find(fmt.Sprintf("clients then that got BYE (%d), wait (%d), were refused (%d)", k.bye, k.waiting, k.refused), float64(k.bye+k.waiting), "",
-		fmt.Sprint(scaleKnocks), k.bye+k.waiting == scaleKnocks)
-	s.find("CPU at the limit, nothing to do", cpu, "% of a core", fmt.Sprintf("at most %g", scaleCPU), cpu <= scaleCPU)
+	s.addFinding(fmt.Sprintf("clients before login that got in too, of %d descriptors", most), float64(k.served), "",
+		"", true)
+	s.addFinding(fmt.Sprintf("clients then that got BYE (%d), wait (%d), were refused (%d)", k.bye, k.waiting,
+		k.refused), float64(k.bye+k.waiting), "",
+		fmt.Sprint(scaleLate), k.bye+k.waiting == scaleLate)
+	s.addFinding("CPU at the limit, nothing to do", cpu, "% of a core", fmt.Sprintf("at most %g", scaleCPU),
+		cpu <= scaleCPU)
 	answered := s.oldAnswer()
-	s.find("old sessions that answer at the limit", float64(answered), "", fmt.Sprintf("%d", s.present()), answered == s.present())
+	s.addFinding("old sessions that answer at the limit", float64(answered), "", fmt.Sprintf("%d", s.openSessions()),
+		answered == s.openSessions())
 	return ctx.Err()
 }
 

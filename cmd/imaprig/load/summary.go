@@ -9,7 +9,8 @@ import (
 
 // title returns one line that says what was run.
 func (r *Result) title() string {
-	return fmt.Sprintf("%s, %s, TLS %s, %d sessions at once, measured for %.1f s", r.Mode, r.Proxy, r.TLS, r.Sessions, r.Seconds)
+	return fmt.Sprintf("%s, %s, TLS %s, %d sessions at once, measured for %.1f s", r.Mode, r.Proxy, r.TLS, r.Sessions,
+		r.Seconds)
 }
 
 // table returns the result as text. What went wrong comes last, where it is seen.

@@ -28,15 +28,16 @@ func startChild(name string, cmd *exec.Cmd) (*child, error) {
 	cmd.Stderr, cmd.WaitDelay = &c.stderr, time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
-	go c.own(cmd, started)
+	go c.supervise(cmd, started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	return c, nil
 }
 
-// own starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is kept.
-func (c *child) own(cmd *exec.Cmd, started chan<- error) {
+// supervise starts the process and waits for its end. Pdeathsig means the thread that started it, so that thread is
+// kept.
+func (c *child) supervise(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(c.done)

@@ -30,7 +30,8 @@ const (
 	peerKeepsOpen          // closed here, and the peer does not close
 )
 
-// Examine returns what is found about one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for it.
+// Examine returns what is found about one socket. A FIN counts as one byte in Recv-Q until read() has returned 0 for
+// it.
 func Examine(s wire.TableEntry) finding {
 	switch {
 	case s.State == wire.StateFinWait2:
@@ -128,7 +129,7 @@ func (g SocketGroup) Diagnosis() string {
 	case neverAccepted:
 		return "the FIN has not been read: the connection was never accepted"
 	case dataUnread:
-		return unreadWords(g.MinRecvQ-1, g.MaxRecvQ-1) + ": the worker is stuck"
+		return unreadText(g.MinRecvQ-1, g.MaxRecvQ-1) + ": the worker is stuck"
 	case peerKeepsOpen:
 		return "closed here; the peer has not closed"
 	}
@@ -138,7 +139,7 @@ func (g SocketGroup) Diagnosis() string {
 	return ""
 }
 
-func unreadWords(least, most uint64) string {
+func unreadText(least, most uint64) string {
 	switch {
 	case least != most:
 		return fmt.Sprintf("%d to %d bytes in front of the FIN have not been read", least, most)

@@ -57,8 +57,8 @@ const (
 	fastAuthLimit = 10 * time.Minute
 )
 
-// fastAuth is the server of imaprig authserver. It knows of HTTP what two clients need: nginx, which asks in HTTP/1.0 with
-// a connection each, and clients that keep theirs.
+// fastAuth is the server of imaprig authserver. It knows of HTTP what two clients need: nginx, which asks in HTTP/1.0
+// with a connection each, and clients that keep theirs.
 type fastAuth struct {
 	listener         net.Listener
 	server           FastServer

@@ -35,7 +35,8 @@ func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) in
 	var o BackendOptions
 	flags := NewFlags("backend")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "`ADDR` in clear, with STARTTLS")
-	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is self-signed and made at start")
+	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is "+
+		"self-signed and made at start")
 	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
 	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
 	err := ParseFlags(flags, args, backendHelp, stdout)
@@ -71,8 +72,8 @@ func (o BackendOptions) run(ctx context.Context, stdout io.Writer) error {
 	return b.Run(ctx)
 }
 
-// fastBackend is the server of imaprig backend.
-type fastBackend struct {
+// FastBackend is the server of imaprig backend.
+type FastBackend struct {
 	opts      BackendOptions
 	listeners []net.Listener // in clear, and with TLS if that was wanted
 	tls       *tls.Config
@@ -88,7 +89,7 @@ const FastBodySize = 64 << 20
 func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
 
 // NewFastBackend returns a server that listens. Run must be called, and closes it.
-func NewFastBackend(ctx context.Context, o BackendOptions) (*fastBackend, error) {
+func NewFastBackend(ctx context.Context, o BackendOptions) (*FastBackend, error) {
 	cert, err := SelfSigned()
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func NewFastBackend(ctx context.Context, o BackendOptions) (*fastBackend, error)
 	if o.TLSListen != "" {
 		addrs = append(addrs, o.TLSListen)
 	}
-	b := &fastBackend{opts: o, tls: &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}}
+	b := &FastBackend{opts: o, tls: &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}}
 	if b.body, err = NewBody(FastBodySize); err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func NewFastBackend(ctx context.Context, o BackendOptions) (*fastBackend, error)
 }
 
 // Addrs returns where it listens: in clear, then with TLS if that was wanted.
-func (b *fastBackend) Addrs() []net.Addr {
+func (b *FastBackend) Addrs() []net.Addr {
 	var addrs []net.Addr
 	for _, ln := range b.listeners {
 		addrs = append(addrs, ln.Addr())
@@ -118,12 +119,12 @@ func (b *fastBackend) Addrs() []net.Addr {
 }
 
 // Run serves until ctx ends.
-func (b *fastBackend) Run(ctx context.Context) error {
+func (b *FastBackend) Run(ctx context.Context) error {
 	return errors.Join(b.server.Accept(ctx, b.listeners...), b.body.Close())
 }
 
 // serve serves one connection.
-func (b *fastBackend) serve(conn *net.TCPConn) {
+func (b *FastBackend) serve(conn *net.TCPConn) {
 	if err := conn.SetDeadline(time.Now().Add(fastSessionLimit)); err != nil {
 		return
 	}

@@ -13,8 +13,8 @@ const wrongPassword = "wrong" // the one that the rig's backends refuse
 // fastCapabilities has UNSELECT, so that a proxy can use a connection again.
 const fastCapabilities = "IMAP4rev1 LITERAL+ SASL-IR IDLE ID UNSELECT AUTH=PLAIN"
 
-// FastID is the begin of the answer to ID (RFC 2971). The number of logins follows.
-const FastID = `* ID ("name" "imaprig" "logins" "`
+// LoginCountPrefix is the start of the answer to ID (RFC 2971). The number of logins follows.
+const LoginCountPrefix = `* ID ("name" "imaprig" "logins" "`
 
 // answer runs a command. An error ends the session.
 func (s *fastSession) answer(c fastCommand) error {
@@ -43,34 +43,35 @@ func (s *fastSession) answer(c fastCommand) error {
 	case "AUTHENTICATE":
 		return s.authenticate(c)
 	case "LOGOUT":
-		s.say("* BYE until next time")
+		s.write("* BYE until next time")
 		s.done(c, "OK done")
-		s.over = true
+		s.ended = true
 	case "STARTTLS":
 		return s.startTLS(c)
 	default:
-		s.tell(c, string(verb))
+		s.answerQuery(c, string(verb))
 	}
 	return nil
 }
 
-// tell answers the commands that ask for something small.
-func (s *fastSession) tell(c fastCommand, verb string) {
+// answerQuery answers the commands that ask for something small.
+func (s *fastSession) answerQuery(c fastCommand, verb string) {
 	switch verb {
 	case "CAPABILITY":
-		s.say("* CAPABILITY ", fastCapabilities)
+		s.write("* CAPABILITY ", fastCapabilities)
 	case "ID":
-		s.say(FastID, strconv.FormatUint(s.backend.logins.Load(), 10), `")`)
+		s.write(LoginCountPrefix, strconv.FormatUint(s.backend.logins.Load(), 10), `")`)
 	case "NAMESPACE":
-		s.say(`* NAMESPACE (("" "/")) NIL NIL`)
+		s.write(`* NAMESPACE (("" "/")) NIL NIL`)
 	case "LIST", "LSUB":
-		s.say("* ", verb, ` () "/" INBOX`)
+		s.write("* ", verb, ` () "/" INBOX`)
 	case "STATUS":
-		s.say("* STATUS INBOX (MESSAGES ", strconv.Itoa(len(fastSizes())), " UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)")
+		s.write("* STATUS INBOX (MESSAGES ", strconv.Itoa(len(fastSizes())), " UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)")
 	case "SEARCH":
-		s.say("* SEARCH 1 2 3")
+		s.write("* SEARCH 1 2 3")
 	case "SELECT", "EXAMINE":
-		s.say("* ", strconv.Itoa(len(fastSizes())), " EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
+		s.write("* ", strconv.Itoa(len(fastSizes())),
+			" EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
 	default:
 		s.done(c, "BAD the rig's backend does not know this command")
 		return
@@ -105,7 +106,7 @@ func (s *fastSession) authenticate(c fastCommand) error {
 	}
 	if !initial {
 		c.tag = bytes.Clone(c.tag) // the reader's memory is used again
-		s.say("+ ")
+		s.write("+ ")
 		if err := s.flush(); err != nil {
 			return err
 		}
@@ -134,7 +135,7 @@ func (s *fastSession) startTLS(c fastCommand) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	s.conn, s.tls, s.trash = tls.Server(s.conn, s.backend.tls), true, nil
+	s.conn, s.tls, s.discarder = tls.Server(s.conn, s.backend.tls), true, nil
 	s.in.Reset(s.conn)
 	return nil
 }
@@ -154,19 +155,20 @@ func (s *fastSession) fetch(c fastCommand) error {
 	}
 	items := bytes.ToUpper(c.rest[digits:])
 	size := strconv.Itoa(sizes[n-1])
-	if !bytes.Contains(items, []byte("BODY")) && !bytes.Contains(items, []byte("RFC822")) || bytes.Contains(items, []byte("RFC822.SIZE")) {
-		s.say("* ", number, " FETCH (FLAGS (\\Seen) RFC822.SIZE ", size, " UID ", number, ")")
+	if !bytes.Contains(items, []byte("BODY")) && !bytes.Contains(items, []byte("RFC822")) ||
+		bytes.Contains(items, []byte("RFC822.SIZE")) {
+		s.write("* ", number, " FETCH (FLAGS (\\Seen) RFC822.SIZE ", size, " UID ", number, ")")
 		s.done(c, "OK done")
 		return nil
 	}
-	s.say("* ", number, " FETCH (BODY[] {", size, "}")
+	s.write("* ", number, " FETCH (BODY[] {", size, "}")
 	if err := s.flush(); err != nil {
 		return err
 	}
 	if err := s.backend.body.Send(s.conn, sizes[n-1], func(int) {}); err != nil {
 		return err
 	}
-	s.say(")")
+	s.write(")")
 	s.done(c, "OK done")
 	return nil
 }

@@ -23,13 +23,13 @@ var errTooLong = errors.New("a line is too long")
 
 // fastSession is one client of the fast backend.
 type fastSession struct {
-	backend *fastBackend
-	conn    net.Conn
-	in      *bufio.Reader
-	trash   *Discarder // made when the first large literal comes
-	out     []byte     // what is not sent yet
-	over    bool
-	tls     bool
+	backend   *FastBackend
+	conn      net.Conn
+	in        *bufio.Reader
+	discarder *Discarder // made when the first large literal comes
+	out       []byte     // what is not sent yet
+	ended     bool
+	tls       bool
 }
 
 // fastCommand is a line with its literals, cut into the parts that answers need. Its slices last until the next read.
@@ -43,7 +43,7 @@ func (s *fastSession) run() {
 	s.in = bufio.NewReaderSize(s.conn, fastLine)
 	_, s.tls = s.conn.(*tls.Conn)
 	s.out = append(s.out, "* OK [CAPABILITY "+fastCapabilities+"] imaprig\r\n"...)
-	for !s.over {
+	for !s.ended {
 		if s.in.Buffered() == 0 && s.flush() != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func (s *fastSession) flush() error {
 	return err
 }
 
-func (s *fastSession) say(parts ...string) {
+func (s *fastSession) write(parts ...string) {
 	for _, p := range parts {
 		s.out = append(s.out, p...)
 	}
@@ -93,7 +93,7 @@ func (s *fastSession) read() (fastCommand, error) {
 	whole, swallowed := bytes.Clone(line), false // the reader's memory is used again
 	for n >= 0 {
 		if sync {
-			if s.say("+ go on"); s.flush() != nil {
+			if s.write("+ go on"); s.flush() != nil {
 				return fastCommand{}, net.ErrClosed
 			}
 		}
@@ -101,7 +101,7 @@ func (s *fastSession) read() (fastCommand, error) {
 			whole = append(whole, make([]byte, n)...)
 			_, err = io.ReadFull(s.in, whole[len(whole)-n:])
 		} else {
-			swallowed, err = true, s.swallow(n)
+			swallowed, err = true, s.discardLiteral(n)
 		}
 		if err != nil {
 			return fastCommand{}, err
@@ -127,21 +127,22 @@ func (s *fastSession) line() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), err
 }
 
-// swallow discards n bytes of a literal.
-func (s *fastSession) swallow(n int) error {
+// discardLiteral discards n bytes of a literal.
+func (s *fastSession) discardLiteral(n int) error {
 	k, err := s.in.Discard(min(n, s.in.Buffered()))
 	if err != nil || k == n {
 		return err
 	}
-	if s.trash == nil {
-		if s.trash, err = NewDiscarder(s.conn); err != nil {
+	if s.discarder == nil {
+		if s.discarder, err = NewDiscarder(s.conn); err != nil {
 			return err
 		}
 	}
-	return s.trash.Discard(n-k, func(int) {})
+	return s.discarder.Discard(n-k, func(int) {})
 }
 
-// LiteralOf returns the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be asked for.
+// LiteralOf returns the length that a line announces at its end (RFC 9051 4.3), -1 for none; sync when it waits to be
+// asked for.
 func LiteralOf(line []byte) (n int, sync bool) {
 	if !bytes.HasSuffix(line, []byte("}")) {
 		return -1, false
@@ -167,7 +168,7 @@ func cutCommand(line []byte) (c fastCommand) {
 // idle waits for DONE, and sends new messages meanwhile.
 func (s *fastSession) idle(c fastCommand) error {
 	tag := bytes.Clone(c.tag) // the reader's memory is used again
-	s.say("+ idling")
+	s.write("+ idling")
 	for messages := len(fastSizes()); ; messages++ {
 		if err := s.flush(); err != nil {
 			return err
@@ -179,7 +180,7 @@ func (s *fastSession) idle(c fastCommand) error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		s.say("* ", strconv.Itoa(messages+1), " EXISTS")
+		s.write("* ", strconv.Itoa(messages+1), " EXISTS")
 	}
 	line, err := s.line()
 	if err != nil {

@@ -56,22 +56,31 @@ func (k *talk) want(prefix string) string {
 // TestFastBackend goes through its commands. Lines of the client begin with "C: "; a "|" in them is CRLF.
 func TestFastBackend(t *testing.T) {
 	tests := map[string]string{
-		"login":          "C: a LOGIN u p\na OK\nC: b logout\n* BYE\nb OK\nEOF",
-		"refused":        "C: a LOGIN \"u\" \"wrong\"\na NO [AUTHENTICATIONFAILED]\nC: b LOGIN u right\nb OK",
-		"literals":       "C: a LOGIN {1}\n+ \nC: u {5}\n+ \nC: wrong\na NO",
-		"not waiting":    "C: a LOGIN {1+}\nC: u {1+}\nC: p\na OK",
-		"plain":          "C: a AUTHENTICATE PLAIN\n+ \nC: AHUAcA==\na OK\nC: b AUTHENTICATE PLAIN AHUAd3Jvbmc=\nb NO\nC: c AUTHENTICATE PLAIN *\nc BAD\nC: d AUTHENTICATE X\nd NO",
-		"small commands": "C: a CAPABILITY\n* CAPABILITY IMAP4rev1\na OK\nC: b ID NIL\n* ID\nb OK\nC: c LIST \"\" *\n* LIST\nc OK\nC: d STATUS INBOX (MESSAGES)\n* STATUS INBOX (MESSAGES 3\nd OK\nC: e XYZZY\ne BAD\nC: f NAMESPACE\n* NAMESPACE\nf OK\nC: g UID SEARCH ALL\n* SEARCH\ng OK",
-		"select":         "C: a SELECT INBOX\n* 3 EXISTS\n* 0 RECENT\n* FLAGS\n* OK\n* OK\na OK",
-		"pipelined":      "C: a NOOP|b NOOP|c NOOP\na OK\nb OK\nc OK",
-		"append":         "C: a APPEND INBOX {4}\n+ \nC: 1234\na OK\nC: b APPEND INBOX (\\Seen) {3000+}|" + strings.Repeat("x", 3000) + "\nb OK\nC: c NOOP\nc OK",
-		"fetch flags":    "C: a FETCH 2 (FLAGS RFC822.SIZE)\n* 2 FETCH (FLAGS (\\Seen) RFC822.SIZE 1048576\na OK\nC: b FETCH 4 BODY[]\nb BAD\nC: c FETCH x BODY[]\nc BAD",
-		"idle":           "C: a IDLE\n+ \n* 4 EXISTS\n* 5 EXISTS\nC: DONE\na OK",
-		"idle badly":     "C: a IDLE\n+ \n* 4 EXISTS\nC: a LOGOUT\na BAD",
-		"a long line":    "C: " + strings.Repeat("x", fastLine) + "\nEOF",
-		"endless login":  "C: a LOGIN u {99999999999999999999}\na OK\nC: b LOGIN {" + fmt.Sprint(fastArgument+1) + "+}|" + strings.Repeat("x", fastArgument+1) + " p\nb OK",
+		"login":       "C: a LOGIN u p\na OK\nC: b logout\n* BYE\nb OK\nEOF",
+		"refused":     "C: a LOGIN \"u\" \"wrong\"\na NO [AUTHENTICATIONFAILED]\nC: b LOGIN u right\nb OK",
+		"literals":    "C: a LOGIN {1}\n+ \nC: u {5}\n+ \nC: wrong\na NO",
+		"not waiting": "C: a LOGIN {1+}\nC: u {1+}\nC: p\na OK",
+		"plain": "C: a AUTHENTICATE PLAIN\n+ \nC: AHUAcA==\na OK\nC: b AUTHENTICATE PLAIN AHUAd3Jvbmc=\nb NO\n" +
+			"C: c AUTHENTICATE PLAIN *\nc BAD\n" +
+			"C: d AUTHENTICATE X\nd NO",
+		"small commands": "C: a CAPABILITY\n* CAPABILITY IMAP4rev1\na OK\nC: b ID NIL\n* ID\nb OK\n" +
+			"C: c LIST \"\" *\n* LIST\nc OK\nC: d STATUS INBOX (MESSAGES)\n* STATUS INBOX (MESSAGES 3\nd OK\n" +
+			"C: e XYZZY\ne BAD\n" +
+			"C: f NAMESPACE\n* NAMESPACE\nf OK\nC: g UID SEARCH ALL\n* SEARCH\ng OK",
+		"select":    "C: a SELECT INBOX\n* 3 EXISTS\n* 0 RECENT\n* FLAGS\n* OK\n* OK\na OK",
+		"pipelined": "C: a NOOP|b NOOP|c NOOP\na OK\nb OK\nc OK",
+		"append": "C: a APPEND INBOX {4}\n+ \nC: 1234\na OK\nC: b APPEND INBOX (\\Seen) {3000+}|" +
+			strings.Repeat("x", 3000) + "\nb OK\nC: c NOOP\nc OK",
+		"fetch flags": "C: a FETCH 2 (FLAGS RFC822.SIZE)\n* 2 FETCH (FLAGS (\\Seen) RFC822.SIZE 1048576\na OK\n" +
+			"C: b FETCH 4 BODY[]\nb BAD\nC: c FETCH x BODY[]\nc BAD",
+		"idle":        "C: a IDLE\n+ \n* 4 EXISTS\n* 5 EXISTS\nC: DONE\na OK",
+		"idle badly":  "C: a IDLE\n+ \n* 4 EXISTS\nC: a LOGOUT\na BAD",
+		"a long line": "C: " + strings.Repeat("x", fastLine) + "\nEOF",
+		"endless login": "C: a LOGIN u {99999999999999999999}\na OK\nC: b LOGIN {" + fmt.Sprint(fastArgument+1) +
+			"+}|" + strings.Repeat("x", fastArgument+1) + " p\nb OK",
 	}
-	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort, IdlePush: 400 * time.Millisecond})
+	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort,
+		IdlePush: 400 * time.Millisecond})
 	for name, dialogue := range tests {
 		t.Run(name, func(t *testing.T) {
 			k := newTalk(t, to[0])
@@ -121,7 +130,8 @@ func TestFastBackendBodies(t *testing.T) {
 }
 
 func TestFastBackendLoginDelay(t *testing.T) {
-	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort, loginDelay: 300 * time.Millisecond})
+	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort,
+		loginDelay: 300 * time.Millisecond})
 	k := newTalk(t, to[0])
 	k.want("* OK")
 	began := time.Now()
@@ -177,7 +187,8 @@ func TestFastAuth(t *testing.T) {
 	const granted = "Content-Length: 0|Auth-Status: OK|Auth-Server: 127.0.0.9|Auth-Port: 143"
 	const refused = "Content-Length: 0|Auth-Status: Invalid login or password"
 	k := newTalk(t, a.listener.Addr().String())
-	for _, tt := range [][3]string{{"HTTP/1.1", "p", granted}, {"HTTP/1.1", "wrong", refused}, {"HTTP/1.0", "p", granted}} {
+	for _, tt := range [][3]string{{"HTTP/1.1", "p", granted}, {"HTTP/1.1", "wrong", refused},
+		{"HTTP/1.0", "p", granted}} {
 		if got := ask(k, tt[0], tt[1]); got != tt[2] {
 			t.Errorf("%v: got %s", tt, got)
 		}

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// MayWrite returns an error, before a run, when a file can't be written after it; "" is no file.
-func MayWrite(paths ...string) error {
+// CheckWritable returns an error, before a run, when a file can't be written after it; "" is no file.
+func CheckWritable(paths ...string) error {
 	for _, path := range paths {
 		if path == "" {
 			continue
@@ -32,8 +32,8 @@ func WriteJSON[T any](w io.Writer, r *T) error {
 	return out.Encode(r)
 }
 
-// ToFile writes a result to a file.
-func ToFile[T any](path string, r *T, write func(io.Writer, *T) error) error {
+// WriteFile writes a result to a file.
+func WriteFile[T any](path string, r *T, write func(io.Writer, *T) error) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)

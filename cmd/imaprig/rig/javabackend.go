@@ -75,7 +75,8 @@ func FindJavaSource(path string) (string, error) {
 		candidates = []string{javaSourcePath}
 		if exe, err := os.Executable(); err == nil {
 			dir := filepath.Dir(exe)
-			candidates = append(candidates, filepath.Join(dir, javaSourcePath), filepath.Join(dir, filepath.Base(javaSourcePath)))
+			candidates = append(candidates, filepath.Join(dir, javaSourcePath),
+				filepath.Join(dir, filepath.Base(javaSourcePath)))
 		}
 	}
 	for _, c := range candidates {

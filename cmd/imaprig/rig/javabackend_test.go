@@ -108,7 +108,8 @@ func (r rig) wantCounts(open int, want JavaCounts) {
 	rigtest.EventuallyStays(r.t, func() error {
 		stats := r.stats()
 		if stats.Open != open || stats.JavaCounts != want || stats.FDs < open {
-			return fmt.Errorf("open %d, want %d, of %d sockets in its /proc;\n got %+v\nwant %+v", stats.Open, open, stats.FDs, stats.JavaCounts, want)
+			return fmt.Errorf("open %d, want %d, of %d sockets in its /proc;\n got %+v\nwant %+v", stats.Open, open,
+				stats.FDs, stats.JavaCounts, want)
 		}
 		return nil
 	})
@@ -119,7 +120,8 @@ func TestFindJavaSource(t *testing.T) {
 	if got, err := FindJavaSource(source); err != nil || got != source {
 		t.Errorf("given: %q, %v", got, err)
 	}
-	if _, err := FindJavaSource("no/such/file"); err == nil || !strings.Contains(err.Error(), "no/such/file") || !strings.Contains(err.Error(), "--java-backend") {
+	if _, err := FindJavaSource("no/such/file"); err == nil || !strings.Contains(err.Error(), "no/such/file") ||
+		!strings.Contains(err.Error(), "--java-backend") {
 		t.Errorf("missing: error %v, want the name and the remedy", err)
 	}
 	t.Chdir(rigtest.Root(t))
@@ -136,7 +138,8 @@ func TestStartJavaTellsWhyNot(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := StartJava(ctx, JavaOptions{Source: source}); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+	if _, err := StartJava(ctx, JavaOptions{Source: source}); err == nil ||
+		!strings.Contains(err.Error(), context.Canceled.Error()) {
 		t.Errorf("error %v, want it to be cancelled", err)
 	}
 }

@@ -65,7 +65,8 @@ func (r rig) testSession(t *testing.T) {
 		{"STATUS INBOX (MESSAGES UIDNEXT)", "OK", "* STATUS INBOX (MESSAGES 1 UIDNEXT 2)\n"},
 		{"STATUS Sent (MESSAGES)", "NO", ""},
 		{"STATUS INBOX (SIZE)", "BAD", ""},
-		{"FETCH 1 (FLAGS RFC822.SIZE)", "OK", fmt.Sprintf("* 1 FETCH (FLAGS (\\Seen) RFC822.SIZE %d)\n", testMessageSize)},
+		{"FETCH 1 (FLAGS RFC822.SIZE)", "OK", fmt.Sprintf("* 1 FETCH (FLAGS (\\Seen) RFC822.SIZE %d)\n",
+			testMessageSize)},
 		{"UID FETCH 1:* FLAGS", "OK", "* 1 FETCH (UID 1 FLAGS (\\Seen))\n"},
 		{"UID FETCH 2 FLAGS", "OK", ""},
 		{"FETCH 2 FLAGS", "BAD", ""},
@@ -75,8 +76,9 @@ func (r rig) testSession(t *testing.T) {
 		{"FETCH 1 FLAGS", "BAD", ""},
 		{"SELECT Sent", "NO", ""},
 		{"UNSELECT", "BAD", ""},
-		{"EXAMINE {5+}\r\ninbox", "OK [READ-ONLY]", "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\n* 1 EXISTS\n* 0 RECENT\n" +
-			"* OK [UIDVALIDITY 1] ok\n* OK [UIDNEXT 2] ok\n* OK [PERMANENTFLAGS ()] nothing is kept\n"},
+		{"EXAMINE {5+}\r\ninbox", "OK [READ-ONLY]",
+			"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\n* 1 EXISTS\n* 0 RECENT\n" +
+				"* OK [UIDVALIDITY 1] ok\n* OK [UIDNEXT 2] ok\n* OK [PERMANENTFLAGS ()] nothing is kept\n"},
 		{"UNSELECT", "OK", ""},
 		{"IDLE\r\nDONE", "OK", "+ idling\n"},
 		{"IDLE\r\nNOOP", "BAD", "+ idling\n"},
@@ -120,11 +122,14 @@ func (r rig) testAppend(t *testing.T) {
 		counts     JavaCounts
 	}{
 		{"whole", body, true, JavaCounts{Stored: 1, StoredBytes: limit}},
-		{"whole, a LOGOUT at its end", body[:limit-10] + "a LOGOUT\r\n", true, JavaCounts{Stored: 1, StoredBytes: limit, Polluted: 1}},
-		{"whole, a LOGOUT before its end", body[:limit-26] + "a LOGOUT\r\n" + body[:16], true, JavaCounts{Stored: 1, StoredBytes: limit}},
+		{"whole, a LOGOUT at its end", body[:limit-10] + "a LOGOUT\r\n", true,
+			JavaCounts{Stored: 1, StoredBytes: limit, Polluted: 1}},
+		{"whole, a LOGOUT before its end", body[:limit-26] + "a LOGOUT\r\n" + body[:16], true,
+			JavaCounts{Stored: 1, StoredBytes: limit}},
 		{"truncated", body[:limit/2], false, JavaCounts{Truncated: 1}},
 		{"truncated behind the head", "", false, JavaCounts{Truncated: 1}},
-		{"truncated, a LOGOUT at its end", body[:limit/2+3] + "a LOGOUT\r\n", false, JavaCounts{Truncated: 1, Polluted: 1}},
+		{"truncated, a LOGOUT at its end", body[:limit/2+3] + "a LOGOUT\r\n", false,
+			JavaCounts{Truncated: 1, Polluted: 1}},
 	}
 	for _, kind := range []string{"", "+"} {
 		for _, tt := range tests {
@@ -132,7 +137,8 @@ func (r rig) testAppend(t *testing.T) {
 				r := r.begin(t, "good")
 				c := selected(t, r.Addr())
 				c.tags++
-				c.send(fmt.Sprintf("a%d APPEND INBOX (\\Seen) \"01-Jan-2020 00:00:00 +0000\" {%d%s}\r\n", c.tags, limit, kind))
+				c.send(fmt.Sprintf("a%d APPEND INBOX (\\Seen) \"01-Jan-2020 00:00:00 +0000\" {%d%s}\r\n", c.tags, limit,
+					kind))
 				if kind == "" {
 					c.wantLine("+ ")
 				}

@@ -13,7 +13,8 @@ import (
 // TestJavaLimits fills the worker pool, then the descriptor limit, shows that closing helps, and ends the backend by
 // its control port.
 func TestJavaLimits(t *testing.T) {
-	r := newRig(t, JavaOptions{Mode: "stuck-worker", Workers: 2, FDLimit: 3, Password: "secret", JVM: []string{"-Xss512k"}})
+	r := newRig(t, JavaOptions{Mode: "stuck-worker", Workers: 2, FDLimit: 3, Password: "secret",
+		JVM: []string{"-Xss512k"}})
 	for range 2 {
 		c := greet(t, r.Addr())
 		c.command("NO [AUTHENTICATIONFAILED]", "LOGIN user other")
@@ -22,7 +23,8 @@ func TestJavaLimits(t *testing.T) {
 	}
 	queued := connect(t, r.Addr())
 	rigtest.Eventually(t, func() error {
-		if s := r.stats(); s.Busy != 2 || s.Queued != 1 || s.Accepted != 3 || s.Open != 3 || s.Accepting || s.FDLimit != 3 {
+		if s := r.stats(); s.Busy != 2 || s.Queued != 1 || s.Accepted != 3 || s.Open != 3 || s.Accepting ||
+			s.FDLimit != 3 {
 			return fmt.Errorf("%+v, want 2 workers busy, 1 connection queued, and none accepted any more", s)
 		}
 		return nil

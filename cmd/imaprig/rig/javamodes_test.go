@@ -238,7 +238,8 @@ func (r rig) testControl(t *testing.T) {
 	if err := r.Reset(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.stats(); s.Open != 1 || s.JavaCounts != (JavaCounts{}) || s.Mode != "no-close-on-eof" || len(s.Modes) != 0 {
+	if s := r.stats(); s.Open != 1 || s.JavaCounts != (JavaCounts{}) || s.Mode != "no-close-on-eof" ||
+		len(s.Modes) != 0 {
 		t.Errorf("after a reset: %+v, want 1 open and all counters 0", s)
 	}
 	fds := r.stats().FDs

@@ -206,5 +206,6 @@ func pickNetwork(used []netip.Prefix, seed int) (netip.Prefix, error) {
 			return p, nil
 		}
 	}
-	return netip.Prefix{}, errors.New("198.18.0.0/15 is in use on this machine: clients that vanish need a network of it")
+	return netip.Prefix{}, errors.New("198.18.0.0/15 is in use on this machine: clients that vanish need a network " +
+		"of it")
 }

@@ -42,7 +42,8 @@ mail {
 		protocol imap;
 %s	}
 }
-`, NginxUser(), NginxModule, s.Path("pid"), s.Path("log"), OpenFileLimit(), OpenFileLimit(), auth, s.each("\t\tlisten %s;\n"))
+`, NginxUser(), NginxModule, s.Path("pid"), s.Path("log"), OpenFileLimit(), OpenFileLimit(), auth,
+		s.perAddress("\t\tlisten %s;\n"))
 	return []string{"-p", s.Dir, "-e", s.Path("log"), "-c", s.Path("nginx.conf")}, s.WriteFile("nginx.conf", conf)
 }
 

@@ -29,7 +29,8 @@ func preparePerdition(s *PeerSetup) ([]string, error) {
 // HAProxyPeer returns HAProxy in TCP mode.
 func HAProxyPeer() Peer {
 	return Peer{
-		Name: "haproxy", Programs: []string{"haproxy"}, version: []string{"-v"}, Settings: "TCP mode, timeouts of 24 hours",
+		Name: "haproxy", Programs: []string{"haproxy"}, version: []string{"-v"},
+		Settings: "TCP mode, timeouts of 24 hours",
 		Packages: "apt-get install haproxy", Prepare: prepareHAProxy,
 	}
 }
@@ -46,7 +47,7 @@ frontend imap
 %s	default_backend java
 backend java
 	server java 127.0.0.1:%d
-`, OpenFileLimit()/3, s.each("\tbind %s\n"), s.backend)
+`, OpenFileLimit()/3, s.perAddress("\tbind %s\n"), s.backend)
 	return []string{"-db", "-f", s.Path("haproxy.cfg")}, s.WriteFile("haproxy.cfg", conf)
 }
 
@@ -66,7 +67,8 @@ func prepareDovecot(s *PeerSetup) ([]string, error) {
 	}
 	var listeners strings.Builder
 	for i, a := range s.Listen {
-		fmt.Fprintf(&listeners, "  inet_listener rig%d {\n    address = %s\n    port = %d\n  }\n", i, a.Addr(), a.Port())
+		fmt.Fprintf(&listeners, "  inet_listener rig%d {\n    address = %s\n    port = %d\n  }\n", i, a.Addr(),
+			a.Port())
 	}
 	conf := fmt.Sprintf(`base_dir = %[1]s/run
 state_dir = %[1]s/state

@@ -75,7 +75,8 @@ func FindPeer(name, own string) (Peer, error) {
 // Program finds the executable, in the places where servers are put too.
 func (p Peer) Program() (string, error) {
 	for _, name := range p.Programs {
-		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name), filepath.Join("/usr/local/sbin", name)} {
+		for _, candidate := range []string{name, filepath.Join("/usr/sbin", name),
+			filepath.Join("/usr/local/sbin", name)} {
 			if path, err := exec.LookPath(candidate); err == nil {
 				return path, nil
 			}
@@ -84,8 +85,8 @@ func (p Peer) Program() (string, error) {
 	return "", fmt.Errorf("%s: no program %s: %s", p.Name, strings.Join(p.Programs, " or "), p.Packages)
 }
 
-// says returns what the peer wrote last, wherever it writes.
-func (s *PeerSetup) says(c *child) string {
+// lastOutput returns what the peer wrote last, wherever it writes.
+func (s *PeerSetup) lastOutput(c *child) string {
 	text := c.stderr.String()
 	for _, name := range []string{"output", "log"} {
 		if b, err := os.ReadFile(filepath.Join(s.Dir, name)); err == nil {
@@ -119,8 +120,8 @@ func (s *PeerSetup) WriteFile(name, text string) error {
 	return os.WriteFile(s.Path(name), []byte(text), 0o600)
 }
 
-// each returns a line of configuration for every address, %s.
-func (s *PeerSetup) each(line string) string {
+// perAddress returns a line of configuration for every address, %s.
+func (s *PeerSetup) perAddress(line string) string {
 	var b strings.Builder
 	for _, a := range s.Listen {
 		fmt.Fprintf(&b, line, a)

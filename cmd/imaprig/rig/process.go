@@ -103,7 +103,8 @@ func UsageOf(roots []int) (u TreeUsage, err error) {
 	return u, err
 }
 
-// HeldBy counts the processes that hold a descriptor of each socket, by inode: of a process and all that descend from it.
+// HeldBy counts the processes that hold a descriptor of each socket, by inode: of a process and all that descend from
+// it.
 func HeldBy(root int) (map[uint64]int, error) {
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {

@@ -94,8 +94,10 @@ func TestDescriptorLimit(t *testing.T) {
 		err  string
 	}{
 		{limitsFile("Max open files            392                  524288               files     \n"), 392, ""},
-		{limitsFile("Max open files            unlimited            unlimited            files     \n"), math.MaxInt, ""},
-		{limitsFile("Max open files            many                 many                 files     \n"), 0, "give --fd-limit"},
+		{limitsFile("Max open files            unlimited            unlimited            files     \n"), math.MaxInt,
+			""},
+		{limitsFile("Max open files            many                 many                 files     \n"), 0,
+			"give --fd-limit"},
 		{limitsFile(""), 0, "give --fd-limit"},
 	}
 	for _, tt := range tests {
@@ -125,7 +127,8 @@ func processFiles(t *testing.T, name string, texts map[int]string) procfs.FS {
 
 func TestProcessTree(t *testing.T) {
 	rest := strings.Repeat(" 0", 45)
-	stats := map[int]string{7: "7 (a) S 1" + rest, 8: "8 (b) 3 (c) R 7" + rest, 9: "9 (d) S 8" + rest, 10: "10 (e) S 1" + rest}
+	stats := map[int]string{7: "7 (a) S 1" + rest, 8: "8 (b) 3 (c) R 7" + rest, 9: "9 (d) S 8" + rest,
+		10: "10 (e) S 1" + rest}
 	tree, err := processTree(processFiles(t, "stat", stats), 7)
 	pids := []int{}
 	for _, p := range tree {
@@ -195,7 +198,8 @@ func TestHeldBy(t *testing.T) {
 	}
 	for _, p := range tree {
 		rigtest.Eventually(t, func() error {
-			if stat, err := os.ReadFile(filepath.Join(ProcDir(p.PID), "stat")); err == nil && !strings.Contains(string(stat), ") Z ") {
+			if stat, err := os.ReadFile(filepath.Join(ProcDir(p.PID), "stat")); err == nil &&
+				!strings.Contains(string(stat), ") Z ") {
 				return syscall.EBUSY
 			}
 			return nil

@@ -18,8 +18,8 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// Start runs the peer in front of the backend's port, on loopback, and on the namespace's outer address if there is one.
-// It waits until it listens. stop of what is returned must be called.
+// Start runs the peer in front of the backend's port, on loopback, and on the namespace's outer address if there is
+// one. It waits until it listens. stop of what is returned must be called.
 func (p Peer) Start(ctx context.Context, backend uint16, outside netip.Addr) (*Proxy, error) {
 	program, err := p.Program()
 	if err != nil {
@@ -85,9 +85,10 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("it ended at once: %s", s.says(c))
+			return fmt.Errorf("it ended at once: %s", s.lastOutput(c))
 		case <-ctx.Done():
-			return fmt.Errorf("it does not listen on %v after %v: %w: %s", s.Listen, peerStartLimit, ctx.Err(), s.says(c))
+			return fmt.Errorf("it does not listen on %v after %v: %w: %s", s.Listen, peerStartLimit, ctx.Err(),
+				s.lastOutput(c))
 		case <-tick.C:
 		}
 	}
@@ -112,8 +113,8 @@ func Listens(addr netip.AddrPort) (bool, error) {
 	}), err
 }
 
-// Ports for servers are below those that clients' connections take (net.ipv4.ip_local_port_range): one of them could take
-// the port before the server does.
+// Ports for servers are below those that clients' connections take (net.ipv4.ip_local_port_range): one of them could
+// take the port before the server does.
 const (
 	firstServerPort = 20000
 	serverPorts     = 10000
@@ -137,7 +138,8 @@ func FreeAddr(host netip.Addr) (netip.AddrPort, error) {
 func programVersion(ctx context.Context, program string, args []string) string {
 	ctx, cancel := context.WithTimeout(ctx, peerVersionLimit)
 	defer cancel()
-	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput() // a program that does not print it has no version
+	// a program that does not print it has no version
+	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	lines := bufio.NewScanner(strings.NewReader(string(out)))
 	for lines.Scan() {
 		if strings.ContainsAny(lines.Text(), "0123456789") {

@@ -54,7 +54,8 @@ func (s *PeerSetup) startUp(ctx context.Context, program, delay string) (*Proxy,
 	if err != nil {
 		return nil, err
 	}
-	backend, err := StartOwn("backend", 1, "--listen", netip.AddrPortFrom(ns.Outside(), 0).String(), "--login-delay", delay)
+	backend, err := StartOwn("backend", 1, "--listen", netip.AddrPortFrom(ns.Outside(), 0).String(), "--login-delay",
+		delay)
 	if backend != nil {
 		s.closers = append(s.closers, backend.Stop)
 	}
@@ -76,8 +77,10 @@ func (s *PeerSetup) startUp(ctx context.Context, program, delay string) (*Proxy,
 	}
 	s.closers = append(s.closers, func() error { return c.Stop(peerStopLimit) })
 	x := &Proxy{
-		Name: UpImapproxy, Version: debianVersion(ctx, "imapproxy"), PID: c.PID(), Addr: netip.AddrPortFrom(host, upPort), Backend: backend.Addrs[0], Stop: s.close,
-		Settings: "in a network namespace of its own, joined by a veth pair, with a backend of its own; else the package's configuration",
+		Name: UpImapproxy, Version: debianVersion(ctx, "imapproxy"), PID: c.PID(), Addr: netip.AddrPortFrom(host,
+			upPort), Backend: backend.Addrs[0], Stop: s.close,
+		Settings: "in a network namespace of its own, joined by a veth pair, with a backend of its own; else the " +
+			"package's configuration",
 	}
 	return x, awaitUp(ctx, c)
 }
@@ -112,7 +115,8 @@ func awaitUp(ctx context.Context, c *child) error {
 	defer tick.Stop()
 	for {
 		entries, err := wire.ReadTable(filepath.Join("/proc", strconv.Itoa(c.PID()), "net"))
-		if err == nil && slices.ContainsFunc(entries, func(e wire.TableEntry) bool { return e.State == wire.StateListen && e.Local.Port() == upPort }) {
+		if err == nil && slices.ContainsFunc(entries,
+			func(e wire.TableEntry) bool { return e.State == wire.StateListen && e.Local.Port() == upPort }) {
 			return nil
 		}
 		select {

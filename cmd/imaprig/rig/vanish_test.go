@@ -28,13 +28,16 @@ listener = [
   { name = "here", address = %q, tls = "off" },
   { name = "tcp", address = %q, tls = "off", insecure = true },
   { name = "own", address = %q, tls = "off", insecure = true, keepalive_idle = "1s", keepalive_count = 2 },
-  { name = "written", address = %q, tls = "off", insecure = true, keepalive_idle = "1s", keepalive_count = 1, user_timeout = "7s" },
+  { name = "written", address = %q, tls = "off", insecure = true, keepalive_idle = "1s", keepalive_count = 1,
+    user_timeout = "7s" },
 ]
 target = [
   { name = "near", addresses = [%q], tls = "off" },
   { name = "far-tcp", addresses = [%[6]q], tls = "off", plain_login = true },
-  { name = "far-own", addresses = [%[6]q], tls = "off", plain_login = true, keepalive_idle = "1s", keepalive_count = 2 },
-  { name = "far-written", addresses = [%[6]q], tls = "off", plain_login = true, keepalive_idle = "1s", keepalive_count = 1, user_timeout = "7s" },
+  { name = "far-own", addresses = [%[6]q], tls = "off", plain_login = true,
+    keepalive_idle = "1s", keepalive_count = 2 },
+  { name = "far-written", addresses = [%[6]q], tls = "off", plain_login = true,
+    keepalive_idle = "1s", keepalive_count = 1, user_timeout = "7s" },
 ]
 limits = { bye_timeout = "100ms" }
 log = { file = "log", format = "json" }
@@ -96,7 +99,7 @@ func vanishBackend(t *testing.T, n *Namespace) (host netip.Addr, server string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b *fastBackend
+	var b *FastBackend
 	err = n.inside(func() (err error) {
 		b, err = NewFastBackend(t.Context(), BackendOptions{Listen: netip.AddrPortFrom(host, 0).String()})
 		return err
@@ -131,7 +134,8 @@ func vanishProxy(t *testing.T, n *Namespace, near, far string) *PeerSetup {
 			s.Listen = append(s.Listen, more)
 		}
 		config := fmt.Sprintf(vanishConfig, s.Listen[0], s.Listen[1], s.Listen[2], s.Listen[3], near, far)
-		if err := s.WriteFile("map", "far-tcp far-tcp\nfar-own far-own\nfar-written far-written\n* near\n"); err != nil {
+		const users = "far-tcp far-tcp\nfar-own far-own\nfar-written far-written\n* near\n"
+		if err := s.WriteFile("map", users); err != nil {
 			return nil, err
 		}
 		return []string{"serve", "--config", s.Path("imapproxy.toml")}, s.WriteFile("imapproxy.toml", config)
@@ -169,8 +173,8 @@ func (v *vanishing) open(t *testing.T, n *Namespace, listen []netip.AddrPort, ho
 	v.client.command("OK", "NOOP")
 }
 
-// awaitEndings polls the proxy's log until each session has ended, and wants it to be in time. gone is when everybody had
-// vanished.
+// awaitEndings polls the proxy's log until each session has ended, and wants it to be in time. gone is when everybody
+// had vanished.
 func (s *PeerSetup) awaitEndings(t *testing.T, sessions []*vanishing, gone time.Time) {
 	t.Helper()
 	waiting := map[string]*vanishing{}

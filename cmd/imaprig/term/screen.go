@@ -42,8 +42,8 @@ func (s Screen) Draw(text []byte) error {
 	return err
 }
 
-// fit truncates text (ASCII) to the terminal and adds what redraws it in place: home, each line cleared to its end, then
-// the rest of the screen.
+// fit truncates text (ASCII) to the terminal and adds what redraws it in place: home, each line cleared to its end,
+// then the rest of the screen.
 func fit(text []byte, width, height int) []byte {
 	out := []byte("\x1b[H")
 	for i, line := range bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n")) {

@@ -19,8 +19,8 @@ const AnyPort = "127.0.0.1:0"
 // Command is a subcommand of imaprig.
 type Command func(ctx context.Context, args []string, stdout, stderr io.Writer) int
 
-// RunCommand runs the subcommand that the program's arguments name, and does not return then. A TestMain calls it first,
-// so that the test's program can be started again as a server.
+// RunCommand runs the subcommand that the program's arguments name, and does not return then. A TestMain calls it
+// first, so that the test's program can be started again as a server.
 func RunCommand(commands map[string]Command) {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		return

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// knockLimit is how long a client waits for its greeting before it is said to wait.
-const knockLimit = 2 * time.Second
+// lateLimit is how long a client waits for its greeting before it counts as waiting.
+const lateLimit = 2 * time.Second
 
-// knocks are clients that come before and at a proxy's descriptor limit, and what they got. They do not log in.
-type knocks struct {
+// lateClients are clients that connect before and at a proxy's descriptor limit, and what they got. They do not log in.
+type lateClients struct {
 	target Target
 
 	mu                            sync.Mutex // protects what follows
@@ -21,27 +21,27 @@ type knocks struct {
 }
 
 // fill connects clients until one gets no greeting, or all have one.
-func (s *scaleRun) fill(ctx context.Context, most int) *knocks {
+func (s *scaleRun) fill(ctx context.Context, most int) *lateClients {
 	t := s.target
-	k := &knocks{target: Target{Addr: t.Addr, TLS: t.TLS, config: t.config, sources: t.sources, Limit: knockLimit}}
+	k := &lateClients{target: Target{Addr: t.Addr, TLS: t.TLS, config: t.config, sources: t.sources, Limit: lateLimit}}
 	k.target.keep = k.keep
 	inParallel(ctx, most, func(int) {
-		if k.turned() == 0 {
+		if k.unserved() == 0 {
 			k.one()
-			s.progress.Say("towards the descriptor limit: %d clients more", k.inside())
+			s.progress.Say("towards the descriptor limit: %d clients more", k.servedCount())
 		}
 	})
 	return k
 }
 
-// knock connects the clients that are counted. What became of those that filled is not.
-func (k *knocks) knock() {
+// connect connects the clients that are counted. What became of those that filled is not.
+func (k *lateClients) connect() {
 	k.bye, k.waiting, k.refused = 0, 0, 0
-	inParallel(context.Background(), scaleKnocks, func(int) { k.one() })
+	inParallel(context.Background(), scaleLate, func(int) { k.one() })
 }
 
-// one runs a client that waits for its greeting.
-func (k *knocks) one() {
+// one connects a client and waits for its greeting.
+func (k *lateClients) one() {
 	c, err := k.target.Dial()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -58,26 +58,26 @@ func (k *knocks) one() {
 	}
 }
 
-func (k *knocks) keep(conn net.Conn) {
+func (k *lateClients) keep(conn net.Conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conns = append(k.conns, conn)
 }
 
-func (k *knocks) inside() int {
+func (k *lateClients) servedCount() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.served
 }
 
-// turned counts those that got no session.
-func (k *knocks) turned() int {
+// unserved returns how many got no session.
+func (k *lateClients) unserved() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.bye + k.waiting + k.refused
 }
 
-func (k *knocks) close() {
+func (k *lateClients) close() {
 	for _, conn := range k.conns {
 		_ = conn.Close() // they have said nothing that could be lost
 	}

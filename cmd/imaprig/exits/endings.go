@@ -21,9 +21,9 @@ const (
 	floodOf = 1150
 )
 
-// way is how a client's session goes to its end. open brings it to the state in which it is ended, and end does that;
-// either may be nil. All sessions of a cell are opened before the first is ended.
-type way struct {
+// ending is how a client's session goes to its end. open brings it to the state in which it is ended, and end does
+// that; either may be nil. All sessions of a cell are opened before the first is ended.
+type ending struct {
 	name string
 	text string // for people
 	open func(c *client) error
@@ -38,26 +38,34 @@ type way struct {
 	backsOff bool          // a proxy may stop asking this backend; one session that reaches it shows the fault
 }
 
-func ways() []way {
-	return []way{
+func allEndings() []ending {
+	return []ending{
 		{name: "before-login", text: "the client closes before it logs in", open: (*client).greeting, end: closeClient},
 		{name: "idle", text: "a mailbox is selected; the client closes", open: openSelected, end: closeClient},
 		{name: "in-idle", text: "in IDLE the client closes", open: openIdle, end: closeClient},
-		{name: "mid-fetch", text: "the client closes in the middle of a message, with unread data", open: openFetch, end: closeClient, slow: true},
-		{name: "unanswered", text: "the client says FETCH and closes in the middle of it, before a byte of the answer", open: openUnansweredFetch, end: closeClient},
-		{name: "mid-append", text: "the client closes in the middle of the literal of APPEND", open: openAppend, end: closeClient},
+		{name: "mid-fetch", text: "the client closes in the middle of a message, with unread data", open: openFetch,
+			end: closeClient, slow: true},
+		{name: "unanswered", text: "the client says FETCH and closes in the middle of it, before a byte of the answer",
+			open: openUnansweredFetch, end: closeClient},
+		{name: "mid-append", text: "the client closes in the middle of the literal of APPEND", open: openAppend,
+			end: closeClient},
 		{name: "rst", text: "a mailbox is selected; the client resets", open: openSelected, end: (*client).reset},
-		{name: "logout", text: "the client says LOGOUT, waits 3s at most for its answer, and closes", open: openSelected, end: endLogout},
+		{name: "logout", text: "the client says LOGOUT, waits 3s at most for its answer, and closes",
+			open: openSelected, end: endLogout},
 		{name: "half-close", text: "the client closes its side and stays", open: openSelected, end: endHalfClose},
 		{name: "vanish", text: "the client vanishes: no FIN reaches the proxy", open: openSelected, vanishes: true},
 		{name: "backend-closes-vanished", text: "the backend closes while the client has vanished", open: openLoggedIn,
 			end: endSelect, deaf: true, vanishes: true, byServer: true},
 		{name: "backend-closes-unread", text: "the backend closes while the client does not read", open: openLoggedIn,
 			end: endFlood, slow: true, byServer: true},
-		{name: "backend-resets", text: "the backend resets; the client closes when it sees that", open: openLoggedIn, end: endWithServer, byServer: true},
-		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered, end: closeClient, wait: givesUpAfter, backsOff: true},
-		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s", open: openUnanswered, end: closeClient, wait: givesUpAfter},
-		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused, end: closeClient, password: "wrong"},
+		{name: "backend-resets", text: "the backend resets; the client closes when it sees that", open: openLoggedIn,
+			end: endWithServer, byServer: true},
+		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered,
+			end: closeClient, wait: givesUpAfter, backsOff: true},
+		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s",
+			open: openUnanswered, end: closeClient, wait: givesUpAfter},
+		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused,
+			end: closeClient, password: "wrong"},
 	}
 }
 
@@ -65,7 +73,7 @@ func openLoggedIn(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
 	}
-	return c.ok(c.loginWords())
+	return c.ok(c.loginCommand())
 }
 
 func openSelected(c *client) error {
@@ -133,7 +141,7 @@ func openUnanswered(c *client) error {
 	if _, err := c.line(time.Second); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	return c.command(c.loginWords())
+	return c.command(c.loginCommand())
 }
 
 // openRefused returns an error when the login is accepted. NO, nginx's BAD and an end of the connection are refusals.
@@ -141,7 +149,7 @@ func openRefused(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
 	}
-	if err := c.command(c.loginWords()); err != nil {
+	if err := c.command(c.loginCommand()); err != nil {
 		return fmt.Errorf("LOGIN: %w", err)
 	}
 	answer, err := c.status(c.limit)
@@ -165,7 +173,8 @@ func endLogout(c *client) error {
 	if err := c.command("LOGOUT"); err != nil {
 		return fmt.Errorf("LOGOUT: %w", err)
 	}
-	if _, err := c.status(givesUpAfter); err != nil && !rig.IsTimeout(err) && !errors.Is(err, io.EOF) && !rig.IsReset(err) {
+	if _, err := c.status(givesUpAfter); err != nil && !rig.IsTimeout(err) && !errors.Is(err, io.EOF) &&
+		!rig.IsReset(err) {
 		return fmt.Errorf("LOGOUT: %w", err)
 	}
 	return c.conn.Close()
