@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"imapproxy/backend/printable"
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -75,7 +76,7 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 	for _, f := range r.Of(config.Error) {
 		missing := f.Key == "admin.token_file" && o.tokenFile != ""
 		if c.Place.File == "" || strings.HasPrefix(f.Key+".", "admin.") && !missing {
-			_, _ = fmt.Fprintln(p.stderr, config.Printable(f.String()))
+			_, _ = fmt.Fprintln(p.stderr, printable.Escape(f.String()))
 			bad = true
 		}
 	}

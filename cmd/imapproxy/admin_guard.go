@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
-	"fmt"
 	"log"
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/rs/zerolog"
 
 	"imapproxy/auth"
+	"imapproxy/backend/printable"
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -89,7 +86,7 @@ func refuse(w http.ResponseWriter, status int, why string) {
 }
 
 // answer writes a value as JSON. Users choose some of the texts in it, so that
-// nothing unprintable goes out as it is.
+// nothing unprintable goes out as it is: JSON has escapes for it.
 func answer(w http.ResponseWriter, status int, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -98,25 +95,7 @@ func answer(w http.ResponseWriter, status int, value any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(escapeUnprintable(text), '\n'))
-}
-
-// escapeUnprintable writes what could change a terminal with JSON's own
-// escapes, which lose nothing. encoding/json has done the bytes below 0x20.
-func escapeUnprintable(text []byte) []byte {
-	var b bytes.Buffer
-	for _, r := range string(text) {
-		switch {
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.Bytes()
+	_, _ = w.Write(append([]byte(printable.Escape(string(text))), '\n'))
 }
 
 // maxErrorLine bounds a line of net/http's own log.

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/backend/printable"
 )
 
 // table prints aligned columns for people.
@@ -24,7 +24,7 @@ func newTable(out io.Writer, header ...string) *table {
 // the columns is escaped.
 func (t *table) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = cmp.Or(config.Printable(c), "-")
+		cells[i] = cmp.Or(printable.Escape(c), "-")
 	}
 	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }

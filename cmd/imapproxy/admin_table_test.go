@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"imapproxy/backend/printable"
 )
 
 func TestSpan(t *testing.T) {
@@ -52,7 +54,7 @@ func TestEscapeUnprintable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	safe := escapeUnprintable(text)
+	safe := []byte(printable.Escape(string(text)))
 	for _, r := range string(safe) {
 		if !unicode.IsPrint(r) {
 			t.Errorf("%U in %q", r, safe)

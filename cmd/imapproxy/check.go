@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 
+	"imapproxy/backend/printable"
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -37,7 +38,7 @@ func (p *program) check(file string) int {
 		return p.failure("%s: %d error(s)", file, len(r.Of(config.Error)))
 	}
 	g.close()
-	_, _ = fmt.Fprintf(p.stdout, "%s: ok\n", config.Printable(file))
+	_, _ = fmt.Fprintf(p.stdout, "%s: ok\n", printable.Escape(file))
 	return exitOK
 }
 
@@ -49,7 +50,7 @@ func (p *program) load(file string) *generation {
 		return g
 	}
 	for _, f := range r.Of(config.Error) {
-		_, _ = fmt.Fprintln(p.stderr, config.Printable(f.String()))
+		_, _ = fmt.Fprintln(p.stderr, printable.Escape(f.String()))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"imapproxy/backend/printable"
 	"imapproxy/backend/route"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/imapproxy/convert"
@@ -91,7 +92,7 @@ func (p *program) convert(from, conf string, o *convertOptions) int {
 	if o.check {
 		report = p.stdout
 	}
-	if err := result.Print(report, config.Printable); err != nil {
+	if err := result.Print(report, printable.Escape); err != nil {
 		return exitFailed
 	}
 	if result.Failed() {

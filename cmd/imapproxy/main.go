@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/backend/printable"
 )
 
 func main() {
@@ -137,7 +137,7 @@ func (p *program) failure(format string, args ...any) int {
 }
 
 func (p *program) complain(text string) {
-	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+config.Printable(text))
+	_, _ = fmt.Fprintln(p.stderr, "imapproxy: "+printable.Escape(text))
 }
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/backend/printable"
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -87,7 +88,7 @@ func (p *program) probePassword(user, file string) (auth.Secret, error) {
 		}
 		return secret, nil
 	}
-	return p.readPassword("Password of " + config.Printable(user) + ": ")
+	return p.readPassword("Password of " + printable.Escape(user) + ": ")
 }
 
 // pickListener finds a listener by name; "" is the first.
@@ -130,7 +131,7 @@ func (d *dialogue) table(p *program) {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var total time.Duration
 	print := func(name string, took time.Duration, note string) {
-		_, _ = fmt.Fprintf(t, "%-10s\t%.1f ms\t  %s\n", name, float64(took.Microseconds())/1000, config.Printable(note))
+		_, _ = fmt.Fprintf(t, "%-10s\t%.1f ms\t  %s\n", name, float64(took.Microseconds())/1000, printable.Escape(note))
 	}
 	for _, ph := range d.phases {
 		total += ph.took

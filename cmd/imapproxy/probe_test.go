@@ -132,7 +132,7 @@ func TestProbe(t *testing.T) {
 			"connect greeting TLS total", "TLS failed: BAD no"},
 		{"bytes behind STARTTLS", "starttls",
 			scripted{greeting, with("STARTTLS", "TAG OK go\r\n* OK injected\r\n"), right, false}, good,
-			"connect greeting TLS total", "TLS failed: bytes came behind"},
+			"connect greeting TLS total", "TLS failed: bytes came after"},
 		{"BYE", "off", scripted{"* BYE full\r\n", nil, nil, false}, good, "connect greeting total",
 			"greeting failed: * BYE full"},
 		{"no PLAIN", "off", scripted{greeting, with("AUTHENTICATE PLAIN", "TAG NO no\r\n"), nil, false}, good,

@@ -10,7 +10,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
-	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/backend/printable"
 )
 
 func routeCommand() command {
@@ -44,7 +44,7 @@ func (p *program) route(file, user, as, server string) int {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = t.Flush() }()
 	row := func(name, value, why string) {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, config.Printable(value), config.Printable(why))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", name, printable.Escape(value), printable.Escape(why))
 	}
 	row("user", user, "as the client sends it")
 	name := g.Settings.AuthName.Apply(user)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"imapproxy/backend/printable"
 )
 
 // Severity is how serious a finding is.
@@ -104,22 +106,8 @@ func (r *Report) Of(s Severity) []Finding {
 // its control characters escaped.
 func (r *Report) Print(w io.Writer) {
 	for _, f := range r.Sorted() {
-		_, _ = fmt.Fprintln(w, Printable(f.String()))
+		_, _ = fmt.Fprintln(w, printable.Escape(f.String()))
 	}
-}
-
-// Printable escapes what could change a terminal or forge a line.
-func Printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r < 0x20 || r == 0x7F || (r >= 0x80 && r < 0xA0) || (r >= 0x202A && r <= 0x202E) ||
-			(r >= 0x2066 && r <= 0x2069) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 // Place is where a section stands in the file, and where its keys do.
