@@ -82,8 +82,11 @@ func checkImports(files []*file) []string {
 	return problems
 }
 
-// allows says whether the package is in the list.
+// allows reports whether the package is in the list, or is for all.
 func allows(list []string, pkg string) bool {
+	if pkg == everywhere {
+		return true
+	}
 	for _, entry := range list {
 		root, below := strings.CutSuffix(entry, "/...")
 		if pkg == root || below && strings.HasPrefix(pkg, root+"/") {
