@@ -107,7 +107,7 @@ func checkBounds(tb testing.TB, c *Conn, w *wireless) {
 func (st story) check(tb testing.TB) {
 	tb.Helper()
 	if st.err != nil {
-		text := (&Error{KindProtocol, "192.0.2.1:143", st.phase, st.err}).Error()
+		text := (&Error{kindProtocol, "192.0.2.1:143", st.phase, st.err}).Error()
 		if st.refused {
 			text = st.err.Error()
 		}

@@ -18,17 +18,17 @@ func TestCancel(t *testing.T) {
 	for _, c := range []struct {
 		phase, target, lines, reached string // reached: what the backend has got by then
 	}{
-		{PhaseTLS, "implicit", "! mute", "\x16\x03"},
-		{PhaseGreeting, "", "! mute", ""},
-		{PhaseGreeting, "implicit", "! tls good\n! mute", ""},
-		{PhaseStartTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\n! mute", "X3 STARTTLS"},
-		{PhaseTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nC: *\nS: X3 OK\n! mute", "\x16\x03"},
-		{PhaseCapability, "", "S: * OK hello\n! mute", "X3 CAPABILITY"},
-		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN] hello\n! mute", "X2 AUTHENTICATE"},
-		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\n! mute", "X2 AUTHENTICATE PLAIN "},
-		{PhaseLogin, "", "S: * OK [CAPABILITY IMAP4rev1] hello\n! mute", "X2 LOGIN"},
-		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nS: X2 OK\n! mute", "X3 CAPABILITY"},
-		{PhaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\n! drip", "X2 AUTHENTICATE PLAIN "},
+		{phaseTLS, "implicit", "! mute", "\x16\x03"},
+		{phaseGreeting, "", "! mute", ""},
+		{phaseGreeting, "implicit", "! tls good\n! mute", ""},
+		{phaseStartTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\n! mute", "X3 STARTTLS"},
+		{phaseTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nC: *\nS: X3 OK\n! mute", "\x16\x03"},
+		{phaseCapability, "", "S: * OK hello\n! mute", "X3 CAPABILITY"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN] hello\n! mute", "X2 AUTHENTICATE"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\n! mute", "X2 AUTHENTICATE PLAIN "},
+		{phaseLogin, "", "S: * OK [CAPABILITY IMAP4rev1] hello\n! mute", "X2 LOGIN"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nS: X2 OK\n! mute", "X3 CAPABILITY"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\n! drip", "X2 AUTHENTICATE PLAIN "},
 	} {
 		t.Run(c.phase+" "+c.reached, func(t *testing.T) {
 			before := socketCount(t)
@@ -48,7 +48,7 @@ func TestCancel(t *testing.T) {
 				t.Errorf("took %s", took)
 			}
 			var e *Error
-			if !errors.As(err, &e) || e.Kind != KindCancelled || !errors.Is(err, errLeft) {
+			if !errors.As(err, &e) || e.Kind != kindCancelled || !errors.Is(err, errLeft) {
 				t.Errorf("%v", err)
 			}
 			if fmt.Sprint(*endings) != "[reset]" || d.Registry.Count() != 0 {
@@ -108,7 +108,7 @@ func TestCancelConnect(t *testing.T) {
 	cancel(errLeft)
 	select {
 	case err := <-result:
-		wantKind(t, err, "connect", KindCancelled)
+		wantKind(t, err, "connect", kindCancelled)
 	case <-time.After(2 * time.Second):
 		t.Fatal("still connecting")
 	}
@@ -122,11 +122,11 @@ func TestCancelledBefore(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errLeft)
 	_, err := d.Dial(ctx, testTarget(s.addr), testOrigin())
-	wantKind(t, err, "connect", KindCancelled)
+	wantKind(t, err, "connect", kindCancelled)
 
 	c := mustDial(t, d, testTarget(s.addr))
 	_, err = c.Login(ctx, Credentials{User: "u", Secret: canary}, testOrigin())
-	wantKind(t, err, "login", KindCancelled)
+	wantKind(t, err, "login", kindCancelled)
 	if e := c.End(); e != EndLogout {
 		t.Errorf("ended by %s", e)
 	}

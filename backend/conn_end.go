@@ -15,10 +15,10 @@ type Ending string
 
 // The endings. Only EndReset leaves a descriptor at a backend that leaks.
 const (
-	EndNone      Ending = ""           // there was no connection, or it has been ended before
+	endNone      Ending = ""           // there was no connection, or it has been ended before
 	EndLogout    Ending = "logout"     // LOGOUT was sent and the backend closed
 	EndEOF       Ending = "eof"        // the backend closed without one
-	EndPeerReset Ending = "peer_reset" // the backend reset the connection
+	endPeerReset Ending = "peer_reset" // the backend reset the connection
 	EndReset     Ending = "reset"      // the backend did not close, or could not be asked: reset by us
 )
 
@@ -37,9 +37,9 @@ const maxDrained = 32 << 20
 // writes or sets deadlines. A second call does nothing.
 func (c *Conn) End() Ending {
 	if c.ended.Swap(true) {
-		return EndNone
+		return endNone
 	}
-	c.enter(PhaseEnding)
+	c.enter(phaseEnding)
 	defer c.dialer.Registry.remove(c)
 	defer func() { _ = c.raw.Close() }() // closed already, but after a panic
 	e := c.end()
@@ -53,7 +53,7 @@ func (c *Conn) End() Ending {
 // for the leak detector alone; an owner calls End.
 func (c *Conn) Force() Ending {
 	if c.ended.Swap(true) {
-		return EndNone
+		return endNone
 	}
 	defer c.dialer.Registry.remove(c)
 	return c.cut()
@@ -103,7 +103,7 @@ func (c *Conn) closedByPeer(asked bool) Ending {
 	_ = c.raw.Close()
 	switch {
 	case isReset(c.peer), c.reset.Load():
-		return EndPeerReset
+		return endPeerReset
 	case asked:
 		return EndLogout
 	}

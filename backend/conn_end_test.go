@@ -77,7 +77,7 @@ func wantEnd(t *testing.T, c *Conn, s *scripted, want Ending, limit time.Duratio
 	if took := time.Since(begun); took > limit {
 		t.Errorf("took %s, limit %s", took, limit)
 	}
-	if got := c.End(); got != EndNone {
+	if got := c.End(); got != endNone {
 		t.Errorf("the second End gave %s", got)
 	}
 	if n := c.dialer.Registry.Count(); n != 0 {
@@ -200,13 +200,13 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
 			relayed(t, conn, "A1 NOOP\r\n")
 			untilState(t, conn, wire.StateClosed)
-			wantEnd(t, conn, s, EndPeerReset, time.Second)
+			wantEnd(t, conn, s, endPeerReset, time.Second)
 		})
 		t.Run("reset, and read", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
 			relayed(t, conn, "A1 NOOP\r\n")
 			_, _ = io.Copy(io.Discard, conn)
-			wantEnd(t, conn, s, EndPeerReset, time.Second)
+			wantEnd(t, conn, s, endPeerReset, time.Second)
 		})
 		t.Run("half-closed", func(t *testing.T) {
 			conn, s := leased(t, words, "! half-close", "! mute")
@@ -358,5 +358,5 @@ func TestWriteToAClosedBackend(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, errLimit) {
 		t.Errorf("%v", err)
 	}
-	wantEnd(t, conn, s, EndPeerReset, time.Second)
+	wantEnd(t, conn, s, endPeerReset, time.Second)
 }

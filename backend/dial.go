@@ -127,7 +127,7 @@ func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
 	var at opener
 	runtime.Callers(2, at[:])
 	c.opener = d.Registry.opener(at)
-	c.hand(owner, PhaseHeader)
+	c.hand(owner, phaseHeader)
 	d.Registry.add(c)
 	_ = raw.SetReadBuffer(wire.MaxUnread)
 	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later
@@ -145,7 +145,7 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 		d.health.good(addr)
 	case KindTimeout:
 		d.health.failed(addr, true, d.Clock.Now())
-	case KindConnect, KindClosed, KindTLS, KindProtocol, KindRefusing, KindDNS:
+	case kindConnect, kindClosed, kindTLS, kindProtocol, kindRefusing, kindDNS:
 		d.health.failed(addr, false, d.Clock.Now())
 	default:
 		d.health.undecided(addr)
@@ -249,32 +249,32 @@ func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 		return "header", err
 	}
 	if t.TLS == TLSImplicit {
-		c.enter(PhaseTLS)
+		c.enter(phaseTLS)
 		if err := c.startTLS(ctx); err != nil {
 			return "tls", err
 		}
 	}
-	c.enter(PhaseGreeting)
+	c.enter(phaseGreeting)
 	if err := c.during(ctx, t.Limits.Greeting, c.greeting); err != nil {
 		return "greeting", err
 	}
 	if t.TLS == TLSStartTLS {
-		c.enter(PhaseStartTLS)
+		c.enter(phaseStartTLS)
 		if err := c.duringLogin(ctx, c.askSTARTTLS); err != nil {
 			return "starttls", err
 		}
-		c.enter(PhaseTLS)
+		c.enter(phaseTLS)
 		if err := c.startTLS(ctx); err != nil {
 			return "tls", err
 		}
 	}
 	if !c.caps.known() {
-		c.enter(PhaseCapability)
+		c.enter(phaseCapability)
 		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "capability", err
 		}
 	}
-	c.enter(PhaseReady)
+	c.enter(phaseReady)
 	return "", nil
 }
 

@@ -158,7 +158,7 @@ func TestDialSaysWhatFailedEverywhere(t *testing.T) {
 	nothing := closedPort(t)
 	d, _ := testDialer()
 	_, err := d.Dial(context.Background(), testTarget(bye.addr, nothing), testOrigin())
-	wantKind(t, err, "greeting", KindRefusing)
+	wantKind(t, err, "greeting", kindRefusing)
 	for _, part := range []string{bye.addr, "BYE full", nothing, "connection refused"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in %v", part, err)
@@ -181,9 +181,9 @@ func TestDialResolves(t *testing.T) {
 		{name: "an IPv4 address in IPv6", found: []netip.Addr{mapped}},
 		{name: "the first refuses", found: []netip.Addr{other, loopback}},
 		{name: "the first is silent", found: []netip.Addr{netip.MustParseAddr("127.0.0.2"), loopback}},
-		{name: "none", kind: KindDNS},
-		{name: "an error", err: errors.New("the resolver is on fire"), kind: KindDNS},
-		{name: "an error of the system's kind", err: &net.DNSError{Err: "no such host"}, kind: KindDNS},
+		{name: "none", kind: kindDNS},
+		{name: "an error", err: errors.New("the resolver is on fire"), kind: kindDNS},
+		{name: "an error of the system's kind", err: &net.DNSError{Err: "no such host"}, kind: kindDNS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, _ := testDialer()
@@ -263,8 +263,8 @@ func TestDialVerifiesByTheHostsName(t *testing.T) {
 		kind       Kind
 	}{
 		{"imap.example.org", "named", ""},
-		{"imap.example.org", "other-name", KindTLS},
-		{"imap.example.org", "good", KindTLS}, // which is for the address
+		{"imap.example.org", "other-name", kindTLS},
+		{"imap.example.org", "good", kindTLS}, // which is for the address
 	} {
 		s := startScripted(t, play{lines: []string{"! tls " + c.cert, "S: * OK [CAPABILITY IMAP4rev1] hello"}}, certs)
 		_, port, _ := net.SplitHostPort(s.addr)
@@ -299,7 +299,7 @@ func TestDialVerifiesWithoutConfiguration(t *testing.T) {
 	target.TLS = TLSImplicit
 	d, _ := testDialer()
 	_, err := d.Dial(context.Background(), target, testOrigin())
-	wantKind(t, err, "tls", KindTLS)
+	wantKind(t, err, "tls", kindTLS)
 }
 
 // steadyClock goes on by a second each time it is asked, and puts calls off

@@ -206,7 +206,7 @@ func playCase(t *testing.T, c caseFile, a *authority, certs map[string]*tls.Conf
 	conn, text, err := converse(d, target)
 	if conn != nil {
 		conn.End()
-		if e := conn.End(); e != EndNone {
+		if e := conn.End(); e != endNone {
 			t.Errorf("the second End gave %q", e)
 		}
 	}

@@ -17,19 +17,19 @@ type Kind string
 
 // The kinds.
 const (
-	KindDNS       Kind = "dns"        // the name has no address
-	KindConnect   Kind = "connect"    // no TCP connection
-	KindTLS       Kind = "tls"        // the handshake or the certificate failed
-	KindProtocol  Kind = "protocol"   // the backend broke the protocol or a bound
-	KindClosed    Kind = "closed"     // the backend closed or reset the connection
+	kindDNS       Kind = "dns"        // the name has no address
+	kindConnect   Kind = "connect"    // no TCP connection
+	kindTLS       Kind = "tls"        // the handshake or the certificate failed
+	kindProtocol  Kind = "protocol"   // the backend broke the protocol or a bound
+	kindClosed    Kind = "closed"     // the backend closed or reset the connection
 	KindTimeout   Kind = "timeout"    // a limit of Limits
-	KindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
+	kindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
 	KindConfig    Kind = "config"     // what is asked for is not allowed or not offered
 	KindLoop      Kind = "loop"       // too many proxies in a row
-	KindPool      Kind = "pool"       // no connection became free within the limit
-	KindLocal     Kind = "local"      // this machine is out of descriptors, ports or memory
+	kindPool      Kind = "pool"       // no connection became free within the limit
+	kindLocal     Kind = "local"      // this machine is out of descriptors, ports or memory
 	KindBackedOff Kind = "backed_off" // not tried: it failed just now
-	KindCancelled Kind = "cancelled"  // the session ended meanwhile
+	kindCancelled Kind = "cancelled"  // the session ended meanwhile
 )
 
 // Error says that a backend could not be used. It never holds a secret.
@@ -89,15 +89,15 @@ func classify(err error) Kind {
 	case errors.Is(err, errBackedOff):
 		return KindBackedOff
 	case isLocal(err):
-		return KindLocal
+		return kindLocal
 	case errors.Is(err, errLimit):
 		return KindTimeout
 	case errors.Is(err, errNoAddress), errors.As(err, &dns):
-		return KindDNS
+		return kindDNS
 	case errors.As(err, &network) && network.Timeout():
 		return KindTimeout
 	}
-	return KindClosed
+	return kindClosed
 }
 
 // isLocal tells a shortage of our own from a fault of the backend's, which
@@ -122,7 +122,7 @@ func (e *refusing) Error() string {
 func wrap(ctx context.Context, addr, phase string, err error) *Error {
 	kind := kindOf(phase, err)
 	if ctx.Err() != nil {
-		kind = KindCancelled
+		kind = kindCancelled
 	}
 	return &Error{Kind: kind, Addr: addr, Phase: phase, Err: err}
 }
@@ -132,15 +132,15 @@ func kindOf(phase string, err error) Kind {
 	var r *refusing
 	switch {
 	case errors.As(err, &r):
-		return KindRefusing
+		return kindRefusing
 	case errors.Is(err, errConfig):
 		return KindConfig
 	case isProtocol(err):
-		return KindProtocol
-	case phase == "tls" && kind == KindClosed && !isClosing(err):
-		return KindTLS
-	case phase == "connect" && kind == KindClosed:
-		return KindConnect
+		return kindProtocol
+	case phase == "tls" && kind == kindClosed && !isClosing(err):
+		return kindTLS
+	case phase == "connect" && kind == kindClosed:
+		return kindConnect
 	}
 	return kind
 }

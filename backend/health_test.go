@@ -10,13 +10,13 @@ func TestHealthKnowsWhoseFaultItIs(t *testing.T) {
 	d := &Dialer{Clock: SystemClock{}}
 	target := &Target{Name: "one"}
 	for range 2 * strikesOut {
-		d.judge(target, "one a", &Error{Kind: KindLocal}, 0)
+		d.judge(target, "one a", &Error{Kind: kindLocal}, 0)
 	}
 	if err := d.health.mayTry("one a", time.Now()); err != nil {
 		t.Errorf("after faults of ours: %v", err)
 	}
 	for range strikesOut {
-		d.judge(target, "one a", &Error{Kind: KindConnect}, 0)
+		d.judge(target, "one a", &Error{Kind: kindConnect}, 0)
 	}
 	if err := d.health.mayTry("one a", time.Now()); err == nil {
 		t.Error("after faults of the backend's it is tried at once")

@@ -31,7 +31,7 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
 	}
-	c.enter(PhaseLogin)
+	c.enter(phaseLogin)
 	defer func() { c.hidden = nil }()
 	var r answer
 	err = c.duringLogin(ctx, func() (err error) {

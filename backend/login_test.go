@@ -168,7 +168,7 @@ func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
-	wantKind(t, err, "login", KindRefusing)
+	wantKind(t, err, "login", kindRefusing)
 	c.End()
 }
 

@@ -53,7 +53,7 @@ func (o *PoolOptions) Serves(listener string, client netip.Addr, name string) bo
 		name != "" && slices.Contains(o.ClientNames, strings.ToLower(name))
 }
 
-// idleBound is how long a connection may be in PhasePooled, for the leak
+// idleBound is how long a connection may be in phasePooled, for the leak
 // detector.
 func (o *PoolOptions) idleBound() time.Duration {
 	if o == nil || o.IdleTimeout == 0 {
@@ -185,7 +185,7 @@ func (p *Pools) check(c *Conn) error {
 		return err
 	}
 	fault.Point("pool.checked")
-	c.hand(PoolOwner, PhasePooled)
+	c.hand(PoolOwner, phasePooled)
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (p *Pools) open(ctx context.Context, t *Target) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hand(PoolOwner, PhasePooled)
+	c.hand(PoolOwner, phasePooled)
 	return c, nil
 }
 

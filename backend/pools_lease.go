@@ -68,7 +68,7 @@ func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin
 	case err != nil:
 		e := wrap(ctx, t.Name, "wait", err)
 		if ctx.Err() == nil {
-			e.Kind = KindPool
+			e.Kind = kindPool
 		}
 		return nil, e
 	}
@@ -121,7 +121,7 @@ var errMismatch = errors.New("the pool gave a connection with another key")
 // reuse takes an idle connection, if it is still good and really this user's.
 func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
-	c.hand(o.SessionID, PhaseCheck)
+	c.hand(o.SessionID, phaseCheck)
 	k := c.pooled.key
 	if subtle.ConstantTimeCompare(k.version[:], l.key.version[:]) != 1 || k != l.key {
 		return errMismatch
@@ -141,7 +141,7 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 // useSpare logs in on a connection that waits for a login.
 func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
-	c.hand(o.SessionID, PhaseReady)
+	c.hand(o.SessionID, phaseReady)
 	if wire.Unread(&c.raw) {
 		return wrap(ctx, c.Addr, "check", errOutOfStep)
 	}
@@ -177,7 +177,7 @@ func (l *Lease) login(ctx context.Context, o Origin) error {
 
 // Return makes the connection fit for its next session and gives it back, or
 // ends it where that can't be, or where why says that it must not be used
-// again. It returns how it ended, EndNone where it has not.
+// again. It returns how it ended, endNone where it has not.
 func (l *Lease) Return(ctx context.Context, why string) Ending {
 	c := l.Conn
 	done := false
@@ -200,11 +200,11 @@ func (l *Lease) Return(ctx context.Context, why string) Ending {
 	}
 	fault.Point("pool.return")
 	done = true
-	c.hand(PoolOwner, PhasePooled)
+	c.hand(PoolOwner, phasePooled)
 	if forgotten {
 		l.slot.ReturnSpare()
 	} else {
 		l.slot.Return()
 	}
-	return EndNone
+	return endNone
 }

@@ -13,18 +13,18 @@ import (
 // The phases of a backend connection; each has a limit of its own, but for
 // the lease, which lasts as long as its session.
 const (
-	PhaseHeader     = "header"
-	PhaseTLS        = "tls"
-	PhaseGreeting   = "greeting"
-	PhaseStartTLS   = "starttls"
-	PhaseCapability = "capability"
-	PhaseReady      = "ready" // greeted, not yet logged in
-	PhaseLogin      = "login"
+	phaseHeader     = "header"
+	phaseTLS        = "tls"
+	phaseGreeting   = "greeting"
+	phaseStartTLS   = "starttls"
+	phaseCapability = "capability"
+	phaseReady      = "ready" // greeted, not yet logged in
+	phaseLogin      = "login"
 	PhaseLease      = "lease"  // in a session's hands
-	PhaseReset      = "reset"  // on the way back to the pool
-	PhasePooled     = "pooled" // idle in the pool
-	PhaseCheck      = "check"  // idle, and asked whether it still answers
-	PhaseEnding     = "ending"
+	phaseReset      = "reset"  // on the way back to the pool
+	phasePooled     = "pooled" // idle in the pool
+	phaseCheck      = "check"  // idle, and asked whether it still answers
+	phaseEnding     = "ending"
 )
 
 // PoolOwner owns what lies in a pool. No session has such an id.
@@ -143,19 +143,19 @@ func (c *Conn) Info() Info {
 func (c *Conn) bound(phase string) time.Duration {
 	l := c.Target.Limits
 	switch phase {
-	case PhaseHeader, PhaseGreeting:
+	case phaseHeader, phaseGreeting:
 		return l.Greeting
-	case PhaseTLS:
+	case phaseTLS:
 		return l.TLS
-	case PhaseStartTLS, PhaseCapability, PhaseReady, PhaseLogin:
+	case phaseStartTLS, phaseCapability, phaseReady, phaseLogin:
 		return l.Login
-	case PhaseEnding:
+	case phaseEnding:
 		return l.Logout
-	case PhaseReset:
+	case phaseReset:
 		return 2 * resetLimit // DONE has a limit of its own
-	case PhaseCheck:
+	case phaseCheck:
 		return checkLimit
-	case PhasePooled:
+	case phasePooled:
 		return c.Target.Pool.idleBound()
 	}
 	return 0

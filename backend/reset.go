@@ -87,7 +87,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 	if why != "" {
 		return false, why, fmt.Errorf("%w: %s", errNotClean, why)
 	}
-	c.enter(PhaseReset)
+	c.enter(phaseReset)
 	fault.Point("pool.reset")
 	_ = c.raw.SetDeadline(time.Time{}) // the session's end had woken its reader
 	if plan.done {
@@ -220,7 +220,7 @@ func (c *Conn) note(r answer) {
 // nothing has come meanwhile and it was heard of a short while ago; else by a
 // question. command is NOOP or ID.
 func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) error {
-	c.enter(PhaseCheck)
+	c.enter(phaseCheck)
 	fault.Point("pool.check")
 	c.in.budget.used = 0
 	if !mustAsk && !wire.Unread(&c.raw) {

@@ -76,7 +76,7 @@ func TestLeakOrphan(t *testing.T) {
 		r.server.findLeaks(now)
 		r.server.findLeaks(now.Add(time.Minute))
 		r.expectLeaks(leakOrphan, 1, 0, 0)
-		r.expectReport(leakOrphan, "nobody", backend.PhaseReady)
+		r.expectReport(leakOrphan, "nobody", "ready")
 		if reclaim {
 			r.server.findLeaks(now.Add(leakReclaimAfter))
 			r.expectLeaks(leakOrphan, 1, 0, 1)
@@ -113,7 +113,7 @@ func TestLeakOverdue(t *testing.T) {
 		s.server.findLeaks(now.Add(bound + time.Second))
 	}
 	s.expectLeaks(leakOverdue, 1, 0, 0)
-	s.expectReport(leakOverdue, s.ses.id, backend.PhaseGreeting)
+	s.expectReport(leakOverdue, s.ses.id, "greeting")
 	s.end = s.resume()
 	s.await("the end of the connection", func() bool { return s.server.dialer.Registry.Count() == 0 })
 	s.server.findLeaks(now)

@@ -9,15 +9,15 @@ import (
 	"imapproxy/backend"
 )
 
-// Timers of package backend: its phases have their own names.
+// Timers of package backend. Those of a connection have the names of its phases.
 const (
 	timerConnect    = "backend_connect"
-	timerTLS        = "backend_" + backend.PhaseTLS
-	timerGreeting   = "backend_" + backend.PhaseGreeting
-	timerCapability = "backend_" + backend.PhaseCapability
-	timerBackend    = "backend_" + backend.PhaseLogin
-	timerReset      = "backend_" + backend.PhaseReset
-	timerCheck      = "backend_" + backend.PhaseCheck
+	timerTLS        = "backend_tls"
+	timerGreeting   = "backend_greeting"
+	timerCapability = "backend_capability"
+	timerBackend    = "backend_login"
+	timerReset      = "backend_reset"
+	timerCheck      = "backend_check"
 	timerPoolWait   = "pool_wait"
 )
 

@@ -8,7 +8,7 @@ import (
 	"math"
 	"strings"
 
-	"imapproxy/cmd/imaprig/term"
+	"imapproxy/backend/printable"
 )
 
 //go:embed load.html
@@ -26,8 +26,9 @@ const (
 // writeHTML prints the result as one page that needs nothing else.
 func writeHTML(w io.Writer, r *Result) error {
 	page, err := template.New("load").Funcs(template.FuncMap{
-		"bars": histogramChart, "rates": rateChart, "micros": microsText, "printable": term.Printable,
-		"title": (*Result).title, "summary": (*Result).summary, "errorSum": (*Result).errorSum,
+		"bars": histogramChart, "rates": rateChart, "micros": microsText,
+		"printable": func(s string) string { return printable.Text(s, 0) },
+		"title":     (*Result).title, "summary": (*Result).summary, "errorSum": (*Result).errorSum,
 	}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("the page: %w", err)

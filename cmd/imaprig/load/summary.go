@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"imapproxy/backend/printable"
 	"imapproxy/cmd/imaprig/term"
 )
 
@@ -45,7 +46,7 @@ func (r *Result) errorTable(b *strings.Builder) {
 	fmt.Fprintf(b, "\nERRORS: %d\n", r.errorSum())
 	errs := term.NewTable("KIND", "COUNT", "THE FIRST")
 	for _, e := range r.Errors {
-		errs.Add(term.Printable(e.Kind), e.Count, term.Printable(e.First))
+		errs.Add(printable.Text(e.Kind, 0), e.Count, printable.Text(e.First, 0))
 	}
 	b.WriteString(errs.String())
 }

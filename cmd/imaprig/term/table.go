@@ -60,13 +60,3 @@ func (t *Table) Markdown() string {
 
 // MarkdownText returns a text that can stand in a cell or in an item of a list.
 func MarkdownText(text string) string { return strings.NewReplacer("|", "/", "\n", " ").Replace(text) }
-
-// Printable returns a server's text with control characters replaced, so that it can't steer a terminal.
-func Printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return '?'
-		}
-		return c
-	}, text)
-}
