@@ -75,6 +75,7 @@ var rules = []rule{
 	{"leaks", checkLeaks},
 	{"words", checkWords},
 	{"readme", checkReadme},
+	{"documents", checkDocuments},
 }
 
 func TestTree(t *testing.T) {

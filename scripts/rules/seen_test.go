@@ -144,6 +144,25 @@ func (l *loop) wake() { l.c <- 1`)},
 		{"README.md", "`make test`"}, {"Makefile", "test:"}}},
 	{"readme", "names `make demo`", []source{
 		{"README.md", "    make run\n    $ make test\n`make demo`"}, {"Makefile", "run: build\ntest:"}}},
+
+	{"readme", "does not lead to docs/b.md", []source{
+		{"README.md", "`make run` `make test` [a](docs/a.md)"}, {"Makefile", "run: build\ntest:"},
+		{"docs/a.md", ""}, {"docs/b.md", ""}}},
+
+	{"documents", "CONTRIBUTING.md:2: names auth/b.go", []source{
+		{"auth/a.go", "package auth"}, {"CONTRIBUTING.md", "`auth/a.go`\n`auth/b.go`"}}},
+	{"documents", "names docs/b.md", []source{{"docs/architecture.md", "[b](b.md) [self](architecture.md)"}}},
+	{"documents", "names auth.G", []source{
+		{"auth/a.go", "package auth\nfunc F() {}"}, {"CONTRIBUTING.md", "`auth.F` `F` `auth.G`"}}},
+	{"documents", "names T.g", []source{
+		{"auth/a.go", "package auth\ntype T struct{ f int }"}, {"CONTRIBUTING.md", "`T.f` `T.g`"}}},
+	{"documents", "names make b", []source{
+		{"Makefile", "a:"}, {"CONTRIBUTING.md", "`make a` `make b`"}}},
+	{"documents", "names -gone", []source{
+		{"auth/a.go", "package auth\nconst c = \"there\""}, {"CONTRIBUTING.md", "`-there` `-gone`"}}},
+	{"documents", "names TestGone", []source{
+		{"auth/a_test.go", "package auth\nfunc TestA() {}"},
+		{"CONTRIBUTING.md", "    go test ./auth -run TestA\n    go test ./auth -run TestGone"}}},
 }
 
 // inLoop is package imapproxy with a loop that runs statements, which may use the

@@ -40,8 +40,8 @@ var (
 	makeTarget  = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 )
 
-// checkReadme: the README names make run and make test, and every make
-// command that it names exists.
+// checkReadme: the README names make run and make test, every page of docs and
+// CONTRIBUTING.md, and every make command that it names exists.
 func checkReadme(files []*file) []string {
 	targets, commands := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
@@ -56,7 +56,7 @@ func checkReadme(files []*file) []string {
 			}
 		}
 	}
-	var problems []string
+	problems := unnamedPages(files)
 	for _, needed := range []string{"run", "test"} {
 		if !commands[needed] {
 			problems = append(problems, "README.md: does not name `make "+needed+"`")
@@ -65,6 +65,23 @@ func checkReadme(files []*file) []string {
 	for command := range commands {
 		if !targets[command] {
 			problems = append(problems, "README.md: names `make "+command+"`, which the Makefile does not have")
+		}
+	}
+	return problems
+}
+
+// unnamedPages are those that the README does not lead to.
+func unnamedPages(files []*file) []string {
+	readme := ""
+	for _, f := range files {
+		if f.path == "README.md" {
+			readme = f.text
+		}
+	}
+	var problems []string
+	for _, f := range files {
+		if page := f.dir() == "docs" || f.path == "CONTRIBUTING.md"; page && !strings.Contains(readme, "("+f.path+")") {
+			problems = append(problems, "README.md: does not lead to "+f.path)
 		}
 	}
 	return problems

@@ -161,6 +161,7 @@ func TestRounds(t *testing.T) {
 
 // TestBenchRuns goes through all rows with the fast backend in the proxies' place, one of which can't be had.
 func TestBenchRuns(t *testing.T) {
+	rigtest.NotQuick(t)
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
 	o, err := parse([]string{"--rounds", "1", "--duration", "200ms", "--idle-sessions", "5", "--scale-sessions", "400",
 		"--rows", "idle,FETCH,NOOP,scale"}, io.Discard)

@@ -11,6 +11,7 @@ import (
 
 // TestLoadModes runs every mode against the fast backend, in clear and with TLS.
 func TestLoadModes(t *testing.T) {
+	rigtest.NotQuick(t)
 	to := rigtest.Start(t, rig.NewFastBackend, rig.BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort,
 		IdlePush: 30e6})
 	self := strconv.Itoa(os.Getpid())
@@ -65,6 +66,7 @@ func TestLoadModes(t *testing.T) {
 
 // TestLoadScale goes to the descriptor limit of a server, and finds its old sessions well.
 func TestLoadScale(t *testing.T) {
+	rigtest.NotQuick(t)
 	to, pid := childBackend(t, 500)
 	r, err := loadOf(t, "scale", "--proxy", to, "--proxy-pid", strconv.Itoa(pid), "--sessions", "400", "--duration",
 		"500ms", "--sources", "2")

@@ -9,9 +9,19 @@ import (
 	"testing"
 )
 
-// NeedPrograms skips the test unless these programs are in PATH.
+// NotQuick leaves a test out of make quick, which runs go test -short.
+func NotQuick(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of make quick")
+	}
+}
+
+// NeedPrograms skips the test unless these programs are in PATH. The test is no
+// part of make quick.
 func NeedPrograms(t *testing.T, names ...string) {
 	t.Helper()
+	NotQuick(t)
 	for _, n := range names {
 		if _, err := exec.LookPath(n); err != nil {
 			t.Skipf("SKIPPED: no %s in PATH", n)
@@ -22,6 +32,7 @@ func NeedPrograms(t *testing.T, names ...string) {
 // NeedRoot skips the test unless it runs as root, which a network namespace needs.
 func NeedRoot(t *testing.T) {
 	t.Helper()
+	NotQuick(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: a network namespace needs root; run the tests as root")
 	}
@@ -60,6 +71,7 @@ func Root(t *testing.T) string {
 // JavaSource returns the path of the Java backend's source. It skips the test unless there is a java to run it.
 func JavaSource(t *testing.T) string {
 	t.Helper()
+	NotQuick(t)
 	if _, err := exec.LookPath("java"); err != nil {
 		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
 	}
