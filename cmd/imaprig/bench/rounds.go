@@ -204,7 +204,8 @@ func (b *run) countErrors(what string, r *load.Result) {
 		return
 	}
 	for _, e := range r.Errors {
-		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count, printable.Text(e.Kind, 0),
+		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)", what, e.Count,
+			printable.Text(e.Kind, 0),
 			printable.Text(e.First, 0)))
 	}
 }
