@@ -14,9 +14,7 @@ const (
 
 // longLines are folders whose lines may still be longer; a name ending in /...
 // means everything below as well.
-var longLines = []string{
-	"backend", "backend/ledger", "backend/wire", "cmd/imapproxy/...", "imapproxy",
-}
+var longLines = []string{"backend", "backend/ledger", "backend/wire", "imapproxy"}
 
 // checkColumns: lines of Go have at most 120 columns, struct tags included. A tab
 // counts as four.
@@ -64,6 +62,24 @@ func checkNames(files []*file) []string {
 			problems = append(problems, fmt.Sprintf("%s: has the name of %s, in a neighbouring package", f.path, other))
 		}
 		seen[key] = f.path
+	}
+	return problems
+}
+
+// maxFiles is how many files, tests not counted, may stand directly in a folder.
+var maxFiles = map[string]int{"cmd/imapproxy": 60, "cmd/imaprig": 12}
+
+// checkCrowding: the programs' folders stay small enough to be read as a list.
+func checkCrowding(files []*file) []string {
+	count := map[string]int{}
+	for _, f := range goFiles(files, false) {
+		count[f.dir()]++
+	}
+	var problems []string
+	for dir, most := range maxFiles {
+		if count[dir] > most {
+			problems = append(problems, fmt.Sprintf("%s: %d files, at most %d", dir, count[dir], most))
+		}
 	}
 	return problems
 }

@@ -68,6 +68,7 @@ var rules = []rule{
 	{"sizes", checkSizes},
 	{"columns", checkColumns},
 	{"names", checkNames},
+	{"crowding", checkCrowding},
 	{"loop", checkLoop},
 	{"init", checkInit},
 	{"state", checkState},

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,9 @@ var bad = []struct {
 		{"imapproxy/end.go", "package imapproxy"}, {"backend/pool/end.go", "package pool"}}},
 	{"names", "cmd/imapproxy/config/load.go: has the name of cmd/imapproxy/load.go", []source{
 		{"cmd/imapproxy/load.go", "package main"}, {"cmd/imapproxy/config/load.go", "package config"}}},
+
+	{"crowding", "cmd/imaprig: 13 files, at most 12", slices.Repeat([]source{
+		{"cmd/imaprig/a.go", "package main"}}, 13)},
 
 	{"loop", "the event loop's entry", []source{{"imapproxy/loop.go", "package imapproxy"}}},
 	{"loop", "imapproxy/loop.go:6: mentions time.Sleep", inLoop("time", `time.Sleep(1)`)},
