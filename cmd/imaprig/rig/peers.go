@@ -17,7 +17,7 @@ import (
 
 const (
 	peerStartLimit   = 20 * time.Second
-	peerStopLimit    = 5 * time.Second
+	peerStopLimit    = 20 * time.Second // a busy machine takes long
 	peerVersionLimit = 5 * time.Second
 	peerLogBytes     = 2000 // of a log that an error shows
 )
