@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"imapproxy/backend/timing"
 )
 
 // chunks gives its bytes in pieces of the sizes, round and round, and EOF.
@@ -57,7 +59,7 @@ type story struct {
 // the login and CAPABILITY again.
 func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 	w := &wireless{chunks: chunks{rest: data, sizes: sizes}}
-	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: SystemClock{}}
+	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: timing.System{}}
 	c.in.init(source{c})
 	c.Target.ForwardID = strings.Contains(words, "id")
 	st := story{phase: "greeting"}

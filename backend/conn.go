@@ -9,6 +9,7 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
 
@@ -25,7 +26,7 @@ type Conn struct {
 	conn   net.Conn // raw, or TLS over it
 	in     answers
 	caps   capabilities
-	clock  Clock
+	clock  timing.Clock
 	inStep bool          // before the relay: every command has its answer, so LOGOUT may be sent
 	relay  bool          // the ledger answers for what may be sent
 	bye    bool          // the backend has said BYE before the relay
@@ -127,7 +128,7 @@ func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) 
 		return context.Cause(ctx)
 	}
 	parent := ctx
-	ctx, free := Within(ctx, c.clock, "backend_"+c.phase.Load().name, limit, errLimit)
+	ctx, free := timing.Within(ctx, c.clock, "backend_"+c.phase.Load().name, limit, errLimit)
 	defer free()
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -17,7 +17,7 @@ type Ending string
 const (
 	endNone      Ending = ""           // there was no connection, or it has been ended before
 	EndLogout    Ending = "logout"     // LOGOUT was sent and the backend closed
-	EndEOF       Ending = "eof"        // the backend closed without one
+	endEOF       Ending = "eof"        // the backend closed without one
 	endPeerReset Ending = "peer_reset" // the backend reset the connection
 	EndReset     Ending = "reset"      // the backend did not close, or could not be asked: reset by us
 )
@@ -107,7 +107,7 @@ func (c *Conn) closedByPeer(asked bool) Ending {
 	case asked:
 		return EndLogout
 	}
-	return EndEOF
+	return endEOF
 }
 
 // cut resets: that takes the backend's socket out of CLOSE_WAIT, or out of the

@@ -183,18 +183,18 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 		t.Run("closed", func(t *testing.T) {
 			conn, s := leased(t, words, "S: * BYE", "! close")
 			untilState(t, conn, wire.StateCloseWait)
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("closed, and read", func(t *testing.T) {
 			conn, s := leased(t, words, "S: * BYE", "! close")
 			_, _ = io.Copy(io.Discard, conn)
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("closed, in a literal", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 *", "! close")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
 			untilState(t, conn, wire.StateCloseWait)
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("reset", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
@@ -211,20 +211,20 @@ func TestEndWhenTheBackendWasFirst(t *testing.T) {
 		t.Run("half-closed", func(t *testing.T) {
 			conn, s := leased(t, words, "! half-close", "! mute")
 			untilState(t, conn, wire.StateCloseWait)
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("half-closed, and reads nothing", func(t *testing.T) {
 			conn, s := leased(t, words, "! half-close", "! deaf")
 			untilState(t, conn, wire.StateCloseWait)
 			stuff(t, conn)
 			conn.broken.Store(true)
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("said BYE, in a literal", func(t *testing.T) {
 			conn, s := leased(t, words, "C: A1 *", "S: * BYE", "! think", "! close")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
 			conn.Ledger.Backend([]byte("* BYE\r\n"))
-			wantEnd(t, conn, s, EndEOF, time.Second)
+			wantEnd(t, conn, s, endEOF, time.Second)
 			if strings.Contains(s.only().got.String(), "LOGOUT") {
 				t.Error("LOGOUT in a literal")
 			}
@@ -344,7 +344,7 @@ func TestReadGivesWhatTheLoginLeft(t *testing.T) {
 		if string(rest) != " 1 EXISTS\r\n* 2 RECENT\r\n" || err != nil {
 			t.Errorf("%q, %v", rest, err)
 		}
-		wantEnd(t, c, s, EndEOF, time.Second)
+		wantEnd(t, c, s, endEOF, time.Second)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
 
@@ -30,7 +31,7 @@ type Origin struct {
 
 // Dialer opens backend connections. It is safe for concurrent use.
 type Dialer struct {
-	Clock   Clock
+	Clock   timing.Clock
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil is the system's resolver
 
 	// Observers, called from the owner's goroutine; nil for none.
@@ -162,7 +163,7 @@ const maxResolved = 4
 // one answers, or the one to a Unix socket, all within one limit.
 func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (wire.Stream, error) {
 	fault.Point("dial.connect")
-	ctx, free := Within(ctx, d.Clock, "backend_connect", t.Limits.Connect, errLimit)
+	ctx, free := timing.Within(ctx, d.Clock, "backend_connect", t.Limits.Connect, errLimit)
 	defer free()
 	var conn wire.Stream
 	var err error
@@ -208,7 +209,7 @@ func (d *Dialer) connectUnix(ctx context.Context, path string) (wire.Stream, err
 		if !errors.Is(err, syscall.EAGAIN) {
 			return nil, err
 		}
-		over, free := Within(ctx, d.Clock, "unix_queue", fullQueuePause, nil)
+		over, free := timing.Within(ctx, d.Clock, "unix_queue", fullQueuePause, nil)
 		<-over.Done()
 		free()
 		if ctx.Err() != nil {

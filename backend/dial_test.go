@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/backend/timing"
 )
 
 // good is a backend without faults.
@@ -317,7 +319,7 @@ func (c *steadyClock) Now() time.Time {
 	return c.now
 }
 
-func (c *steadyClock) AfterFunc(name string, d time.Duration, _ func()) Timer {
+func (c *steadyClock) AfterFunc(name string, d time.Duration, _ func()) timing.Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limits = append(c.limits, name+" "+d.String())

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/backend/timing"
 )
 
 // The password of all these tests, which no error may repeat and no backend
@@ -43,7 +45,7 @@ func testTarget(addrs ...string) *Target {
 // testDialer notes how connections ended.
 func testDialer() (*Dialer, *[]Ending) {
 	var endings []Ending
-	d := &Dialer{Clock: SystemClock{}}
+	d := &Dialer{Clock: timing.System{}}
 	d.Ended = func(_ *Conn, e Ending) { endings = append(endings, e) }
 	return d, &endings
 }

@@ -3,11 +3,13 @@ package backend
 import (
 	"testing"
 	"time"
+
+	"imapproxy/backend/timing"
 )
 
 // TestHealthKnowsWhoseFaultItIs blames no backend for a shortage of our own.
 func TestHealthKnowsWhoseFaultItIs(t *testing.T) {
-	d := &Dialer{Clock: SystemClock{}}
+	d := &Dialer{Clock: timing.System{}}
 	target := &Target{Name: "one"}
 	for range 2 * strikesOut {
 		d.judge(target, "one a", &Error{Kind: kindLocal}, 0)

@@ -8,6 +8,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 )
 
 // The refusals a client may read. An unknown user and a wrong password read
@@ -119,7 +120,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	over, free := backend.Within(ctx, s.server.clock, timerRefusal, d, nil)
+	over, free := timing.Within(ctx, s.server.clock, timerRefusal, d, nil)
 	defer free()
 	<-over.Done()
 }

@@ -11,6 +11,7 @@ import (
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
 	"imapproxy/backend/lines"
+	"imapproxy/backend/timing"
 )
 
 // This file and the loop are the only places where goroutines begin and
@@ -69,7 +70,7 @@ func (s *session) goHelper(name string, f func()) <-chan struct{} {
 
 // after runs f after d, unless the timer is stopped. A panic in it cuts the
 // session.
-func (s *session) after(name string, d time.Duration, f func()) backend.Timer {
+func (s *session) after(name string, d time.Duration, f func()) timing.Timer {
 	return s.server.clock.AfterFunc(name, d, func() {
 		defer s.recovered("timer")
 		fault.Point("session.timer")

@@ -3,9 +3,9 @@ package imapproxy
 import (
 	"sync"
 
-	"imapproxy/backend"
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
 
@@ -24,8 +24,8 @@ type relay struct {
 	backendEOF bool      // so has the backend, while a slow client still reads
 	up, down   flow      // to the backend, to the client
 
-	closeTimer   backend.Timer // of a half-closed session; nil before
-	silenceTimer backend.Timer // the same
+	closeTimer   timing.Timer // of a half-closed session; nil before
+	silenceTimer timing.Timer // the same
 
 	sides [2]side
 	loopMember
@@ -129,7 +129,7 @@ func (r *relay) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
-	for _, t := range []backend.Timer{r.closeTimer, r.silenceTimer} {
+	for _, t := range []timing.Timer{r.closeTimer, r.silenceTimer} {
 		if t != nil {
 			t.Stop()
 		}

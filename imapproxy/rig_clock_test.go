@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/timing"
 )
 
 // Timers of package backend. Those of a connection have the names of its phases.
@@ -32,7 +32,7 @@ type fakeClock struct {
 	free   chan struct{}
 }
 
-// fakeTimer implements backend.Timer.
+// fakeTimer implements timing.Timer.
 type fakeTimer struct {
 	clock *fakeClock
 	name  string
@@ -45,7 +45,7 @@ func newFakeClock() *fakeClock {
 	return &fakeClock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 }
 
-// Now implements backend.Clock.
+// Now implements timing.Clock.
 func (c *fakeClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,8 +56,8 @@ func (c *fakeClock) Now() time.Time {
 	return c.now
 }
 
-// AfterFunc implements backend.Clock.
-func (c *fakeClock) AfterFunc(name string, d time.Duration, f func()) backend.Timer {
+// AfterFunc implements timing.Clock.
+func (c *fakeClock) AfterFunc(name string, d time.Duration, f func()) timing.Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &fakeTimer{c, name, c.now.Add(d), d, f}
@@ -87,7 +87,7 @@ func (c *fakeClock) release() {
 	}
 }
 
-// Stop implements backend.Timer.
+// Stop implements timing.Timer.
 func (t *fakeTimer) Stop() bool {
 	t.clock.mu.Lock()
 	defer t.clock.mu.Unlock()

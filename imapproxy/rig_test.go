@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/timing"
 )
 
 // patience bounds every wait of a test.
@@ -38,7 +39,7 @@ type rig struct {
 	backendOn  net.Listener // nil: TCP
 	backendTLS bool         // TLS from the first byte
 	script     backendScript
-	clock      backend.Clock
+	clock      timing.Clock
 	resolve    func(context.Context, string, string) ([]netip.Addr, error)
 	log        *logBook
 	resolving  atomic.Int64 // look-ups under way, where a test counts them
@@ -54,7 +55,7 @@ type rig struct {
 // option changes a rig before it starts.
 type option func(*rig)
 
-func withClock(c backend.Clock) option     { return func(r *rig) { r.clock = c } }
+func withClock(c timing.Clock) option      { return func(r *rig) { r.clock = c } }
 func withScript(s backendScript) option    { return func(r *rig) { r.script = s } }
 func withLimits(f func(*Limits)) option    { return func(r *rig) { f(&r.settings.Limits) } }
 func withAuth(a auth.Authenticator) option { return func(r *rig) { r.auth = a } }
@@ -66,7 +67,7 @@ func withTarget(f func(*backend.Target)) option {
 func newRig(t testing.TB, options ...option) *rig {
 	t.Helper()
 	warmUp(t)
-	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: backend.SystemClock{},
+	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: timing.System{},
 		auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
 		Login: 60 * time.Second, Idle: 35 * time.Minute, HalfClose: 30 * time.Second, HalfCloseIdle: 5 * time.Second,

@@ -18,6 +18,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
 
@@ -104,7 +105,7 @@ type Settings struct {
 type Server struct {
 	settings       atomic.Pointer[Settings]
 	dialer         *backend.Dialer
-	clock          backend.Clock
+	clock          timing.Clock
 	log            zerolog.Logger
 	sessions       registry
 	metrics        *metrics
@@ -307,7 +308,7 @@ func (s *Server) closeListeners() {
 func (s *Server) Drain(ctx context.Context) error {
 	s.retiring.Store(false)
 	s.closeListeners()
-	ctx, free := backend.Within(ctx, s.clock, timerDrain, s.Settings().Limits.Drain, errDrainLimit)
+	ctx, free := timing.Within(ctx, s.clock, timerDrain, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
 	s.closePools() // after it, so that a login that waits ends, and does not dial

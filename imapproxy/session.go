@@ -16,6 +16,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
 
@@ -145,7 +146,7 @@ func (s *session) refuseLogin(d dialect, a *loginAttempt, ours string) error {
 }
 
 // limitLogin begins the time that the client has to log in.
-func (s *session) limitLogin() backend.Timer {
+func (s *session) limitLogin() timing.Timer {
 	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
 	return s.after(timerLogin, limit, func() { s.interrupter.cut(endLoginTimeout, nil) })
 }

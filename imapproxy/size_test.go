@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"imapproxy/backend"
+	"imapproxy/backend/timing"
 )
 
 // What an idle session holds: these two, their entries in two maps and in a
@@ -78,16 +79,16 @@ func allStacks() string {
 // slowClock makes each step of a relay take a while, in which a fast backend has
 // more to read ready.
 type slowClock struct {
-	backend.SystemClock
+	timing.System
 	slow atomic.Bool
 }
 
-// Now implements backend.Clock.
+// Now implements timing.Clock.
 func (c *slowClock) Now() time.Time {
 	if c.slow.Load() {
 		time.Sleep(300 * time.Microsecond)
 	}
-	return c.SystemClock.Now()
+	return c.System.Now()
 }
 
 // TestBusySessionsLeaveTurns has sessions whose backends always have more to

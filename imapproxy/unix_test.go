@@ -126,7 +126,7 @@ func TestUnixEndings(t *testing.T) {
 		{"client half-closes", nil, func(_ *rig, c *testClient) { c.halfClose() }, endClientClosed, backend.EndLogout, "", "X9 LOGOUT\r\n"},
 		{"client closes in IDLE", nil, func(_ *rig, c *testClient) { c.send("i IDLE"); c.expect(`\+ .*`); c.close() },
 			endClientClosed, backend.EndLogout, "-", "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n"},
-		{"backend closes", nil, func(_ *rig, c *testClient) { c.send("c CLOSE") }, endBackendClosed, backend.EndEOF,
+		{"backend closes", nil, func(_ *rig, c *testClient) { c.send("c CLOSE") }, endBackendClosed, "eof",
 			"* BYE [UNAVAILABLE] The mail server closed the connection; connect again\r\n", "c CLOSE\r\n"},
 		{"backend closes mid-literal", func(c *backendConn) {
 			if c.greet("IMAP4rev1 AUTH=PLAIN SASL-IR") {
@@ -134,7 +134,7 @@ func TestUnixEndings(t *testing.T) {
 				c.send("* 1 FETCH (BODY[] {100}\r\nabc")
 				c.close()
 			}
-		}, func(_ *rig, c *testClient) { c.send("f FETCH") }, endBackendClosed, backend.EndEOF, "", "f FETCH\r\n"},
+		}, func(_ *rig, c *testClient) { c.send("f FETCH") }, endBackendClosed, "eof", "", "f FETCH\r\n"},
 		{"kick", nil, func(r *rig, _ *testClient) { r.server.Kick(func(SessionInfo) bool { return true }) }, endKicked, backend.EndLogout,
 			"* BYE [UNAVAILABLE] Disconnected by an administrator\r\n", "X9 LOGOUT\r\n"},
 		{"drain", nil, func(r *rig, _ *testClient) { r.drainBeside(context.Background()) }, endShutdown, backend.EndLogout,

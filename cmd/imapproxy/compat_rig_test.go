@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/backend/timing"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
@@ -157,7 +158,7 @@ func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *c
 		t.Fatalf("%v\n%s", r.Of(config.Error), mustRead(t, out))
 	}
 	var log safeText
-	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}},
+	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: timing.System{}},
 		zerolog.New(zerolog.ConsoleWriter{Out: &log, NoColor: true}))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
@@ -33,7 +34,7 @@ type daemon struct {
 }
 
 func newDaemon(g *generation, load func() (*generation, *config.Report), log zerolog.Logger, lines *logWriter) *daemon {
-	dialer := &backend.Dialer{Clock: backend.SystemClock{}}
+	dialer := &backend.Dialer{Clock: timing.System{}}
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
 		log: log, load: load, current: g, server: server,

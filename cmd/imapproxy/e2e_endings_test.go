@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/backend"
+	"imapproxy/backend/timing"
 	"imapproxy/imapproxy"
 )
 
@@ -268,7 +269,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 		report.Print(os.Stderr)
 		t.Fatal("the configuration is refused")
 	}
-	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: backend.SystemClock{}},
+	server := imapproxy.New(g.Settings, &backend.Dialer{Clock: timing.System{}},
 		zerolog.New(zerolog.NewTestWriter(t)))
 	var serving sync.WaitGroup
 	for name, port := range map[string]int{"imap": r.PlainPort, "imaps": r.TLSPort} {

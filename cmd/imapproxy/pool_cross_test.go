@@ -21,6 +21,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/timing"
 	"imapproxy/imapproxy"
 )
 
@@ -86,7 +87,7 @@ func newCrossing(t *testing.T, change func(*backend.PoolOptions)) *crossing {
 			Drain:    30 * time.Second,
 			Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 1000, ProxyTTL: 5, Kick: time.Second},
 	}
-	c := &crossing{t: t, server: imapproxy.New(s, &backend.Dialer{Clock: backend.SystemClock{}},
+	c := &crossing{t: t, server: imapproxy.New(s, &backend.Dialer{Clock: timing.System{}},
 		zerolog.New(os.Stderr).Level(zerolog.ErrorLevel))}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // file of the endings.
 var afterFuncFiles = map[string]bool{
 	"auth/httpauth/answer.go": true,
-	"backend/clock.go":        true,
+	"backend/timing/clock.go": true,
 	"backend/conn.go":         true,
 	"imapproxy/end.go":        true,
 }
@@ -56,7 +56,7 @@ func checkGoroutines(files []*file) []string {
 			})...)
 		if !afterFuncFiles[f.path] {
 			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in "+
-				"scripts/rules/code_test.go: use backend.Clock", calls(f, "time", "AfterFunc"))...)
+				"scripts/rules/code_test.go: use timing.Clock", calls(f, "time", "AfterFunc"))...)
 			problems = append(problems, places(f, "context.AfterFunc in a file that is not listed in "+
 				"scripts/rules/code_test.go", calls(f, "context", "AfterFunc"))...)
 		}

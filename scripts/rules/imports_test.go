@@ -36,16 +36,19 @@ var mayImport = map[string][]string{
 	"cmd/imaprig/rig":              {"backend/wire", "cmd/imaprig/internal/rigtest"},
 	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
 
-	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/wire"},
-	"auth":      {"auth/..."},
+	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/timing",
+		"backend/wire"},
+	"auth": {"auth/..."},
 
-	"backend":           {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/wire"},
+	"backend": {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/timing",
+		"backend/wire"},
 	"backend/fault":     {},
 	"backend/ledger":    {},
 	"backend/lines":     {},
 	"backend/pool":      {},
 	"backend/printable": {},
 	"backend/route":     {"backend", "backend/wire"},
+	"backend/timing":    {},
 	"backend/wire":      {},
 	"scripts":           {},
 }

@@ -23,7 +23,7 @@ var loopMayCall = []string{
 	"(*imapproxy/backend.Conn).Write",
 
 	"imapproxy/backend/fault.*", "imapproxy/backend/ledger.*",
-	"(imapproxy/backend.Clock).AfterFunc", "(imapproxy/backend.Clock).Now", "(imapproxy/backend.Timer).Stop",
+	"(imapproxy/backend/timing.Clock).AfterFunc", "(imapproxy/backend/timing.Clock).Now", "(imapproxy/backend/timing.Timer).Stop",
 	"(context.Context).Err",
 
 	// Counters, and log lines, which go to a queue.
@@ -45,7 +45,7 @@ var loopNever = []string{
 // loopHandsOver take a function and have another goroutine run it.
 var loopHandsOver = []string{
 	"(*imapproxy/imapproxy.session).after",
-	"(imapproxy/backend.Clock).AfterFunc",
+	"(imapproxy/backend/timing.Clock).AfterFunc",
 }
 
 // loopValues are the function values that the loop, or who holds a mutex of the

@@ -43,7 +43,7 @@ var bad = []struct {
 		{"imapproxy/session.go", "package imapproxy\nfunc f() { go f() }"}}},
 	{"goroutines", "a method that starts a goroutine", []source{
 		{"auth/a.go", "package auth\nimport \"sync\"\nfunc f(w *sync.WaitGroup) { w.Go(func() {}) }"}}},
-	{"goroutines", "use backend.Clock", []source{
+	{"goroutines", "use timing.Clock", []source{
 		{"backend/a.go", "package backend\nimport \"time\"\nvar t = time.AfterFunc(1, nil)"}}},
 	{"goroutines", "context.AfterFunc", []source{
 		{"imapproxy/a.go", "package imapproxy\nimport c \"context\"\nfunc f(x c.Context) { c.AfterFunc(x, nil) }"}}},
@@ -232,7 +232,7 @@ func (inner) Exported() {}
 	{"auth/a_test.go", "package auth\nimport (\n\"go.uber.org/goleak\"\n\"os\"\n\"testing\"\n)\nfunc TestMain(m " +
 		"*testing.M) { go f(); defer recover(); goleak.VerifyTestMain(m); os.Exit(0) }"},
 	{"auth/httpauth/b_test.go", "package httpauth\nimport \"imapproxy/auth\""},
-	{"backend/clock.go", "package backend\nimport \"time\"\nfunc f() { time.AfterFunc(1, nil) }"},
+	{"backend/timing/clock.go", "package timing\nimport \"time\"\nfunc f() { time.AfterFunc(1, nil) }"},
 	{"backend/a_test.go", "package backend\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"imapproxy/end.go", "package imapproxy\nimport \"context\"\nfunc f(x context.Context) { context.AfterFunc(x, " +
 		"nil); go f(x); recover() }"},

@@ -1,4 +1,5 @@
-package backend
+// Package timing is the clock that limits go by, with timers that have names.
+package timing
 
 import (
 	"context"
@@ -20,14 +21,14 @@ type Clock interface {
 	AfterFunc(name string, d time.Duration, f func()) Timer
 }
 
-// SystemClock is the machine's own clock.
-type SystemClock struct{}
+// System is the machine's own clock.
+type System struct{}
 
 // Now is time.Now.
-func (SystemClock) Now() time.Time { return time.Now() }
+func (System) Now() time.Time { return time.Now() }
 
 // AfterFunc is time.AfterFunc; the name is not used.
-func (SystemClock) AfterFunc(_ string, d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+func (System) AfterFunc(_ string, d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 
 // Within returns a context that ends with cause when a timer of the clock, with
 // the name given, has run for d. The returned function frees the timer and must
