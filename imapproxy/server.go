@@ -19,6 +19,7 @@ import (
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
 	"imapproxy/backend/timing"
+	"imapproxy/backend/username"
 	"imapproxy/backend/wire"
 )
 
@@ -93,7 +94,7 @@ type Settings struct {
 	Auth      auth.Authenticator
 	Router    backend.Router
 	External  *auth.CertificateUsers // whom a client's certificate stands for; nil: EXTERNAL is not offered
-	AuthName  backend.Rewrite        // of the user name, before it is authenticated
+	AuthName  username.Rewrite       // of the user name, before it is authenticated
 	Listeners map[string]*Listener
 	Limits    Limits
 	TCP       wire.TCPOptions // of clients' sockets

@@ -6,18 +6,19 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/username"
 )
 
 type answeredRouter struct {
 	resolve  Resolver
-	login    backend.Rewrite
+	login    username.Rewrite
 	fallback backend.Router
 }
 
 // NewAnswered returns a Router that follows the server that the auth answer
 // names (Query.Server), as far as resolve permits it. When the answer names
 // none, fallback is asked; without a fallback (nil) that is ErrNoRoute.
-func NewAnswered(resolve Resolver, login backend.Rewrite, fallback backend.Router) backend.Router {
+func NewAnswered(resolve Resolver, login username.Rewrite, fallback backend.Router) backend.Router {
 	return answeredRouter{resolve: resolve, login: login, fallback: fallback}
 }
 

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/username"
 	"imapproxy/backend/wire"
 )
 
@@ -105,7 +105,7 @@ func canonicalHost(s string) (string, error) {
 	if len(s) > maxHost {
 		return "", fmt.Errorf("host of %d bytes: at most %d are allowed", len(s), maxHost)
 	}
-	host := backend.LowerASCII(strings.TrimSuffix(s, "."))
+	host := username.LowerASCII(strings.TrimSuffix(s, "."))
 	last := ""
 	for label := range strings.SplitSeq(host, ".") {
 		if !isLabel(label) {

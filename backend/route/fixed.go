@@ -7,6 +7,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/username"
 )
 
 // maxLoginName bounds a user name that a router looks up or produces, in
@@ -15,12 +16,12 @@ const maxLoginName = 1024
 
 type fixedRouter struct {
 	target *backend.Target
-	login  backend.Rewrite
+	login  username.Rewrite
 }
 
 // NewFixed returns a Router that sends every user to t, under the name that
 // login makes of theirs.
-func NewFixed(t *backend.Target, login backend.Rewrite) backend.Router {
+func NewFixed(t *backend.Target, login username.Rewrite) backend.Router {
 	return fixedRouter{target: t, login: login}
 }
 

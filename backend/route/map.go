@@ -12,6 +12,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/username"
 )
 
 // Map is the Router of a map file. One rule a line, a key and a result:
@@ -35,7 +36,7 @@ import (
 type Map struct {
 	path          string
 	resolve       Resolver
-	lookup, login backend.Rewrite
+	lookup, login username.Rewrite
 	// one Reload at a time, so that an older reading never replaces a newer; Route does not take it
 	reloading sync.Mutex
 	table     atomic.Pointer[mapTable]
@@ -69,7 +70,7 @@ type mapRegexp struct {
 // makes of the user; the name for the backend's login is the result's user as
 // it is, else what login makes of the user. The error holds every mistake in
 // the file (errors.Join), each with file, line and remedy.
-func OpenMap(path string, resolve Resolver, lookup, login backend.Rewrite) (*Map, error) {
+func OpenMap(path string, resolve Resolver, lookup, login username.Rewrite) (*Map, error) {
 	m := &Map{path: path, resolve: resolve, lookup: lookup, login: login}
 	if err := m.Reload(); err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (m *Map) Route(_ context.Context, q backend.Query) (backend.Route, error) {
 }
 
 // byName finds the exact name's or the domain's rule, nil when there is none.
-func (t *mapTable) byName(key string, lookup backend.Rewrite) (*mapRule, string) {
+func (t *mapTable) byName(key string, lookup username.Rewrite) (*mapRule, string) {
 	if rule, ok := t.exact[key]; ok {
 		return &rule, "exact name"
 	}
@@ -120,7 +121,7 @@ func (t *mapTable) byName(key string, lookup backend.Rewrite) (*mapRule, string)
 	if !found {
 		return nil, ""
 	}
-	domain = backend.LowerASCII(domain)
+	domain = username.LowerASCII(domain)
 	if rule, ok := t.domains[domain]; ok && domain[0] != '.' {
 		return &rule, "domain @" + domain
 	}

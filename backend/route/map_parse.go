@@ -9,8 +9,8 @@ import (
 	"regexp"
 	"strings"
 
-	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/username"
 )
 
 // The bounds of a map file.
@@ -26,7 +26,7 @@ const (
 type mapParser struct {
 	path    string
 	resolve Resolver
-	lookup  backend.Rewrite
+	lookup  username.Rewrite
 	table   *mapTable
 	line    int
 	rules   int
@@ -34,7 +34,7 @@ type mapParser struct {
 	unsaid  int // mistakes beyond maxMapErrors
 }
 
-func readMapFile(path string, resolve Resolver, lookup backend.Rewrite) (*mapTable, error) {
+func readMapFile(path string, resolve Resolver, lookup username.Rewrite) (*mapTable, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("map file: %w", err)
@@ -52,7 +52,7 @@ func readMapFile(path string, resolve Resolver, lookup backend.Rewrite) (*mapTab
 
 // parseMap reads rules from r; path is for messages. The error holds every
 // mistake, the first maxMapErrors of them in words.
-func parseMap(r io.Reader, path string, resolve Resolver, lookup backend.Rewrite) (*mapTable, error) {
+func parseMap(r io.Reader, path string, resolve Resolver, lookup username.Rewrite) (*mapTable, error) {
 	p := &mapParser{path: path, resolve: resolve, lookup: lookup,
 		table: &mapTable{exact: make(map[string]mapRule), domains: make(map[string]mapRule)}}
 	limited := &io.LimitedReader{R: r, N: maxMapBytes + 1}
@@ -169,7 +169,7 @@ func (p *mapParser) add(key mapKey, result string) error {
 	}
 	name := key.text
 	if p.lookup.LowerCase {
-		name = backend.LowerASCII(name)
+		name = username.LowerASCII(name)
 	}
 	if err := checkLoginName(name); err != nil {
 		return fmt.Errorf("name %s: %w", printable.Quote(name), err)
@@ -185,7 +185,7 @@ func (p *mapParser) addDomain(domain string, rule mapRule) error {
 		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one",
 			printable.Quote(domain), p.lookup.Separator())
 	}
-	return addMapRule(p.table.domains, backend.LowerASCII(domain), rule)
+	return addMapRule(p.table.domains, username.LowerASCII(domain), rule)
 }
 
 func addMapRule(rules map[string]mapRule, key string, rule mapRule) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"imapproxy/backend"
+	"imapproxy/backend/username"
 )
 
 func TestParseMapErrors(t *testing.T) {
@@ -68,7 +69,7 @@ func TestParseMapErrors(t *testing.T) {
 		{strings.Repeat("#", 3*maxMapLine), "longer than 4096"},
 	} {
 		table, err := parseMap(strings.NewReader("ok imap1\r\n"+c.line+"\r\n# end\r\nlast imap1"), "users.map", resolve,
-			backend.Rewrite{})
+			username.Rewrite{})
 		if table != nil || err == nil || !strings.HasPrefix(err.Error(), "users.map:2: ") ||
 			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60q: got %v, %v, want an error with %q", c.line, table, err, c.want)
@@ -89,20 +90,20 @@ func TestParseMapDuplicates(t *testing.T) {
 		"* imap1\n# x\n* imap2":        `f:3: "*" again: line 1`,
 		"\"bob\" imap1\n\nbob imap2\n": `f:3: "bob" again: line 1`,
 	} {
-		if _, err := parseMap(strings.NewReader(file), "f", resolve, backend.Rewrite{LowerCase: true}); err == nil ||
+		if _, err := parseMap(strings.NewReader(file), "f", resolve, username.Rewrite{LowerCase: true}); err == nil ||
 			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", file, err, want)
 		}
 	}
 	if _, err := parseMap(strings.NewReader("bob imap1\nBOB imap2\n@.a imap1\n@a imap2"), "f", resolve,
-		backend.Rewrite{}); err != nil {
+		username.Rewrite{}); err != nil {
 		t.Errorf("not duplicates: %v", err)
 	}
 }
 
 func TestParseMapGathersErrors(t *testing.T) {
 	resolve := exampleTargets(t).Resolve
-	_, err := parseMap(strings.NewReader("a\nok imap1\nb evil.test\n/(/ x\n"), "f", resolve, backend.Rewrite{})
+	_, err := parseMap(strings.NewReader("a\nok imap1\nb evil.test\n/(/ x\n"), "f", resolve, username.Rewrite{})
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -112,7 +113,7 @@ func TestParseMapGathersErrors(t *testing.T) {
 			t.Fatalf("want errors of lines 1, 3 and 4, got:\n%v", err)
 		}
 	}
-	_, err = parseMap(strings.NewReader(strings.Repeat("a\n", maxMapErrors+7)), "f", resolve, backend.Rewrite{})
+	_, err = parseMap(strings.NewReader(strings.Repeat("a\n", maxMapErrors+7)), "f", resolve, username.Rewrite{})
 	if err == nil || strings.Count(err.Error(), "\n") != maxMapErrors ||
 		!strings.HasSuffix(err.Error(), "f: and 7 more errors") {
 		t.Errorf("many errors: %v", err)
@@ -146,7 +147,7 @@ func TestParseMapBounds(t *testing.T) {
 	}
 	target := &backend.Target{Name: "t"}
 	resolve := func(string) (*backend.Target, error) { return target, nil }
-	parse := func(r io.Reader) (*mapTable, error) { return parseMap(r, "f", resolve, backend.Rewrite{}) }
+	parse := func(r io.Reader) (*mapTable, error) { return parseMap(r, "f", resolve, username.Rewrite{}) }
 	user := func(i int) string { return "u" + strconv.Itoa(i) + " t\n" }
 
 	// The line of the error says that all rules before it were taken.
@@ -205,8 +206,8 @@ func FuzzMap(f *testing.F) {
 			permitted[target] = err == nil
 			return target, err
 		}
-		m := &Map{path: "f", resolve: resolve, lookup: backend.Rewrite{LowerCase: lower},
-			login: backend.Rewrite{StripDomain: lower}}
+		m := &Map{path: "f", resolve: resolve, lookup: username.Rewrite{LowerCase: lower},
+			login: username.Rewrite{StripDomain: lower}}
 		table, err := parseMap(strings.NewReader(file), "f", resolve, m.lookup)
 		if (table == nil) != (err != nil) {
 			t.Fatalf("table %v with error %v", table, err)
@@ -245,7 +246,7 @@ func slowLine(table *mapTable, key string) int {
 	}
 	best, line := "", 0
 	if parts := regexp.MustCompile(`(?s)^.*@(.*)$`).FindStringSubmatchIndex(key); parts != nil {
-		domain := backend.LowerASCII(key[parts[2]:])
+		domain := username.LowerASCII(key[parts[2]:])
 		for d, r := range table.domains {
 			below := d[0] == '.' && strings.HasSuffix(domain, d) && len(domain) > len(d)
 			if (d == domain && d[0] != '.' || below) && len(d) > len(best) {

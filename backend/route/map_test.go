@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"imapproxy/backend"
+	"imapproxy/backend/username"
 )
 
 // writeMap writes a map file and returns its path.
@@ -53,7 +54,7 @@ dollar                $$x@imap1
 
 func TestMap(t *testing.T) {
 	path := writeMap(t, exampleMap)
-	m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{StripDomain: true})
+	m, err := OpenMap(path, exampleTargets(t).Resolve, username.Rewrite{}, username.Rewrite{StripDomain: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestMap(t *testing.T) {
 
 // A name that a client chose ends up in the host of a result.
 func TestMapHoldsTheAllowList(t *testing.T) {
-	m, err := OpenMap(writeMap(t, exampleMap), exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{})
+	m, err := OpenMap(writeMap(t, exampleMap), exampleTargets(t).Resolve, username.Rewrite{}, username.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,30 +131,31 @@ func TestMapRewritesAndKeys(t *testing.T) {
 	resolve := exampleTargets(t).Resolve
 	for _, c := range []struct {
 		name          string
-		lookup, login backend.Rewrite
+		lookup, login username.Rewrite
 		file, in      string
 		target, user  string
 	}{
-		{"looked up in lower case, logged in as is", backend.Rewrite{LowerCase: true}, backend.Rewrite{},
+		{"looked up in lower case, logged in as is", username.Rewrite{LowerCase: true}, username.Rewrite{},
 			"bob imap1\n* imap3", "BOB", "imap1", "BOB"},
-		{"the file's names are lower-cased with it", backend.Rewrite{LowerCase: true}, backend.Rewrite{},
+		{"the file's names are lower-cased with it", username.Rewrite{LowerCase: true}, username.Rewrite{},
 			"Bob imap1\n* imap3", "bOb", "imap1", "bOb"},
-		{"case counts otherwise", backend.Rewrite{}, backend.Rewrite{}, "Bob imap1\n* imap3", "bob", "imap3", "bob"},
-		{"domain added for the lookup alone", backend.Rewrite{AddDomain: "x.org"}, backend.Rewrite{},
+		{"case counts otherwise", username.Rewrite{}, username.Rewrite{}, "Bob imap1\n* imap3", "bob", "imap3", "bob"},
+		{"domain added for the lookup alone", username.Rewrite{AddDomain: "x.org"}, username.Rewrite{},
 			"@x.org imap1\n* imap3", "bob", "imap1", "bob"},
-		{"domain stripped for the lookup alone", backend.Rewrite{StripDomain: true}, backend.Rewrite{},
+		{"domain stripped for the lookup alone", username.Rewrite{StripDomain: true}, username.Rewrite{},
 			"bob imap1\n* imap3", "bob@x", "imap1", "bob@x"},
-		{"login rewritten from the user, not the key", backend.Rewrite{StripDomain: true},
-			backend.Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
-		{"a result's user is not rewritten", backend.Rewrite{}, backend.Rewrite{LowerCase: true, AddDomain: "y"},
+		{"login rewritten from the user, not the key", username.Rewrite{StripDomain: true},
+			username.Rewrite{LowerCase: true}, "* imap1", "Bob@X", "imap1", "bob@x"},
+		{"a result's user is not rewritten", username.Rewrite{}, username.Rewrite{LowerCase: true, AddDomain: "y"},
 			"bob Rob@imap1", "bob", "imap1", "Rob"},
-		{"another delimiter", backend.Rewrite{Delimiter: "%"}, backend.Rewrite{}, "@x imap1\n* imap3", "bob%x", "imap1",
+		{"another delimiter", username.Rewrite{Delimiter: "%"}, username.Rewrite{}, "@x imap1\n* imap3", "bob%x",
+			"imap1",
 			"bob%x"},
-		{"expression sees the key", backend.Rewrite{LowerCase: true}, backend.Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB",
+		{"expression sees the key", username.Rewrite{LowerCase: true}, username.Rewrite{}, "/^b(.*)$/ $1@imap1", "BOB",
 			"imap1", "ob"},
-		{"CRLF, BOM, tabs, no final newline", backend.Rewrite{}, backend.Rewrite{},
+		{"CRLF, BOM, tabs, no final newline", username.Rewrite{}, username.Rewrite{},
 			"\uFEFFbob\timap1\t# x\r\n\r\n* imap3", "bob", "imap1", "bob"},
-		{"bytes in quotes", backend.Rewrite{}, backend.Rewrite{}, `"b\xf6b" imap1`, "b\xF6b", "imap1", "b\xF6b"},
+		{"bytes in quotes", username.Rewrite{}, username.Rewrite{}, `"b\xf6b" imap1`, "b\xF6b", "imap1", "b\xF6b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := OpenMap(writeMap(t, c.file), resolve, c.lookup, c.login)
@@ -171,8 +173,8 @@ func TestMapRewritesAndKeys(t *testing.T) {
 func TestMapRefusesNames(t *testing.T) {
 	file := "bob imap1\n/^(a)+$/ " + strings.Repeat("$0", 8) + "@imap1\n/^e(x?)/ $1@imap1\n/^n(.*)/ " +
 		"$1$1$1$1.example.org\n"
-	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, backend.Rewrite{},
-		backend.Rewrite{StripDomain: true})
+	m, err := OpenMap(writeMap(t, file), exampleTargets(t).Resolve, username.Rewrite{},
+		username.Rewrite{StripDomain: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +202,7 @@ func TestMapRefusesNames(t *testing.T) {
 
 func TestMapReload(t *testing.T) {
 	path := writeMap(t, "* imap1\n")
-	m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{})
+	m, err := OpenMap(path, exampleTargets(t).Resolve, username.Rewrite{}, username.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +265,7 @@ func TestMapReloadsOneAtATime(t *testing.T) {
 		inside.Add(-1)
 		return target, nil
 	}
-	m, err := OpenMap(writeMap(t, "* t\n"), resolve, backend.Rewrite{}, backend.Rewrite{})
+	m, err := OpenMap(writeMap(t, "* t\n"), resolve, username.Rewrite{}, username.Rewrite{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +291,7 @@ func TestOpenMapFiles(t *testing.T) {
 		dir:                           "not a regular file",
 		pipe:                          "not a regular file",
 	} {
-		if m, err := OpenMap(path, exampleTargets(t).Resolve, backend.Rewrite{}, backend.Rewrite{}); err == nil ||
+		if m, err := OpenMap(path, exampleTargets(t).Resolve, username.Rewrite{}, username.Rewrite{}); err == nil ||
 			m != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, %v, want an error with %q", path, m, err, want)
 		}

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"imapproxy/backend"
+	"imapproxy/backend/username"
 )
 
 func TestFixed(t *testing.T) {
 	target := &backend.Target{Name: "imap1", Addresses: []string{"192.0.2.1:143"}}
-	got, err := NewFixed(target, backend.Rewrite{StripDomain: true}).Route(t.Context(),
+	got, err := NewFixed(target, username.Rewrite{StripDomain: true}).Route(t.Context(),
 		backend.Query{User: "bob@x", Server: "ignored"})
 	want := backend.Route{Target: target, User: "bob", Rule: "fixed target imap1"}
 	if err != nil || got != want {
@@ -24,7 +25,7 @@ func TestFixedRefusesUnfitNames(t *testing.T) {
 		names["bo"+b+"b"] = "control byte"
 	}
 	for name, want := range names {
-		got, err := NewFixed(&backend.Target{Name: "t"}, backend.Rewrite{StripDomain: true}).Route(t.Context(),
+		got, err := NewFixed(&backend.Target{Name: "t"}, username.Rewrite{StripDomain: true}).Route(t.Context(),
 			backend.Query{User: name})
 		if err == nil || !strings.Contains(err.Error(), want) || got != (backend.Route{}) {
 			t.Errorf("%.20q: got %+v, %v, want an error with %q", name, got, err, want)
@@ -40,8 +41,8 @@ func TestFixedRefusesUnfitNames(t *testing.T) {
 
 func TestAnswered(t *testing.T) {
 	targets := exampleTargets(t)
-	fallback := NewFixed(&backend.Target{Name: "spare"}, backend.Rewrite{})
-	login := backend.Rewrite{LowerCase: true}
+	fallback := NewFixed(&backend.Target{Name: "spare"}, username.Rewrite{})
+	login := username.Rewrite{LowerCase: true}
 	for _, c := range []struct {
 		name     string
 		fallback backend.Router
@@ -72,7 +73,7 @@ func TestAnswered(t *testing.T) {
 
 func TestAnsweredRefuses(t *testing.T) {
 	resolve := exampleTargets(t).Resolve
-	fallback := NewFixed(&backend.Target{Name: "spare"}, backend.Rewrite{})
+	fallback := NewFixed(&backend.Target{Name: "spare"}, username.Rewrite{})
 	for _, c := range []struct {
 		name     string
 		fallback backend.Router
@@ -84,7 +85,7 @@ func TestAnsweredRefuses(t *testing.T) {
 		{"an unfit name", nil, backend.Query{User: "b\nob", Server: "imap1"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := NewAnswered(resolve, backend.Rewrite{}, c.fallback).Route(t.Context(), c.query)
+			got, err := NewAnswered(resolve, username.Rewrite{}, c.fallback).Route(t.Context(), c.query)
 			if err == nil || got != (backend.Route{}) || errors.Is(err, backend.ErrNoRoute) != c.noRoute {
 				t.Errorf("got %+v, %v, want an error, ErrNoRoute %v", got, err, c.noRoute)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/route"
+	"imapproxy/backend/username"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
@@ -91,8 +92,8 @@ func limitsOf(l config.Limits) imapproxy.Limits {
 	}
 }
 
-func rewriteOf(c config.Rewrite) backend.Rewrite {
-	return backend.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain,
+func rewriteOf(c config.Rewrite) username.Rewrite {
+	return username.Rewrite{LowerCase: c.LowerCase, StripDomain: c.StripDomain, AddDomain: c.AddDomain,
 		Delimiter: c.Delimiter}
 }
 

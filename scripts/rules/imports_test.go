@@ -37,18 +37,19 @@ var mayImport = map[string][]string{
 	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
 
 	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/timing",
-		"backend/wire"},
+		"backend/username", "backend/wire"},
 	"auth": {"auth/..."},
 
 	"backend": {"backend/fault", "backend/ledger", "backend/lines", "backend/pool", "backend/timing",
-		"backend/wire"},
+		"backend/username", "backend/wire"},
 	"backend/fault":     {},
 	"backend/ledger":    {},
 	"backend/lines":     {},
 	"backend/pool":      {},
 	"backend/printable": {},
-	"backend/route":     {"backend", "backend/wire"},
+	"backend/route":     {"backend", "backend/username", "backend/wire"},
 	"backend/timing":    {},
+	"backend/username":  {},
 	"backend/wire":      {},
 	"scripts":           {},
 }

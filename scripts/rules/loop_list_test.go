@@ -23,7 +23,8 @@ var loopMayCall = []string{
 	"(*imapproxy/backend.Conn).Write",
 
 	"imapproxy/backend/fault.*", "imapproxy/backend/ledger.*",
-	"(imapproxy/backend/timing.Clock).AfterFunc", "(imapproxy/backend/timing.Clock).Now", "(imapproxy/backend/timing.Timer).Stop",
+	"(imapproxy/backend/timing.Clock).AfterFunc", "(imapproxy/backend/timing.Clock).Now",
+	"(imapproxy/backend/timing.Timer).Stop",
 	"(context.Context).Err",
 
 	// Counters, and log lines, which go to a queue.

@@ -234,6 +234,7 @@ func (inner) Exported() {}
 	{"auth/httpauth/b_test.go", "package httpauth\nimport \"imapproxy/auth\""},
 	{"backend/timing/clock.go", "package timing\nimport \"time\"\nfunc f() { time.AfterFunc(1, nil) }"},
 	{"backend/a_test.go", "package backend\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
+	{"backend/timing/t_test.go", "package timing\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"imapproxy/end.go", "package imapproxy\nimport \"context\"\nfunc f(x context.Context) { context.AfterFunc(x, " +
 		"nil); go f(x); recover() }"},
 	{"imapproxy/loop.go", `package imapproxy

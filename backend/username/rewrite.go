@@ -1,4 +1,5 @@
-package backend
+// Package username rewrites user names.
+package username
 
 import (
 	"strconv"
