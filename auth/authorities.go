@@ -15,7 +15,7 @@ type Authorities struct {
 	Lists []*x509.RevocationList // none: revocation is not looked at; else every authority of a chain needs one
 }
 
-// What a certificate is refused for, beside x509's own errors.
+// What a certificate is refused for, besides x509's own errors.
 var (
 	ErrNoCertificate = errors.New("no certificate")
 	errTooDeep       = errors.New("too many intermediate certificates")

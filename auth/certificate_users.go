@@ -121,7 +121,7 @@ func (u *CertificateUsers) normal(says string) string {
 	return says
 }
 
-// User gives the user of a certificate; false when it names nobody.
+// User returns the user of a certificate; false when it names no user.
 func (u *CertificateUsers) User(c *x509.Certificate) (string, bool) {
 	for _, says := range u.says(c) {
 		if u.names == nil {

@@ -12,7 +12,7 @@ const (
 // CheckCredentials refuses, with a *Denied, what no authenticator may ever see:
 // an empty user or secret (many directories take an empty password for an
 // anonymous login), the control bytes 0x00 to 0x1F and 0x7F (they smuggle lines
-// and fields into the protocols behind), a user or authzID of more than 512
+// and fields into the protocols of backends), a user or authzID of more than 512
 // bytes and a secret of more than 4096. An empty authzID is fine.
 func CheckCredentials(user, authzID string, secret Secret) error {
 	if flaw := nameFlaw(user); flaw != "" {
@@ -30,7 +30,7 @@ func CheckCredentials(user, authzID string, secret Secret) error {
 }
 
 // Check is CheckCredentials for a request. Under EXTERNAL the client's
-// certificate stands for the secret, and nobody may act for another.
+// certificate stands for the secret, and no user may act for another.
 func (r *Request) Check() error {
 	if r.Mechanism != External {
 		return CheckCredentials(r.User, r.AuthzID, r.Secret)

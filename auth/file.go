@@ -67,7 +67,7 @@ func (f *File) Reload() error {
 	return nil
 }
 
-// Lookup tells what the file says of a user without asking for a password: the
+// Lookup returns what the file says of a user without asking for a password: the
 // name and the backend (target's name, host[:port] or "") of a grant for it.
 func (f *File) Lookup(user string) (login, server string, known bool) {
 	u := f.users.Load().byName[user]
@@ -83,7 +83,7 @@ func (f *File) Warnings() []string { return f.users.Load().warnings }
 // Authenticate implements Authenticator. A user with the master flag may log
 // in with another user of the file as authorization identity: the grant is
 // then for that user, at that user's backend, with the master's own name (its
-// user= if it has one) and password. To anybody else, and for users that are
+// user= if it has one) and password. To all others, and for users that are
 // not in the file, the answer is AUTHORIZATIONFAILED, and that only after the
 // password proved right.
 func (f *File) Authenticate(ctx context.Context, r *Request) (*Grant, error) {

@@ -32,7 +32,7 @@ var (
 )
 
 // cryptSchemes are Dovecot's and LDAP's prefixes for modular-crypt hashes, with
-// how the hash behind each must begin.
+// how the hash after each must begin.
 var cryptSchemes = map[string]string{
 	"CRYPT":        "$",
 	"BLF-CRYPT":    "$2",

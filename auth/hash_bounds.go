@@ -47,7 +47,7 @@ func boundedKind(d algorithm.Digest, text string) (string, error) {
 	return strings.TrimSpace(name + " " + strings.Join(kind, " ")), nil
 }
 
-// digestBounds gives an algorithm's name, its costs and the least length of its
+// digestBounds returns an algorithm's name, its costs and the least length of its
 // key in bytes; "" for what can't be read. The costs are read from the digest's
 // own encoding, where a parameter that was given twice stands once.
 func digestBounds(d algorithm.Digest, text string) (name string, bounds []bound, minKey int) {

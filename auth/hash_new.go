@@ -54,7 +54,7 @@ func hashPassword(secret Secret, scheme string, costs hashCosts) (string, error)
 	return digest.Encode(), nil
 }
 
-// hasher gives the longest password in bytes, too.
+// hasher returns the hash of a scheme and the longest password in bytes that it takes.
 func (c hashCosts) hasher(scheme string) (h algorithm.Hash, limit int, err error) {
 	switch scheme {
 	case "", "argon2id":

@@ -3,7 +3,7 @@ package auth
 import "context"
 
 // Passthrough grants every request whose credentials are well-formed: the
-// backend judges them, as it does behind perdition.
+// backend judges them, as it does with perdition.
 type Passthrough struct{}
 
 // Authenticate implements Authenticator. An authorization identity that is not

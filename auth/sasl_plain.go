@@ -6,7 +6,7 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// plainServer is go-sasl's PLAIN (RFC 4616) behind two checks that it lacks:
+// plainServer is go-sasl's PLAIN (RFC 4616) with two checks before it that it lacks:
 // a response of other than three fields is told apart from a refusal (and never
 // split into thousands of them), and a missing response can't be sent twice.
 type plainServer struct {

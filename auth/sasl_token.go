@@ -14,7 +14,7 @@ const (
 	XOAuth2     = "XOAUTH2"        // https://developers.google.com/gmail/imap/xoauth2-protocol
 )
 
-// IsToken tells whether a mechanism's secret is a bearer token.
+// IsToken reports whether a mechanism's secret is a bearer token.
 func IsToken(mechanism string) bool { return mechanism == OAuthBearer || mechanism == XOAuth2 }
 
 // TokenDummy is what a client answers to the error challenge of a mechanism
@@ -80,7 +80,7 @@ func parseOAuthBearer(message string) (user, token string, ok bool) {
 // maxTokenPairs bounds the pairs of a message; RFC 7628 has six.
 const maxTokenPairs = 16
 
-// tokenPairs takes key=value pairs, each ended by ^A, and the ^A behind them.
+// tokenPairs takes key=value pairs, each ended by ^A, and the ^A after them.
 // No key may come twice: two readers could take two values.
 func tokenPairs(message string) (map[string]string, bool) {
 	body, found := strings.CutSuffix(message, "\x01\x01")

@@ -14,7 +14,7 @@ import (
 // Bounds on what a backend may say before the relay.
 const (
 	maxAnswerLine  = 8 << 10  // bytes of one line
-	maxAnswerLines = 100      // untagged lines behind one command
+	maxAnswerLines = 100      // untagged lines after one command
 	maxAnswerBytes = 64 << 10 // bytes from the greeting to the end of the login
 )
 

@@ -7,7 +7,7 @@ type capabilities struct {
 	list []string
 }
 
-// known tells whether the backend has said what it offers.
+// known reports whether the backend has said what it offers.
 func (c capabilities) known() bool { return c.list != nil }
 
 func (c *capabilities) set(s string) { c.list = strings.Fields(printableList(s)) }
@@ -37,7 +37,7 @@ func (c capabilities) has(name string) bool {
 
 // forClient is the list without what is over after the login or can't be
 // passed on: TLS and logins are the proxy's own, UNAUTHENTICATE (RFC 8437)
-// would let a client log in as somebody else behind its back, referrals would
+// would let a client log in as another user, referrals would
 // lead past it, and COMPRESS would blind the ledger.
 func (c capabilities) forClient() string {
 	var out []string

@@ -51,7 +51,7 @@ type Conn struct {
 // belong to the owner.
 func (c *Conn) Raw() *wire.Wire { return &c.raw }
 
-// TLS tells the state of the TLS layer, nil without one.
+// TLS returns the state of the TLS layer, nil without one.
 func (c *Conn) TLS() *tls.ConnectionState {
 	t, ok := c.conn.(*tls.Conn)
 	if !ok {
@@ -74,7 +74,7 @@ func (s source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Read gives what the login left unread, then what the backend sends.
+// Read returns what the login left unread, then what the backend sends.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.in.Buffered() > 0 {
 		return c.in.Copy(p), nil
@@ -151,7 +151,7 @@ func (c *Conn) during(ctx context.Context, limit time.Duration, f func() error) 
 	return err
 }
 
-// Ahead tells whether Read has something that came with the login's last answer.
+// Ahead reports whether Read has something that came with the login's last answer.
 func (c *Conn) Ahead() bool { return c.in.Buffered() > 0 }
 
 // Abandon tells the connection that bytes meant for the backend were lost.

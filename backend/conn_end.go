@@ -49,8 +49,8 @@ func (c *Conn) End() Ending {
 	return e
 }
 
-// Force takes a connection that nobody owns any more out of the world. It is
-// for the leak detector alone; an owner calls End.
+// Force takes a connection that has no owner any more out of the world. It is
+// only for the leak detector; an owner calls End.
 func (c *Conn) Force() Ending {
 	if c.ended.Swap(true) {
 		return endNone
@@ -59,7 +59,7 @@ func (c *Conn) Force() Ending {
 	return c.cut()
 }
 
-// HurryLimit is what is left for an ending once somebody is in a hurry: a
+// HurryLimit is what is left for an ending once the end is hurried: a
 // backend in order has answered LOGOUT by then.
 const HurryLimit = 250 * time.Millisecond
 
@@ -84,8 +84,8 @@ func (c *Conn) end() Ending {
 	return c.cut()
 }
 
-// open tells whether the backend still has its side open: who closed first is
-// worth knowing, even where nobody has read that far yet.
+// open reports whether the backend still has its side open: who closed first is
+// worth knowing, even where it has not been read yet.
 func (c *Conn) open() bool {
 	if c.peer != nil {
 		return false
@@ -118,7 +118,7 @@ func (c *Conn) cut() Ending {
 	return EndReset
 }
 
-// askLogout sends LOGOUT, behind DONE where IDLE runs, in one write.
+// askLogout sends LOGOUT, after DONE where IDLE runs, in one write.
 func (c *Conn) askLogout() bool {
 	ok, doneFirst := c.mayLogout()
 	if !ok {
@@ -132,10 +132,10 @@ func (c *Conn) askLogout() bool {
 	return err == nil
 }
 
-// loggedOut tells whether the client's own LOGOUT has gone to the backend.
+// loggedOut reports whether the client's own LOGOUT has gone to the backend.
 func (c *Conn) loggedOut() bool { return c.relay && c.Ledger.LoggedOut() && !c.broken.Load() }
 
-// saidBye tells whether the backend is about to close by itself.
+// saidBye reports whether the backend is about to close by itself.
 func (c *Conn) saidBye() bool { return c.bye || c.relay && c.Ledger.ByeSeen() }
 
 // drain reads and throws away until the backend has closed; false when the

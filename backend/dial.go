@@ -26,7 +26,8 @@ type Origin struct {
 	SessionID string
 	TTL       int // proxies that may still follow; 0 ends a loop
 
-	Aside func(*Conn) // ends a connection that did not get as far as the login, beside; nil ends it at once
+	// Aside ends a connection that did not get as far as the login, concurrently; nil ends it at once.
+	Aside func(*Conn)
 }
 
 // Dialer opens backend connections. It is safe for concurrent use.
@@ -46,7 +47,7 @@ type Dialer struct {
 // Dial connects to a target and brings the connection to where a login may be
 // sent: PROXY header, TLS, greeting, STARTTLS and capabilities. The next
 // address is tried when one can't be reached. The error is an *Error; no
-// socket is left behind it.
+// socket is left open.
 func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	if o.TTL <= 0 {
 		return nil, &Error{KindLoop, t.Name, "connect", errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
@@ -218,7 +219,7 @@ func (d *Dialer) connectUnix(ctx context.Context, path string) (wire.Stream, err
 	}
 }
 
-// resolve gives the addresses to try, at least one.
+// resolve returns the addresses to try, at least one.
 func (d *Dialer) resolve(ctx context.Context, addr string) ([]string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

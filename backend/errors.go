@@ -72,10 +72,10 @@ var (
 	errNoAddress = errors.New("the name has no address")
 )
 
-// isReset tells whether an error says that the backend reset the connection.
+// isReset reports whether an error says that the backend reset the connection.
 func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 
-// isClosing tells whether an error says that the backend has closed its side.
+// isClosing reports whether an error says that the backend has closed its side.
 // EPIPE comes where bytes of ours crossed its close.
 func isClosing(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || isReset(err)

@@ -34,7 +34,7 @@ type condition struct {
 	trying  bool // one attempt is under way after the pause
 }
 
-// mayTry tells whether an address may be dialled. After its pause one attempt
+// mayTry reports whether an address may be dialled. After its pause one attempt
 // goes ahead; the others wait for what becomes of it.
 func (h *health) mayTry(addr string, now time.Time) error {
 	h.mu.Lock()

@@ -89,7 +89,7 @@ func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 	c.hidden = append(pieces(cred.plain()), cred.Secret[:min(len(cred.Secret), 64)])
 	fault.Point("login.begin")
 	offered := c.caps
-	c.caps.forget() // what holds before the login is void behind it
+	c.caps.forget() // what holds before the login is void after it
 	var id string
 	if c.Target.ForwardID && offered.has("ID") {
 		id = "X1 " + idCommand(o) + "\r\n"
@@ -304,7 +304,7 @@ func (c *Conn) askCapability() error {
 }
 
 // askSTARTTLS goes on only when the backend offers TLS and says OK, with
-// nothing behind it (RFC 9051 section 6.2.1).
+// nothing after it (RFC 9051 section 6.2.1).
 func (c *Conn) askSTARTTLS() error {
 	fault.Point("dial.starttls")
 	if !c.caps.known() {

@@ -15,7 +15,7 @@ const (
 )
 
 // tokenMechanism is how a token is handed on: by the client's mechanism, or the
-// other one if the backend offers that alone. "" is as a password, which some
+// other one if the backend offers only that. "" is as a password, which some
 // backends take tokens for and others refuse.
 func (c Credentials) tokenMechanism(offered *capabilities) string {
 	if c.Token == "" {
@@ -97,7 +97,7 @@ func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer
 	return r, err
 }
 
-// Words gives the line by which a backend refused, without its tag, such as
+// Words returns the line by which a backend refused, without its tag, such as
 // "NO [LIMIT] Too many": printable, and without the password. "" when the
 // error is another.
 func Words(err error) string {

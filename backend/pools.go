@@ -42,7 +42,7 @@ type PoolOptions struct {
 	ClientNames []string // what the client's ID says of its name (RFC 2971), in lower case
 }
 
-// Serves tells whether a client's connections are used again.
+// Serves reports whether a client's connections are used again.
 func (o *PoolOptions) Serves(listener string, client netip.Addr, name string) bool {
 	if o == nil {
 		return false
@@ -137,7 +137,7 @@ func (d *Dialer) NewPools(aside func(func()), counts *PoolCounts) *Pools {
 	return p
 }
 
-// of gives a target's pool, nil where there is none.
+// of returns a target's pool, nil where there is none.
 func (p *Pools) of(t *Target) (*connPool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,7 +173,7 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		Aside:    p.aside,
 		End:      func(c *Conn, _ string) { c.End() },
 		Check:    p.check,
-		Stirs:    func(c *Conn) bool { return wire.Unread(&c.raw) },
+		HasInput: func(c *Conn) bool { return wire.Unread(&c.raw) },
 		Open:     func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
 		Counters: p.counts.of(t.Name),
 	}
@@ -200,7 +200,7 @@ func (p *Pools) open(ctx context.Context, t *Target) (*Conn, error) {
 }
 
 // key is the key of a login. The version of the credentials stands for all
-// that the backend is told; comparing HMACs under a key that nobody outside
+// that the backend is told; comparing HMACs under a key that no one outside
 // knows tells nothing by the time it takes.
 func (p *Pools) key(t *Target, cred Credentials, q PoolRequest) poolKey {
 	if t.Master.AuthID != "" {
@@ -225,7 +225,7 @@ func (p *Pools) Upkeep() {
 	}
 }
 
-// all gives the pools, by their targets' names.
+// all returns the pools, by their targets' names.
 func (p *Pools) all() []*connPool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -285,7 +285,7 @@ func (p *Pools) Wait(ctx context.Context) bool {
 	return true
 }
 
-// IsDone tells whether closed pools have nothing left.
+// IsDone reports whether closed pools have nothing left.
 func (p *Pools) IsDone() bool {
 	for _, cp := range p.all() {
 		select {

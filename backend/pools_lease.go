@@ -49,9 +49,9 @@ const (
 // ErrNoPool says that the target's connections are not pooled, or not any more.
 var ErrNoPool = errors.New("the target has no pool")
 
-// Lease gives a connection that is logged in: an idle one of the same key, or
+// Lease returns a connection that is logged in: an idle one of the same key, or
 // one that is logged in now. It waits its turn while the limits leave none. The
-// error is ErrNoPool, a *Refused or an *Error; no socket is left behind it.
+// error is ErrNoPool, a *Refused or an *Error; no socket is left open.
 func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin, q PoolRequest) (*Lease, error) {
 	cp, err := p.of(t)
 	if err != nil {

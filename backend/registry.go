@@ -81,7 +81,7 @@ func (r *Registry) add(c *Conn) {
 	r.dialled[c.remote] = struct{}{}
 }
 
-// Dialled tells whether a connection has led where this socket does.
+// Dialled reports whether a connection has led where this socket does.
 func (r *Registry) Dialled(h wire.HeldSocket) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,7 +89,7 @@ func (r *Registry) Dialled(h wire.HeldSocket) bool {
 	return ok
 }
 
-// Has tells whether a connection has not ended.
+// Has reports whether a connection has not ended.
 func (r *Registry) Has(c *Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,7 +110,7 @@ func (r *Registry) Count() int {
 	return len(r.conns)
 }
 
-// All gives the connections there are now.
+// All returns the connections there are now.
 func (r *Registry) All() []*Conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,7 +173,7 @@ func (c *Conn) enter(name string) {
 func (c *Conn) hand(owner, name string) { c.phase.Store(&phase{name, owner, c.clock.Now()}) }
 
 // Stack says where the connection was opened: functions and lines, made
-// readable only when somebody asks.
+// readable only when asked for.
 func (c *Conn) Stack() string {
 	depth := 0
 	for depth < len(c.opener) && c.opener[depth] != 0 {

@@ -24,7 +24,7 @@ const (
 type pooled struct {
 	key    poolKey
 	text   string   // of the login's OK
-	alerts []string // that nobody has read yet
+	alerts []string // not yet read
 }
 
 // The bounds of what alerts are kept.
@@ -72,7 +72,7 @@ func (c *Conn) planReset() (p resetPlan, why string) {
 	return p, ""
 }
 
-// mayUnauthenticate tells whether RFC 8437 undoes this connection's login: with
+// mayUnauthenticate reports whether RFC 8437 undoes this connection's login: with
 // a client certificate the identity would stick to the TLS layer (section 4.2).
 func (c *Conn) mayUnauthenticate() bool {
 	t := c.Target.TLSConfig

@@ -18,7 +18,7 @@ import (
 const maxText = 256 // bytes of a refusal's text
 
 // responseCode is a response code of RFC 5530 or 3501 that an auth server put
-// in front of its text, as it had to for nginx, which sends the text alone.
+// in front of its text, as it had to for nginx, which sends only the text.
 var responseCode = regexp.MustCompile(
 	`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|LIMIT|ALERT)\] *`)
 

@@ -56,7 +56,7 @@ const (
 	statusPREAUTH
 )
 
-// statusOf gives the status that begins p, noStatus when it is data.
+// statusOf returns the status that begins p, noStatus when it is data.
 func statusOf(p []byte) status {
 	word := firstWord(p[:min(len(p), len("PREAUTH "))])
 	switch {
@@ -74,7 +74,7 @@ func statusOf(p []byte) status {
 	return noStatus
 }
 
-// untagged takes a line behind "* ". What follows a status is text, where
+// untagged takes a line after "* ". What follows a status is text, where
 // "{5}" at the end is no literal.
 func (l *Ledger) untagged(ln line) {
 	switch statusOf(ln.head[2:]) {
@@ -89,7 +89,7 @@ func (l *Ledger) untagged(ln line) {
 	}
 }
 
-// data takes a line of untagged data, or its next piece behind a literal.
+// data takes a line of untagged data, or its next piece after a literal.
 func (l *Ledger) data(ln line) {
 	n, kind := ln.literal()
 	if kind == badLiteral {
@@ -137,7 +137,7 @@ func (l *Ledger) reply(tag []byte, s status) {
 	l.tags.remove(at)
 }
 
-// changeLayer takes the OK to a command behind which the bytes may be another
+// changeLayer takes the OK to a command after which the bytes may be another
 // protocol's.
 func (l *Ledger) changeLayer(k kind) {
 	switch k {

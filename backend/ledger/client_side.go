@@ -102,7 +102,7 @@ func (l *Ledger) addTaints(found words) {
 	}
 }
 
-// announce opens a literal of n bytes behind the line.
+// announce opens a literal of n bytes after the line.
 func (l *Ledger) announce(n int64, kind literalKind) {
 	l.inCommand = true
 	l.clientLiteral = n

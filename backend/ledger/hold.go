@@ -17,7 +17,7 @@ type hold struct {
 // be used again.
 func (l *Ledger) HoldLogout() { l.hold = &hold{} }
 
-// HeldLogout gives the tag of the client's LOGOUT that has been kept.
+// HeldLogout returns the tag of the client's LOGOUT that has been kept.
 func (l *Ledger) HeldLogout() (tag string, held bool) {
 	if l.hold == nil || !l.hold.said {
 		return "", false
@@ -63,7 +63,7 @@ func (l *Ledger) Forward(p []byte) []byte {
 	return p
 }
 
-// atCommand tells whether the client's next byte begins a command.
+// atCommand reports whether the client's next byte begins a command.
 func (l *Ledger) atCommand() bool {
 	return !l.client.begun() && !l.inCommand && l.wait == waitNothing && l.clientLiteral == 0
 }
@@ -81,7 +81,7 @@ func (l *Ledger) step(p []byte) int {
 	return len(p)
 }
 
-// logoutLine tells whether p begins with a line that is LOGOUT and nothing
+// logoutLine reports whether p begins with a line that is LOGOUT and nothing
 // else, with its tag in the first n bytes, or whether that is still open.
 func logoutLine(p []byte) (n int, logout, open bool) {
 	for n < len(p) && n <= MaxTag && tagByte(p[n]) {

@@ -30,11 +30,11 @@ type Ledger struct {
 	last   uint8 // the last command, an index in commands
 
 	deaf       bool // the backend's lines can't be told apart any more
-	compressed bool // both directions, from the byte behind the OK
-	inCommand  bool // a command goes on behind a literal
+	compressed bool // both directions, from the byte after the OK
+	inCommand  bool // a command goes on after a literal
 	answered   bool // that command has been refused before its end
 	syncing    bool // its last literal was a synchronising one
-	inData     bool // an untagged line of the backend goes on behind a literal
+	inData     bool // an untagged line of the backend goes on after a literal
 	selected   bool
 	byeSeen    bool
 	loggedOut  bool
@@ -53,7 +53,7 @@ const (
 	waitReply        // the reply that may change the layer below: COMPRESS, STARTTLS
 )
 
-// MayLogout tells whether a LOGOUT line may be sent to the backend now, and
+// MayLogout reports whether a LOGOUT line may be sent to the backend now, and
 // whether a DONE line has to go before it. It may not inside a line or literal,
 // while the backend's "+" is awaited (a backend that answers NO instead would
 // take DONE or LOGOUT for something else; RFC 9051 section 6.3.13: DONE responds
@@ -67,13 +67,13 @@ func (l *Ledger) MayLogout() (ok, doneFirst bool) {
 	return true, l.wait == waitDone
 }
 
-// MayBye tells whether an untagged BYE line may be said to the client now, after
+// MayBye reports whether an untagged BYE line may be said to the client now, after
 // all bytes fed so far: only between the backend's lines, never inside a literal.
 func (l *Ledger) MayBye() bool {
 	return !l.deaf && !l.compressed && !l.backend.begun() && !l.inData
 }
 
-// Idle tells whether nothing goes on but possibly a running IDLE: such a
+// Idle reports whether nothing goes on but possibly a running IDLE: such a
 // connection may be parked or drained.
 func (l *Ledger) Idle() bool {
 	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() {
@@ -82,10 +82,10 @@ func (l *Ledger) Idle() bool {
 	return l.tags.n == 0 || l.wait == waitDone && l.tags.n == 1
 }
 
-// Quiet tells whether nothing goes on at all, no IDLE either.
+// Quiet reports whether nothing goes on at all, no IDLE either.
 func (l *Ledger) Quiet() bool { return l.tags.n == 0 && l.Idle() }
 
-// Reusable tells whether the connection may be given to another session of the
+// Reusable reports whether the connection may be given to another session of the
 // same user; if not, why names the reason with a word from a small fixed set, fit
 // for a metric's label. A selected mailbox is no hindrance: see Selected.
 func (l *Ledger) Reusable() (ok bool, why string) {
@@ -110,7 +110,7 @@ func (l *Ledger) Reusable() (ok bool, why string) {
 	return true, ""
 }
 
-// OnlyTainted tells whether nothing stands against Reusable but what RFC 8437
+// OnlyTainted reports whether nothing stands against Reusable but what RFC 8437
 // undoes: it resets every extension, but COMPRESS blinds the ledger.
 func (l *Ledger) OnlyTainted() bool {
 	clean := *l
@@ -119,7 +119,7 @@ func (l *Ledger) OnlyTainted() bool {
 	return ok
 }
 
-// Selected tells whether a mailbox is or may be selected, so that UNSELECT has
+// Selected reports whether a mailbox is or may be selected, so that UNSELECT has
 // to be sent before the connection is used again.
 func (l *Ledger) Selected() bool {
 	if l.selected || l.doubt != noDoubt || l.compressed {
@@ -128,31 +128,31 @@ func (l *Ledger) Selected() bool {
 	return l.tags.any(len(l.tags.records), kindSelect)
 }
 
-// LastCommand gives the name of the client's last command, in upper case:
-// "UID FETCH" for those behind UID, "other" for one that is not known, "" when
+// LastCommand returns the name of the client's last command, in upper case:
+// "UID FETCH" for those after UID, "other" for one that is not known, "" when
 // there was none. It never gives bytes of the client's.
 func (l *Ledger) LastCommand() string { return commands[l.last].name }
 
-// Outstanding gives the number of commands without a tagged reply.
+// Outstanding returns the number of commands without a tagged reply.
 func (l *Ledger) Outstanding() int { return l.tags.n }
 
-// InIdle tells whether IDLE runs: from the backend's "+" to the client's DONE.
+// InIdle reports whether IDLE runs: from the backend's "+" to the client's DONE.
 func (l *Ledger) InIdle() bool { return l.doubt == noDoubt && l.wait == waitDone }
 
-// ByeSeen tells whether the backend has said BYE.
+// ByeSeen reports whether the backend has said BYE.
 func (l *Ledger) ByeSeen() bool { return l.byeSeen }
 
-// LoggedOut tells whether the client has sent LOGOUT.
+// LoggedOut reports whether the client has sent LOGOUT.
 func (l *Ledger) LoggedOut() bool { return l.loggedOut }
 
-// Compressed tells whether COMPRESS is in force; nothing can be told then.
+// Compressed reports whether COMPRESS is in force; nothing is known then.
 func (l *Ledger) Compressed() bool { return l.compressed }
 
 // Doubt names the reason of the first doubt with a word from a small fixed set,
 // "" when there is none.
 func (l *Ledger) Doubt() string { return doubtNames[l.doubt] }
 
-// ClientLiteral gives the bytes still to come of the client's literal in flight:
+// ClientLiteral returns the bytes still to come of the client's literal in flight:
 // the next ones it sends. 0 when there is none, or its "+" is awaited.
 func (l *Ledger) ClientLiteral() int64 {
 	if l.doubt != noDoubt || l.wait != waitNothing {
@@ -174,7 +174,7 @@ func (l *Ledger) SkipClientLiteral(n int64) {
 	l.clientLiteral -= n
 }
 
-// BackendLiteral gives the bytes still to come of the backend's literal in
+// BackendLiteral returns the bytes still to come of the backend's literal in
 // flight, 0 when there is none.
 func (l *Ledger) BackendLiteral() int64 {
 	if l.deaf {
@@ -196,7 +196,7 @@ func (l *Ledger) SkipBackendLiteral(n int64) {
 	l.backendLiteral -= n
 }
 
-// clientBetweenLines tells whether the client is between commands, or may say
+// clientBetweenLines reports whether the client is between commands, or may say
 // DONE, and nothing is awaited that would have to come first.
 func (l *Ledger) clientBetweenLines() bool {
 	return !l.client.begun() && !l.inCommand && (l.wait == waitNothing || l.wait == waitDone)

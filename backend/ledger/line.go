@@ -54,7 +54,7 @@ func (w *window) add(p []byte) {
 	w.n = saturate(int(w.n) + min(len(p), math.MaxUint8))
 }
 
-// end gives the whole line whose last piece is p (without LF), and forgets it.
+// end returns the whole line whose last piece is p (without LF), and forgets it.
 // The answer is valid until the next add.
 func (w *window) end(p []byte) line {
 	if !w.begun() {
@@ -134,7 +134,7 @@ func (ln line) almostLiteral() literalKind {
 	return noLiteral
 }
 
-// argumentStart tells whether an argument may begin behind before, a "~" of a
+// argumentStart reports whether an argument may begin after before, a "~" of a
 // literal8 left aside.
 func argumentStart(before []byte) bool {
 	before = bytes.TrimSuffix(before, []byte("~"))

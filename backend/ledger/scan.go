@@ -5,7 +5,7 @@ type words uint8
 
 const (
 	wordCondstore words = 1 << iota // one that turns CONDSTORE on by being used (RFC 7162 section 3.1)
-	wordContext                     // UPDATE or CONTEXT: updates that go on behind the reply (RFC 5267)
+	wordContext                     // UPDATE or CONTEXT: updates that go on after the reply (RFC 5267)
 )
 
 // letterBits is what a letter takes in a packed word: a uint64 holds the last 12.
@@ -60,7 +60,7 @@ type scanner struct {
 	found   words
 	stray   uint8 // CR and NUL so far, the CR of CRLF among them; 2 stands for more
 	quoted  bool  // inside a quoted string
-	escaped bool  // behind a backslash inside a quoted string
+	escaped bool  // after a backslash inside a quoted string
 }
 
 func (s *scanner) scan(p []byte) {
@@ -92,7 +92,7 @@ func (s *scanner) scan(p []byte) {
 	s.word, s.quoted, s.escaped = word, quoted, escaped
 }
 
-// wordsIn gives the watched words that a packed word ends in.
+// wordsIn returns the watched words that a packed word ends in.
 func wordsIn(word uint64) words {
 	var set words
 	for i := range watched {

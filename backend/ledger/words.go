@@ -34,7 +34,7 @@ var taintNames = [...]string{
 	"enable", "compress", "notify", "language", "comparator", "condstore", "context", "login", "unknown",
 }
 
-// name gives the label of the first taint in a set that is not empty.
+// name returns the label of the first taint in a set that is not empty.
 func (t taint) name() string {
 	for i := range taintNames {
 		if t&(1<<i) != 0 {
@@ -75,7 +75,7 @@ type command struct {
 	name   string
 	kind   kind
 	taint  taint
-	bare   bool // takes no argument: some backends never read a literal behind it
+	bare   bool // takes no argument: some backends never read a literal after it
 	search bool // takes RETURN (UPDATE) or (CONTEXT), RFC 5267
 }
 
@@ -86,7 +86,7 @@ const (
 )
 
 // commands are those whose effect on a connection is known, by name from the
-// third on. What is not here is tainting: nobody knows what it does.
+// third on. What is not here is tainting: its effect is not known.
 var commands = [...]command{
 	{name: ""},
 	{name: "other", taint: taintUnknown},
@@ -163,8 +163,8 @@ var commands = [...]command{
 	{name: "XLIST"},    // the forerunner of RFC 6154
 }
 
-// findCommand gives the index in commands of the command that a line names
-// behind its tag; none when there is nothing.
+// findCommand returns the index in commands of the command that a line names
+// after its tag; none when there is nothing.
 func findCommand(rest []byte) uint8 {
 	name := firstWord(rest)
 	if len(name) == len("UID") && foldEqual(name, "UID") && len(rest) > len(name) {

@@ -16,13 +16,13 @@ type waiter[K comparable, R any] struct {
 	err   error
 }
 
-// settle gives a waiter its answer, once.
+// settle hands a waiter its answer, once.
 func (w *waiter[K, R]) settle(it *item[K, R], err error) {
 	w.item, w.err = it, err
 	close(w.ready)
 }
 
-// AnyAge is for keys that somebody else has verified just now.
+// AnyAge is for keys that the caller has verified just now.
 const AnyAge time.Duration = -1
 
 // Acquire lends an idle resource of the key that was verified less than age
@@ -88,7 +88,7 @@ func (p *Pool[K, R]) leave(w *waiter[K, R], err error) {
 	w.settle(nil, err)
 }
 
-// serve gives those who wait what there is, in their order. One who waits for
+// serve hands those who wait what there is, in their order. One who waits for
 // a place of its own user's does not hold up the others.
 func (p *Pool[K, R]) serve() {
 	if len(p.queue) == 0 {
@@ -150,7 +150,7 @@ func (p *Pool[K, R]) place(u *user[K, R], key K) *item[K, R] {
 	return it
 }
 
-// evict gives up the first that can be, and tells whether there was one.
+// evict gives up the first that can be, and reports whether there was one.
 func (p *Pool[K, R]) evict(oldestFirst []*item[K, R]) bool {
 	for _, it := range oldestFirst {
 		if it.state == stateIdle {

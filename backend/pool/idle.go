@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// fill gives an item its resource, and the resource its lifetime.
+// fill sets an item's resource and its lifetime.
 func (p *Pool[K, R]) fill(it *item[K, R], r R) {
 	it.r = r
 	if life := p.o.MaxLifetime; life > 0 {

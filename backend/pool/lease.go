@@ -21,7 +21,7 @@ const (
 	Used                   // a resource of the key, used before
 )
 
-// Resource gives the resource, and what it is.
+// Resource returns the resource, and what it is.
 func (l *Lease[K, R]) Resource() (R, Holding) {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
@@ -35,7 +35,7 @@ func (l *Lease[K, R]) Resource() (R, Holding) {
 	return it.r, Nothing
 }
 
-// Unused tells for how long the resource has been neither used nor checked.
+// Unused returns for how long the resource has been neither used nor checked.
 func (l *Lease[K, R]) Unused() time.Duration {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
@@ -133,7 +133,7 @@ func (l *Lease[K, R]) back(spare bool) bool {
 	return true
 }
 
-// Discard gives the place back; the resource, if there is one, is the caller's
+// Discard frees the place; the resource, if there is one, is the caller's
 // to end. why is counted, "" for nothing.
 func (l *Lease[K, R]) Discard(why string) {
 	p := l.pool
@@ -149,7 +149,7 @@ func (l *Lease[K, R]) Discard(why string) {
 	p.remove(l.item)
 }
 
-// giveBack undoes an Acquire that nobody waits for any more.
+// giveBack undoes an Acquire that no caller waits for any more.
 func (l *Lease[K, R]) giveBack() {
 	p := l.pool
 	p.mu.Lock()

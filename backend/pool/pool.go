@@ -39,11 +39,11 @@ type Options[K comparable, R any] struct {
 	Random    func() float64 // in [0, 1), for MaxLifetime
 
 	// The owner's hooks. None runs under the pool's lock.
-	Aside func(f func())                       // runs f in a goroutine of the owner's; f is run in any case
-	End   func(r R, why string)                // ends a resource that the pool gives up
-	Check func(r R) error                      // looks after an idle resource; an error ends it
-	Stirs func(r R) bool                       // tells at once whether an idle resource needs a check; nil for never
-	Open  func(ctx context.Context) (R, error) // makes a spare resource; nil when Spare is 0
+	Aside    func(f func())                       // runs f in a goroutine of the owner's; f is run in any case
+	End      func(r R, why string)                // ends a resource that the pool gives up
+	Check    func(r R) error                      // looks after an idle resource; an error ends it
+	HasInput func(r R) bool                       // reports at once whether a check is needed; nil is never
+	Open     func(ctx context.Context) (R, error) // makes a spare resource; nil when Spare is 0
 
 	Counters *Counters // counts what happens, also across pools; nil for counters of its own
 }
@@ -78,7 +78,7 @@ const (
 	states
 )
 
-// item is a resource with its place in the pool, or the place alone.
+// item is a resource with its place in the pool, or only the place.
 type item[K comparable, R any] struct {
 	key      K
 	user     *user[K, R] // nil for a spare one
@@ -227,7 +227,7 @@ func (p *Pool[K, R]) add() *item[K, R] {
 	return it
 }
 
-// remove takes an item out of the pool; its resource is somebody else's.
+// remove takes an item out of the pool; its resource belongs to the caller.
 func (p *Pool[K, R]) remove(it *item[K, R]) {
 	p.total--
 	p.counts[it.state]--

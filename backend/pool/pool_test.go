@@ -141,7 +141,7 @@ func TestSpare(t *testing.T) {
 // What stirs is checked at once, and only that.
 func TestStirs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(t, func(o *Options[string, int]) { o.Stirs = func(r int) bool { return r == 1 } })
+		y := newYard(t, func(o *Options[string, int]) { o.HasInput = func(r int) bool { return r == 1 } })
 		y.leave(t, "a1", 1)
 		y.leave(t, "b1", 2)
 		y.bad = true

@@ -49,7 +49,7 @@ type Stats struct {
 	Leased    int
 	Resetting int // being made fit for the next borrower
 	Idle      int // ready to be lent, of users
-	Spare     int // ready to be lent, of nobody yet
+	Spare     int // ready to be lent, without a user yet
 	Checking  int // idle, and being checked
 	Ending    int // given up, and not ended yet
 	Waiting   int // callers

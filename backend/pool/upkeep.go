@@ -27,19 +27,19 @@ func (p *Pool[K, R]) Upkeep(ctx context.Context) {
 // stirring asks of each idle item whether it needs a check. It may be lent or
 // gone by the time of the answer.
 func (p *Pool[K, R]) stirring() map[*item[K, R]]bool {
-	if p.o.Stirs == nil {
+	if p.o.HasInput == nil {
 		return nil
 	}
 	found := map[*item[K, R]]bool{}
 	for it, r := range p.lying() {
-		if p.o.Stirs(r) {
+		if p.o.HasInput(r) {
 			found[it] = true
 		}
 	}
 	return found
 }
 
-// lying gives what is idle now.
+// lying returns what is idle now.
 func (p *Pool[K, R]) lying() map[*item[K, R]]R {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +91,7 @@ func (p *Pool[K, R]) openSpare(ctx context.Context) {
 func (p *Pool[K, R]) open(ctx context.Context, it *item[K, R]) {
 	var r R
 	made := false
-	defer func() { // also behind a panic
+	defer func() { // also after a panic
 		p.mu.Lock()
 		defer p.unlock()
 		p.opening--

@@ -23,7 +23,7 @@ type endpoint struct {
 	port uint16
 }
 
-// String gives host:port, as a dialler takes it.
+// String returns host:port, as a dialler takes it.
 func (e endpoint) String() string {
 	if e.ip.IsValid() {
 		return netip.AddrPortFrom(e.ip, e.port).String()

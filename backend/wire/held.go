@@ -13,7 +13,7 @@ type HeldSocket struct {
 	Remote    string // as AddressText has it; "" for none
 }
 
-// On tells whether the socket is bound to a listener's port or path.
+// On reports whether the socket is bound to a listener's port or path.
 func (h HeldSocket) On(listener net.Addr) bool {
 	switch a := listener.(type) {
 	case *net.TCPAddr:
@@ -24,7 +24,7 @@ func (h HeldSocket) On(listener net.Addr) bool {
 	return false
 }
 
-// HeldSockets gives every TCP and Unix socket that this process holds, by inode.
+// HeldSockets returns every TCP and Unix socket that this process holds, by inode.
 func HeldSockets() (map[uint64]HeldSocket, error) {
 	inodes, err := HeldInodes("/proc/self/fd")
 	if err != nil {

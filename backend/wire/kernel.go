@@ -73,7 +73,7 @@ func stateOfUnix(fd int) (State, error) {
 	return StateEstablished, nil
 }
 
-// heldUnix gives what the kernel says of a descriptor of a Unix socket; false for
+// heldUnix returns what the kernel says of a descriptor of a Unix socket; false for
 // one of another kind.
 func heldUnix(fd int) (h HeldSocket, isUnix bool) {
 	local, err := unix.Getsockname(fd)
@@ -166,7 +166,7 @@ func (o TCPOptions) ApplyListener(ln *net.TCPListener) error {
 	})
 }
 
-// InForce tells whether a socket has the options.
+// InForce reports whether a socket has the options.
 func (o TCPOptions) InForce(c Stream) bool {
 	return o == (TCPOptions{}) || control(c, func(fd int) error {
 		for _, v := range o.values() {
@@ -180,7 +180,7 @@ func (o TCPOptions) InForce(c Stream) bool {
 
 var errNotInForce = errors.New("the socket has other options")
 
-// Unread tells whether anything has come on an idle socket: bytes, the end, or
+// Unread reports whether anything has come on an idle socket: bytes, the end, or
 // an error. Nothing is taken out. In doubt something has.
 func Unread(c syscall.Conn) bool {
 	return !errors.Is(control(c, func(fd int) error {

@@ -67,7 +67,7 @@ func (w *Wire) Park() error {
 	return nil
 }
 
-// Unpark gives the socket back to Go's poller. What was unsent is lost.
+// Unpark returns the socket to Go's poller. What was unsent is lost.
 func (w *Wire) Unpark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +117,7 @@ func (w *Wire) Read(p []byte) (int, error) {
 // MarkReadable says that the socket may have something to read again.
 func (w *Wire) MarkReadable() { w.dry = false }
 
-// Drained tells whether all that has come so far has been read.
+// Drained reports whether all that has come so far has been read.
 func (w *Wire) Drained() bool { return w.dry }
 
 // Write is that of net.Conn.
@@ -138,7 +138,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 	return len(p), w.keep(p[sent:])
 }
 
-// send gives the kernel as much as it takes now.
+// send writes to the kernel as much as it takes now.
 func (w *Wire) send(p []byte) (int, error) {
 	n, err := retried(func() (int, error) { return unix.Write(w.fd, p) })
 	switch {
@@ -150,7 +150,7 @@ func (w *Wire) send(p []byte) (int, error) {
 	return n, nil
 }
 
-// keep puts p behind what is unsent.
+// keep appends p to what is unsent.
 func (w *Wire) keep(p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -169,10 +169,10 @@ func (w *Wire) keep(p []byte) error {
 // TLS go out together.
 func (w *Wire) Cork() { w.corked = true }
 
-// Unsent tells whether the kernel has not taken all that was written.
+// Unsent reports whether the kernel has not taken all that was written.
 func (w *Wire) Unsent() bool { return len(w.unsent) > 0 }
 
-// Flush gives the kernel what is unsent, as far as it takes it.
+// Flush writes to the kernel what is unsent, as far as it takes it.
 func (w *Wire) Flush() error {
 	w.corked = false
 	if len(w.unsent) == 0 {
@@ -190,7 +190,7 @@ func (w *Wire) Flush() error {
 	return nil
 }
 
-// dropUnsent gives the buffer back.
+// dropUnsent frees the buffer.
 func (w *Wire) dropUnsent() {
 	if b := w.unsent[:0]; cap(b) == unsentSize {
 		unsentBuffers.Put(&b)

@@ -52,7 +52,7 @@ func (p *Pipe) Empty(to *Wire) error {
 // Held returns the number of bytes in the pipe.
 func (p *Pipe) Held() int { return p.held }
 
-// Close gives the descriptors back; what the pipe holds is lost.
+// Close closes the descriptors; what the pipe holds is lost.
 func (p *Pipe) Close() {
 	_ = unix.Close(p.r)
 	_ = unix.Close(p.w)

@@ -107,7 +107,7 @@ func (p *Poller) Wake() {
 	_, _ = unix.Write(p.wakeFD, one[:]) // full is awake
 }
 
-// Close gives the descriptors back. The wires stay as they are.
+// Close closes the descriptors. The wires stay as they are.
 func (p *Poller) Close() error {
 	_ = unix.Close(p.wakeFD)
 	return unix.Close(p.epfd)

@@ -155,7 +155,7 @@ func parseAddrPort(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
 }
 
-// HeldInodes gives the sockets, of any kind, that a process holds: their inodes,
+// HeldInodes returns the sockets, of any kind, that a process holds: their inodes,
 // with one descriptor each. dir is /proc/self/fd or /proc/PID/fd.
 func HeldInodes(dir string) (map[uint64]int, error) {
 	names, err := readNames(dir)

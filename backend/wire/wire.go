@@ -24,7 +24,7 @@ type Wire struct {
 	parked
 }
 
-// pollable is a socket in Go's poller: a Stream, or, behind the parking, a
+// pollable is a socket in Go's poller: a Stream, or, once it is parked, a
 // *os.File of it, which costs nine system calls less to make.
 type pollable interface {
 	io.ReadWriteCloser
@@ -99,7 +99,7 @@ func (w *Wire) addr(which func(net.Conn) net.Addr) (a net.Addr) {
 	return a
 }
 
-// SyscallConn gives access to the descriptor for as long as the wire does not
+// SyscallConn returns access to the descriptor for as long as the wire does not
 // change between parked and not.
 func (w *Wire) SyscallConn() (syscall.RawConn, error) {
 	w.mu.Lock()
