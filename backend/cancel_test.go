@@ -18,21 +18,21 @@ func TestCancel(t *testing.T) {
 	for _, c := range []struct {
 		phase, target, lines, reached string // reached: what the backend has got by then
 	}{
-		{phaseTLS, "implicit", "! mute", "\x16\x03"},
-		{phaseGreeting, "", "! mute", ""},
-		{phaseGreeting, "implicit", "! tls good\n! mute", ""},
-		{phaseStartTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\n! mute", "X3 STARTTLS"},
-		{phaseTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nC: *\nS: X3 OK\n! mute", "\x16\x03"},
-		{phaseCapability, "", "S: * OK hello\n! mute", "X3 CAPABILITY"},
-		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN] hello\n! mute", "X2 AUTHENTICATE"},
-		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\n! mute", "X2 AUTHENTICATE PLAIN "},
-		{phaseLogin, "", "S: * OK [CAPABILITY IMAP4rev1] hello\n! mute", "X2 LOGIN"},
-		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nS: X2 OK\n! mute", "X3 CAPABILITY"},
-		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\n! drip", "X2 AUTHENTICATE PLAIN "},
+		{phaseTLS, "implicit", "MUTE", "\x16\x03"},
+		{phaseGreeting, "", "MUTE", ""},
+		{phaseGreeting, "implicit", "TLS good\nMUTE", ""},
+		{phaseStartTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nMUTE", "X3 STARTTLS"},
+		{phaseTLS, "starttls", "S: * OK [CAPABILITY STARTTLS] hello\nC: *\nS: X3 OK\nMUTE", "\x16\x03"},
+		{phaseCapability, "", "S: * OK hello\nMUTE", "X3 CAPABILITY"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN] hello\nMUTE", "X2 AUTHENTICATE"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nMUTE", "X2 AUTHENTICATE PLAIN "},
+		{phaseLogin, "", "S: * OK [CAPABILITY IMAP4rev1] hello\nMUTE", "X2 LOGIN"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nS: X2 OK\nMUTE", "X3 CAPABILITY"},
+		{phaseLogin, "", "S: * OK [CAPABILITY AUTH=PLAIN SASL-IR] hello\nC: *\nDRIP", "X2 AUTHENTICATE PLAIN "},
 	} {
 		t.Run(c.phase+" "+c.reached, func(t *testing.T) {
 			before := socketCount(t)
-			s := startScripted(t, play{lines: strings.Split(c.lines, "\n")}, certs)
+			s := startScripted(t, strings.Split(c.lines, "\n"), certs)
 			target := testTarget(s.addr)
 			apply(t, target, c.target, a)
 			d, endings := testDialer()

@@ -78,7 +78,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// certificates are those a play can name in "! tls".
+// certificates are those a TLS step can name.
 func (a *authority) certificates() map[string]*tls.Config {
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
 	old := a.issue(x509.Certificate{IPAddresses: loopback})

@@ -18,9 +18,9 @@ func leased(tb testing.TB, words string, lines ...string) (*Conn, *scripted) {
 	a := newAuthority(tb)
 	p := good()
 	if strings.Contains(words, "implicit") {
-		p.lines = append([]string{"! tls good"}, p.lines...)
+		p = append(play{"TLS good"}, p...)
 	}
-	p.lines = append(p.lines, lines...)
+	p = append(p, lines...)
 	s := startScripted(tb, p, a.certificates())
 	target := testTarget(s.addr)
 	apply(tb, target, words, a)
@@ -161,7 +161,7 @@ func TestEndAfterTheClientsLogout(t *testing.T) {
 			wantEnd(t, conn, s, EndLogout, roomy/2)
 		})
 		t.Run("backend never closes", func(t *testing.T) {
-			conn, s := leased(t, words+" short=logout", "! mute")
+			conn, s := leased(t, words+" short=logout", "MUTE")
 			relayed(t, conn, "A1 LOGOUT\r\n")
 			wantEnd(t, conn, s, EndReset, roomy/2)
 			if got := s.only().notes(); got != "LOGOUT RST" {
@@ -169,7 +169,7 @@ func TestEndAfterTheClientsLogout(t *testing.T) {
 			}
 		})
 		t.Run("a LOGOUT that fell short", func(t *testing.T) {
-			conn, s := leased(t, words, "! mute")
+			conn, s := leased(t, words, "MUTE")
 			relayed(t, conn, "A1 LOGOUT\r\n")
 			conn.broken.Store(true)
 			wantEnd(t, conn, s, EndReset, time.Second)
@@ -181,47 +181,47 @@ func TestEndAfterTheClientsLogout(t *testing.T) {
 func TestEndWhenTheBackendWasFirst(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
 		t.Run("closed", func(t *testing.T) {
-			conn, s := leased(t, words, "S: * BYE", "! close")
+			conn, s := leased(t, words, "S: * BYE", "CLOSE")
 			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("closed, and read", func(t *testing.T) {
-			conn, s := leased(t, words, "S: * BYE", "! close")
+			conn, s := leased(t, words, "S: * BYE", "CLOSE")
 			_, _ = io.Copy(io.Discard, conn)
 			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("closed, in a literal", func(t *testing.T) {
-			conn, s := leased(t, words, "C: A1 *", "! close")
+			conn, s := leased(t, words, "C: A1 *", "CLOSE")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
 			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("reset", func(t *testing.T) {
-			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
+			conn, s := leased(t, words, "C: A1 NOOP", "RST")
 			relayed(t, conn, "A1 NOOP\r\n")
 			untilState(t, conn, wire.StateClosed)
 			wantEnd(t, conn, s, endPeerReset, time.Second)
 		})
 		t.Run("reset, and read", func(t *testing.T) {
-			conn, s := leased(t, words, "C: A1 NOOP", "! reset")
+			conn, s := leased(t, words, "C: A1 NOOP", "RST")
 			relayed(t, conn, "A1 NOOP\r\n")
 			_, _ = io.Copy(io.Discard, conn)
 			wantEnd(t, conn, s, endPeerReset, time.Second)
 		})
 		t.Run("half-closed", func(t *testing.T) {
-			conn, s := leased(t, words, "! half-close", "! mute")
+			conn, s := leased(t, words, "HALF", "MUTE")
 			untilState(t, conn, wire.StateCloseWait)
 			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("half-closed, and reads nothing", func(t *testing.T) {
-			conn, s := leased(t, words, "! half-close", "! deaf")
+			conn, s := leased(t, words, "HALF", "DEAF")
 			untilState(t, conn, wire.StateCloseWait)
 			stuff(t, conn)
 			conn.broken.Store(true)
 			wantEnd(t, conn, s, endEOF, time.Second)
 		})
 		t.Run("said BYE, in a literal", func(t *testing.T) {
-			conn, s := leased(t, words, "C: A1 *", "S: * BYE", "! think", "! close")
+			conn, s := leased(t, words, "C: A1 *", "S: * BYE", "THINK", "CLOSE")
 			relayed(t, conn, "A1 APPEND x {10}\r\n")
 			conn.Ledger.Backend([]byte("* BYE\r\n"))
 			wantEnd(t, conn, s, endEOF, time.Second)
@@ -238,11 +238,11 @@ func TestEndIsBounded(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
 		words += " short=logout"
 		t.Run("never reads, LOGOUT fits", func(t *testing.T) {
-			conn, s := leased(t, words, "! deaf")
+			conn, s := leased(t, words, "DEAF")
 			wantEnd(t, conn, s, EndReset, short+time.Second)
 		})
 		t.Run("never reads, LOGOUT does not fit", func(t *testing.T) {
-			conn, s := leased(t, words, "! deaf")
+			conn, s := leased(t, words, "DEAF")
 			stuff(t, conn)
 			wantEnd(t, conn, s, EndReset, short+time.Second)
 			if !conn.broken.Load() {
@@ -250,7 +250,7 @@ func TestEndIsBounded(t *testing.T) {
 			}
 		})
 		t.Run("never reads, a write fell short", func(t *testing.T) {
-			conn, s := leased(t, words, "! deaf")
+			conn, s := leased(t, words, "DEAF")
 			_ = conn.raw.SetWriteDeadline(time.Now().Add(short))
 			var err error
 			for err == nil {
@@ -259,18 +259,18 @@ func TestEndIsBounded(t *testing.T) {
 			wantEnd(t, conn, s, EndReset, short/2)
 		})
 		t.Run("never closes", func(t *testing.T) {
-			conn, s := leased(t, words, "! mute")
+			conn, s := leased(t, words, "MUTE")
 			wantEnd(t, conn, s, EndReset, short+time.Second)
 			if got := s.only().notes(); got != "LOGOUT RST" {
 				t.Errorf("the backend saw %s", got)
 			}
 		})
 		t.Run("drips", func(t *testing.T) {
-			conn, s := leased(t, words, "! drip")
+			conn, s := leased(t, words, "DRIP")
 			wantEnd(t, conn, s, EndReset, short+time.Second)
 		})
 		t.Run("sends without end, by time", func(t *testing.T) {
-			conn, s := leased(t, words, `! flood "* 1 EXISTS\r\n"`)
+			conn, s := leased(t, words, `FLOOD- "* 1 EXISTS\r\n"`)
 			wantEnd(t, conn, s, EndReset, short+time.Second)
 		})
 	})
@@ -278,7 +278,7 @@ func TestEndIsBounded(t *testing.T) {
 
 func TestEndIsBoundedInBytes(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
-		conn, s := leased(t, words, `! flood "* 1 EXISTS\r\n"`)
+		conn, s := leased(t, words, `FLOOD- "* 1 EXISTS\r\n"`)
 		conn.Target.Limits.Logout = time.Minute
 		wantEnd(t, conn, s, EndReset, scriptLimit)
 		if got := s.only().notes(); got != "RST" {
@@ -291,25 +291,25 @@ func TestEndIsBoundedInBytes(t *testing.T) {
 // CLOSE_WAIT by a close.
 func TestEndBehindTLS(t *testing.T) {
 	t.Run("TLS ended, TCP never", func(t *testing.T) {
-		conn, s := leased(t, "implicit short=logout", "! alert", "! deaf")
+		conn, s := leased(t, "implicit short=logout", "ALERT", "DEAF")
 		wantEnd(t, conn, s, EndReset, short+time.Second)
 	})
 	t.Run("TLS ended and was read, TCP never", func(t *testing.T) {
-		conn, s := leased(t, "implicit short=logout", "! alert", "! deaf")
+		conn, s := leased(t, "implicit short=logout", "ALERT", "DEAF")
 		if _, err := io.Copy(io.Discard, conn); err != nil {
 			t.Fatal(err)
 		}
 		wantEnd(t, conn, s, EndReset, short+time.Second)
 	})
 	t.Run("waits for our end of TLS", func(t *testing.T) {
-		conn, s := leased(t, "implicit", "! alert", "C: X9 LOGOUT")
+		conn, s := leased(t, "implicit", "ALERT", "C: X9 LOGOUT")
 		wantEnd(t, conn, s, EndLogout, roomy/2)
 		if got := s.only().notes(); got != "EOF" {
 			t.Errorf("the backend saw %s", got)
 		}
 	})
 	t.Run("TLS ended, our buffer is full", func(t *testing.T) {
-		conn, s := leased(t, "implicit short=logout", "! alert", "! deaf")
+		conn, s := leased(t, "implicit short=logout", "ALERT", "DEAF")
 		_, _ = io.Copy(io.Discard, conn)
 		stuff(t, conn)
 		wantEnd(t, conn, s, EndReset, short+time.Second)
@@ -321,10 +321,10 @@ func TestReadGivesWhatTheLoginLeft(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
 		p := good()
 		a := newAuthority(t)
-		p.lines[2] = `S- "X2 OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS\r\n* 2 REC"`
-		p.lines = append(p.lines, "C: A1 NOOP", `S- "ENT\r\n"`, "! close")
+		p[2] = `S- "X2 OK [CAPABILITY IMAP4rev1] in\r\n* 1 EXISTS\r\n* 2 REC"`
+		p = append(p, "C: A1 NOOP", `S- "ENT\r\n"`, "CLOSE")
 		if words != "" {
-			p.lines = append([]string{"! tls good"}, p.lines...)
+			p = append(play{"TLS good"}, p...)
 		}
 		s := startScripted(t, p, a.certificates())
 		target := testTarget(s.addr)
@@ -350,7 +350,7 @@ func TestReadGivesWhatTheLoginLeft(t *testing.T) {
 
 // A write to a backend that is gone is noted, and so is a read.
 func TestWriteToAClosedBackend(t *testing.T) {
-	conn, s := leased(t, "", "! reset")
+	conn, s := leased(t, "", "RST")
 	untilState(t, conn, wire.StateClosed)
 	if _, err := conn.Write([]byte("A1 NOOP\r\n")); err == nil || !conn.broken.Load() {
 		t.Errorf("%v, broken %v", err, conn.broken.Load())

@@ -18,16 +18,16 @@ import (
 
 // good is a backend without faults.
 func good() play {
-	return play{name: "good", lines: []string{
+	return play{
 		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello",
 		"C: X2 AUTHENTICATE PLAIN *",
 		"S: X2 OK [CAPABILITY IMAP4rev1 IDLE] in",
-	}}
+	}
 }
 
 // greets is a backend without faults that only greets.
 func greets() play {
-	return play{name: "greets", lines: []string{"S: * OK [CAPABILITY IMAP4rev1] hello"}}
+	return play{"S: * OK [CAPABILITY IMAP4rev1] hello"}
 }
 
 // closedPort is an address that refuses connections.
@@ -122,14 +122,14 @@ func TestDialTriesTheNextAddress(t *testing.T) {
 	}{
 		{"refuses the connection", "", "[logout]"},
 		{"greets with BYE", "S: * BYE full", "[logout logout]"},
-		{"closes", "! close", "[eof logout]"},
+		{"closes", "CLOSE", "[eof logout]"},
 		{"talks nonsense", "S: 220 hello", "[reset logout]"},
 	} {
 		t.Run(first.name, func(t *testing.T) {
 			before := socketCount(t)
 			bad := closedPort(t)
 			if first.lines != "" {
-				bad = startScripted(t, play{lines: []string{first.lines}}, nil).addr
+				bad = startScripted(t, play{first.lines}, nil).addr
 			}
 			s := startScripted(t, good(), nil)
 			d, endings := testDialer()
@@ -156,7 +156,7 @@ func TestDialTriesTheNextAddressAfterSilence(t *testing.T) {
 }
 
 func TestDialSaysWhatFailedEverywhere(t *testing.T) {
-	bye := startScripted(t, play{lines: []string{"S: * BYE full"}}, nil)
+	bye := startScripted(t, play{"S: * BYE full"}, nil)
 	nothing := closedPort(t)
 	d, _ := testDialer()
 	_, err := d.Dial(context.Background(), testTarget(bye.addr, nothing), testOrigin())
@@ -220,7 +220,7 @@ func besideSilence(tb testing.TB) (*scripted, string) {
 	for range 50 {
 		_, port, _ := net.SplitHostPort(silentPort(tb))
 		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			return startScriptedOn(tb, ln, greets(), nil), port
+			return startStepsOn(tb, ln, greets().steps(tb), nil), port
 		}
 	}
 	tb.Fatal("no port is free on both addresses")
@@ -268,7 +268,7 @@ func TestDialVerifiesByTheHostsName(t *testing.T) {
 		{"imap.example.org", "other-name", kindTLS},
 		{"imap.example.org", "good", kindTLS}, // which is for the address
 	} {
-		s := startScripted(t, play{lines: []string{"! tls " + c.cert, "S: * OK [CAPABILITY IMAP4rev1] hello"}}, certs)
+		s := startScripted(t, play{"TLS " + c.cert, "S: * OK [CAPABILITY IMAP4rev1] hello"}, certs)
 		_, port, _ := net.SplitHostPort(s.addr)
 		d, _ := testDialer()
 		d.Resolve = func(context.Context, string, string) ([]netip.Addr, error) {
@@ -296,7 +296,7 @@ func TestDialVerifiesByTheHostsName(t *testing.T) {
 
 // A target without a TLS configuration verifies by the system's authorities.
 func TestDialVerifiesWithoutConfiguration(t *testing.T) {
-	s := startScripted(t, play{lines: []string{"! tls good"}}, newAuthority(t).certificates())
+	s := startScripted(t, play{"TLS good"}, newAuthority(t).certificates())
 	target := testTarget(s.addr)
 	target.TLS = TLSImplicit
 	d, _ := testDialer()
@@ -333,11 +333,11 @@ func (never) Stop() bool { return true }
 // Limits.Login holds for STARTTLS, CAPABILITY and the login together.
 func TestPhasesShareTheLoginLimit(t *testing.T) {
 	a := newAuthority(t)
-	s := startScripted(t, play{lines: []string{
-		"S: * OK [CAPABILITY STARTTLS] hello", "C: X3 STARTTLS", "S: X3 OK", "! tls good",
+	s := startScripted(t, play{
+		"S: * OK [CAPABILITY STARTTLS] hello", "C: X3 STARTTLS", "S: X3 OK", "TLS good",
 		"C: X3 CAPABILITY", "S: * CAPABILITY AUTH=PLAIN SASL-IR", "S: X3 OK",
 		"C: X2 *", "S: X2 OK", "C: X3 CAPABILITY", "S: * CAPABILITY IMAP4rev1", "S: X3 OK",
-	}}, a.certificates())
+	}, a.certificates())
 	clock := &steadyClock{}
 	target := testTarget(s.addr)
 	apply(t, target, "starttls", a)

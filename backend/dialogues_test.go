@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"imapproxy/backend/timing"
+	"imapproxy/scripts/dialogue"
 )
 
 // The password of all these tests, which no error may repeat and no backend
@@ -66,48 +65,6 @@ func told(received string) bool {
 		}
 	}
 	return false
-}
-
-// A case file holds cases of the form
-//
-//	# name
-//	target: words            see apply; the line may be left out
-//	the play                 see play
-//	= what came of it        see outcome; "*" stands for any bytes
-type caseFile struct {
-	play   play
-	target string
-	want   string
-}
-
-func readCases(tb testing.TB, file string) []caseFile {
-	tb.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var cases []caseFile
-	var c caseFile
-	for i, l := range strings.Split(string(text), "\n") {
-		verb, rest, _ := strings.Cut(l, " ")
-		switch verb {
-		case "":
-		case "#":
-			c = caseFile{play: play{name: rest}}
-		case "target:":
-			c.target = rest
-		case "=":
-			c.want = rest
-			cases = append(cases, c)
-			c = caseFile{}
-		default:
-			if c.play.name == "" {
-				tb.Fatalf("%s:%d: a step outside a case", file, i+1)
-			}
-			c.play.lines = append(c.play.lines, l)
-		}
-	}
-	return cases
 }
 
 // apply sets up a target: starttls, implicit, id, master, v1, v2, name=HOST for the
@@ -183,29 +140,26 @@ func converse(d *Dialer, t *Target) (*Conn, string, error) {
 }
 
 func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
 	a := newAuthority(t)
 	certs := a.certificates()
-	for _, file := range files {
-		for _, c := range readCases(t, file) {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.play.name, func(t *testing.T) {
-				playCase(t, c, a, certs)
-			})
-		}
-	}
+	format.Run(t, "testdata/dialogues/*.txt", 7, func(t *testing.T, d *dialogue.Dialogue) {
+		playDialogue(t, d, a, certs)
+	})
 }
 
-func playCase(t *testing.T, c caseFile, a *authority, certs map[string]*tls.Config) {
+func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[string]*tls.Config) {
+	end := len(d.Steps) - 1
+	if d.Steps[end].Verb != "=" {
+		t.Fatal("the dialogue ends without an outcome")
+	}
+	want := d.Steps[end].Text
 	before := socketCount(t)
-	s := startScripted(t, c.play, certs)
+	s := startSteps(t, d.Steps[:end], certs)
 	target := testTarget(s.addr)
-	apply(t, target, c.target, a)
-	d, endings := testDialer()
+	apply(t, target, d.Header("target"), a)
+	dialer, endings := testDialer()
 	begun := time.Now()
-	conn, text, err := converse(d, target)
+	conn, text, err := converse(dialer, target)
 	if conn != nil {
 		conn.End()
 		if e := conn.End(); e != endNone {
@@ -215,11 +169,11 @@ func playCase(t *testing.T, c caseFile, a *authority, certs map[string]*tls.Conf
 	if took := time.Since(begun); took > roomy/2 {
 		t.Errorf("took %s: something waited for its whole limit", took)
 	}
-	if got := outcome(text, err, s, *endings); !matches(c.want, got) {
-		t.Errorf("\n got %s\nwant %s\n err %v", got, c.want, err)
+	if got := outcome(text, err, s, *endings); !matches(want, got) {
+		t.Errorf("\n got %s\nwant %s\n err %v", got, want, err)
 	}
 	checkText(t, err)
-	if n := d.Registry.Count(); n != 0 {
+	if n := dialer.Registry.Count(); n != 0 {
 		t.Errorf("%d connections left in the registry", n)
 	}
 	gone(t, s.only().raw.RemoteAddr().String(), s.addr)

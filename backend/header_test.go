@@ -81,9 +81,9 @@ func checkHeader(t *testing.T, wire, src, dst string) {
 // In front of TLS the header goes in the clear, once.
 func TestProxyHeaderBeforeTLS(t *testing.T) {
 	a := newAuthority(t)
-	s := startScripted(t, play{lines: []string{
-		"C: PROXY TCP4 192.0.2.7 198.51.100.1 40001 993", "! tls good", "S: * OK [CAPABILITY IMAP4rev1] hello",
-	}}, a.certificates())
+	s := startScripted(t, play{
+		"C: PROXY TCP4 192.0.2.7 198.51.100.1 40001 993", "TLS good", "S: * OK [CAPABILITY IMAP4rev1] hello",
+	}, a.certificates())
 	target := testTarget(s.addr)
 	apply(t, target, "implicit v1", a)
 	d, _ := testDialer()

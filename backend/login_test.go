@@ -65,8 +65,8 @@ func TestLoginBytes(t *testing.T) {
 			Credentials{AuthID: "master", Secret: "m"}, "X2 AUTHENTICATE PLAIN " + b64("u", "master", "m") + "\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			lines := append([]string{"S: * OK [CAPABILITY " + c.offered + "] hello"}, strings.Split(c.answers, "\n")...)
-			s := startScripted(t, play{lines: append(lines, "S: X2 OK [CAPABILITY IMAP4rev1] in")}, nil)
+			p := append(play{"S: * OK [CAPABILITY " + c.offered + "] hello"}, strings.Split(c.answers, "\n")...)
+			s := startScripted(t, append(p, "S: X2 OK [CAPABILITY IMAP4rev1] in"), nil)
 			target := testTarget(s.addr)
 			target.Master = c.master
 			d, _ := testDialer()
@@ -145,10 +145,10 @@ func TestMayTell(t *testing.T) {
 
 // Also of a password that is longer than what is shown, nothing is shown.
 func TestLongPasswordsAreWithheld(t *testing.T) {
-	s := startScripted(t, play{lines: []string{
+	s := startScripted(t, play{
 		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello", "C: *",
 		"S: X2 NO wrong: " + strings.Repeat(canary, 100),
-	}}, nil)
+	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: strings.Repeat(canary, 100)}, testOrigin())
@@ -162,9 +162,9 @@ func TestLongPasswordsAreWithheld(t *testing.T) {
 
 // A password that a usual code happens to hold does not change the verdict.
 func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
-	s := startScripted(t, play{lines: []string{
+	s := startScripted(t, play{
 		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello", "C: *", "S: X2 NO [UNAVAILABLE] A problem",
-	}}, nil)
+	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
@@ -202,8 +202,7 @@ func TestCapabilitiesAfterTheLogin(t *testing.T) {
 		{"the last one", "S: * CAPABILITY A\nS: X2 OK [CAPABILITY B] in", "B"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			lines := append(good().lines[:2:2], strings.Split(c.lines, "\n")...)
-			s := startScripted(t, play{lines: lines}, nil)
+			s := startScripted(t, append(good()[:2:2], strings.Split(c.lines, "\n")...), nil)
 			d, _ := testDialer()
 			conn, _, err := converse(d, testTarget(s.addr))
 			if err != nil {

@@ -7,27 +7,28 @@ import (
 	"io"
 	"net"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imapproxy/scripts/dialogue"
 )
 
-// perform plays, then behaves.
+// perform makes the steps, then behaves.
 func (s *scripted) perform(v *visit) {
-	for i, l := range s.play.lines {
+	for i, step := range s.steps {
 		var err error
-		if i+1 < len(s.play.lines) && s.play.lines[i+1] == "! close" {
+		if i+1 < len(s.steps) && s.steps[i+1].Verb == "CLOSE" {
 			err = v.cork()
 		}
 		goOn := false
 		if err == nil {
-			goOn, err = s.step(v, l)
+			goOn, err = s.step(v, step)
 		}
 		if err != nil {
-			v.note("[at %q: %v]", l, err)
+			v.note("[at %s %q: %v]", step.Verb, step.Text, err)
 			break
 		}
 		if !goOn {
@@ -68,20 +69,14 @@ func endOf(err error) string {
 	return "[" + err.Error() + "]"
 }
 
-// step plays one line; false when the play ends here.
-func (s *scripted) step(v *visit, l string) (goOn bool, err error) {
-	verb, text, _ := strings.Cut(l, " ")
-	if verb == "S-" || verb == "S1" {
-		if text, err = strconv.Unquote(text); err != nil {
-			return false, err
-		}
-	}
-	switch verb {
+// step makes one step; false when the play ends here.
+func (s *scripted) step(v *visit, step dialogue.Step) (goOn bool, err error) {
+	switch text := step.Text; step.Verb {
 	case "S:":
 		_, err = v.conn.Write([]byte(text + "\r\n"))
 	case "S-":
 		_, err = v.conn.Write([]byte(text))
-	case "S1":
+	case "S1-":
 		for i := 0; i < len(text) && err == nil; i++ {
 			_, err = v.conn.Write([]byte{text[i]})
 		}
@@ -90,69 +85,56 @@ func (s *scripted) step(v *visit, l string) (goOn bool, err error) {
 		if got, err = v.line(); err == nil && !matches(text, got) {
 			err = fmt.Errorf("got %q", got)
 		}
-	case "!":
-		return s.act(v, text)
+	case "HALF":
+		err = v.raw.CloseWrite()
+	case "THINK":
+		time.Sleep(50 * time.Millisecond)
+	case "TLS":
+		err = v.shake(s.certs[text])
+	case "ALERT":
+		err = v.conn.(*tls.Conn).CloseWrite()
+	case "FLOOD-":
+		return v.flood(text)
 	default:
-		err = errors.New("no such step")
+		return false, s.last(v, step.Verb)
 	}
 	return true, err
 }
 
-func (s *scripted) act(v *visit, action string) (goOn bool, err error) {
-	action, arg, _ := strings.Cut(action, " ")
-	switch action {
-	case "close":
-		return false, v.raw.Close()
-	case "reset":
+// last makes a step that ends the play.
+func (s *scripted) last(v *visit, verb string) (err error) {
+	switch verb {
+	case "CLOSE":
+		return v.raw.Close()
+	case "RST":
 		_ = v.raw.SetLinger(0)
-		return false, v.raw.Close()
-	case "half-close":
-		return true, v.raw.CloseWrite()
-	case "deaf":
+		return v.raw.Close()
+	case "DEAF":
 		<-s.quit
-		return false, nil
-	case "think":
-		time.Sleep(50 * time.Millisecond)
-		return true, nil
-	case "drip":
+	case "DRIP":
 		for err == nil {
 			time.Sleep(5 * time.Millisecond)
 			_, err = v.conn.Write([]byte("x"))
 		}
-		return false, nil
-	case "mute":
+	case "MUTE":
 		v.behave(false)
-		return false, nil
-	case "tls":
-		return true, v.shake(s.certs[arg])
-	case "alert":
-		return true, v.conn.(*tls.Conn).CloseWrite()
-	case "repeat":
-		times, text, _ := strings.Cut(arg, " ")
-		n, err := strconv.Atoi(times)
-		if err == nil {
-			text, err = strconv.Unquote(text)
-		}
-		if err == nil {
-			_, err = v.conn.Write([]byte(strings.Repeat(text, n)))
-		}
-		return true, err
-	case "flood":
-		text, err := strconv.Unquote(arg)
-		if err != nil {
-			return false, err
-		}
-		big := []byte(strings.Repeat(text, 1+4096/len(text)))
-		for err == nil {
-			_, err = v.conn.Write(big)
-		}
-		if isClosing(err) {
-			v.note("RST")
-			return false, nil
-		}
-		return true, err
+	default:
+		return errors.New("no such step")
 	}
-	return false, fmt.Errorf("no such action: %s", action)
+	return nil
+}
+
+// flood sends the text until that fails; the play goes on unless that was a reset.
+func (v *visit) flood(text string) (goOn bool, err error) {
+	big := []byte(strings.Repeat(text, 1+4096/len(text)))
+	for err == nil {
+		_, err = v.conn.Write(big)
+	}
+	if isClosing(err) {
+		v.note("RST")
+		return false, nil
+	}
+	return true, err
 }
 
 // shake starts TLS. The client refusing it is no fault of the play.

@@ -9,40 +9,57 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"imapproxy/scripts/dialogue"
 )
 
 // scriptLimit bounds whatever a scripted backend waits for.
 const scriptLimit = 20 * time.Second
 
-// A play is what a scripted backend does with each connection, line by line:
+// format is that of the dialogues in testdata, each of
 //
-//	S: text          send text and CRLF
-//	S- "text"        send what the quotes hold, as Go unquotes it
-//	S1 "text"        the same, each byte in a write of its own
+//	target: words    what the target is like, see apply; may be left out
+//
+// and what the scripted backend does with each connection:
+//
+//	S: text          send text and CRLF; S- "text" without CRLF
+//	S1- "text"       the same, each byte in a write of its own
 //	C: pattern       take a line and compare it; "*" stands for any bytes
-//	! close          close, and be done
-//	! reset          reset, and be done
-//	! half-close     say that nothing more comes, and go on
-//	! deaf           read nothing more, and hold on to the socket
-//	! think          do nothing for a moment
-//	! drip           send a byte now and then until that fails
-//	! mute           read on to the end, answer nothing, not even LOGOUT
-//	! tls NAME       shake hands with that certificate
-//	! alert          end TLS but not TCP
-//	! repeat N "text" send it so many times
-//	! flood "text"   send it again and again until that fails
+//	CLOSE, RST       close or reset, and be done
+//	HALF             say that nothing more comes, and go on
+//	DEAF             read nothing more, and hold on to the socket
+//	THINK            do nothing for a moment
+//	DRIP             send a byte now and then until that fails
+//	MUTE             read on to the end, answer nothing, not even LOGOUT
+//	TLS name         shake hands with that certificate
+//	ALERT            end TLS but not TCP
+//	FLOOD- "text"    send it again and again until that fails
+//	= outcome        what came of it, the last step; see outcome, "*" stands for any bytes
 //
-// Behind the last line the backend behaves: it answers LOGOUT and closes.
-type play struct {
-	name  string
-	lines []string
+// After the last step the backend behaves: it answers LOGOUT and closes.
+var format = dialogue.Format{
+	Headers: []string{"target"},
+	Verbs:   []string{"S:", "S-", "S1-", "C:", "TLS", "FLOOD-", "="},
+	Bare:    []string{"CLOSE", "RST", "HALF", "DEAF", "THINK", "DRIP", "MUTE", "ALERT"},
+}
+
+// A play is the lines of a dialogue that has no outcome.
+type play []string
+
+func (p play) steps(tb testing.TB) []dialogue.Step {
+	tb.Helper()
+	all, err := format.Parse("play", "== play\n\n"+strings.Join(p, "\n"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return all[0].Steps
 }
 
 // scripted is a backend that plays its part on every connection it gets.
 type scripted struct {
 	tb    testing.TB
 	addr  string
-	play  play
+	steps []dialogue.Step
 	certs map[string]*tls.Config
 	ln    net.Listener
 	quit  chan struct{}
@@ -69,16 +86,21 @@ type visit struct {
 // startScripted listens on loopback; the test's end ends it.
 func startScripted(tb testing.TB, p play, certs map[string]*tls.Config) *scripted {
 	tb.Helper()
+	return startSteps(tb, p.steps(tb), certs)
+}
+
+func startSteps(tb testing.TB, steps []dialogue.Step, certs map[string]*tls.Config) *scripted {
+	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return startScriptedOn(tb, ln, p, certs)
+	return startStepsOn(tb, ln, steps, certs)
 }
 
-func startScriptedOn(tb testing.TB, ln net.Listener, p play, certs map[string]*tls.Config) *scripted {
+func startStepsOn(tb testing.TB, ln net.Listener, steps []dialogue.Step, certs map[string]*tls.Config) *scripted {
 	tb.Helper()
-	s := &scripted{tb: tb, addr: ln.Addr().String(), play: p, certs: certs, ln: ln, quit: make(chan struct{})}
+	s := &scripted{tb: tb, addr: ln.Addr().String(), steps: steps, certs: certs, ln: ln, quit: make(chan struct{})}
 	s.wg.Add(1)
 	go s.accept()
 	tb.Cleanup(s.stop)

@@ -105,10 +105,10 @@ func TestLedgerSkip(t *testing.T) {
 // TestLedgerEverySplit cuts dialogues in two at every byte of each direction's
 // pieces; where does not matter.
 func TestLedgerEverySplit(t *testing.T) {
-	for _, d := range allDialogues() {
-		steps := parseDialogue(t, d.script)
+	for _, d := range format.Read(t, dialogueFiles, 9) {
+		steps := stepsOf(d)
 		for at := 1; at < 64; at++ {
-			playDialogue(t, steps, fmt.Sprintf("%s, split at %d", d.name, at), func(s string, piece func(string)) {
+			playDialogue(t, steps, fmt.Sprintf("split at %d", at), func(s string, piece func(string)) {
 				n := min(at, len(s))
 				piece(s[:n])
 				piece(s[n:])

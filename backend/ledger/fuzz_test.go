@@ -96,8 +96,9 @@ func tell(steps []step) string {
 
 // FuzzLedger feeds arbitrary bytes.
 func FuzzLedger(f *testing.F) {
-	for _, d := range allDialogues() {
-		f.Add([]byte(scriptOf(d.script)), uint64(len(d.script)))
+	for _, d := range format.Read(f, dialogueFiles, 9) {
+		data := []byte(scriptOf(stepsOf(d)))
+		f.Add(data, uint64(len(data)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		checkScript(t, parseScript(data), seed)
@@ -105,9 +106,9 @@ func FuzzLedger(f *testing.F) {
 }
 
 // scriptOf turns a dialogue into what parseScript reads.
-func scriptOf(script string) string {
+func scriptOf(steps []step) string {
 	var b strings.Builder
-	for _, s := range parseDialogue(&testing.T{}, script) {
+	for _, s := range steps {
 		switch s.who {
 		case 'C':
 			b.WriteByte(toClientSide)

@@ -6,18 +6,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"imapproxy/scripts/dialogue"
 )
 
-// A dialogue is lines of
+// format is that of the dialogues in testdata, which begin with a new ledger:
 //
-//	C: text   the client sends text and CRLF
-//	S: text   the backend does
-//	C- text   the client sends text alone; "..." is unquoted as Go does
-//	S- text   the backend does
-//	= words   what the ledger answers now: the words of describe, all of them
-type dialogue struct {
-	name, script string
-}
+//	C: text     the client sends text and CRLF; C- "text" without CRLF
+//	S: text     the backend does; S- "text"
+//	= words     what the ledger answers now: the words of describe, all of them
+var format = dialogue.Format{Verbs: []string{"C:", "C-", "S:", "S-", "="}}
 
 // verdict is all that a ledger can be asked.
 type verdict struct {
@@ -42,36 +40,19 @@ func (l *Ledger) verdict() verdict {
 
 // step is a piece of a script: bytes of one side, or an expectation.
 type step struct {
-	who    byte // 'C', 'S' or '='
-	bytes  string
-	lineNo int
+	who   byte // 'C', 'S' or '='
+	bytes string
+	at    string
 }
 
-func parseDialogue(t *testing.T, script string) []step {
-	t.Helper()
+func stepsOf(d *dialogue.Dialogue) []step {
 	var steps []step
-	for i, ln := range strings.Split(strings.TrimSpace(script), "\n") {
-		ln = strings.TrimSpace(ln)
-		if ln == "" {
-			continue
+	for _, s := range d.Steps {
+		text := s.Text
+		if strings.HasSuffix(s.Verb, ":") {
+			text += "\r\n"
 		}
-		kind, text, _ := strings.Cut(ln, " ")
-		if strings.HasPrefix(text, `"`) && kind[len(kind)-1] == '-' {
-			var err error
-			if text, err = strconv.Unquote(text); err != nil {
-				t.Fatalf("line %d: %v", i+1, err)
-			}
-		}
-		switch kind {
-		case "C:", "S:":
-			steps = append(steps, step{kind[0], text + "\r\n", i + 1})
-		case "C-", "S-":
-			steps = append(steps, step{kind[0], text, i + 1})
-		case "=":
-			steps = append(steps, step{'=', text, i + 1})
-		default:
-			t.Fatalf("line %d: %q is no step", i+1, ln)
-		}
+		steps = append(steps, step{s.Verb[0], text, s.At})
 	}
 	return steps
 }
@@ -153,19 +134,19 @@ func feed(l *Ledger, who byte, s string) {
 	}
 }
 
-func runDialogues(t *testing.T, dialogues []dialogue) {
-	for _, d := range dialogues {
-		t.Run(d.name, func(t *testing.T) {
-			steps := parseDialogue(t, d.script)
-			if steps[len(steps)-1].who != '=' {
-				t.Fatal("the dialogue ends without an expectation")
-			}
-			for _, c := range chunkings {
-				playDialogue(t, steps, c.name, c.cut)
-			}
-			checkAgainstReference(t, steps)
-		})
+const dialogueFiles = "testdata/dialogues/*.txt"
+
+func TestDialogues(t *testing.T) { format.Run(t, dialogueFiles, 9, runDialogue) }
+
+func runDialogue(t *testing.T, d *dialogue.Dialogue) {
+	steps := stepsOf(d)
+	if steps[len(steps)-1].who != '=' {
+		t.Fatal("the dialogue ends without an expectation")
 	}
+	for _, c := range chunkings {
+		playDialogue(t, steps, c.name, c.cut)
+	}
+	checkAgainstReference(t, steps)
 }
 
 func playDialogue(t *testing.T, steps []step, name string, cut func(string, func(string))) {
@@ -177,7 +158,7 @@ func playDialogue(t *testing.T, steps []step, name string, cut func(string, func
 			continue
 		}
 		if diff := compare(s.bytes, l.verdict()); diff != "" {
-			t.Errorf("%s, line %d:%s", name, s.lineNo, diff)
+			t.Errorf("%s, %s:%s", s.at, name, diff)
 		}
 	}
 }
@@ -192,7 +173,7 @@ func checkAgainstReference(t *testing.T, steps []step) {
 			continue
 		}
 		if diff := compare(s.bytes, r.verdict()); diff != "" {
-			t.Errorf("reference, line %d:%s", s.lineNo, diff)
+			t.Errorf("%s, reference:%s", s.at, diff)
 		}
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/scripts/dialogue"
 )
 
-// A file of testdata/compat holds dialogues that run against nginx and against
-// the proxy with nginx's configuration converted, each of
+// compatFormat is that of the dialogues of testdata/compat, which run against nginx
+// and against the proxy with nginx's configuration converted:
 //
-//	== name
 //	conf: timeout 2s;     a line of the server{} block; may be repeated
 //	listen: ssl           what stands behind the address
 //	main: worker_shutdown_timeout 1s;   a line outside of mail{}
@@ -29,42 +30,49 @@ import (
 //	                      away=yes for a backend that does not listen, at=[::1]:0 for another address
 //	verdict: same         or "differs because ..."; "freenginx's" is not run against nginx, which lacks it
 //
-// then, behind a blank line, steps. N or O in front makes one nginx's or ours
-// alone; a verdict other than same needs such a step, and same may have none.
+// A step of the side N is made with nginx only, one of the side O with ours only; a
+// verdict other than same needs such a step, and same may have none.
 //
-//	C: text, C- "text"    the client sends a line, or text quoted as in Go
+//	C: text, C- "text"    the client sends a line, or bytes
 //	S: text, S~ regexp    the client reads a line; S* 3 regexp three of them
 //	TLS                   the client shakes hands; TLS imap with the certificate imap.crt, or of another name
 //	EOF, EOF 1.5 3        the server closes, so many seconds after the connect at the least and the most
 //	DRAIN 1.5 3           the same, whatever is said until then
-//	FIN, CLOSE            the client closes its half, or all
+//	HALF, CLOSE           the client closes its half, or all
 //	SIGNAL QUIT           the process gets a signal
-//	A: Name: value        the last question held this header; A~ regexp; A- Name: no such header
+//	A: Name: value        the last question held this header; A~ regexp; A! Name: no such header
 //	A# 2                  so many questions were asked; A> 2 more than so many
-//	B: user password      the backend's last login; B- for none
-//	B> text, B~ regexp    a line that the backend got behind the login, or in front of it
+//	B: user password      the backend's last login; B! for none
+//	B> text, B~ regexp    a line that the backend got after the login, or before it
 //	L~ regexp             a line of the log
-//
-// <b64 "text"> is base64, <x*100> a hundred times "x".
-type compatDialogue struct {
-	name, file string
-	header     map[string][]string
-	steps      []compatStep
+var compatFormat = dialogue.Format{
+	Headers: []string{"conf", "listen", "main", "life", "auth", "backend", "verdict"},
+	Sides:   []string{"N", "O"},
+	Verbs: []string{
+		"C:", "C-", "S:", "S~", "S*", "A:", "A~", "A!", "A#", "A>", "B:", "B>", "B~", "L~", "TLS", "EOF", "DRAIN", "SIGNAL",
+	},
+	Bare: []string{"B!", "HALF", "CLOSE"},
 }
 
-type compatStep struct {
-	side, verb, text string
-	line             int
+type compatDialogue struct {
+	*dialogue.Dialogue
+}
+
+func compatDialogues(t *testing.T) []compatDialogue {
+	t.Helper()
+	var all []compatDialogue
+	for _, d := range compatFormat.Read(t, "testdata/compat/*.txt", 5) {
+		all = append(all, compatDialogue{d})
+	}
+	return all
 }
 
 // TestCompatRows says that each row of rows.tsv has its dialogues, and that
 // there is no dialogue without a row.
 func TestCompatRows(t *testing.T) {
 	without := map[string]bool{}
-	for _, file := range compatFiles(t) {
-		for _, d := range readCompatDialogues(t, file) {
-			without[d.path()] = true
-		}
+	for _, d := range compatDialogues(t) {
+		without[d.Path()] = true
 	}
 	all := maps.Clone(without)
 	rows := 0
@@ -89,20 +97,6 @@ func TestCompatRows(t *testing.T) {
 	}
 }
 
-func compatFiles(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("testdata/compat/*.txt")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d files, error %v", len(files), err)
-	}
-	return files
-}
-
-// path names the dialogue as tests do.
-func (d *compatDialogue) path() string {
-	return strings.TrimSuffix(filepath.Base(d.file), ".txt") + "/" + d.name
-}
-
 func TestCompatDialogues(t *testing.T) {
 	notQuick(t)
 	if _, err := exec.LookPath("nginx"); err != nil {
@@ -111,28 +105,25 @@ func TestCompatDialogues(t *testing.T) {
 	if _, err := os.Stat(nginxMailModule); err != nil {
 		t.Skip("SKIPPED: nginx's mail module is missing; install it with: sudo apt-get install libnginx-mod-mail")
 	}
-	number := 0
-	for _, file := range compatFiles(t) {
-		for _, d := range readCompatDialogues(t, file) {
-			number++
-			t.Run(d.path(), func(t *testing.T) {
-				t.Parallel()
-				d.run(t)
-			})
-		}
+	all := compatDialogues(t)
+	for _, d := range all {
+		t.Run(d.Path(), func(t *testing.T) {
+			t.Parallel()
+			d.run(t)
+		})
 	}
-	if number < 130 {
-		t.Errorf("only %d dialogues", number)
+	if len(all) < 130 {
+		t.Errorf("only %d dialogues", len(all))
 	}
 }
 
-func (d *compatDialogue) run(t *testing.T) {
-	verdict := strings.Join(d.header["verdict"], " ")
+func (d compatDialogue) run(t *testing.T) {
+	verdict := strings.Join(d.Headers["verdict"], " ")
 	if verdict == "freenginx's" {
 		d.against(t, "O")
 		return
 	}
-	apart := slices.ContainsFunc(d.steps, func(s compatStep) bool { return s.side != "" })
+	apart := slices.ContainsFunc(d.Steps, func(s dialogue.Step) bool { return s.Side != "" })
 	if verdict != "same" && !strings.HasPrefix(verdict, "differs because ") || (verdict == "same") == apart {
 		t.Fatalf("the verdict %q does not fit the steps", verdict)
 	}
@@ -141,12 +132,9 @@ func (d *compatDialogue) run(t *testing.T) {
 }
 
 // against runs the dialogue against one side.
-func (d *compatDialogue) against(t *testing.T, which string) {
+func (d compatDialogue) against(t *testing.T, which string) {
 	folder := t.TempDir()
-	var answers []string
-	for _, answer := range d.header["auth"] {
-		answers = append(answers, compatExpand(t, answer))
-	}
+	answers := d.Headers["auth"]
 	if answers == nil {
 		answers = []string{"Auth-Status: OK | $backend"}
 	}
@@ -156,7 +144,7 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 		a.backend = actingAt(t, cmp.Or(b.at, "127.0.0.1:0"), b.serve)
 	}
 	compatCertificates(t, folder)
-	life := len(d.header["life"]) > 0
+	life := len(d.Headers["life"]) > 0
 	process := "daemon off;\nmaster_process off;"
 	if life {
 		process = "daemon off;\nworker_processes 1;"
@@ -165,8 +153,8 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 		"{}\n"+
 		"mail {\n\terror_log %s/error.log info;\n\tserver_name mail.example.org;\n\tauth_http "+
 		"127.0.0.1:%d/auth;\n\tserver {\n\t\tlisten 127.0.0.1:%d %s;\n\t\tprotocol imap;\n%s\t}\n}\n",
-		nginxMailModule, process, strings.Join(d.header["main"], "\n"), folder, folder, folder, acting(t, a.serve),
-		port, strings.Join(d.header["listen"], " "), d.serverLines(folder))
+		nginxMailModule, process, strings.Join(d.Headers["main"], "\n"), folder, folder, folder, acting(t, a.serve),
+		port, strings.Join(d.Headers["listen"], " "), d.serverLines(folder))
 	if os.Geteuid() != 0 {
 		config = strings.Replace(config, "user root;\n", "", 1)
 	}
@@ -188,12 +176,12 @@ func (d *compatDialogue) against(t *testing.T, which string) {
 }
 
 // backend makes the backend of the dialogue.
-func (d *compatDialogue) backend(t *testing.T) *backendScript {
+func (d compatDialogue) backend(t *testing.T) *backendScript {
 	t.Helper()
 	b := &backendScript{}
-	for _, line := range d.header["backend"] {
+	for _, line := range d.Headers["backend"] {
 		key, value, _ := strings.Cut(line, "=")
-		value = strings.ReplaceAll(compatExpand(t, value), " | ", "\r\n")
+		value = strings.ReplaceAll(value, " | ", "\r\n")
 		switch key {
 		case "greeting":
 			b.greeting = value
@@ -223,13 +211,13 @@ func (d *compatDialogue) backend(t *testing.T) *backendScript {
 	return b
 }
 
-func (d *compatDialogue) serverLines(folder string) string {
+func (d compatDialogue) serverLines(folder string) string {
 	var b strings.Builder
-	for _, line := range d.header["conf"] {
+	for _, line := range d.Headers["conf"] {
 		b.WriteString("\t\t" + line + "\n")
 	}
 	text := b.String()
-	if strings.Contains(text, "starttls") || slices.Contains(d.header["listen"], "ssl") {
+	if strings.Contains(text, "starttls") || slices.Contains(d.Headers["listen"], "ssl") {
 		text += fmt.Sprintf("\t\tssl_certificate %s/imap.crt;\n\t\tssl_certificate_key %s/imap.key;\n", folder, folder)
 	}
 	return strings.ReplaceAll(text, "$folder", folder)

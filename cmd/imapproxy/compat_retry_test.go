@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/scripts/dialogue"
 )
 
 // TestCompatRetries says that nothing of a refused login is left in the next:
@@ -115,10 +117,10 @@ func TestListenersAskTheirOwn(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	c := &compatClient{conn: conn, in: bufio.NewReader(conn), since: time.Now()}
-	for _, s := range []compatStep{{verb: "S:", text: "* OK IMAP4 ready"}, {verb: "C:", text: "a1 LOGIN joe secret"},
-		{verb: "S~", text: "a1 OK .*"}} {
+	for _, s := range []dialogue.Step{{Verb: "S:", Text: "* OK IMAP4 ready"}, {Verb: "C:", Text: "a1 LOGIN joe secret"},
+		{Verb: "S~", Text: "a1 OK .*"}} {
 		if problem := c.step(t, side, s); problem != "" {
-			t.Fatalf("%s: %s\n%s", s.text, problem, side.log())
+			t.Fatalf("%s: %s\n%s", s.Text, problem, side.log())
 		}
 	}
 	if len(first.questions()) != 0 || len(second.questions()) != 1 {

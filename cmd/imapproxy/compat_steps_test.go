@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/scripts/dialogue"
 )
 
 // This file makes the steps of the dialogues of testdata/compat.
@@ -27,7 +29,7 @@ type compatClient struct {
 	since time.Time
 }
 
-func (d *compatDialogue) play(t *testing.T, side *compatSide, which string) {
+func (d compatDialogue) play(t *testing.T, side *compatSide, which string) {
 	conn, err := net.Dial("tcp", side.address)
 	if err != nil {
 		t.Fatal(err)
@@ -37,21 +39,20 @@ func (d *compatDialogue) play(t *testing.T, side *compatSide, which string) {
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range d.steps {
-		if s.side != "" && s.side != which {
+	for _, s := range d.Steps {
+		if s.Side != "" && s.Side != which {
 			continue
 		}
 		if problem := c.step(t, side, s); problem != "" {
-			t.Fatalf("%s:%d: %s %.200s: %s\nlog:\n%s", filepath.Base(d.file), s.line, s.verb, s.text, problem,
-				side.log())
+			t.Fatalf("%s: %s %.200s: %s\nlog:\n%s", s.At, s.Verb, s.Text, problem, side.log())
 		}
 	}
 }
 
 // step makes one step and says what is wrong with what came of it.
-func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string {
+func (c *compatClient) step(t *testing.T, side *compatSide, s dialogue.Step) string {
 	t.Helper()
-	switch s.verb {
+	switch s.Verb {
 	case "C:", "C-":
 		return c.send(s)
 	case "S:", "S~":
@@ -60,9 +61,9 @@ func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string
 		return c.readMany(s)
 	case "TLS":
 		config := &tls.Config{InsecureSkipVerify: true}
-		if s.text != "" {
-			own, err := tls.LoadX509KeyPair(filepath.Join(side.folder, s.text+".crt"),
-				filepath.Join(side.folder, s.text+".key"))
+		if s.Text != "" {
+			own, err := tls.LoadX509KeyPair(filepath.Join(side.folder, s.Text+".crt"),
+				filepath.Join(side.folder, s.Text+".key"))
 			if err != nil {
 				return err.Error()
 			}
@@ -79,20 +80,20 @@ func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string
 		if _, err := io.Copy(io.Discard, c.in); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			return err.Error()
 		}
-		return c.eof(s.text)
+		return c.eof(s.Text)
 	case "EOF":
-		return c.eof(s.text)
-	case "FIN":
+		return c.eof(s.Text)
+	case "HALF":
 		return problemOf(c.raw.CloseWrite())
 	case "CLOSE":
 		return problemOf(c.conn.Close())
 	case "SIGNAL":
 		return problemOf(side.signal(map[string]syscall.Signal{
 			"HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
-		}[s.text]))
+		}[s.Text]))
 	case "L~":
 		return inTime(func() string {
-			if regexp.MustCompile(s.text).MatchString(side.log()) {
+			if regexp.MustCompile(s.Text).MatchString(side.log()) {
 				return ""
 			}
 			return "no such line"
@@ -101,24 +102,21 @@ func (c *compatClient) step(t *testing.T, side *compatSide, s compatStep) string
 	return inTime(func() string { return side.check(s) })
 }
 
-func (c *compatClient) send(s compatStep) string {
-	text := s.text + "\r\n"
-	if s.verb == "C-" {
-		var err error
-		if text, err = strconv.Unquote(s.text); err != nil {
-			return err.Error()
-		}
+func (c *compatClient) send(s dialogue.Step) string {
+	text := s.Text
+	if s.Verb == "C:" {
+		text += "\r\n"
 	}
 	_, err := c.conn.Write([]byte(text))
 	return problemOf(err)
 }
 
-func (c *compatClient) read(s compatStep) string {
+func (c *compatClient) read(s dialogue.Step) string {
 	line, err := c.in.ReadString('\n')
 	got := strings.TrimRight(line, "\r\n")
-	matches := got == s.text
-	if s.verb == "S~" {
-		matches = regexp.MustCompile("^(?:" + s.text + ")$").MatchString(got)
+	matches := got == s.Text
+	if s.Verb == "S~" {
+		matches = regexp.MustCompile("^(?:" + s.Text + ")$").MatchString(got)
 	}
 	if err != nil || !matches {
 		return fmt.Sprintf("got %q, %v", line, err)
@@ -126,14 +124,14 @@ func (c *compatClient) read(s compatStep) string {
 	return ""
 }
 
-func (c *compatClient) readMany(s compatStep) string {
-	number, pattern, _ := strings.Cut(s.text, " ")
+func (c *compatClient) readMany(s dialogue.Step) string {
+	number, pattern, _ := strings.Cut(s.Text, " ")
 	n, err := strconv.Atoi(number)
 	if err != nil {
 		return err.Error()
 	}
 	for i := range n {
-		if problem := c.read(compatStep{verb: "S~", text: pattern}); problem != "" {
+		if problem := c.read(dialogue.Step{Verb: "S~", Text: pattern}); problem != "" {
 			return fmt.Sprintf("line %d: %s", i+1, problem)
 		}
 	}
@@ -158,48 +156,48 @@ func (c *compatClient) eof(bounds string) string {
 }
 
 // check looks at what the auth server and the backend have got.
-func (side *compatSide) check(s compatStep) string {
+func (side *compatSide) check(s dialogue.Step) string {
 	asked := side.auth.questions()
 	logins, said := side.backend.seen()
 	last := ""
 	if len(asked) > 0 {
 		last = asked[len(asked)-1]
 	}
-	switch s.verb {
+	switch s.Verb {
 	case "A:":
-		if !slices.Contains(strings.Split(last, "\r\n"), s.text) {
+		if !slices.Contains(strings.Split(last, "\r\n"), s.Text) {
 			return fmt.Sprintf("the question was\n%s", last)
 		}
 	case "A~":
-		if !regexp.MustCompile(`(?m)^` + s.text + `\r$`).MatchString(last) {
+		if !regexp.MustCompile(`(?m)^` + s.Text + `\r$`).MatchString(last) {
 			return fmt.Sprintf("the question was\n%s", last)
 		}
-	case "A-":
-		if strings.Contains(last, "\n"+s.text+":") {
+	case "A!":
+		if strings.Contains(last, "\n"+s.Text+":") {
 			return fmt.Sprintf("the question was\n%s", last)
 		}
 	case "A#":
-		if strconv.Itoa(len(asked)) != s.text {
+		if strconv.Itoa(len(asked)) != s.Text {
 			return fmt.Sprintf("%d questions", len(asked))
 		}
 	case "A>":
-		if n, _ := strconv.Atoi(s.text); len(asked) <= n {
+		if n, _ := strconv.Atoi(s.Text); len(asked) <= n {
 			return fmt.Sprintf("%d questions", len(asked))
 		}
-	case "B-":
+	case "B!":
 		if len(logins) > 0 {
 			return fmt.Sprintf("%q", logins)
 		}
 	case "B:":
-		if len(logins) == 0 || logins[len(logins)-1] != s.text {
+		if len(logins) == 0 || logins[len(logins)-1] != s.Text {
 			return fmt.Sprintf("%q", logins)
 		}
 	case "B~":
-		if !slices.ContainsFunc(said, regexp.MustCompile("^(?:"+s.text+")$").MatchString) {
+		if !slices.ContainsFunc(said, regexp.MustCompile("^(?:"+s.Text+")$").MatchString) {
 			return fmt.Sprintf("%q", said)
 		}
 	case "B>":
-		if !slices.Contains(said, s.text) {
+		if !slices.Contains(said, s.Text) {
 			return fmt.Sprintf("%q", said)
 		}
 	}

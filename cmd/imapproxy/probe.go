@@ -71,7 +71,7 @@ func (p *program) probe(file, user string, o probeOptions) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
-	d := &dialogue{listener: g.Settings.Listeners[l.Name], address: address, user: user, secret: secret}
+	d := &probeDialogue{listener: g.Settings.Listeners[l.Name], address: address, user: user, secret: secret}
 	err = d.run(ctx)
 	d.table(p)
 	if err != nil {
@@ -127,7 +127,7 @@ type phase struct {
 }
 
 // table prints the phases with their times.
-func (d *dialogue) table(p *program) {
+func (d *probeDialogue) table(p *program) {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var total time.Duration
 	print := func(name string, took time.Duration, note string) {

@@ -21,9 +21,9 @@ import (
 // a mailbox is selected.
 const maxProbeBytes = 256 << 10
 
-// dialogue is one probe. It speaks the few lines itself, because an IMAP client
+// probeDialogue is one probe. It speaks the few lines itself, because an IMAP client
 // library hides where one phase ends and the next begins.
-type dialogue struct {
+type probeDialogue struct {
 	listener *imapproxy.Listener
 	address  string
 	user     string
@@ -36,7 +36,7 @@ type dialogue struct {
 }
 
 // run goes through the phases up to the first that fails.
-func (d *dialogue) run(ctx context.Context) error {
+func (d *probeDialogue) run(ctx context.Context) error {
 	defer func() {
 		if d.conn != nil {
 			_ = d.conn.Close()
@@ -82,7 +82,7 @@ func reasonFor(ctx context.Context, err error) string {
 	return err.Error()
 }
 
-func (d *dialogue) connect(ctx context.Context) (string, error) {
+func (d *probeDialogue) connect(ctx context.Context) (string, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", d.address)
 	if err != nil {
@@ -98,14 +98,14 @@ func (d *dialogue) connect(ctx context.Context) (string, error) {
 	return d.address, nil
 }
 
-func (d *dialogue) use(conn net.Conn) {
+func (d *probeDialogue) use(conn net.Conn) {
 	d.conn = conn
 	d.in = bufio.NewReader(io.LimitReader(conn, maxProbeBytes))
 }
 
 // handshake pins the configured certificate: a listener on a loopback address
 // can't show a name that would verify.
-func (d *dialogue) handshake(ctx context.Context) (string, error) {
+func (d *probeDialogue) handshake(ctx context.Context) (string, error) {
 	pinned := d.listener.TLSConfig.Certificates[0].Certificate[0]
 	conn := tls.Client(d.conn, &tls.Config{
 		InsecureSkipVerify: true, // VerifyConnection compares the certificate itself
@@ -126,7 +126,7 @@ func (d *dialogue) handshake(ctx context.Context) (string, error) {
 	return tls.VersionName(state.Version) + ", " + tls.CipherSuiteName(state.CipherSuite), nil
 }
 
-func (d *dialogue) startTLS(ctx context.Context) (string, error) {
+func (d *probeDialogue) startTLS(ctx context.Context) (string, error) {
 	if _, err := d.command("STARTTLS"); err != nil {
 		return "", err
 	}
@@ -136,7 +136,7 @@ func (d *dialogue) startTLS(ctx context.Context) (string, error) {
 	return d.handshake(ctx)
 }
 
-func (d *dialogue) greeting(context.Context) (string, error) {
+func (d *probeDialogue) greeting(context.Context) (string, error) {
 	line, err := d.line()
 	if err != nil {
 		return "", err
@@ -148,7 +148,7 @@ func (d *dialogue) greeting(context.Context) (string, error) {
 }
 
 // login uses AUTHENTICATE PLAIN, which carries every character.
-func (d *dialogue) login(context.Context) (string, error) {
+func (d *probeDialogue) login(context.Context) (string, error) {
 	tag, err := d.send("AUTHENTICATE PLAIN")
 	if err != nil {
 		return "", err
@@ -170,10 +170,10 @@ func cmpErr(err error, line string) error {
 	return errors.New(line)
 }
 
-func (d *dialogue) noop(context.Context) (string, error)   { return d.command("NOOP") }
-func (d *dialogue) logout(context.Context) (string, error) { return d.command("LOGOUT") }
+func (d *probeDialogue) noop(context.Context) (string, error)   { return d.command("NOOP") }
+func (d *probeDialogue) logout(context.Context) (string, error) { return d.command("LOGOUT") }
 
-func (d *dialogue) command(text string) (string, error) {
+func (d *probeDialogue) command(text string) (string, error) {
 	tag, err := d.send(text)
 	if err != nil {
 		return "", err
@@ -181,7 +181,7 @@ func (d *dialogue) command(text string) (string, error) {
 	return d.answer(tag)
 }
 
-func (d *dialogue) send(text string) (tag string, err error) {
+func (d *probeDialogue) send(text string) (tag string, err error) {
 	d.tags++
 	tag = fmt.Sprintf("p%d", d.tags)
 	_, err = io.WriteString(d.conn, tag+" "+text+"\r\n")
@@ -190,7 +190,7 @@ func (d *dialogue) send(text string) (tag string, err error) {
 
 // answer reads up to the tagged line and gives it without the tag; an error
 // when it is not OK.
-func (d *dialogue) answer(tag string) (string, error) {
+func (d *probeDialogue) answer(tag string) (string, error) {
 	for {
 		line, err := d.line()
 		if err != nil {
@@ -207,7 +207,7 @@ func (d *dialogue) answer(tag string) (string, error) {
 	}
 }
 
-func (d *dialogue) line() (string, error) {
+func (d *probeDialogue) line() (string, error) {
 	line, err := d.in.ReadString('\n')
 	if err != nil {
 		return "", err

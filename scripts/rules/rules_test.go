@@ -41,12 +41,16 @@ func (f *file) top() string {
 	return first
 }
 
-// isTest reports whether only tests use the file: it is a test, or in a package whose name ends in test.
+// isTest reports whether only tests use the file: it is a test, or in a test package.
 func (f *file) isTest() bool {
 	return strings.HasSuffix(f.path, "_test.go") || isTestPackage(f.dir())
 }
 
-func isTestPackage(dir string) bool { return strings.HasSuffix(path.Base(dir), "test") }
+// isTestPackage reports whether only tests import the package: its name ends in
+// test, or it is the reader of dialogues.
+func isTestPackage(dir string) bool {
+	return strings.HasSuffix(path.Base(dir), "test") || dir == "scripts/dialogue"
+}
 
 // at names a place in the file.
 func (f *file) at(n ast.Node) string {

@@ -18,6 +18,8 @@ var bad = []struct {
 	{"imports", "cmd/imaprig/load may not import cmd/imaprig/internal/rigtest", []source{
 		{"cmd/imaprig/load/a.go",
 			"package load\nimport \"imapproxy/cmd/imaprig/internal/rigtest\"\nvar f = rigtest.Addr"}}},
+	{"imports", "backend/ledger may not import scripts/dialogue", []source{
+		{"backend/ledger/a.go", "package ledger\nimport \"imapproxy/scripts/dialogue\"\nvar f dialogue.Format"}}},
 	{"imports", "auth may not import backend", []source{
 		{"auth/a.go", "package auth\nimport \"imapproxy/backend\"\nvar _ backend.Target"}}},
 	{"imports", "auth/ldapauth may not import imapproxy", []source{
@@ -233,6 +235,7 @@ func (inner) Exported() {}
 		"*testing.M) { go f(); defer recover(); goleak.VerifyTestMain(m); os.Exit(0) }"},
 	{"auth/httpauth/b_test.go", "package httpauth\nimport \"imapproxy/auth\""},
 	{"backend/timing/clock.go", "package timing\nimport \"time\"\nfunc f() { time.AfterFunc(1, nil) }"},
+	{"backend/ledger/c_test.go", "package ledger\nimport \"imapproxy/scripts/dialogue\""},
 	{"backend/a_test.go", "package backend\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"backend/timing/t_test.go", "package timing\nimport \"go.uber.org/goleak\"\nvar f = goleak.VerifyTestMain"},
 	{"imapproxy/end.go", "package imapproxy\nimport \"context\"\nfunc f(x context.Context) { context.AfterFunc(x, " +
