@@ -21,7 +21,7 @@ func (l *loop) splice(r *relay, f *flow) (moved int, goesOn bool) {
 		n, err := x.Fill(f.from.wire, int(min(left, f.spliceSize())))
 		if n == 0 {
 			l.pipes.put(x)
-			return moved, !errors.Is(err, wire.ErrWouldBlock) // the ordinary read finds out what it is
+			return moved, l.notSpliced(r, f, err)
 		}
 		f.pipe = x
 		moved += n
@@ -35,4 +35,18 @@ func (l *loop) splice(r *relay, f *flow) (moved int, goesOn bool) {
 		}
 	}
 	return moved, false
+}
+
+// notSpliced takes the outcome of a splice that has moved nothing. It reports
+// whether reading may go on in the ordinary way, which finds the end of the near
+// side; an error of its socket is found only here.
+func (l *loop) notSpliced(r *relay, f *flow, err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case !errors.Is(err, wire.ErrWouldBlock):
+		f.from.eof = true
+		r.readFailed(f, err)
+	}
+	return false
 }

@@ -18,12 +18,17 @@ func TestBackendEnds(t *testing.T) {
 	}{
 		{"closes", (*backendConn).close, endBackendClosed, "", false},
 		{"resets", (*backendConn).reset, endBackendAborted, "", false},
-		{"says BYE and closes", func(c *backendConn) { c.send("* BYE going down"); c.close() }, endBackendClosed, "* BYE going down\r\n", false},
-		{"says something and closes", func(c *backendConn) { c.send("* 3 EXISTS"); c.close() }, endBackendClosed, "* 3 EXISTS\r\n", false},
-		{"half-closes", func(c *backendConn) { c.send("* 3 EXISTS"); _ = c.raw.CloseWrite() }, endBackendClosed, "* 3 EXISTS\r\n", false},
-		{"closes mid-literal", func(c *backendConn) { c.send("* 1 FETCH (BODY[] {100}\r\nabc"); c.close() }, endBackendClosed, "", true},
+		{"says BYE and closes", func(c *backendConn) { c.send("* BYE going down"); c.close() }, endBackendClosed,
+			"* BYE going down\r\n", false},
+		{"says something and closes", func(c *backendConn) { c.send("* 3 EXISTS"); c.close() }, endBackendClosed,
+			"* 3 EXISTS\r\n", false},
+		{"half-closes", func(c *backendConn) { c.send("* 3 EXISTS"); _ = c.raw.CloseWrite() }, endBackendClosed,
+			"* 3 EXISTS\r\n", false},
+		{"closes mid-literal", func(c *backendConn) { c.send("* 1 FETCH (BODY[] {100}\r\nabc"); c.close() },
+			endBackendClosed, "", true},
 		{"closes mid-line", func(c *backendConn) { c.write("* 1 FET"); c.close() }, endBackendClosed, "", true},
-		{"closes between literal and line", func(c *backendConn) { c.write("* 1 FETCH (BODY[] {3}\r\nabc"); c.close() }, endBackendClosed, "", true},
+		{"closes between literal and line", func(c *backendConn) { c.write("* 1 FETCH (BODY[] {3}\r\nabc"); c.close() },
+			endBackendClosed, "", true},
 	} {
 		for _, listener := range []string{"plain", "tls"} {
 			t.Run(test.name+" "+listener, func(t *testing.T) {
@@ -80,7 +85,10 @@ func TestClientEnds(t *testing.T) {
 				if state.answer != "" {
 					c.expect(state.answer)
 				}
-				r.await("all at the backend", func() bool { return len(r.backend.conn(0).relayed()) >= len(state.begin) })
+				r.await("all at the backend", func() bool {
+					return len(r.backend.conn(0).relayed()) >= len(
+						state.begin)
+				})
 				way.leave(c)
 				l := r.endsWith(c, way.reason)
 				r.restful()
@@ -172,4 +180,22 @@ func (r *rig) passTime(d time.Duration) {
 		clock.advance(min(step, d))
 	}
 	clock.awaitTimer(r.t, timerSweep, sweepEvery)
+}
+
+// TestResetAfterSplicedBytes resets the backend's connection while more of a large
+// literal waits than one read takes: whichever call meets the reset, it is the
+// reason.
+func TestResetAfterSplicedBytes(t *testing.T) {
+	stalled.run(t)
+	s := newStage(t, matrixCell{Phase: "relay_large_s2c_plain_plain", Reason: "b_rst", Client: "CUT", Backend: "X"})
+	s.phase.enter(s)
+	r := &s.session().relay
+	func() {
+		r.mu.Lock() // the relay finds all of it at once
+		defer r.mu.Unlock()
+		s.b.write(strings.Repeat("m", 3*loopBuffer))
+		s.begin()
+		s.b.reset()
+	}()
+	s.finishCell()
 }

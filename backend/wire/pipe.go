@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -26,10 +27,15 @@ func NewPipe() (*Pipe, error) {
 }
 
 // Fill moves up to n bytes from a wire into an empty pipe, without waiting. It
-// returns ErrWouldBlock when nothing has come, and 0 without an error at the end
-// of what the peer sends.
+// returns ErrWouldBlock when nothing has come. 0 without an error is the end of
+// what the peer sends, or a wire that can't be spliced: Read says which. Any other
+// error is that of the connection, and is gone from the socket: Read would return
+// io.EOF after it.
 func (p *Pipe) Fill(from *Wire, n int) (int, error) {
 	moved, err := splice(from.fd, p.w, n)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOMEM) {
+		err = nil
+	}
 	p.held = max(moved, 0)
 	return p.held, err
 }
