@@ -118,7 +118,8 @@ func TestEndInTheRelay(t *testing.T) {
 		{"behind a literal", "A1 APPEND x {3}\r\n", "+ go\r\n", "123", EndReset, "RST"},
 		{"in a literal without a continuation", "A1 APPEND x {10+}\r\n12345", "", "", EndReset, "RST"},
 		{"after a literal", "A1 APPEND x {3}\r\n", "+ go\r\n", "123\r\n", EndLogout, "LOGOUT"},
-		{"in a literal of the backend", "A1 FETCH 1 BODY[]\r\n", "* 1 FETCH (BODY[] {100}\r\nabc", "", EndLogout, "LOGOUT"},
+		{"in a literal of the backend", "A1 FETCH 1 BODY[]\r\n", "* 1 FETCH (BODY[] {100}\r\nabc", "", EndLogout,
+			"LOGOUT"},
 		{"COMPRESS", "A1 COMPRESS DEFLATE\r\n", "A1 OK\r\n", "", EndReset, "RST"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,7 +50,8 @@ type Dialer struct {
 // socket is left open.
 func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	if o.TTL <= 0 {
-		return nil, &Error{KindLoop, t.Name, "connect", errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
+		return nil, &Error{KindLoop, t.Name, "connect",
+			errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
 	}
 	var failed *Error
 	for _, addr := range t.Addresses {
@@ -122,7 +123,8 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 }
 
 func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(), remote: wire.AddressText(raw.RemoteAddr())}
+	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(),
+		remote: wire.AddressText(raw.RemoteAddr())}
 	c.raw.Init(raw)
 	c.conn = &c.raw
 	c.in.init(source{c})

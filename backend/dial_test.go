@@ -206,7 +206,8 @@ func TestDialResolves(t *testing.T) {
 				t.Fatal(err)
 			}
 			conn.End()
-			if v := s.visits(); conn.Addr != target.Addresses[0] || v[len(v)-1].raw.RemoteAddr().String() != conn.raw.LocalAddr().String() {
+			if v := s.visits(); conn.Addr != target.Addresses[0] ||
+				v[len(v)-1].raw.RemoteAddr().String() != conn.raw.LocalAddr().String() {
 				t.Errorf("connected to %s by %s", conn.raw.RemoteAddr(), conn.Addr)
 			}
 		})

@@ -93,7 +93,8 @@ func apply(tb testing.TB, t *Target, words string, a *authority) {
 			t.TLSConfig.InsecureSkipVerify = true
 		case "short":
 			for name, limit := range map[string]*time.Duration{
-				"tls": &t.Limits.TLS, "greeting": &t.Limits.Greeting, "login": &t.Limits.Login, "logout": &t.Limits.Logout,
+				"tls": &t.Limits.TLS, "greeting": &t.Limits.Greeting, "login": &t.Limits.Login,
+				"logout": &t.Limits.Logout,
 			} {
 				if name == arg {
 					*limit = short
@@ -191,7 +192,10 @@ func checkText(t *testing.T, err error) {
 	if told(text) {
 		t.Errorf("the error repeats the password: %s", text)
 	}
-	if bad := strings.IndexFunc(err.Error(), func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\u202e' }); bad >= 0 {
+	if bad := strings.IndexFunc(err.Error(), func(r rune) bool {
+		return r < 0x20 || r == 0x7f ||
+			r == '\u202e'
+	}); bad >= 0 {
 		t.Errorf("a control byte in the error: %q", err)
 	}
 	if len(err.Error()) > 2048 {

@@ -78,7 +78,8 @@ func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 // isClosing reports whether an error says that the backend has closed its side.
 // EPIPE comes where bytes of ours crossed its close.
 func isClosing(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || isReset(err)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) ||
+		isReset(err)
 }
 
 // classify finds the kind of an I/O error.

@@ -75,7 +75,8 @@ func TestCredentialsHideTheSecret(t *testing.T) {
 	c := Credentials{User: "u", AuthID: "a", Secret: canary}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		for _, v := range []any{c, &c, struct{ C Credentials }{c}, Target{Master: c}} {
-			if got := fmt.Sprintf(verb, v); strings.Contains(got, canary) || strings.Contains(got, fmt.Sprintf("%x", canary)) {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, canary) ||
+				strings.Contains(got, fmt.Sprintf("%x", canary)) {
 				t.Errorf("%s of %T: %s", verb, v, got)
 			}
 		}

@@ -29,7 +29,8 @@ func TestHealthKnowsWhoseFaultItIs(t *testing.T) {
 func TestHealthBacksOff(t *testing.T) {
 	var h health
 	now := time.Unix(1_000_000, 0)
-	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second} {
+	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
+		16 * time.Second, 30 * time.Second, 30 * time.Second} {
 		h.failed("a", true, now)
 		if h.mayTry("a", now.Add(pause-time.Millisecond)) == nil {
 			t.Errorf("tried within the pause of %v", pause)

@@ -82,7 +82,8 @@ func (t *Target) mayTell(remote string) error {
 	if strings.HasPrefix(remote, wire.UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true", errConfig)
+	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true",
+		errConfig)
 }
 
 func (c *Conn) login(cred Credentials, o Origin) (answer, error) {

@@ -39,7 +39,8 @@ func (n *PoolCounts) Stats(generations []*Pools) []PoolStats {
 	for target, c := range n.counters {
 		byTarget[target] = &PoolStats{Target: target,
 			Hits: c.Hits.Load(), Misses: c.Misses.Load(), Returned: c.Returned.Load(), Waits: c.Waits.Load(),
-			WaitTimeouts: c.WaitTimeouts.Load(), Refused: c.Refused.Load(), WaitTime: c.WaitTime(), NotReused: c.GivenUp()}
+			WaitTimeouts: c.WaitTimeouts.Load(), Refused: c.Refused.Load(), WaitTime: c.WaitTime(),
+			NotReused: c.GivenUp()}
 	}
 	n.mu.Unlock()
 	for _, p := range generations {
@@ -66,7 +67,8 @@ func (cp *connPool) now() PoolStats {
 
 // Add adds another target's figures, or another generation's.
 func (s *PoolStats) Add(o PoolStats) {
-	for to, n := range map[*int]int{&s.Leased: o.Leased, &s.Waiting: o.Waiting, &s.Idle: o.Idle, &s.Checking: o.Checking,
+	for to, n := range map[*int]int{&s.Leased: o.Leased, &s.Waiting: o.Waiting, &s.Idle: o.Idle,
+		&s.Checking:  o.Checking,
 		&s.Resetting: o.Resetting, &s.Dialling: o.Dialling, &s.Spare: o.Spare, &s.Ending: o.Ending, &s.Users: o.Users} {
 		*to += n
 	}

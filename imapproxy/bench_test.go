@@ -22,7 +22,8 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // BenchmarkCommandReader reads a command's line and takes it apart.
 func BenchmarkCommandReader(b *testing.B) {
-	in := lines.Reader{Src: &endless{lines: bytes.Repeat([]byte("a001 LOGIN \"joe@example.org\" \"a long password\"\r\n"), 20)}}
+	in := lines.Reader{Src: &endless{lines: bytes.Repeat([]byte(
+		"a001 LOGIN \"joe@example.org\" \"a long password\"\r\n"), 20)}}
 	b.ReportAllocs()
 	for b.Loop() {
 		line, err := in.Line(maxLine)

@@ -104,7 +104,8 @@ func (s *Server) countSockets() (counted, error) {
 	}
 	s.sessions.each(func(ses *session) {
 		v := ses.status.get()
-		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: wire.ClientText(ses.address()), Phase: v.phase})
+		note(&ses.client.raw, SocketInfo{Side: "client", Session: ses.id, Peer: wire.ClientText(ses.address()),
+			Phase: v.phase})
 	})
 	for _, conn := range s.dialer.Registry.All() {
 		i := conn.Info()

@@ -27,7 +27,8 @@ type clientAuthority struct {
 func newClientAuthority(t *testing.T) *clientAuthority {
 	t.Helper()
 	a := &clientAuthority{}
-	pair := a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	pair := a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
 	a.cert, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
 	return a
 }
@@ -85,7 +86,10 @@ func (r *rig) secure(listener string, certificate *tls.Certificate) *testClient 
 	}
 	cfg := clientTLS("imap")
 	if certificate != nil { // whatever the server says of authorities
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return certificate,
+				nil
+		}
 	}
 	c.handshake(cfg)
 	return c
@@ -105,32 +109,36 @@ func TestClientCertificates(t *testing.T) {
 		{"expired", "FAILED:x509: certificate has expired", out, out, out},
 		{"stranger", "FAILED:x509: certificate signed by unknown authority", out, out, in},
 	} {
-		for mode, may := range map[CertificateMode]bool{CertificateOff: true, CertificateOn: test.on, CertificateOptional: test.optional, CertificateOptionalNoCA: test.optionalNoAuth} {
+		for mode, may := range map[CertificateMode]bool{CertificateOff: true, CertificateOn: test.on,
+			CertificateOptional: test.optional, CertificateOptionalNoCA: test.optionalNoAuth} {
 			for _, listener := range []string{"tls", "starttls"} {
-				t.Run(strings.Join([]string{test.certificate, listener, string(rune('0' + mode))}, " "), func(t *testing.T) {
-					r := newRig(t)
-					authority := withCertificates(t, r, mode)
-					c := r.secure(listener, authority.certificate(t, test.certificate))
-					if !may {
-						c.expectBye(`\[CONTACTADMIN\] A client certificate is required.*`)
-						if l := r.endsWith(c, endClientCertificate); !strings.HasPrefix(l.str("certificate"), test.verify) {
-							t.Errorf("the log says %v", l)
+				t.Run(strings.Join([]string{test.certificate, listener, string(rune('0' + mode))}, " "),
+					func(t *testing.T) {
+						r := newRig(t)
+						authority := withCertificates(t, r, mode)
+						c := r.secure(listener, authority.certificate(t, test.certificate))
+						if !may {
+							c.expectBye(`\[CONTACTADMIN\] A client certificate is required.*`)
+							if l := r.endsWith(c, endClientCertificate); !strings.HasPrefix(l.str("certificate"),
+								test.verify) {
+								t.Errorf("the log says %v", l)
+							}
+							return
 						}
-						return
-					}
-					if listener == "tls" {
-						c.expect(`\* OK .*`)
-					}
-					c.send("a LOGIN joe %s", canary)
-					c.expect("a OK .*")
-					verify := test.verify
-					if mode == CertificateOff {
-						verify = ""
-					}
-					if asked := r.fakeAuth().last.Load(); !strings.HasPrefix(asked.TLSVerify, verify) || verify == "" && asked.TLSVerify != "" {
-						t.Errorf("the authenticator is told %q", asked.TLSVerify)
-					}
-				})
+						if listener == "tls" {
+							c.expect(`\* OK .*`)
+						}
+						c.send("a LOGIN joe %s", canary)
+						c.expect("a OK .*")
+						verify := test.verify
+						if mode == CertificateOff {
+							verify = ""
+						}
+						if asked := r.fakeAuth().last.Load(); !strings.HasPrefix(asked.TLSVerify, verify) ||
+							verify == "" && asked.TLSVerify != "" {
+							t.Errorf("the authenticator is told %q", asked.TLSVerify)
+						}
+					})
 			}
 		}
 	}
@@ -139,7 +147,8 @@ func TestClientCertificates(t *testing.T) {
 // certificate makes a client's of a kind; nil for none.
 func (a *clientAuthority) certificate(t *testing.T, kind string) *tls.Certificate {
 	t.Helper()
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: "joe"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: "joe"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	var pair tls.Certificate
 	switch kind {
 	case "none":
@@ -182,7 +191,8 @@ func TestExternal(t *testing.T) {
 		{"own name", "good", []string{"a authenticate external " + b64("joe")}, "a OK .*", "joe"},
 		{"challenge", "good", []string{"a AUTHENTICATE EXTERNAL", ""}, "a OK .*", "joe"},
 		{"challenge, own name", "good", []string{"a AUTHENTICATE EXTERNAL", b64("joe")}, "a OK .*", "joe"},
-		{"another's name", "good", []string{"a AUTHENTICATE EXTERNAL " + b64("bob")}, `a NO \[AUTHORIZATIONFAILED\] .*`, ""},
+		{"another's name", "good", []string{"a AUTHENTICATE EXTERNAL " + b64("bob")}, `a NO \[AUTHORIZATIONFAILED\] .*`,
+			""},
 		{"NUL", "good", []string{"a AUTHENTICATE EXTERNAL " + b64("joe\x00bob")}, "a BAD .*", ""},
 		{"no certificate", "none", []string{"a AUTHENTICATE EXTERNAL ="}, `a NO \[AUTHENTICATIONFAILED\] .*`, ""},
 		{"nobody vouches", "stranger", []string{"a AUTHENTICATE EXTERNAL ="}, `a NO \[AUTHENTICATIONFAILED\] .*`, ""},
@@ -208,7 +218,8 @@ func TestExternal(t *testing.T) {
 				c.send("%s", line)
 			}
 			c.expect(test.want)
-			if asked := r.auth.(*certifiedAuth).fake.last.Load(); test.user != "" && (asked == nil || asked.User != test.user || asked.Secret != "") {
+			if asked := r.auth.(*certifiedAuth).fake.last.Load(); test.user != "" && (asked == nil ||
+				asked.User != test.user || asked.Secret != "") {
 				t.Errorf("the authenticator is asked %+v", asked)
 			}
 		})

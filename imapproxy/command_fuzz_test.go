@@ -102,7 +102,8 @@ func FuzzCommand(f *testing.F) {
 		"a LOGIN \"{3}\r\nb LOGIN ({1+}\r\nx)\r\n",
 		"a ID (" + strings.Repeat("\"k\" \"v\" ", 1200) + ")\r\nb NOOP\r\n",
 		"a NOOP " + strings.Repeat("x", 8200) + "\r\n",
-		"a LOGIN {8000+}\r\n" + strings.Repeat("x", 8000) + " {8000+}\r\n" + strings.Repeat("y", 8000) + " {8000+}\r\n" + strings.Repeat("z", 8000) + "\r\n",
+		"a LOGIN {8000+}\r\n" + strings.Repeat("x", 8000) + " {8000+}\r\n" +
+			strings.Repeat("y", 8000) + " {8000+}\r\n" + strings.Repeat("z", 8000) + "\r\n",
 		"a ID (x " + strings.Repeat("v", 41000) + ")\r\n",
 		"a LOGIN" + strings.Repeat(" {0+}\r\n", 70) + "\r\n",
 		strings.Repeat("(", 9000),

@@ -36,7 +36,8 @@ var (
 	refTag     = regexp.MustCompile(`^[!#$&',\-./0-9:;<=>?@A-Z\[\]^_` + "`" + `a-z|}~]{1,64}$`)
 	refLiteral = regexp.MustCompile(`(?s)(?:^|[ (])\{([^{]*)\}$`)
 	refNumber  = regexp.MustCompile(`^[0-9]{1,18}$`)
-	refHTTP    = regexp.MustCompile(`(?is)^(GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) (/|.*(?-i:HTTP/))`)
+	refHTTP    = regexp.MustCompile(
+		`(?is)^(GET|HEAD|POST|PUT|DELETE|OPTIONS|CONNECT|TRACE|PATCH|PRI) (/|.*(?-i:HTTP/))`)
 )
 
 // referenceLine takes the first line; found is false when it has no end.
@@ -50,7 +51,8 @@ func referenceCommand(input []byte, private bool) (said string, rest []byte, sta
 	line, rest, raw, found := referenceLine(input)
 	tag, name, arguments, valid := referenceHead(line)
 	limit := maxLine
-	if headTag, headName, _, ok := referenceHead(input[:min(len(input), 128)]); ok && headTag != "" && headName == "ID" && raw > maxLine {
+	if headTag, headName, _, ok := referenceHead(input[:min(len(input), 128)]); ok && headTag != "" &&
+		headName == "ID" && raw > maxLine {
 		limit = maxIDCommand
 	}
 	switch {
@@ -122,7 +124,8 @@ func (p *refParser) pieces(line []byte) (string, []byte, refState) {
 		}
 		n, fits := new(big.Int), refNumber.MatchString(digits)
 		n.SetString("0"+digits, 10)
-		if !fits || n.Cmp(big.NewInt(maxLine)) > 0 || p.held+int(n.Int64()) > p.total || waits && !p.takes || len(p.lits) >= maxLiteralCount {
+		if !fits || n.Cmp(big.NewInt(maxLine)) > 0 || p.held+int(n.Int64()) > p.total || waits && !p.takes ||
+			len(p.lits) >= maxLiteralCount {
 			return p.refuse(!waits)
 		}
 		size := int(n.Int64())

@@ -18,8 +18,9 @@ import (
 
 // Compat says that a listener takes nginx's manner, and how.
 type Compat struct {
-	ClientIdle        time.Duration // silence of the client after the login (proxy_timeout); in the place of Limits.Idle
-	PassBackendErrors bool          // the backend's refusal, not our own (proxy_pass_error_message)
+	// silence of the client after the login (proxy_timeout); in the place of Limits.Idle
+	ClientIdle        time.Duration
+	PassBackendErrors bool // the backend's refusal, not our own (proxy_pass_error_message)
 }
 
 const (

@@ -170,7 +170,8 @@ func compatArgument(rest []byte) (arg string, after []byte, valid bool) {
 func (s *session) compatLiteral(cmd *command, rest []byte, limit int) (text string, line []byte, err error) {
 	spec, found, err := parseLiteral(rest)
 	if !found || err != nil || bytes.HasSuffix(rest, []byte("-}")) {
-		return "", nil, &badCommand{tag: cmd.tag, text: "invalid literal", fatal: bytes.HasSuffix(rest, []byte("+}")) || bytes.HasSuffix(rest, []byte("-}"))}
+		return "", nil, &badCommand{tag: cmd.tag, text: "invalid literal", fatal: bytes.HasSuffix(rest, []byte("+}")) ||
+			bytes.HasSuffix(rest, []byte("-}"))}
 	}
 	if spec.size > int64(limit) {
 		return "", nil, &badCommand{tag: cmd.tag, text: "the literal is too long", fatal: true}

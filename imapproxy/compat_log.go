@@ -65,9 +65,11 @@ func (s *session) compatLogFailure(words string, passed bool) {
 	var service *auth.ServiceError
 	switch {
 	case words != "":
-		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words, s.compatContext("reading response from upstream"))
+		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words,
+			s.compatContext("reading response from upstream"))
 	case errors.As(s.login.failure, &service):
-		s.compatLog(true, "auth http server %s %s%s", service.Server, compatAuthFault(service), s.compatContext("in http auth state"))
+		s.compatLog(true, "auth http server %s %s%s", service.Server, compatAuthFault(service),
+			s.compatContext("in http auth state"))
 	case !errors.As(s.login.failure, &failed):
 		s.compatLog(true, "%v%s", s.login.failure, s.compatContext("in http auth state"))
 	case failed.Kind == backend.KindTimeout:
@@ -99,7 +101,8 @@ func compatAuthFault(e *auth.ServiceError) string {
 
 // compatNotBase64 logs a response that is not base64.
 func (s *session) compatNotBase64(mechanism string) {
-	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism, s.compatContext("in auth state"))
+	s.compatLog(false, "client sent invalid base64 encoding in AUTH %s command%s", mechanism,
+		s.compatContext("in auth state"))
 }
 
 func (nginxDialect) report(s *session, reason endReason, detail error) {

@@ -16,18 +16,22 @@ import (
 // meant. Only root is a master.
 func confusions() []credential {
 	var all []credential
-	for _, user := range []string{"bob*root", "root*bob", "a*b*c", "*", "bob*", "*root", "bob/root", "bob%root", "bob+root", "bob,root", "bob root",
-		"bob@root", "bob\x00root", "root\x00", "\x00root", "BOB", "Root", "ROOT", " bob", "bob ", "bob\t", "bob\rroot", "", "ｂob", "bob\u200b"} {
+	for _, user := range []string{"bob*root", "root*bob", "a*b*c", "*", "bob*", "*root", "bob/root", "bob%root",
+		"bob+root", "bob,root", "bob root",
+		"bob@root", "bob\x00root", "root\x00", "\x00root", "BOB", "Root", "ROOT", " bob", "bob ", "bob\t", "bob\rroot",
+		"", "ｂob", "bob\u200b"} {
 		all = append(all, credential{"", user, canary})
 	}
-	for _, authz := range []string{"root", "Root", "root ", "*", "*root", "root*bob", "bob*root", "eve", "eve*root", "BOB", "bob ", "anybody", "u:root",
+	for _, authz := range []string{"root", "Root", "root ", "*", "*root", "root*bob", "bob*root", "eve", "eve*root",
+		"BOB", "bob ", "anybody", "u:root",
 		"dn:cn=root", "/", "../root", "0", "nil", "NIL", "root@", "bob\x01", "\x7f", "\r\n", "bob,eve", "ｂob"} {
 		all = append(all, credential{authz, "bob", canary})
 	}
 	for _, authz := range []string{"mallory", "bob*eve", "BOB", "bob ", "*", "root*"} { // a master, as one unknown
 		all = append(all, credential{authz, "root", canary})
 	}
-	return append(all, credential{"eve", "root", "wrong"}, credential{"eve", "mallory", canary}, credential{"eve", "", canary})
+	return append(all, credential{"eve", "root", "wrong"}, credential{"eve", "mallory", canary},
+		credential{"eve", "", canary})
 }
 
 // TestMasterConfusions plays them against a file of users: none is let in, and
@@ -35,7 +39,8 @@ func confusions() []credential {
 func TestMasterConfusions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
 	text := ""
-	for _, line := range []string{"bob:{PLAIN}%s:plaintext", "eve:{PLAIN}%s:plaintext", "root:{PLAIN}%s:master plaintext"} {
+	for _, line := range []string{"bob:{PLAIN}%s:plaintext", "eve:{PLAIN}%s:plaintext",
+		"root:{PLAIN}%s:master plaintext"} {
 		text += fmt.Sprintf(line, canary) + "\n"
 	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -107,7 +112,8 @@ func TestIDSmuggling(t *testing.T) {
 	r.restful()
 	for i, c := range r.backend.all() {
 		lines := strings.Split(c.everything(), "\r\n")
-		good := len(lines) == 4 && strings.HasPrefix(lines[0], `X1 ID ("x-originating-ip" "127.0.0.1" `) && strings.Count(lines[0], `"`) == 24 &&
+		good := len(lines) == 4 && strings.HasPrefix(lines[0], `X1 ID ("x-originating-ip" "127.0.0.1" `) &&
+			strings.Count(lines[0], `"`) == 24 &&
 			strings.HasPrefix(lines[1], "X2 AUTHENTICATE PLAIN ") && lines[2] == "c LOGOUT" && lines[3] == ""
 		if !good {
 			t.Errorf("byte %#x: the backend reads %q", i, lines)

@@ -77,7 +77,8 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 	}
 	s.enter(phaseBackend)
 	s.login.backendUser = route.User
-	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret), Token: grant.Token}
+	cred := backend.Credentials{User: route.User, AuthID: grant.AuthID, Secret: string(grant.Secret),
+		Token: grant.Token}
 	text, err = s.obtain(ctx, route.Target, cred,
 		backend.PoolRequest{Front: s.login.authUser, Mechanism: r.Mechanism, Judged: !grant.BackendJudges})
 	if err != nil {

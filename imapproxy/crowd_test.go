@@ -20,7 +20,8 @@ func TestCrowd(t *testing.T) {
 	const crowd = 300
 	r := newRig(t, withLimits(func(l *Limits) { l.Sessions = 2 * crowd }))
 	address := r.address("plain")
-	const script = "a CAPABILITY\r\nb LOGIN {3+}\r\njoe " + canary + "\r\nc NOOP\r\nd APPEND x {20+}\r\n12345678901234567890\r\n" +
+	const script = "a CAPABILITY\r\nb LOGIN {3+}\r\njoe " +
+		canary + "\r\nc NOOP\r\nd APPEND x {20+}\r\n12345678901234567890\r\n" +
 		"e FETCH 5000\r\ng LOGOUT\r\n"
 	var clients sync.WaitGroup
 	for seed := range uint64(crowd) {
@@ -93,7 +94,8 @@ func TestForwardedID(t *testing.T) {
 	}
 	r := newRig(t, withScript(script), withTarget(func(t *backend.Target) { t.ForwardID = true }))
 	c := r.dial("plain")
-	c.send(`a ID ("x-originating-ip" "6.6.6.6" "x-originating-port" "666" "x-session-id" "forged" "name" "mua" "x-proxy-ttl" "3")`)
+	c.send(`a ID ("x-originating-ip" "6.6.6.6" "x-originating-port" "666" "x-session-id" "forged" ` +
+		`"name" "mua" "x-proxy-ttl" "3")`)
 	c.expect(`\* ID .*`)
 	c.expect("a OK .*")
 	c.send("b LOGIN joe %s", canary)
@@ -104,7 +106,9 @@ func TestForwardedID(t *testing.T) {
 	got, _, _ := strings.Cut(r.backend.conn(0).everything(), "\r\n")
 	local := c.raw.LocalAddr().(*net.TCPAddr)
 	remote := c.raw.RemoteAddr().(*net.TCPAddr)
-	want := sprintf(`X1 ID ("x-originating-ip" "127.0.0.1" "x-originating-port" "%d" "x-connected-ip" "127.0.0.1" "x-connected-port" "%d" "x-session-id" "%s" "x-proxy-ttl" "2")`,
+	want := sprintf(
+		`X1 ID ("x-originating-ip" "127.0.0.1" "x-originating-port" "%d" "x-connected-ip" "127.0.0.1" `+
+			`"x-connected-port" "%d" "x-session-id" "%s" "x-proxy-ttl" "2")`,
 		local.Port, remote.Port, l.str("session"))
 	if got != want {
 		t.Errorf("the backend reads\n%s\nwant\n%s", got, want)

@@ -129,7 +129,8 @@ func TestDrainRelays(t *testing.T) {
 	}
 	r.restful()
 	for i, want := range []string{
-		"X9 LOGOUT\r\n", "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n", "a APPEND x {10}\r\n1234567890\r\nX9 LOGOUT\r\n", "a FETCH 1 BODY[]\r\nX9 LOGOUT\r\n",
+		"X9 LOGOUT\r\n", "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n", "a APPEND x {10}\r\n1234567890\r\nX9 LOGOUT\r\n",
+		"a FETCH 1 BODY[]\r\nX9 LOGOUT\r\n",
 	} {
 		if got := r.backend.conn(i).relayed(); got != want {
 			t.Errorf("backend connection %d gets %q, want %q", i, got, want)

@@ -84,7 +84,8 @@ func (s *session) recovered(where string) {
 	if p := recover(); p != nil {
 		e := &panicError{where, fmt.Sprintf("%T", p), callers()}
 		s.server.metrics.panicked(where)
-		s.server.log.Error().Str("session", s.id).Err(e).Msg("panic: a fault of the proxy; this session ends, the others go on")
+		s.server.log.Error().Str("session", s.id).Err(e).Msg(
+			"panic: a fault of the proxy; this session ends, the others go on")
 		s.interrupter.cut(endPanic, e)
 	}
 }

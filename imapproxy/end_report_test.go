@@ -69,8 +69,10 @@ func TestHostileNames(t *testing.T) {
 // is one that needs none.
 func TestReasons(t *testing.T) {
 	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS, endProxyHeader}
-	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientProtocol,
-		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted, endBackendVanished, endLoginTimeout,
+	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished,
+		endClientProtocol,
+		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted,
+		endBackendVanished, endLoginTimeout,
 		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endPanic} {
 		if (reason.byeText() == "") != slices.Contains(silent, reason) {
 			t.Errorf("%s says %q to the client", reason, reason.byeText())
@@ -81,7 +83,8 @@ func TestReasons(t *testing.T) {
 // TestMayAuthenticate says where a password may be sent.
 func TestMayAuthenticate(t *testing.T) {
 	r := newRig(t)
-	for listener, may := range map[string]bool{"plain": true, "starttls": true, "far-plain": false, "far-starttls": false,
+	for listener, may := range map[string]bool{"plain": true, "starttls": true, "far-plain": false,
+		"far-starttls": false,
 		"far-insecure": true, "far-tls": true} {
 		c := r.dial(listener)
 		if got := !strings.Contains(c.said.String(), "LOGINDISABLED"); got != may {

@@ -11,7 +11,8 @@ import (
 // TestInherit accepts clients of listeners whose sockets get their options from
 // the listening one, and of those that Go gives its own.
 func TestInherit(t *testing.T) {
-	options := wire.TCPOptions{KeepAliveIdle: 77 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3, UserTimeout: 44 * time.Second}
+	options := wire.TCPOptions{KeepAliveIdle: 77 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3,
+		UserTimeout: 44 * time.Second}
 	other := options
 	other.KeepAliveIdle = 99 * time.Second
 	for _, test := range []struct {

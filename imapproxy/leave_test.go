@@ -32,12 +32,17 @@ func TestLeaving(t *testing.T) {
 		there  func(r *rig) bool
 	}{
 		{"authenticator", "slow", withScript(mailbox), func(r *rig) bool { return r.fakeAuth().waiting.Load() == 1 }},
-		{"router", "slow-route", withScript(mailbox), func(r *rig) bool { return r.router.(*fakeRouter).waiting.Load() == 1 }},
+		{"router", "slow-route", withScript(mailbox), func(r *rig) bool {
+			return r.router.(*fakeRouter).waiting.Load() == 1
+		}},
 		{"resolver", "joe", blockingResolver, func(r *rig) bool { return r.resolving.Load() == 1 }},
-		{"backend's greeting", "joe", withScript(func(*backendConn) {}), func(r *rig) bool { return len(r.backend.all()) == 1 }},
-		{"backend's CAPABILITY", "joe", withScript(func(c *backendConn) { c.send("* OK hello") }), backendHears("CAPABILITY")},
+		{"backend's greeting", "joe", withScript(func(*backendConn) {}),
+			func(r *rig) bool { return len(r.backend.all()) == 1 }},
+		{"backend's CAPABILITY", "joe", withScript(func(c *backendConn) { c.send("* OK hello") }),
+			backendHears("CAPABILITY")},
 		{"backend's login", "hang", withScript(mailbox), func(r *rig) bool { return len(r.backend.logins()) == 1 }},
-		{"backend's literal", "joe", withScript(func(c *backendConn) { c.send("* OK [CAPABILITY IMAP4rev1] hello") }), backendHears("LOGIN")},
+		{"backend's literal", "joe", withScript(func(c *backendConn) { c.send("* OK [CAPABILITY IMAP4rev1] hello") }),
+			backendHears("LOGIN")},
 	} {
 		for _, way := range leaving {
 			t.Run(phase.name+" "+way.name, func(t *testing.T) {

@@ -142,12 +142,14 @@ func TestBackendLimits(t *testing.T) {
 		timer  string
 		limit  func(l *backend.Limits) time.Duration
 	}{
-		{"no greeting", func(*backendConn) {}, timerGreeting, func(l *backend.Limits) time.Duration { return l.Greeting }},
+		{"no greeting", func(*backendConn) {}, timerGreeting,
+			func(l *backend.Limits) time.Duration { return l.Greeting }},
 		{"half a greeting", func(c *backendConn) { c.write("* OK [CAPA") }, timerGreeting,
 			func(l *backend.Limits) time.Duration { return l.Greeting }},
 		{"no answer to CAPABILITY", func(c *backendConn) { c.send("* OK hello") }, timerCapability,
 			func(l *backend.Limits) time.Duration { return l.Login }},
-		{"no answer to the login", func(c *backendConn) { c.send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello") },
+		{"no answer to the login",
+			func(c *backendConn) { c.send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello") },
 			timerBackend, func(l *backend.Limits) time.Duration { return l.Login }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -88,24 +88,32 @@ var interpretations = []interpretation{
 		why: "within TLS no line can stand before the handshake is over"},
 	{phases: "auth_pending routing_pending dialing", reasons: "shutdown", client: "NO+BYE",
 		why: "the login that is asked for gets its tagged answer in front of BYE, as in the phases behind"},
-	{phases: "routing_pending dialing backend_tls backend_greeting backend_login", reasons: "panic_backend_side", client: "BYE",
-		why: "until the relay the session's own goroutine reads the backend; after a panic in it nothing is trusted any more"},
+	{phases: "routing_pending dialing backend_tls backend_greeting backend_login", reasons: "panic_backend_side",
+		client: "BYE",
+		why: "until the relay the session's own goroutine reads the backend; after a panic in it nothing is trusted " +
+			"any more"},
 	{phases: "half_closed_by_client", reasons: "b_protocol",
-		why: "the junk stands in an untagged line: one that can't be told from a tagged answer leaves nothing to wait for, and the session ends"},
+		why: "the junk stands in an untagged line: one that can't be told from a tagged answer leaves nothing to " +
+			"wait for, and the session ends"},
 	{phases: "relay_literal_c2s", reasons: "shutdown", backend: "D",
 		why: "D is LOGOUT behind the literal's command"},
 	{phases: "relay_literal_s2c", reasons: "c_fin", end: endClientAborted,
-		why: "FIN alone is half_closed_by_client; a client that has closed altogether answers the rest of the literal with a reset"},
+		why: "FIN alone is half_closed_by_client; a client that has closed altogether answers the rest of the " +
+			"literal with a reset"},
 	{phases: "relay_unanswered", reasons: "c_fin", end: endHalfClose,
 		why: "it looks like a half-close; the backend owes an answer, and is silent for the limit"},
-	{phases: "compress_active", reasons: "b_fin b_rst b_vanish timeout kick panic_client_side panic_backend_side panic_supervisor", client: "CUT",
-		why: "in compressed bytes no line's end can be told: no BYE into the middle of a block, and no FIN that makes it look whole"},
+	{phases: "compress_active", reasons: "b_fin b_rst b_vanish timeout kick panic_client_side panic_backend_side " +
+		"panic_supervisor", client: "CUT",
+		why: "in compressed bytes no line's end can be told: no BYE into the middle of a block, and no FIN that " +
+			"makes it look whole"},
 	{phases: "compress_active", reasons: "b_protocol", client: "=", backend: "=",
 		why: "the proxy does not decompress, so it can't know"},
 	{phases: "compress_active", reasons: "shutdown", client: "CUT", backend: "X",
 		why: "no safe point ever comes: cut at the drain limit, without a LOGOUT into compressed bytes"},
-	{phases: "half_closed_by_backend", reasons: "timeout kick shutdown panic_client_side panic_supervisor", client: "CUT", backend: "X",
-		why: "only a client that does not read keeps the session in this phase, and it stands inside a line; the backend has closed, so it is asked nothing"},
+	{phases: "half_closed_by_backend", reasons: "timeout kick shutdown panic_client_side panic_supervisor",
+		client: "CUT", backend: "X",
+		why: "only a client that does not read keeps the session in this phase, and it stands inside a line; the " +
+			"backend has closed, so it is asked nothing"},
 	{phases: "half_closed_by_backend", reasons: "b_rst b_vanish", client: "BYE", end: endBackendClosed,
 		why: "the FIN came first and all that was said is in our hands: the client reads it, then BYE"},
 	{phases: "half_closed_by_backend", reasons: "c_fin", end: endClientAborted,
@@ -124,7 +132,8 @@ var interpretations = []interpretation{
 func interpreted(c matrixCell) (matrixCell, endReason) {
 	end := usualEnd(c)
 	for _, i := range interpretations {
-		if !slices.Contains(strings.Fields(i.phases), c.Phase) || !slices.Contains(strings.Fields(i.reasons), c.Reason) {
+		if !slices.Contains(strings.Fields(i.phases), c.Phase) || !slices.Contains(strings.Fields(i.reasons),
+			c.Reason) {
 			continue
 		}
 		if i.client != "" {

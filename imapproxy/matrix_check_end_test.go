@@ -25,7 +25,10 @@ func (s *stage) checkGoneAtBackend() {
 // checkGone is rule 1: no socket of the session is left on either side.
 func (s *stage) checkGone() {
 	s.t.Helper()
-	s.await("the session to be gone", func() bool { return s.server.Sessions() == 0 && s.server.dialer.Registry.Count() == 0 })
+	s.await("the session to be gone", func() bool {
+		return s.server.Sessions() == 0 &&
+			s.server.dialer.Registry.Count() == 0
+	})
 	own := isVanish(s.cell) // the vanished peer's socket is still there
 	var left []wire.TableEntry
 	s.await("the sockets to be gone", func() bool { left = s.sockets(own); return len(left) == 0 })
@@ -56,7 +59,8 @@ func (s *stage) checkEnd() {
 	if got, want := l.str("phase"), s.endPhase(); !slices.Contains(want, got) {
 		s.t.Errorf("the end line has the phase %q, want one of %q", got, want)
 	}
-	if want := failures[s.cell.Phase+"/"+s.cell.Reason]; s.cell.Client == "NO" && (want == "" || !strings.Contains(l.str("error"), want)) {
+	if want := failures[s.cell.Phase+"/"+s.cell.Reason]; s.cell.Client == "NO" && (want == "" ||
+		!strings.Contains(l.str("error"), want)) {
 		s.t.Errorf("the end line has the error %q, want %q in it", l.str("error"), want)
 	}
 	if s.cell.Backend == "L" || s.cell.Backend == "P" || s.cell.Backend == "D" {
@@ -86,7 +90,8 @@ func (s *stage) endPhase() []string {
 		if undisturbed {
 			return []string{phaseLogin}
 		}
-		return []string{map[string]string{"auth_pending": phaseAuthenticate, "routing_pending": phaseRoute}[p], phaseBackend}[btoi(!strings.HasSuffix(p, "_pending")):][:1]
+		return []string{map[string]string{"auth_pending": phaseAuthenticate, "routing_pending": phaseRoute}[p],
+			phaseBackend}[btoi(!strings.HasSuffix(p, "_pending")):][:1]
 	}
 	return []string{phaseRelay}
 }
@@ -100,16 +105,21 @@ func btoi(b bool) int {
 
 // failures are what the log says of a login that could not be.
 var failures = map[string]string{
-	"auth_pending/timeout": "deadline exceeded", "auth_pending/emfile_or_memory": "too many open files", "auth_pending/auth_down": errDirectory.Error(),
+	"auth_pending/timeout": "deadline exceeded", "auth_pending/emfile_or_memory": "too many open files",
+	"auth_pending/auth_down":  errDirectory.Error(),
 	"routing_pending/timeout": "deadline exceeded", "routing_pending/emfile_or_memory": "too many open files",
 	"routing_pending/auth_down": errDirectory.Error(), "routing_pending/dns_fail": "no such host",
-	"dialing/b_rst": "connection refused", "dialing/b_vanish": "connect: timeout", "dialing/timeout": "connect: timeout",
+	"dialing/b_rst": "connection refused", "dialing/b_vanish": "connect: timeout",
+	"dialing/timeout":          "connect: timeout",
 	"dialing/emfile_or_memory": "too many open files", "dialing/dns_fail": "dns: the name has no address",
 	"backend_tls/b_fin": "tls: closed", "backend_tls/b_rst": "tls: closed", "backend_tls/b_vanish": "tls: timeout",
-	"backend_tls/b_protocol": "tls: tls", "backend_tls/timeout": "tls: timeout", "backend_tls/cert_bad": "unknown authority",
-	"backend_greeting/b_fin": "greeting: closed", "backend_greeting/b_rst": "greeting: closed", "backend_greeting/b_vanish": "greeting: timeout",
+	"backend_tls/b_protocol": "tls: tls", "backend_tls/timeout": "tls: timeout",
+	"backend_tls/cert_bad":   "unknown authority",
+	"backend_greeting/b_fin": "greeting: closed", "backend_greeting/b_rst": "greeting: closed",
+	"backend_greeting/b_vanish":   "greeting: timeout",
 	"backend_greeting/b_protocol": "greeting: protocol", "backend_greeting/timeout": "greeting: timeout",
-	"backend_login/b_fin": "login: closed", "backend_login/b_rst": "login: closed", "backend_login/b_vanish": "login: timeout",
+	"backend_login/b_fin": "login: closed", "backend_login/b_rst": "login: closed",
+	"backend_login/b_vanish":   "login: timeout",
 	"backend_login/b_protocol": "login: protocol", "backend_login/timeout": "login: timeout",
 }
 

@@ -62,7 +62,8 @@ func (s *stage) finishCell() {
 
 // clientGone reports whether the client's own socket is closed, or deaf.
 func (s *stage) clientGone() bool {
-	return s.cell.Reason == "c_rst" || s.cell.Reason == "c_vanish" || s.cell.Reason == "c_fin" && s.c.raw.SetDeadline(time.Now().Add(patience)) != nil
+	return s.cell.Reason == "c_rst" || s.cell.Reason == "c_vanish" ||
+		s.cell.Reason == "c_fin" && s.c.raw.SetDeadline(time.Now().Add(patience)) != nil
 }
 
 // checkClient reads what the client must read.
@@ -304,7 +305,8 @@ func (s *stage) within(bound time.Duration) {
 	s.t.Helper()
 	took := time.Since(s.begun)
 	if late := stalled.total(s.t) - s.stalled; took-late > bound {
-		s.t.Errorf("gone after %v, of which this process waited %v for a processor; want %v\n%s", took, late, bound, s.log.text())
+		s.t.Errorf("gone after %v, of which this process waited %v for a processor; want %v\n%s", took, late, bound,
+			s.log.text())
 	}
 }
 

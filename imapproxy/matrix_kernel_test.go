@@ -17,7 +17,8 @@ func drop(t testing.TB, c syscall.Conn) {
 		filter := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 		var failed error
 		err = rc.Control(func(fd uintptr) {
-			failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &filter[0]})
+			failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+				&unix.SockFprog{Len: 1, Filter: &filter[0]})
 		})
 		if err == nil {
 			err = failed
@@ -49,7 +50,10 @@ func (s *stage) hearAgain() {
 	s.t.Helper()
 	rc, err := s.c.raw.SyscallConn()
 	if err == nil {
-		err = rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
+		err = rc.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER,
+				0)
+		})
 	}
 	if err != nil {
 		s.t.Fatal(err)

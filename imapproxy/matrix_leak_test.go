@@ -39,10 +39,12 @@ func (r *rig) expectLeaks(kind string, reported, resolved, reclaimed int) {
 	r.t.Helper()
 	a, b, c := r.leakLines()
 	if len(a) != reported || len(b) != resolved || len(c) != reclaimed {
-		r.t.Errorf("%d reported, %d resolved, %d reclaimed; want %d, %d, %d\n%s", len(a), len(b), len(c), reported, resolved, reclaimed, r.log.text())
+		r.t.Errorf("%d reported, %d resolved, %d reclaimed; want %d, %d, %d\n%s", len(a), len(b), len(c), reported,
+			resolved, reclaimed, r.log.text())
 	}
 	for name, want := range map[string]int{"reported": reported, "resolved": resolved, "reclaimed": reclaimed} {
-		if got := counts(r.t, r.server.Metrics(), "imapproxy_leaks_"+name+"_total", "kind"); got[kind] != want || len(got) > 1 {
+		if got := counts(r.t, r.server.Metrics(), "imapproxy_leaks_"+name+"_total", "kind"); got[kind] != want ||
+			len(got) > 1 {
 			r.t.Errorf("the metric of leaks %s has %v, want %s: %d", name, got, kind, want)
 		}
 	}
@@ -269,7 +271,8 @@ func TestLeakShortLeases(t *testing.T) {
 // shortLease logs in and leaves in one of several ways. A session ends after its
 // client, so it waits for room first: the server takes a hundred.
 func (r *rig) shortLease(n int64) error {
-	for end := time.Now().Add(patience); r.server.Sessions() > r.settings.Limits.Sessions/2; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); r.server.Sessions() > r.settings.Limits.Sessions/2; time.Sleep(
+		time.Millisecond) {
 		if time.Now().After(end) {
 			return fmt.Errorf("%d sessions do not end", r.server.Sessions())
 		}

@@ -60,10 +60,14 @@ func TestMatrixPoolPairs(t *testing.T) {
 func runPoolPair(t *testing.T, a, b poolShot) {
 	s := newPoolStage(t, matrixCell{Phase: "returning_to_pool", Reason: "pair"})
 	s.address("plain")
-	s.await("the server's periodic work", func() bool { return s.clock.pending(timerPools) == 1 && s.clock.pending(timerCensus) == 1 })
+	s.await("the server's periodic work", func() bool {
+		return s.clock.pending(timerPools) == 1 &&
+			s.clock.pending(timerCensus) == 1
+	})
 	goroutines := runtime.NumGoroutine()
 	c := s.halfLeft()
-	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(points) > 0 {
+	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(
+		points) > 0 {
 		arm(t, points...)
 		defer disarm() // before the next round's session
 	}

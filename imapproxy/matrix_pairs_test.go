@@ -42,7 +42,8 @@ func timePasses(s *stage) {
 }
 
 // TestMatrixPairs is rule 4: each two of the reasons at one instant, in the
-// relay and in a literal either way; TestMatrixPoolPairs is of the fourth phase. Both sockets go, everything is as before,
+// relay and in a literal either way; TestMatrixPoolPairs is of the fourth phase. Both sockets go, everything
+// is as before,
 // the logged reason is one of the two, and no descriptor is closed but
 // the session's own.
 func TestMatrixPairs(t *testing.T) {
@@ -75,7 +76,8 @@ func TestMatrixPairs(t *testing.T) {
 func runPair(t *testing.T, phase string, a, b shot) {
 	s := newStage(t, matrixCell{Phase: phase, Reason: "pair"})
 	s.phase.enter(s)
-	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(points) > 0 {
+	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(
+		points) > 0 {
 		arm(t, points...)
 		defer disarm() // before the next round's session
 	}

@@ -167,7 +167,8 @@ func (s *stage) halfClosedByBackend() {
 	s.resume = func() endReason {
 		s.hearAgain()
 		got, err := s.c.rest()
-		if want := strings.Repeat(stuffing, sent/len(stuffing)) + "* BYE " + endBackendClosed.byeText() + "\r\n"; got != want || err != nil {
+		if want := strings.Repeat(stuffing, sent/len(stuffing)) + "* BYE " +
+			endBackendClosed.byeText() + "\r\n"; got != want || err != nil {
 			s.t.Errorf("the client reads %d bytes and %v, want %d, BYE included", len(got), err, len(want))
 		}
 		s.c.close()

@@ -106,7 +106,8 @@ var pointTests = map[string]pointTest{
 		p.c.expect(`\+ .*`)
 	}, reach: thenWaits(timerSweep, sweepEvery)},
 
-	"session.timer":    {armed: func(p *pointRig) { p.c = p.dial("plain") }, reach: func(p *pointRig) { p.clock.fire(timerLogin) }},
+	"session.timer": {armed: func(p *pointRig) { p.c = p.dial("plain") },
+		reach: func(p *pointRig) { p.clock.fire(timerLogin) }},
 	"session.farewell": {armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
 	"end.begin":        {armed: inRelay, reach: thenSays("a LOGOUT"), end: endLogout},
 	"end.drain":        {armed: inRelay, reach: func(p *pointRig) { p.c.halfClose() }, end: endClientClosed},
@@ -284,7 +285,8 @@ func (p *pointRig) ended(test pointTest, before held) {
 		want = endPanic
 	}
 	p.endsWith(p.c, want)
-	p.await("the backend's connection to be gone", func() bool { return p.server.dialer.Registry.Count() <= before.conns })
+	p.await("the backend's connection to be gone",
+		func() bool { return p.server.dialer.Registry.Count() <= before.conns })
 	p.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= before.goroutines })
 	p.await("the descriptors to be back", func() bool { return openFiles(p.t) <= before.files })
 	for _, b := range p.backend.all() {

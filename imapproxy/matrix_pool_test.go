@@ -66,7 +66,8 @@ func newPoolStage(t *testing.T, c matrixCell) *poolStage {
 		s.free()
 	}
 	holding := pooledMailbox(func(b *backendConn, tag, rest string) bool {
-		if rest == "NOOP" && strings.HasPrefix(tag, "P") && (c.Phase == "returning_to_pool" || strings.Count(b.relayed(), "NOOP") > 1) {
+		if rest == "NOOP" && strings.HasPrefix(tag, "P") && (c.Phase == "returning_to_pool" ||
+			strings.Count(b.relayed(), "NOOP") > 1) {
 			<-s.hold
 		}
 		return false
@@ -183,7 +184,10 @@ func runPoolCell(t *testing.T, c matrixCell) {
 	}
 	s := newPoolStage(t, c)
 	s.address("plain")
-	s.await("the server's periodic work", func() bool { return s.clock.pending(timerPools) == 1 && s.clock.pending(timerCensus) == 1 })
+	s.await("the server's periodic work", func() bool {
+		return s.clock.pending(timerPools) == 1 &&
+			s.clock.pending(timerCensus) == 1
+	})
 	goroutines := runtime.NumGoroutine()
 	poolPhases[c.Phase].enter(s)
 	var f *fuse
@@ -201,7 +205,10 @@ func runPoolCell(t *testing.T, c matrixCell) {
 	if c.String() == "returning_to_pool/reload" {
 		s.free()
 	}
-	s.await("the connection to be gone", func() bool { return s.server.dialer.Registry.Count() == 0 && s.server.Sessions() == 0 })
+	s.await("the connection to be gone", func() bool {
+		return s.server.dialer.Registry.Count() == 0 &&
+			s.server.Sessions() == 0
+	})
 	if took := time.Since(begun); !isVanish(c) && took > logoutBound+goneBound {
 		t.Errorf("gone after %v", took)
 	}

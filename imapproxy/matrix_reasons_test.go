@@ -79,7 +79,12 @@ var specialInjections = map[string]func(*stage){
 	"dialing/emfile_or_memory": (*stage).dialWithoutDescriptors,
 	"backend_tls/cert_bad":     func(*stage) {}, // the handshake goes on by itself
 
-	"relay_literal_s2c/c_fin":          func(s *stage) { s.c.close(); s.await("the FIN", s.closedByClient); s.b.write("mmmm") },
+	"relay_literal_s2c/c_fin": func(s *stage) {
+		s.c.close()
+		s.await("the FIN",
+			s.closedByClient)
+		s.b.write("mmmm")
+	},
 	"relay_literal_s2c/b_protocol":     func(s *stage) { s.b.write(s.second + junk) },
 	"relay_unanswered/c_fin":           (*stage).leaveUnanswered,
 	"relay_unanswered/shutdown":        func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
@@ -88,13 +93,18 @@ var specialInjections = map[string]func(*stage){
 	"half_closed_by_client/shutdown":   func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
 	"half_closed_by_backend/c_fin":     func(s *stage) { s.hearAgain(); s.c.close() },
 	"half_closed_by_backend/shutdown":  func(s *stage) { s.startDrain(); s.clock.fire(timerDrain) },
-	"draining/c_fin":                   func(s *stage) { s.c.halfClose(); s.await("the FIN", s.closedByClient); s.b.send("w OK at last") },
-	"draining/b_protocol":              func(s *stage) { s.b.write("* " + junk) },
-	"draining/shutdown":                func(s *stage) { s.again() },
-	"shutdown_running/shutdown":        func(s *stage) { s.again() },
-	"shutdown_running/b_protocol":      func(s *stage) { s.b.write("* " + junk) },
-	"shutdown_running/c_protocol":      func(s *stage) { s.c.write(s.junkHalf()) },
-	"relay_literal_c2s/c_protocol":     func(s *stage) { s.c.write(s.junkHalf()) },
+	"draining/c_fin": func(s *stage) {
+		s.c.halfClose()
+		s.await("the FIN",
+			s.closedByClient)
+		s.b.send("w OK at last")
+	},
+	"draining/b_protocol":          func(s *stage) { s.b.write("* " + junk) },
+	"draining/shutdown":            func(s *stage) { s.again() },
+	"shutdown_running/shutdown":    func(s *stage) { s.again() },
+	"shutdown_running/b_protocol":  func(s *stage) { s.b.write("* " + junk) },
+	"shutdown_running/c_protocol":  func(s *stage) { s.c.write(s.junkHalf()) },
+	"relay_literal_c2s/c_protocol": func(s *stage) { s.c.write(s.junkHalf()) },
 
 	"reload_running/emfile_or_memory": func(s *stage) { s.reloadBroken(errOutOfFiles) },
 	"reload_running/auth_down":        func(s *stage) { s.reloadBroken(errDirectory) },
@@ -189,7 +199,8 @@ func (s *stage) reloadBroken(err error) {
 	down.answers = make(chan error, 1)
 	down.answers <- err
 	next.Auth, next.Router = gatedAuth{down}, gatedRouter{down, nil}
-	next.Listeners = map[string]*Listener{"plain": {Name: "plain", TLS: ImplicitTLS, TLSConfig: &tls.Config{GetCertificate: noCertificate}}}
+	next.Listeners = map[string]*Listener{"plain": {Name: "plain", TLS: ImplicitTLS,
+		TLSConfig: &tls.Config{GetCertificate: noCertificate}}}
 	s.stopReloads()
 	s.server.Reload(&next)
 }

@@ -16,7 +16,8 @@ import (
 const maxSlowPeer = 256 << 10
 
 // usualTCP are the program's defaults.
-var usualTCP = wire.TCPOptions{KeepAliveIdle: time.Minute, KeepAliveInterval: 10 * time.Second, KeepAliveCount: 6, UserTimeout: 2 * time.Minute}
+var usualTCP = wire.TCPOptions{KeepAliveIdle: time.Minute, KeepAliveInterval: 10 * time.Second, KeepAliveCount: 6,
+	UserTimeout: 2 * time.Minute}
 
 func withTCP(o wire.TCPOptions) option {
 	return func(r *rig) { r.settings.TCP, r.target.TCP = o, o }
@@ -86,7 +87,8 @@ func TestClientThatNeverReads(t *testing.T) {
 			memory := (heldMemory() - before) / sessions
 			for _, n := range stuck {
 				if cost := memory + n; cost > test.most {
-					t.Errorf("a client that does not read costs %d bytes of memory and %d in the kernel, %d at most", memory, n, test.most)
+					t.Errorf("a client that does not read costs %d bytes of memory and %d in the kernel, %d at most",
+						memory, n, test.most)
 				}
 			}
 			t.Logf("memory %d bytes, in the kernel %d", memory, stuck)

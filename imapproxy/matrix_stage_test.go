@@ -94,8 +94,9 @@ type stage struct {
 	begun         time.Time        // when it happened
 	stalled       time.Duration    // what the meter showed then
 
-	goroutines, timers, descriptors int                      // before the session
-	strangers                       map[wire.TableEntry]bool // sockets of an earlier test that had one of the ports, and whose peer was deaf
+	goroutines, timers, descriptors int // before the session
+	// sockets of an earlier test that had one of the ports, and whose peer was deaf
+	strangers map[wire.TableEntry]bool
 }
 
 // Limits of the stage that the rig has none of, or longer ones.
@@ -117,15 +118,18 @@ func backendLimit(s *stage) (string, time.Duration)  { return timerBackend, s.ta
 
 // quickTCP finds a vanished peer in about two and a half seconds: no less, since a
 // cell has to be set up by then.
-var quickTCP = wire.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1, UserTimeout: 2500 * time.Millisecond}
+var quickTCP = wire.TCPOptions{KeepAliveIdle: time.Second, KeepAliveInterval: time.Second, KeepAliveCount: 1,
+	UserTimeout: 2500 * time.Millisecond}
 
 // newStage starts the proxy and the backend.
 func newStage(t testing.TB, c matrixCell, more ...option) *stage {
 	t.Helper()
 	c, size := sizeOf(c)
-	s := &stage{phase: matrixPhases[c.Phase], large: size, first: "12345", second: "67890", clock: newFakeClock(), askAuth: newGate(), askRoute: newGate(), askName: newGate()}
+	s := &stage{phase: matrixPhases[c.Phase], large: size, first: "12345", second: "67890", clock: newFakeClock(),
+		askAuth: newGate(), askRoute: newGate(), askName: newGate()}
 	s.cell, s.end = interpreted(c)
-	options := append([]option{withClock(s.clock), withAuth(gatedAuth{s.askAuth}), withScript((*backendConn).untilLogout),
+	options := append([]option{withClock(s.clock), withAuth(gatedAuth{s.askAuth}),
+		withScript((*backendConn).untilLogout),
 		withLimits(func(l *Limits) { l.Idle, l.Kick = stageIdle, stageKick }), s.gates}, more...)
 	if isPanic(c) { // a relay that may have to say something soon is looked at by every sweep
 		options = append(options, withLimits(func(l *Limits) { l.Heartbeat = sweepEvery }))

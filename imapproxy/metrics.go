@@ -40,18 +40,30 @@ func newMetrics(s *Server) *metrics {
 	bytes := m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
 	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
-	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target", "result")
-	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.", "target", "ending")
-	m.leakReported = m.counter("leaks_reported_total", "Backend connections that looked leaked, by kind: orphan, overdue, no_answer, half_closed.", "kind")
-	m.leakResolved = m.counter("leaks_resolved_total", "Of those, the ones that resolved by themselves or were reclaimed.", "kind")
+	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target",
+		"result")
+	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.",
+		"target", "ending")
+	m.leakReported = m.counter("leaks_reported_total",
+		"Backend connections that looked leaked, by kind: orphan, overdue, no_answer, half_closed.", "kind")
+	m.leakResolved = m.counter("leaks_resolved_total",
+		"Of those, the ones that resolved by themselves or were reclaimed.", "kind")
 	m.leakReclaimed = m.counter("leaks_reclaimed_total", "Backend connections that the leak detector ended.", "kind")
-	m.acceptFailed = prometheus.NewCounter(opts("accept_errors_total", "Accepts that failed; clients waited in the backlog."))
-	m.loginTime = prometheus.NewHistogram(histogram("login_duration_seconds", "Time from the login command to its answer, for granted logins."))
-	m.dialTime = prometheus.NewHistogramVec(histogram("backend_dial_duration_seconds", "Time from connect to ready for the login, for successful dials."), []string{"target"})
-	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets", "Sockets that the process holds and does not account for, or the reverse. Must be 0.")))
-	m.closeWait = prometheus.NewGauge(prometheus.GaugeOpts(opts("close_wait_overdue_sockets", "Sockets of the proxy in CLOSE_WAIT past their limit. Must be 0.")))
-	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets", "Sockets of sessions, by side (client, backend) and the kernel's state, at the last census.")), []string{"side", "state"})
-	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets, newPoolCollector(s),
+	m.acceptFailed = prometheus.NewCounter(opts("accept_errors_total",
+		"Accepts that failed; clients waited in the backlog."))
+	m.loginTime = prometheus.NewHistogram(histogram("login_duration_seconds",
+		"Time from the login command to its answer, for granted logins."))
+	m.dialTime = prometheus.NewHistogramVec(histogram("backend_dial_duration_seconds",
+		"Time from connect to ready for the login, for successful dials."), []string{"target"})
+	m.census = prometheus.NewGauge(prometheus.GaugeOpts(opts("census_difference_sockets",
+		"Sockets that the process holds and does not account for, or the reverse. Must be 0.")))
+	m.closeWait = prometheus.NewGauge(prometheus.GaugeOpts(opts("close_wait_overdue_sockets",
+		"Sockets of the proxy in CLOSE_WAIT past their limit. Must be 0.")))
+	m.sockets = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("sockets",
+		"Sockets of sessions, by side (client, backend) and the kernel's state, at the last census.")),
+		[]string{"side", "state"})
+	m.registry.MustRegister(m.acceptFailed, m.loginTime, m.dialTime, m.census, m.closeWait, m.sockets,
+		newPoolCollector(s),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions", "Sessions that have not ended.")),
 			func() float64 { return float64(s.Sessions()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("backend_connections", "Backend sockets that are open.")),

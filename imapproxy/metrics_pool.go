@@ -20,17 +20,20 @@ func newPoolCollector(s *Server) *poolCollector {
 		return prometheus.NewDesc("imapproxy_pool_"+name, help, append([]string{"target"}, labels...), nil)
 	}
 	return &poolCollector{
-		server:      s,
-		connections: desc("connections", "Pooled backend connections, by state: leased, idle, checking, resetting, dialling, spare, ending.", "state"),
-		waiting:     desc("waiting_logins", "Logins that wait for a pooled connection."),
-		maxWait:     desc("max_wait_seconds", "How long the first of them has waited."),
-		leases:      desc("leases_total", "Logins that got a pooled connection: hit, it was there; miss, it had to be made.", "result"),
-		returned:    desc("returns_total", "Connections that became idle after a session."),
-		waits:       desc("waits_total", "Logins that had to wait."),
-		timeouts:    desc("wait_timeouts_total", "Logins that waited in vain."),
-		refused:     desc("queue_full_total", "Logins that found too many waiting already."),
-		waitTime:    desc("wait_seconds_total", "How long logins have waited in all."),
-		notReused:   desc("not_reused_total", "Connections that were not used again, by why.", "why"),
+		server: s,
+		connections: desc("connections",
+			"Pooled backend connections, by state: leased, idle, checking, resetting, dialling, spare, ending.",
+			"state"),
+		waiting: desc("waiting_logins", "Logins that wait for a pooled connection."),
+		maxWait: desc("max_wait_seconds", "How long the first of them has waited."),
+		leases: desc("leases_total",
+			"Logins that got a pooled connection: hit, it was there; miss, it had to be made.", "result"),
+		returned:  desc("returns_total", "Connections that became idle after a session."),
+		waits:     desc("waits_total", "Logins that had to wait."),
+		timeouts:  desc("wait_timeouts_total", "Logins that waited in vain."),
+		refused:   desc("queue_full_total", "Logins that found too many waiting already."),
+		waitTime:  desc("wait_seconds_total", "How long logins have waited in all."),
+		notReused: desc("not_reused_total", "Connections that were not used again, by why.", "why"),
 	}
 }
 

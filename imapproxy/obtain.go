@@ -14,8 +14,10 @@ const logoutText = " OK Logout completed.\r\n"
 
 // obtain gives the session a backend connection that is logged in: from the
 // target's pool where that serves the session, else a new one.
-func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials, q backend.PoolRequest) (text string, err error) {
-	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.login.ttl - 1, Aside: s.endConcurrently}
+func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials,
+	q backend.PoolRequest) (text string, err error) {
+	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.login.ttl - 1,
+		Aside: s.endConcurrently}
 	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.login.clientName) {
 		return s.dial(ctx, t, cred, o)
 	}
@@ -35,7 +37,8 @@ func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Cr
 }
 
 // dial opens a connection for only this session.
-func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string, err error) {
+func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string,
+	err error) {
 	fault.Point("connect.dial")
 	conn, err := s.server.dialer.Dial(ctx, t, o)
 	if err != nil {

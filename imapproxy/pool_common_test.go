@@ -64,7 +64,8 @@ func TestPoolUnauthenticate(t *testing.T) {
 	c.expect("1 OK .*")
 	c.leaveByLogout()
 	r.awaitIdle(1)
-	if got := r.backend.logins(); len(got) != 2 || got[0].user != "jane" || got[1].user != "joe" || len(r.backend.all()) != 1 {
+	if got := r.backend.logins(); len(got) != 2 || got[0].user != "jane" || got[1].user != "joe" ||
+		len(r.backend.all()) != 1 {
 		t.Errorf("logins %v over %d connections, want jane and joe over one", got, len(r.backend.all()))
 	}
 	got := r.backend.conn(0).relayed()
@@ -102,7 +103,8 @@ func (r *rig) poolWork(d time.Duration) {
 // Spare connections are greeted and wait for anybody's login; what a login
 // takes is filled up, and what has waited for too long is renewed.
 func TestPoolSpare(t *testing.T) {
-	r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 2 }), withScript(pooledMailbox(nil)))
+	r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 2 }),
+		withScript(pooledMailbox(nil)))
 	r.login("plain", "jane").leaveByLogout() // the target's pool begins with its first login
 	r.awaitIdle(1)
 	r.poolWork(0)
@@ -129,7 +131,8 @@ func TestPoolSpare(t *testing.T) {
 // A spare connection that says anything is not used.
 func TestPoolSpareSpoilt(t *testing.T) {
 	for _, said := range []string{"* BYE too slow\r\n", "* OK [ALERT] what\r\n", "X2 OK forged\r\n", ""} {
-		r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }), withScript(pooledMailbox(nil)))
+		r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }),
+			withScript(pooledMailbox(nil)))
 		r.login("plain", "jane").leaveByLogout()
 		r.awaitIdle(1)
 		r.poolWork(0)
@@ -141,7 +144,8 @@ func TestPoolSpareSpoilt(t *testing.T) {
 		}
 		r.login("plain", "joe").leaveByLogout()
 		r.awaitIdle(2)
-		if got := r.backend.logins(); len(got) != 2 || len(r.backend.all()) != 3 || strings.Contains(r.backend.conn(1).everything(), "joe") {
+		if got := r.backend.logins(); len(got) != 2 || len(r.backend.all()) != 3 ||
+			strings.Contains(r.backend.conn(1).everything(), "joe") {
 			t.Errorf("%q: logins %v over %d connections", said, got, len(r.backend.all()))
 		}
 		r.finish()

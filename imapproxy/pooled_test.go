@@ -31,7 +31,8 @@ func TestPoolReuse(t *testing.T) {
 				t.Errorf("logins %v, want one of jane and one of joe", got)
 			}
 			got := r.backend.conn(0).relayed()
-			if strings.Contains(got, "LOGOUT") || strings.Count(got, "UNSELECT") != 3 || strings.Count(got, "NOOP") != 3 {
+			if strings.Contains(got, "LOGOUT") || strings.Count(got, "UNSELECT") != 3 ||
+				strings.Count(got, "NOOP") != 3 {
 				t.Errorf("the backend gets %q", got)
 			}
 		})
@@ -62,12 +63,18 @@ func TestPoolRefusesDoubt(t *testing.T) {
 		{"reset by the client", "client_aborted", func(_ *rig, c *testClient) { c.reset() }},
 		{"in a literal", "unfinished", func(r *rig, c *testClient) {
 			c.write("1 APPEND INBOX {5+}\r\nab")
-			r.await("the literal at the backend", func() bool { return strings.HasSuffix(r.backend.conn(0).relayed(), "ab") })
+			r.await("the literal at the backend", func() bool {
+				return strings.HasSuffix(r.backend.conn(0).relayed(),
+					"ab")
+			})
 			c.close()
 		}},
 		{"in a line", "unfinished", func(r *rig, c *testClient) {
 			c.write("1 SEL")
-			r.await("the line at the backend", func() bool { return strings.HasSuffix(r.backend.conn(0).relayed(), "SEL") })
+			r.await("the line at the backend", func() bool {
+				return strings.HasSuffix(r.backend.conn(0).relayed(),
+					"SEL")
+			})
 			c.close()
 		}},
 	}
@@ -246,7 +253,8 @@ func TestPoolReloadAndDrain(t *testing.T) {
 // once, and is refused when none comes.
 func TestPoolWait(t *testing.T) {
 	clock := newFakeClock()
-	r := newRig(t, withClock(clock), withPool(func(o *backend.PoolOptions) { o.MaxPerUser = 1 }), withScript(pooledMailbox(nil)))
+	r := newRig(t, withClock(clock), withPool(func(o *backend.PoolOptions) { o.MaxPerUser = 1 }),
+		withScript(pooledMailbox(nil)))
 	first := r.login("plain", "jane")
 	second := r.dial("plain")
 	second.send("in LOGIN jane %s", canary)
@@ -258,7 +266,8 @@ func TestPoolWait(t *testing.T) {
 	clock.awaitTimer(t, timerPoolWait, r.target.Pool.WaitTimeout)
 	clock.advance(r.target.Pool.WaitTimeout)
 	third.expect(`in NO \[UNAVAILABLE\] .*`)
-	if text := r.log.text(); !strings.Contains(text, "backend one: wait: pool: none became free within the time to wait") {
+	if text := r.log.text(); !strings.Contains(text,
+		"backend one: wait: pool: none became free within the time to wait") {
 		t.Errorf("the log does not say why\n%s", text)
 	}
 	if s := r.server.Pools()[0]; s.Waits != 2 || s.WaitTimeouts != 1 || s.Hits != 1 || s.Misses != 1 {

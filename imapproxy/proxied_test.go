@@ -46,7 +46,8 @@ func TestProxied(t *testing.T) {
 				}
 				c.close()
 				r.restful()
-				if l := r.log.ends(t, 4711); len(l) != 1 || l[0].str("client") != "192.0.2.7:4711" || l[0].str("reason") != string(endClientClosed) {
+				if l := r.log.ends(t, 4711); len(l) != 1 || l[0].str("client") != "192.0.2.7:4711" ||
+					l[0].str("reason") != string(endClientClosed) {
 					t.Errorf("the log says %v", l)
 				}
 			})
@@ -194,7 +195,8 @@ func TestTLSInFront(t *testing.T) {
 			c := r.connectRaw("starttls")
 			c.write(test.says)
 			greeting := c.line()
-			if strings.Contains(greeting, "LOGINDISABLED") == test.secure || strings.Contains(greeting, "STARTTLS") == test.secure {
+			if strings.Contains(greeting, "LOGINDISABLED") == test.secure ||
+				strings.Contains(greeting, "STARTTLS") == test.secure {
 				t.Errorf("the greeting is %q", greeting)
 			}
 			c.send("a LOGIN joe %s", canary)

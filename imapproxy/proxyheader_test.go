@@ -45,7 +45,8 @@ var headers = []struct {
 	{"v1 without CR", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 993\n", "", "", proxyproto.ErrLineMustEndWithCrlf},
 	{"v1 bad port", "PROXY TCP4 192.0.2.7 198.51.100.1 4711 70000\r\n", "", "", proxyproto.ErrInvalidPortNumber},
 	{"v1 bad address", "PROXY TCP4 192.0.2.256 198.51.100.1 4711 993\r\n", "", "", proxyproto.ErrInvalidAddress},
-	{"v1 other family", "PROXY TCP5 192.0.2.7 198.51.100.1 4711 993\r\n", "", "", proxyproto.ErrCantReadAddressFamilyAndProtocol},
+	{"v1 other family", "PROXY TCP5 192.0.2.7 198.51.100.1 4711 993\r\n", "", "",
+		proxyproto.ErrCantReadAddressFamilyAndProtocol},
 	{"v1 small letters", "proxy TCP4 192.0.2.7 198.51.100.1 4711 993\r\n", "", "", errNoHeader},
 	{"v1 other word", "PROXYTCP4 192.0.2.7 198.51.100.1 4711 993\r\n", "", "", proxyproto.ErrCantReadVersion1Header},
 	{"v1 cut", "PROXY TCP4 192.0.2.7 198", "", "", io.EOF},
@@ -56,15 +57,18 @@ var headers = []struct {
 	{"v2 unix", v2Start + "\x21\x31\x00\xd8/client" + strings.Repeat("\x00", 209), "", "", nil},
 	{"v2 with NUL in a TLV", withTLVs(8, "\x02\x00\x05a\x00b\x00c"), "192.0.2.7:4711", "198.51.100.1:993", nil},
 	{"v2 with the client's TLS", withTLVs(len(sslTLV), sslTLV), "192.0.2.7:4711", "198.51.100.1:993", nil},
-	{"v2 with a client's certificate and no TLS", withTLVs(8, "\x20\x00\x05\x06\x00\x00\x00\x01"), "192.0.2.7:4711", "198.51.100.1:993", nil},
+	{"v2 with a client's certificate and no TLS", withTLVs(8, "\x20\x00\x05\x06\x00\x00\x00\x01"), "192.0.2.7:4711",
+		"198.51.100.1:993", nil},
 	{"v2 with TLVs cut short", withTLVs(4, "\x20\x00\x05\x01"), "192.0.2.7:4711", "198.51.100.1:993", nil},
 	{"v2 local with a TLV of TLS", v2Start + "\x20" + withTLVs(len(sslTLV), sslTLV)[13:], "", "", nil},
 	{"v2 longest", withTLVs(4084, ""), "192.0.2.7:4711", "198.51.100.1:993", nil},
 	{"v2 too long", withTLVs(4085, ""), "", "", errHeaderTooLong},
 	{"v2 datagrams", v2Start + "\x21\x12" + v2Header[14:], "", "", errNoStream},
-	{"v2 unknown family", v2Start + "\x21\x41" + v2Header[14:], "", "", proxyproto.ErrUnsupportedAddressFamilyAndProtocol},
+	{"v2 unknown family", v2Start + "\x21\x41" + v2Header[14:], "", "",
+		proxyproto.ErrUnsupportedAddressFamilyAndProtocol},
 	{"v2 unspecified family", v2Start + "\x21\x00\x00\x00", "", "", proxyproto.ErrUnsupportedAddressFamilyAndProtocol},
-	{"v2 unknown command", v2Start + "\x22" + v2Header[13:], "", "", proxyproto.ErrUnsupportedProtocolVersionAndCommand},
+	{"v2 unknown command", v2Start + "\x22" + v2Header[13:], "", "",
+		proxyproto.ErrUnsupportedProtocolVersionAndCommand},
 	{"v2 too short for addresses", v2Start + "\x21\x11\x00\x0b" + v2Header[16:], "", "", proxyproto.ErrInvalidLength},
 	{"v2 cut", v2Header[:20], "", "", io.EOF},
 	{"IMAP", "a LOGIN joe secret\r\n", "", "", errNoHeader},
@@ -76,7 +80,8 @@ var headers = []struct {
 func TestReadProxyHeader(t *testing.T) {
 	const behind = "PROXY and what follows\r\n"
 	for _, test := range headers {
-		for how, wrap := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "in bytes": iotest.OneByteReader} {
+		for how, wrap := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r },
+			"in bytes": iotest.OneByteReader} {
 			t.Run(test.name+" "+how, func(t *testing.T) {
 				text := test.text
 				if test.want == nil {

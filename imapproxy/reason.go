@@ -14,26 +14,28 @@ type endReason string
 
 // The closed set.
 const (
-	endLogout            endReason = "logout"             // the client said LOGOUT
-	endClientClosed      endReason = "client_closed"      // the client closed its side in order
-	endClientAborted     endReason = "client_aborted"     // the client reset the connection, or cut TLS without close_notify
+	endLogout       endReason = "logout"        // the client said LOGOUT
+	endClientClosed endReason = "client_closed" // the client closed its side in order
+	// the client reset the connection, or cut TLS without close_notify
+	endClientAborted     endReason = "client_aborted"
 	endClientVanished    endReason = "client_vanished"    // no packet came back from the client
 	endClientProtocol    endReason = "client_protocol"    // too many bad commands, or a bound was passed
 	endClientTLS         endReason = "client_tls"         // no TLS handshake with the client
 	endClientCertificate endReason = "client_certificate" // none, or one that is not accepted
-	endProxyHeader       endReason = "proxy_header"       // no PROXY header where one is required, a bad one, or from a peer that is not trusted
-	endTooManyFailures   endReason = "too_many_failures"  // refused logins
-	endBackendClosed     endReason = "backend_closed"     // the backend closed its side
-	endBackendAborted    endReason = "backend_aborted"    // the backend reset the connection
-	endBackendVanished   endReason = "backend_vanished"   // no packet came back from the backend
-	endLoginTimeout      endReason = "login_timeout"      // not logged in within the limit
-	endIdleTimeout       endReason = "idle_timeout"       // nothing moved for too long
-	endHalfClose         endReason = "half_close_timeout" // one side closed, the other did not finish
-	endKicked            endReason = "kicked"             // by an administrator
-	endShutdown          endReason = "shutdown"           // the proxy is ending
-	endOverload          endReason = "overload"           // over the limit of sessions
-	endLeak              endReason = "leak_reclaimed"     // the leak detector took the backend connection back
-	endPanic             endReason = "panic"              // a fault of ours, only in this session
+	// no PROXY header where one is required, a bad one, or from a peer that is not trusted
+	endProxyHeader     endReason = "proxy_header"
+	endTooManyFailures endReason = "too_many_failures"  // refused logins
+	endBackendClosed   endReason = "backend_closed"     // the backend closed its side
+	endBackendAborted  endReason = "backend_aborted"    // the backend reset the connection
+	endBackendVanished endReason = "backend_vanished"   // no packet came back from the backend
+	endLoginTimeout    endReason = "login_timeout"      // not logged in within the limit
+	endIdleTimeout     endReason = "idle_timeout"       // nothing moved for too long
+	endHalfClose       endReason = "half_close_timeout" // one side closed, the other did not finish
+	endKicked          endReason = "kicked"             // by an administrator
+	endShutdown        endReason = "shutdown"           // the proxy is ending
+	endOverload        endReason = "overload"           // over the limit of sessions
+	endLeak            endReason = "leak_reclaimed"     // the leak detector took the backend connection back
+	endPanic           endReason = "panic"              // a fault of ours, only in this session
 )
 
 // errTLSCut is TLS data that ends without close_notify (RFC 8446 section 6.1).

@@ -181,7 +181,10 @@ func TestHalfCloseByClient(t *testing.T) {
 			r := newRig(t, withScript(afterGate(gate)))
 			c := r.login(listener, "joe")
 			c.send("a FETCH 1 BODY[]")
-			r.await("the command at the backend", func() bool { return strings.Contains(r.backend.conn(0).relayed(), "FETCH") })
+			r.await("the command at the backend", func() bool {
+				return strings.Contains(r.backend.conn(0).relayed(),
+					"FETCH")
+			})
 			c.halfClose()
 			close(gate)
 			c.expect(`\* 1 FETCH \(BODY\[\] \{3\}`)

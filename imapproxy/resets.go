@@ -16,8 +16,10 @@ const (
 )
 
 // doesNotClose says what many resets mean.
-const doesNotClose = "this backend does not close its connections: they had to be reset. Its workers are stuck or poll, " +
-	"or it forgets close() after the end of its input; each reset may have left a descriptor open there. See docs/close-wait.md"
+const doesNotClose = "this backend does not close its connections: they had to be reset. Its workers are stuck or " +
+	"poll, " +
+	"or it forgets close() after the end of its input; each reset may have left a descriptor open there. See " +
+	"docs/close-wait.md"
 
 // maxWatched bounds the backends that are watched: an auth server may name any.
 const maxWatched = 1000
@@ -73,7 +75,8 @@ func (s *Server) observe(d *backend.Dialer) {
 	d.Ended = func(c *backend.Conn, e backend.Ending) {
 		s.metrics.backendEnded(c.Target.Name, e)
 		if total, resets, warn := s.resets.note(watched{c.Target.Name, c.Addr}, e, s.clock.Now()); warn {
-			s.log.Warn().Str("target", c.Target.Name).Str("backend", c.Addr).Int("endings", total).Int("resets", resets).Msg(doesNotClose)
+			s.log.Warn().Str("target", c.Target.Name).Str("backend", c.Addr).Int("endings", total).Int("resets",
+				resets).Msg(doesNotClose)
 		}
 	}
 }

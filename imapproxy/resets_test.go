@@ -32,13 +32,15 @@ func TestBackendThatDoesNotClose(t *testing.T) {
 	sessions(resetEndings-1, 0)
 	sessions(1, 1)
 	l := r.log.lines(t, doesNotClose)[0]
-	if got := fmt.Sprint(l["target"], l["backend"], l["endings"], l["resets"]); got != fmt.Sprint("one", r.backend.address(), 20, 2) {
+	if got := fmt.Sprint(l["target"], l["backend"], l["endings"], l["resets"]); got != fmt.Sprint("one",
+		r.backend.address(), 20, 2) {
 		t.Errorf("the warning names %s", got)
 	}
 	sessions(resetEndings, 1)
 	clock.advance(resetWindow)
 	sessions(resetEndings, 2)
-	if got := counts(t, r.server.Metrics(), "imapproxy_backend_endings_total", "ending"); got["reset"] != 6 || got["logout"] != 54 {
+	if got := counts(t, r.server.Metrics(), "imapproxy_backend_endings_total", "ending"); got["reset"] != 6 ||
+		got["logout"] != 54 {
 		t.Errorf("the endings are counted as %v, want 6 resets and 54 after LOGOUT", got)
 	}
 }

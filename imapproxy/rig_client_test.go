@@ -47,7 +47,8 @@ func (r *rig) connectRaw(listener string) *testClient {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c := &testClient{t: r.t, raw: conn.(wire.Stream), conn: conn, in: bufio.NewReader(conn), port: addrPort(conn.LocalAddr()).Port()}
+	c := &testClient{t: r.t, raw: conn.(wire.Stream), conn: conn, in: bufio.NewReader(conn),
+		port: addrPort(conn.LocalAddr()).Port()}
 	r.clients = append(r.clients, c)
 	return c
 }

@@ -153,7 +153,8 @@ var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 // serverTLS is a listener's configuration as the program makes it.
 func serverTLS() *tls.Config {
 	cert, _ := certificate()
-	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"imap"}, MinVersion: tls.VersionTLS12}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"imap"},
+		MinVersion: tls.VersionTLS12}
 }
 
 // clientTLS is a client's, offering the application protocols alpn.

@@ -71,7 +71,8 @@ func newRig(t testing.TB, options ...option) *rig {
 		auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
 		Login: 60 * time.Second, Idle: 35 * time.Minute, HalfClose: 30 * time.Second, HalfCloseIdle: 5 * time.Second,
-		Drain: 30 * time.Second, Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100, ProxyTTL: 5}}
+		Drain: 30 * time.Second, Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100,
+		ProxyTTL: 5}}
 	r.target = &backend.Target{Name: "one", Limits: backend.Limits{Connect: 5 * time.Second, TLS: 5 * time.Second,
 		Greeting: 5 * time.Second, Login: 5 * time.Second, Logout: 2 * time.Second}}
 	r.listen = func(string) (net.Listener, string) {

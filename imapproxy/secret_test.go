@@ -61,7 +61,8 @@ func (c *backendConn) upToPassword() string {
 // TestSecretsDoNotPrint checks what the rig relies on: the search finds the
 // password in every form in which it could appear.
 func TestSecretsDoNotPrint(t *testing.T) {
-	for _, form := range []string{canary, "x" + canary + "x", coded(canary), coded("\x00joe\x00" + canary), coded("a" + canary),
+	for _, form := range []string{canary, "x" + canary + "x", coded(canary), coded("\x00joe\x00" + canary),
+		coded("a" + canary),
 		"63346e6172792d533363726574" + "2d5a7139"} {
 		found := false
 		for _, d := range disguises(canary) {
@@ -71,7 +72,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Errorf("%q is not found", form)
 		}
 	}
-	err := errors.New(sprintf("%v %s %q %x %#v", auth.Secret(canary), auth.Secret(canary), auth.Secret(canary), auth.Secret(canary), auth.Secret(canary)))
+	err := errors.New(sprintf("%v %s %q %x %#v", auth.Secret(canary), auth.Secret(canary), auth.Secret(canary),
+		auth.Secret(canary), auth.Secret(canary)))
 	for _, d := range disguises(canary) {
 		if strings.Contains(err.Error(), d) {
 			t.Errorf("a secret prints as %q", err)

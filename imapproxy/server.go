@@ -43,7 +43,8 @@ type Listener struct {
 	Proxy     ProxyHeader
 	Clients   *ClientCertificates // nil: none is asked for
 
-	Capabilities []string           // before the login, in the place of the usual; STARTTLS, LOGINDISABLED and AUTH= come by themselves
+	// before the login, in the place of the usual; STARTTLS, LOGINDISABLED and AUTH= come by themselves
+	Capabilities []string
 	Mechanisms   []string           // that are offered; nil: the usual
 	Auth         auth.Authenticator // nil: Settings.Auth
 	Login        time.Duration      // 0: Limits.Login
@@ -186,7 +187,8 @@ func (s *Server) Serve(ln net.Listener, name string) error {
 				return ErrClosed
 			}
 			s.metrics.acceptFailed.Inc()
-			s.log.Warn().Err(err).Str("listener", name).Dur("pause", pause).Msg("accept failed; clients wait in the backlog")
+			s.log.Warn().Err(err).Str("listener", name).Dur("pause",
+				pause).Msg("accept failed; clients wait in the backlog")
 			if !s.sleep(s.accepting, timerAccept, pause) {
 				return ErrClosed
 			}

@@ -247,6 +247,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
 		Proxied: s.client.proxied,
-		TLS:     s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts, SessionID: s.id,
+		TLS:     s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts,
+		SessionID: s.id,
 	}
 }

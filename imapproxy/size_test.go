@@ -62,7 +62,8 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 		}
 		s.relay.mu.Lock() // the session's end comes after it
 		defer s.relay.mu.Unlock()
-		if s.client.in.Room() > 0 || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() || s.relay.up.pipe != nil || s.relay.down.pipe != nil {
+		if s.client.in.Room() > 0 || s.client.raw.Unsent() || s.backend.Raw().Unsent() || s.backend.Ahead() ||
+			s.relay.up.pipe != nil || s.relay.down.pipe != nil {
 			t.Errorf("session %s holds a buffer", s.id)
 		}
 		if s.login != nil {

@@ -31,7 +31,8 @@ var loginWays = []struct {
 		c.write(cr.secret + "\r\n")
 	}},
 	{"literal+", false, func(c *testClient, tag string, cr credential) {
-		c.write(fmt.Sprintf("%s LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\n", tag, len(cr.user), cr.user, len(cr.secret), cr.secret))
+		c.write(fmt.Sprintf("%s LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\n", tag, len(cr.user), cr.user, len(cr.secret),
+			cr.secret))
 	}},
 	{"PLAIN", true, func(c *testClient, tag string, cr credential) {
 		c.send("%s AUTHENTICATE PLAIN %s", tag, coded(cr.authz+"\x00"+cr.user+"\x00"+cr.secret))

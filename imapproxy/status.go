@@ -87,7 +87,8 @@ func (s *session) address() netip.AddrPort {
 // info is the view with what the relay knows.
 func (s *session) info() SessionInfo {
 	w := s.status.get()
-	v := SessionInfo{ID: s.id, Client: wire.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls, User: w.user, AuthzID: w.authzID,
+	v := SessionInfo{ID: s.id, Client: wire.ClientText(s.address()), Listener: s.listener.Name, TLS: w.tls,
+		User: w.user, AuthzID: w.authzID,
 		Backend: w.backend, Target: w.target, Phase: w.phase, Started: s.started, Since: w.since}
 	if s.relaying.Load() {
 		r := &s.relay
@@ -150,7 +151,8 @@ func (s *Server) Sockets() []SocketInfo {
 	s.sessions.each(func(ses *session) {
 		v := ses.status.get()
 		if k, err := wire.AskSocket(&ses.client.raw); err == nil {
-			all = append(all, SocketInfo{"client", ses.id, "", wire.ClientText(ses.address()), v.phase, v.since, k.State})
+			all = append(all, SocketInfo{"client", ses.id, "", wire.ClientText(ses.address()), v.phase, v.since,
+				k.State})
 		}
 	})
 	for _, c := range s.dialer.Registry.All() {

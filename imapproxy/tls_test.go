@@ -22,7 +22,10 @@ func TestALPN(t *testing.T) {
 		{"others", []string{"h2", "smtp", "imaps"}, "", true},
 	} {
 		for _, listener := range []string{"tls", "starttls"} {
-			t.Run(test.name+" "+listener, func(t *testing.T) { tryALPN(t, listener, test.offered, test.chosen, test.refused) })
+			t.Run(test.name+" "+listener, func(t *testing.T) {
+				tryALPN(t, listener, test.offered, test.chosen,
+					test.refused)
+			})
 		}
 	}
 }

@@ -54,14 +54,16 @@ func TestUnixSession(t *testing.T) {
 	if l := r.server.List(); len(l) != 1 || l[0].Client != "unix:" {
 		t.Errorf("the sessions are %+v", l)
 	}
-	if n, err := r.server.countSockets(); err != nil || len(n.known) != 2 || len(n.missing) != 0 || len(n.unknown) != 0 {
+	if n, err := r.server.countSockets(); err != nil || len(n.known) != 2 || len(n.missing) != 0 ||
+		len(n.unknown) != 0 {
 		t.Errorf("the census finds %+v, %v", n, err)
 	}
 	c.send("l LOGOUT")
 	c.until("l")
 	c.expectEOF()
 	l := r.endsWith(c, endLogout)
-	if l.str("client") != "unix:" || l.str("backend") != r.target.Addresses[0] || l.str("backend_end") != string(backend.EndLogout) {
+	if l.str("client") != "unix:" || l.str("backend") != r.target.Addresses[0] ||
+		l.str("backend_end") != string(backend.EndLogout) {
 		t.Errorf("the log says %v", l)
 	}
 	r.restful()
@@ -122,8 +124,10 @@ func TestUnixEndings(t *testing.T) {
 		reads   string // what the client reads before the end
 		relayed string // what the backend reads
 	}{
-		{"client closes", nil, func(_ *rig, c *testClient) { c.close() }, endClientClosed, backend.EndLogout, "-", "X9 LOGOUT\r\n"},
-		{"client half-closes", nil, func(_ *rig, c *testClient) { c.halfClose() }, endClientClosed, backend.EndLogout, "", "X9 LOGOUT\r\n"},
+		{"client closes", nil, func(_ *rig, c *testClient) { c.close() }, endClientClosed, backend.EndLogout, "-",
+			"X9 LOGOUT\r\n"},
+		{"client half-closes", nil, func(_ *rig, c *testClient) { c.halfClose() }, endClientClosed, backend.EndLogout,
+			"", "X9 LOGOUT\r\n"},
 		{"client closes in IDLE", nil, func(_ *rig, c *testClient) { c.send("i IDLE"); c.expect(`\+ .*`); c.close() },
 			endClientClosed, backend.EndLogout, "-", "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n"},
 		{"backend closes", nil, func(_ *rig, c *testClient) { c.send("c CLOSE") }, endBackendClosed, "eof",
@@ -135,11 +139,14 @@ func TestUnixEndings(t *testing.T) {
 				c.close()
 			}
 		}, func(_ *rig, c *testClient) { c.send("f FETCH") }, endBackendClosed, "eof", "", "f FETCH\r\n"},
-		{"kick", nil, func(r *rig, _ *testClient) { r.server.Kick(func(SessionInfo) bool { return true }) }, endKicked, backend.EndLogout,
+		{"kick", nil, func(r *rig, _ *testClient) { r.server.Kick(func(SessionInfo) bool { return true }) }, endKicked,
+			backend.EndLogout,
 			"* BYE [UNAVAILABLE] Disconnected by an administrator\r\n", "X9 LOGOUT\r\n"},
-		{"drain", nil, func(r *rig, _ *testClient) { r.drainBeside(context.Background()) }, endShutdown, backend.EndLogout,
+		{"drain", nil, func(r *rig, _ *testClient) { r.drainBeside(context.Background()) }, endShutdown,
+			backend.EndLogout,
 			"* BYE [UNAVAILABLE] The server is shutting down; connect again\r\n", "X9 LOGOUT\r\n"},
-		{"backend never closes", deaf, func(_ *rig, c *testClient) { c.close() }, endClientClosed, backend.EndReset, "-", "X9 LOGOUT\r\n"},
+		{"backend never closes", deaf, func(_ *rig, c *testClient) { c.close() }, endClientClosed, backend.EndReset,
+			"-", "X9 LOGOUT\r\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			options := []option{withTarget(func(t *backend.Target) { t.Limits.Logout = 200 * time.Millisecond })}

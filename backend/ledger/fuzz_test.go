@@ -126,16 +126,21 @@ func scriptOf(steps []step) string {
 // input picks one, one of the first 64 more often than the rest.
 var fragments = []string{
 	"\x01", "\x02", "\x01", "\x02", "\r\n", "\r\n", "\n", " ", "A ", "B ", "C ", "NOOP", "OK", "NO", "BAD", "* ",
-	"+ go\r\n", "+\r\n", "A OK x\r\n", "B OK x\r\n", "C OK x\r\n", "A NO x\r\n", "B NO x\r\n", "A BAD x\r\n", "B BAD x\r\n",
+	"+ go\r\n", "+\r\n", "A OK x\r\n", "B OK x\r\n", "C OK x\r\n", "A NO x\r\n", "B NO x\r\n", "A BAD x\r\n",
+	"B BAD x\r\n",
 	"A NOOP\r\n", "B NOOP\r\n", "C NOOP\r\n", "A IDLE\r\n", "B IDLE\r\n", "DONE\r\n", "done\n", "A SELECT x\r\n",
 	"B SELECT x\r\n", "C CLOSE\r\n", "A COMPRESS DEFLATE\r\n", "B COMPRESS DEFLATE\r\n", "A APPEND x ", "B APPEND x ",
 	"A SELECT ", "{3}\r\n", "{3+}\r\n", " {2}\r\n", " {2+}\r\n", "(~{1}\r\n", "{0}\r\n", "{0+}\r\n", "abc", "a\nc", "x",
 	"* 1 FETCH (BODY[] {3}\r\n", "* 1 EXISTS\r\n", "* OK {3}\r\n", "* BYE x\r\n", " {3}\r\n", ")\r\n", "A LOGOUT\r\n",
-	"A FETCH 1 FLAGS\r\n", "B STORE 1 (UNCHANGEDSINCE 1)\r\n", "C SEARCH RETURN (UPDATE) ALL\r\n", "A ENABLE X\r\n", "B UID ",
+	"A FETCH 1 FLAGS\r\n", "B STORE 1 (UNCHANGEDSINCE 1)\r\n", "C SEARCH RETURN (UPDATE) ALL\r\n", "A ENABLE X\r\n",
+	"B UID ",
 	"C XFOO\r\n", "\x02A OK x\r\n\x01",
-	"B STARTTLS\r\n", "A AUTHENTICATE PLAIN\r\n", "UID ", "SEARCH ", "UPDATE ", "context", "MODSEQ", "HIGHESTMODSEQ", "\"", "\\", "(",
-	"{", "}", "+}", "-}", "{99999999999999999999}\r\n", "{9223372036854775807}", "{9223372036854775808}", "0000000000000000", "~",
-	"* BAD x\r\n", "* PREAUTH x\r\n", "\x00", "\x7f", "\xff", "\r", "A", "LOGIN ", "NOTIFY NONE", "LANGUAGE", "COMPARATOR",
+	"B STARTTLS\r\n", "A AUTHENTICATE PLAIN\r\n", "UID ", "SEARCH ", "UPDATE ", "context", "MODSEQ", "HIGHESTMODSEQ",
+	"\"", "\\", "(",
+	"{", "}", "+}", "-}", "{99999999999999999999}\r\n", "{9223372036854775807}", "{9223372036854775808}",
+	"0000000000000000", "~",
+	"* BAD x\r\n", "* PREAUTH x\r\n", "\x00", "\x7f", "\xff", "\r", "A", "LOGIN ", "NOTIFY NONE", "LANGUAGE",
+	"COMPARATOR",
 	"UNAUTHENTICATE", "UNSELECT", "EXAMINE ", "123456789012345678901234567890123", "\r\r\n",
 }
 

@@ -24,7 +24,9 @@ func TestForward(t *testing.T) {
 		{"+ LOGOUT\r\n", "+ LOGOUT\r\n", "", false},
 		{strings.Repeat("t", MaxTag) + " LOGOUT\r\n", "", strings.Repeat("t", MaxTag), true},
 		{strings.Repeat("t", MaxTag+1) + " LOGOUT\r\n", strings.Repeat("t", MaxTag+1) + " LOGOUT\r\n", "", false},
-		{"a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "", false}, // an empty line is a doubt
+		// an empty line is a doubt
+		{"a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n",
+			"", false},
 		{"a APPEND x {10+}\r\nb LOGOUT\r\n\r\nc LOGOUT\r\n", "a APPEND x {10+}\r\nb LOGOUT\r\n\r\n", "c", true},
 		{"a LOG", "", "", false}, // still open
 		{"a LOGIN", "a LOGIN", "", false},
@@ -41,8 +43,10 @@ func TestForward(t *testing.T) {
 				rest = rest[n:]
 			}
 			tag, held := l.HeldLogout()
-			if test.held && got != test.forwarded || !test.held && !strings.HasPrefix(test.forwarded, got) || tag != test.tag || held != test.held {
-				t.Errorf("%q by %d: forwarded %q, held %v %q; want %q, %v %q", test.said, size, got, held, tag, test.forwarded, test.held, test.tag)
+			if test.held && got != test.forwarded || !test.held && !strings.HasPrefix(test.forwarded, got) ||
+				tag != test.tag || held != test.held {
+				t.Errorf("%q by %d: forwarded %q, held %v %q; want %q, %v %q", test.said, size, got, held, tag,
+					test.forwarded, test.held, test.tag)
 			}
 			if len(test.forwarded) > 0 && !test.held && got != test.forwarded { // all of it, but what is open yet
 				t.Errorf("%q by %d: forwarded %q", test.said, size, got)
@@ -72,8 +76,10 @@ func FuzzForward(f *testing.F) {
 		}
 		plain.Client([]byte(got))
 		held.hold = nil
-		if held.Outstanding() != plain.Outstanding() || held.Doubt() != plain.Doubt() || held.LastCommand() != plain.LastCommand() {
-			t.Fatalf("%q: %d %q %q, without holding %d %q %q", said, held.Outstanding(), held.Doubt(), held.LastCommand(),
+		if held.Outstanding() != plain.Outstanding() || held.Doubt() != plain.Doubt() ||
+			held.LastCommand() != plain.LastCommand() {
+			t.Fatalf("%q: %d %q %q, without holding %d %q %q", said, held.Outstanding(), held.Doubt(),
+				held.LastCommand(),
 				plain.Outstanding(), plain.Doubt(), plain.LastCommand())
 		}
 		if plain.LoggedOut() && plain.Doubt() == "" {

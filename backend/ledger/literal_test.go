@@ -30,7 +30,8 @@ func TestCutLiteral(t *testing.T) {
 	} {
 		l, found := CutLiteral([]byte(line))
 		n, err := l.Size()
-		if !found || string(l.Before) != want.before || l.Mark != want.mark || n != want.size || !errors.Is(err, want.err) {
+		if !found || string(l.Before) != want.before || l.Mark != want.mark || n != want.size ||
+			!errors.Is(err, want.err) {
 			t.Errorf("%q: %q, mark %q, %d, %v", line, l.Before, l.Mark, n, err)
 		}
 	}

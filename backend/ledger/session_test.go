@@ -9,15 +9,19 @@ import (
 
 // commandLines are commands that sessions are made of, without their tags.
 var commandLines = []string{
-	"NOOP\r\n", "NOOP\n", "FETCH 1 BODY[]\r\n", "UID FETCH 1:* (FLAGS)\r\n", "SELECT INBOX\r\n", "EXAMINE x\r\n", "CLOSE\r\n", "UNSELECT\r\n",
-	"IDLE\r\n", "IDLE\r\n", "APPEND x {5}\r\n", "APPEND x (\\Seen) {7+}\r\n", "APPEND x ~{3}\r\n", "SELECT {4}\r\n", "SEARCH SUBJECT {0}\r\n",
-	"COMPRESS DEFLATE\r\n", "STARTTLS\r\n", "STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)\r\n", "SEARCH RETURN (UPDATE) ALL\r\n", "LOGOUT\r\n", "XFOO y\r\n",
+	"NOOP\r\n", "NOOP\n", "FETCH 1 BODY[]\r\n", "UID FETCH 1:* (FLAGS)\r\n", "SELECT INBOX\r\n", "EXAMINE x\r\n",
+	"CLOSE\r\n", "UNSELECT\r\n",
+	"IDLE\r\n", "IDLE\r\n", "APPEND x {5}\r\n", "APPEND x (\\Seen) {7+}\r\n", "APPEND x ~{3}\r\n", "SELECT {4}\r\n",
+	"SEARCH SUBJECT {0}\r\n",
+	"COMPRESS DEFLATE\r\n", "STARTTLS\r\n", "STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)\r\n",
+	"SEARCH RETURN (UPDATE) ALL\r\n", "LOGOUT\r\n", "XFOO y\r\n",
 	"CREATE \"a \\\" {3}\"\r\n", "LIST \"\" " + strings.Repeat("*", 300) + "\r\n",
 }
 
 // untaggedLines are what a backend says by itself.
 var untaggedLines = []string{
-	"* 3 EXISTS\r\n", "* OK Still here {3}\r\n", "* 1 FETCH (BODY[] {6}\r\n", "* 1 FETCH (FLAGS ())\r\n", "* BYE now\r\n", "* LIST () \"/\" {0}\r\n",
+	"* 3 EXISTS\r\n", "* OK Still here {3}\r\n", "* 1 FETCH (BODY[] {6}\r\n", "* 1 FETCH (FLAGS ())\r\n",
+	"* BYE now\r\n", "* LIST () \"/\" {0}\r\n",
 	"* SEARCH " + strings.Repeat("1234567 ", 40) + "\r\n",
 }
 

@@ -14,7 +14,8 @@ import (
 func applySystem(c *net.TCPConn, o TCPOptions) error {
 	return control(c, func(fd int) error {
 		if d := o.GoneAfter(); d > 0 {
-			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond)); err != nil {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
+				int(d/time.Millisecond)); err != nil {
 				return err
 			}
 		}

@@ -49,7 +49,8 @@ var compatFormat = dialogue.Format{
 	Headers: []string{"conf", "listen", "main", "life", "auth", "backend", "verdict"},
 	Sides:   []string{"N", "O"},
 	Verbs: []string{
-		"C:", "C-", "S:", "S~", "S*", "A:", "A~", "A!", "A#", "A>", "B:", "B>", "B~", "L~", "TLS", "EOF", "DRAIN", "SIGNAL",
+		"C:", "C-", "S:", "S~", "S*", "A:", "A~", "A!", "A#", "A>", "B:", "B>", "B~", "L~", "TLS", "EOF", "DRAIN",
+		"SIGNAL",
 	},
 	Bare: []string{"B!", "HALF", "CLOSE"},
 }

@@ -12,18 +12,11 @@ const (
 	tabColumns = 4 // what a tab counts as
 )
 
-// longLines are folders whose lines may still be longer; a name ending in /...
-// means everything below as well.
-var longLines = []string{"backend", "backend/ledger", "backend/wire", "imapproxy"}
-
 // checkColumns: lines of Go have at most 120 columns, struct tags included. A tab
 // counts as four.
 func checkColumns(files []*file) []string {
 	var problems []string
 	for _, f := range goFiles(files, true) {
-		if allows(longLines, f.dir()) {
-			continue
-		}
 		for i, line := range strings.Split(f.text, "\n") {
 			if n := utf8.RuneCountInString(line) + (tabColumns-1)*strings.Count(line, "\t"); n > maxColumns {
 				problems = append(problems, fmt.Sprintf("%s:%d: %d columns, at most %d", f.path, i+1, n, maxColumns))
