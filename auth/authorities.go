@@ -85,7 +85,7 @@ func (a *Authorities) revoked(c, issuer *x509.Certificate, now time.Time) error 
 	return nil
 }
 
-// IsUnknownAuthority tells a certificate that nobody vouches for from one that
+// IsUnknownAuthority distinguishes a certificate that nothing vouches for from one that
 // is bad: expired, revoked, or made for something else.
 func IsUnknownAuthority(err error) bool {
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)

@@ -160,7 +160,7 @@ func TestCertificateUsers(t *testing.T) {
 	for _, test := range []struct {
 		from CertificateName
 		text string // "" for no file
-		want string // "" for nobody
+		want string // "" for no user
 	}{
 		{FromCommonName, "", "alice"},
 		{FromEmail, "", "alice@example.org"},
@@ -208,7 +208,7 @@ func TestBadCertificateUsers(t *testing.T) {
 }
 
 // TestExternalRequests: a certificate stands for the secret, and for its own
-// user alone.
+// only that user.
 func TestExternalRequests(t *testing.T) {
 	for _, test := range []struct {
 		r    Request

@@ -45,7 +45,7 @@ var cryptSchemes = map[string]string{
 }
 
 // hashReader turns the text of hashes into hashes. Its errors never quote the
-// text: it may be a password that somebody forgot to hash.
+// text: it may be a password that was not hashed by mistake.
 type hashReader struct{ decoder *crypt.Decoder }
 
 func newHashReader() (*hashReader, error) {

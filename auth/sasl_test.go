@@ -227,7 +227,7 @@ func TestCramMD5(t *testing.T) {
 	const digest = "00112233445566778899aabbccddeeff"
 	for _, c := range []struct {
 		name      string
-		responses []string // behind the salt
+		responses []string // after the salt
 		user      string   // "" is malformed
 	}{
 		{"good", []string{"bob " + digest}, "bob"},

@@ -55,7 +55,7 @@ type story struct {
 	inStep, bye, refused          bool
 }
 
-// tellStory runs the dialogue up to the relay on bytes alone: greeting, CAPABILITY,
+// tellStory runs the dialogue up to the relay only on bytes: greeting, CAPABILITY,
 // the login and CAPABILITY again.
 func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 	w := &wireless{chunks: chunks{rest: data, sizes: sizes}}

@@ -12,7 +12,7 @@ import (
 )
 
 // leased gives a connection that is logged in and in a session's hands. The
-// play goes on behind the login with the lines.
+// play goes on after the login with the lines.
 func leased(tb testing.TB, words string, lines ...string) (*Conn, *scripted) {
 	tb.Helper()
 	a := newAuthority(tb)
@@ -178,7 +178,7 @@ func TestEndAfterTheClientsLogout(t *testing.T) {
 	})
 }
 
-// Who closed first is told, also where nobody has read that far.
+// Who closed first is told, also where it was not read that far.
 func TestEndWhenTheBackendWasFirst(t *testing.T) {
 	both(t, func(t *testing.T, words string) {
 		t.Run("closed", func(t *testing.T) {

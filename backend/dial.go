@@ -198,7 +198,7 @@ func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr strin
 	return nil, err
 }
 
-// fullQueuePause is how long a Unix socket with a full queue is left alone.
+// fullQueuePause is how long a Unix socket with a full queue is not tried.
 const fullQueuePause = 10 * time.Millisecond
 
 // connectUnix connects to a Unix socket. When its queue is full the kernel says

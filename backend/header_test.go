@@ -59,7 +59,7 @@ func TestProxyHeader(t *testing.T) {
 	}
 }
 
-// checkHeader reads the header as a backend does, and what stands behind it.
+// checkHeader reads the header as a backend does, and what stands after it.
 func checkHeader(t *testing.T, wire, src, dst string) {
 	t.Helper()
 	r := bufio.NewReader(strings.NewReader(wire))

@@ -8,7 +8,7 @@ import (
 )
 
 // Backing off: an address that did not answer in time, or that failed several
-// times in a row, is left alone for a while, which doubles with each failure.
+// times in a row, is not tried for a while, which doubles with each failure.
 // Retrying a server that accepts and never greets would fill its accept queue,
 // which a stuck server never empties.
 const (

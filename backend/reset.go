@@ -190,7 +190,7 @@ func (c *Conn) ask(commandLine string) error {
 	return errTooMuch
 }
 
-// untagged takes an untagged line between sessions. Behind UNSELECT the last
+// untagged takes an untagged line between sessions. After UNSELECT the last
 // news of the mailbox may still come; afterwards there is none to have news of.
 func (c *Conn) untagged(r answer, asked string) error {
 	switch {

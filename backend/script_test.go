@@ -78,7 +78,7 @@ type visit struct {
 
 	mu   sync.Mutex
 	wire bytes.Buffer // what came, before TLS
-	got  bytes.Buffer // what came, behind TLS
+	got  bytes.Buffer // what came, decrypted
 	saw  []string     // LOGOUT, EOF, RST, and what went wrong
 	done chan struct{}
 }
@@ -186,7 +186,7 @@ func (v *visit) note(format string, args ...any) {
 	v.saw = append(v.saw, fmt.Sprintf(format, args...))
 }
 
-// received is all that came, over the wire and behind TLS.
+// received is all that came, over the wire and decrypted.
 func (v *visit) received() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()

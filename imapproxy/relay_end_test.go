@@ -70,7 +70,7 @@ func TestClientEnds(t *testing.T) {
 		name   string
 		begin  string
 		answer string // what the client waits for
-		behind string // what the backend gets in the end, after a close in order
+		after  string // what the backend gets in the end, after a close in order
 	}{
 		{"idle", "", "", "X9 LOGOUT\r\n"},
 		{"in IDLE", "i IDLE\r\n", `\+ .*`, "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n"},
@@ -92,11 +92,11 @@ func TestClientEnds(t *testing.T) {
 				way.leave(c)
 				l := r.endsWith(c, way.reason)
 				r.restful()
-				if got := r.backend.conn(0).relayed(); got != state.behind {
-					t.Errorf("the backend gets %q, want %q", got, state.behind)
+				if got := r.backend.conn(0).relayed(); got != state.after {
+					t.Errorf("the backend gets %q, want %q", got, state.after)
 				}
 				want := "logout"
-				if !strings.Contains(state.behind, "LOGOUT") {
+				if !strings.Contains(state.after, "LOGOUT") {
 					want = "reset"
 				}
 				if l.str("backend_end") != want {

@@ -338,7 +338,7 @@ func usual(t *testing.T, name, value string) {
 	}
 }
 
-// TestStateMachine drives a pool at random beside its model. For 10^6 steps:
+// TestStateMachine drives a pool at random together with its model. For 10^6 steps:
 // go test -race -run StateMachine -v ./backend/pool -rapid.checks=4000
 func TestStateMachine(t *testing.T) {
 	usual(t, "rapid.checks", "400")

@@ -258,7 +258,7 @@ func TestHandedOverTooLate(t *testing.T) {
 	})
 }
 
-// Close waits for nobody, ends what is idle at a bounded rate, and Hurry ends
+// Close does not wait, ends what is idle at a bounded rate, and Hurry ends
 // the rest at once.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func TestRead(t *testing.T) {
 	}
 	for _, e := range all {
 		if e.State == "TIME_WAIT" {
-			continue // of somebody who had the port before
+			continue // of another program that had the port before
 		}
 		if e.Local.Port() == port {
 			local[e.State]++

@@ -49,7 +49,7 @@ type adminRig struct {
 	t       *testing.T
 	folder  string
 	file    string
-	rest    string // of the configuration, behind [admin]
+	rest    string // of the configuration, after [admin]
 	daemon  *daemon
 	log     *logBook
 	signals chan os.Signal

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestAdminSocketMode: the socket is its owner's alone, whatever the umask is.
+// TestAdminSocketMode: the socket is only its owner's, whatever the umask is.
 func TestAdminSocketMode(t *testing.T) {
 	for _, mask := range []int{0, 0o077, 0o777} {
 		path := filepath.Join(t.TempDir(), "s")
@@ -59,7 +59,7 @@ func TestAdminSocketFile(t *testing.T) {
 		t.Fatal("the file has gone")
 	}
 	robbed := listen()
-	if err := os.Remove(path); err != nil { // by somebody's hand
+	if err := os.Remove(path); err != nil { // by hand
 		t.Fatal(err)
 	}
 	second := listen()

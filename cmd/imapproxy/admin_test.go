@@ -189,7 +189,7 @@ func (r *adminRig) list(query string) []imapproxy.SessionInfo {
 	return all
 }
 
-// TestAdminKick kicks by session, user and backend, and nobody else goes.
+// TestAdminKick kicks by session, user and backend, and no other goes.
 func TestAdminKick(t *testing.T) {
 	r := newAdminRig(t, onSocket)
 	users := map[string]*mailUser{}

@@ -36,7 +36,7 @@ func TestExamplesPassCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := siteFolder(t)
 			whole := strings.Contains(text, "[[listener]]")
-			if !whole { // a part of a configuration, which leaves out what nobody would miss
+			if !whole { // a part of a configuration, which leaves out what is not needed there
 				text += exampleListener
 			}
 			mustWrite(t, filepath.Join(folder, "x.toml"), text)

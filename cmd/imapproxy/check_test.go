@@ -21,7 +21,7 @@ func runIn(t *testing.T, folder, stdin string, args ...string) (code int, stdout
 }
 
 // TestConfigFiles runs check over testdata/config and compares all that it
-// prints with the text beside each file.
+// prints with the text next to each file.
 func TestConfigFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/config/*.toml")
 	if err != nil || len(files) < 10 {

@@ -14,7 +14,7 @@ import (
 
 // compatCertificates makes the certificates of a dialogue: imap and other, each
 // its own authority; joe and, revoked by root.crl, ann, both of the authority
-// root; deep of the authority middle, which is of root. none.crl revokes nobody.
+// root; deep of the authority middle, which is of root. none.crl revokes none.
 func compatCertificates(t *testing.T, folder string) {
 	t.Helper()
 	in := func(name string) string { return filepath.Join(folder, name) }

@@ -19,7 +19,7 @@ import (
 // and against the proxy with nginx's configuration converted:
 //
 //	conf: timeout 2s;     a line of the server{} block; may be repeated
-//	listen: ssl           what stands behind the address
+//	listen: ssl           what stands after the address
 //	main: worker_shutdown_timeout 1s;   a line outside of mail{}
 //	life: yes             each side is a process of its own, and takes signals
 //	auth: Auth-Status: OK | $backend    an answer of the auth server, header by header, "close",

@@ -15,7 +15,7 @@ import (
 
 // TestCompatRetries says that nothing of a refused login is left in the next:
 // three refused ones by each order of three mechanisms, then a good one
-// (CVE-2026-27651 was such a rest, of CRAM-MD5 behind Auth-Wait).
+// (CVE-2026-27651 was such a rest, of CRAM-MD5 after Auth-Wait).
 func TestCompatRetries(t *testing.T) {
 	mechanisms := []string{"PLAIN", "CRAM-MD5", "XOAUTH2"}
 	for i := range 27 {

@@ -74,13 +74,13 @@ type backendScript struct {
 	delay    time.Duration // before the greeting
 	proxy    bool          // a PROXY header comes first
 	at       string        // its address
-	away     bool          // nobody listens
-	extra    string        // offered beside IMAP4rev1
-	push     bool          // says something five times a second behind the login
+	away     bool          // nothing listens
+	extra    string        // offered with IMAP4rev1
+	push     bool          // says something five times a second after the login
 
 	mu     sync.Mutex
 	logins []string
-	said   []string // lines behind the login
+	said   []string // lines after the login
 }
 
 func (b *backendScript) seen() (logins, said []string) {

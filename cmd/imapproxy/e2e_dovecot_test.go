@@ -35,7 +35,7 @@ type dovecot struct {
 }
 
 // watchedDovecot runs Dovecot in the folder $1 until its standard input ends.
-// That is so, too, when the test binary is killed; then nobody else tidies up.
+// That is so, too, when the test binary is killed; then nothing else tidies up.
 const watchedDovecot = `
 exec 3<&0
 /usr/sbin/dovecot -F -c "$1/conf" 3<&- &
@@ -277,7 +277,7 @@ func greets(port int) bool {
 	return err == nil && strings.HasPrefix(line, "* OK")
 }
 
-// freePort is a port that nobody listens on at the moment. It lies below those
+// freePort is a port that nothing listens on at the moment. It lies below those
 // that the kernel gives to clients, one of which could take it before it is used.
 func freePort(t *testing.T) int {
 	t.Helper()

@@ -195,7 +195,7 @@ func (p *process) stop(t *testing.T, signal syscall.Signal, limit time.Duration)
 	}
 }
 
-// descriptors lists what the process has open, sockets by their kind alone.
+// descriptors lists what the process has open, sockets only by their kind.
 func (p *process) descriptors(t *testing.T) []string {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)

@@ -72,7 +72,7 @@ func checkMessage(t *testing.T, a account, subject string, sent, fetched []byte)
 	}
 }
 
-// noSessions waits until nobody is logged in.
+// noSessions waits until no user is logged in.
 func noSessions(t *testing.T, servers ...*dovecot) {
 	t.Helper()
 	for _, d := range servers {

@@ -76,7 +76,7 @@ func TestLogReaderEnds(t *testing.T) {
 	}
 }
 
-// TestLogReaderStuck ends in time though nobody reads the log, and what is
+// TestLogReaderStuck ends in time though the log is not read, and what is
 // written to it fills the pipe.
 func TestLogReaderStuck(t *testing.T) {
 	notQuick(t)

@@ -14,7 +14,7 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// TestLogFileReopened: behind SIGUSR1 lines go to a new file of the old name,
+// TestLogFileReopened: after SIGUSR1 lines go to a new file of the old name,
 // and none is lost on the way.
 func TestLogFileReopened(t *testing.T) {
 	r := newUpgradeRig(t, "")

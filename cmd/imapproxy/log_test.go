@@ -32,7 +32,7 @@ func (w *stuckWriter) lines() []string {
 	return strings.Split(strings.TrimSuffix(w.text.String(), "\n"), "\n")
 }
 
-// TestStuckLogReader: nobody waits for the reader, what does not fit is
+// TestStuckLogReader: nothing waits for the reader, what does not fit is
 // counted, and the count is written once there is room.
 func TestStuckLogReader(t *testing.T) {
 	out := &stuckWriter{release: make(chan struct{})}

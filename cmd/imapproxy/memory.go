@@ -28,7 +28,7 @@ const (
 )
 
 // tend looks after the memory until ctx is done. An operator's own GOGC or
-// GOMEMLIMIT is left alone.
+// GOMEMLIMIT is not changed.
 func tend(ctx context.Context) {
 	m := memory{percent: tightGOGC}
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// TestMemoryLook plays a rush of logins, the silence behind it, and growth.
+// TestMemoryLook plays a rush of logins, the silence after it, and growth.
 func TestMemoryLook(t *testing.T) {
 	m := memory{percent: tightGOGC}
 	steps := []struct {

@@ -14,7 +14,7 @@ import (
 func TestDrainCut(t *testing.T) {
 	for _, tt := range []struct {
 		name, limit, why string
-		before, within   time.Duration // of the end, behind the last signal
+		before, within   time.Duration // of the end, after the last signal
 		signals          int
 	}{
 		{"limit", "3s", "the drain limit was reached", 3 * time.Second, 4 * time.Second, 1},

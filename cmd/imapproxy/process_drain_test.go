@@ -32,7 +32,7 @@ func (g *guest) farewell() error {
 	return errors.Join(err, g.bye(byeShutdown))
 }
 
-// whenRefused connects to the ports, once it is told to, until nobody listens
+// whenRefused connects to the ports, once it is told to, until nothing listens
 // there, and prints the time. It is a process of its own, because this one is
 // too busy with its clients to measure anything.
 const whenRefused = `

@@ -242,7 +242,7 @@ func (g *guest) end() error {
 }
 
 // cutShort reads on in the middle of a message: whatever comes is the
-// message, and a reset ends it, so that nobody takes it for whole.
+// message, and a reset ends it, so that it is not taken for whole.
 func (g *guest) cutShort() error { return g.cutShortBehind("") }
 
 // cutShortBehind is cutShort where the Dovecot itself says something last.
@@ -263,7 +263,7 @@ func (g *guest) isCut(rest []byte, err error) error {
 }
 
 // wholeOrCut reads on in the middle of a message: either it is cut short, or
-// it is whole and the last words stand behind its tagged OK.
+// it is whole and the last words stand after its tagged OK.
 func (g *guest) wholeOrCut(words string) error {
 	rest, err := io.ReadAll(g.in)
 	behind, whole := bytes.CutPrefix(rest, g.big[fetched:])

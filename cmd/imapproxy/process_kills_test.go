@@ -107,7 +107,7 @@ func (r *crowd) inEveryState(t *testing.T) []*guest {
 }
 
 // TestProcessKills kills clients, and backends under them, in each state and
-// mode: both sockets go, the log says why, and nobody reads half a message as
+// mode: both sockets go, the log says why, and no client reads half a message as
 // if it were whole.
 func TestProcessKills(t *testing.T) {
 	r := newCrowd(t, len(states()), beyondBuffers, `kick_timeout = "100ms"`)

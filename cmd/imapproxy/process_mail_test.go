@@ -10,7 +10,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// onlyWhole checks every INBOX, as it lies on the disk: beside the canary
+// onlyWhole checks every INBOX, as it lies on the disk: next to the canary
 // there are letters, each of them whole, and as many as have been stored.
 func (r *crowd) onlyWhole(t *testing.T, letters int) {
 	t.Helper()

@@ -18,7 +18,7 @@ type panicCase struct {
 	act    func(victim *guest) error // what takes it there; nil is the login
 }
 
-// faults are points that one session passes alone, by what it does: the others
+// faults are points that only one session passes, by what it does: the others
 // are silent meanwhile.
 func faults() []panicCase {
 	return []panicCase{

@@ -27,7 +27,7 @@ func (r *reloadRig) users(t *testing.T, names ...string) {
 	r.file(t, "users", text.String())
 }
 
-// file writes a file beside the configuration.
+// file writes a file next to the configuration.
 func (r *reloadRig) file(t *testing.T, name, text string) {
 	t.Helper()
 	write(t, filepath.Join(r.folder(), name), 0o600, text)
@@ -62,7 +62,7 @@ func (r *reloadRig) newClients(t *testing.T, granted, denied int, at *dovecot) {
 	try(t, "logout", moved.leave())
 }
 
-// newCertificate checks that clients who trust the old authority alone are no
+// newCertificate checks that clients who trust only the old authority are no
 // longer content, and others are.
 func (r *reloadRig) newCertificate(t *testing.T, old *tls.Config) {
 	t.Helper()

@@ -31,7 +31,7 @@ import (
 const crowdUID = 65533
 
 // crowd is a rig for many sessions: the Dovecots let thousands in, each mode has
-// users of its own, everybody has a big message alone in the mailbox "big",
+// users of its own, each has a big message, the only one in the mailbox "big",
 // and the proxy has an admin listener.
 type crowd struct {
 	*rig
@@ -257,7 +257,7 @@ type ending struct {
 }
 
 // written is how long the log is. Ports are used again: what a guest has left
-// stands behind what was written when it arrived.
+// stands after what was written when it arrived.
 func (p *process) written(t *testing.T) int { return len(p.text(t)) }
 
 // endings are the sessions' last lines in the log from a place on.

@@ -153,7 +153,7 @@ func (p *upgraded) signal(t *testing.T, s syscall.Signal) {
 }
 
 // TestUpgradeUnderLoad replaces a running proxy by another one under 50 logins
-// a second, while 200 sessions go on in the old one: nobody is refused, nobody
+// a second, while 200 sessions go on in the old one: none is refused, none
 // is lost, and the old one ends with its last session.
 func TestUpgradeUnderLoad(t *testing.T) {
 	notQuick(t)
@@ -204,7 +204,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	time.Sleep(time.Second)
 	old.signal(t, syscall.SIGQUIT)
 	old.ends(t)
-	time.Sleep(time.Second) // nobody is there
+	time.Sleep(time.Second) // no client is there
 	next := r.serve(t, "next")
 	time.Sleep(time.Second)
 	logins, refused, _, troubles := l.stop()
@@ -216,7 +216,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	next.ends(t)
 }
 
-// TestReloadsUnderLoad reloads 100 times under the same load: nobody is refused
+// TestReloadsUnderLoad reloads 100 times under the same load: none is refused
 // or lost, and the process has within 5 % the memory that it had.
 func TestReloadsUnderLoad(t *testing.T) {
 	notQuick(t)

@@ -6,11 +6,11 @@ import (
 	"go/token"
 )
 
-// stateFiles hold state on purpose: backend/fault/point_on.go is built for tests alone,
+// stateFiles hold state on purpose: backend/fault/point_on.go is built only for tests,
 // with the tag faultpoints.
 var stateFiles = map[string]bool{"backend/fault/point_on.go": true}
 
-// constant are calls whose result nobody changes.
+// constant are calls whose result is not changed.
 var constant = map[string]bool{
 	"errors.New":            true,
 	"fmt.Errorf":            true,
@@ -24,7 +24,7 @@ var constant = map[string]bool{
 }
 
 // checkState: no package-level variable that can change while the program
-// runs. Errors, compiled expressions, tables that nobody assigns to, pools of
+// runs. Errors, compiled expressions, tables that are not assigned to, pools of
 // memory, embedded files, interface assertions and a program's version are
 // none.
 func checkState(files []*file) []string {
@@ -136,7 +136,7 @@ func fromPackage(e ast.Expr, packages ...string) bool {
 // changedNames maps "folder name" of every package-level name that is
 // assigned to, counted up, cleared or has its address taken, to the place. (The
 // address of an entry may be taken: big entries are read that way.) Tests count:
-// a test that swaps a package variable can't run beside another.
+// a test that swaps a package variable can't run concurrently with another.
 func changedNames(files []*file) map[string]string {
 	changed := map[string]string{}
 	for _, f := range goFiles(files, true) {

@@ -89,7 +89,7 @@ func TestNginxDirectivesCovered(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOut says that a header's value is in the result alone.
+// TestSecretsStayOut says that a header's value is only in the result.
 func TestSecretsStayOut(t *testing.T) {
 	for _, c := range openCases(t, "testdata/nginx/auth_http_header.txtar") {
 		r := convertNginx(t, c, "nginx.conf")

@@ -185,7 +185,7 @@ func silentProxy(t *testing.T, f func()) string {
 	return ln.Addr().String()
 }
 
-// TestExitsInterrupted is Ctrl-C behind the first cell, and while sessions wait for an answer: the run ends at once and
+// TestExitsInterrupted is Ctrl-C after the first cell, and while sessions wait for an answer: the run ends at once and
 // nothing is left running.
 func TestExitsInterrupted(t *testing.T) {
 	program := rigtest.OwnProgram(t)

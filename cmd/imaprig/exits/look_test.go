@@ -136,8 +136,8 @@ func TestCountSockets(t *testing.T) {
 		tableRow{proxyEnd, backendEnd, wire.StateFinWait2, 0}, tableRow{backendEnd, proxyEnd, wire.StateCloseWait, 11},
 		tableRow{proxyListener, clientEnd, wire.StateCloseWait, 12}, tableRow{clientEnd, proxyListener,
 			wire.StateFinWait2, 13},
-		tableRow{"127.0.0.1:50001", "127.0.0.1:99", wire.StateEstablished, 14}, // the client's port, to somebody else
-		tableRow{proxyListener, "127.0.0.1:50002", wire.StateEstablished, 15},  // somebody else's client
+		tableRow{"127.0.0.1:50001", "127.0.0.1:99", wire.StateEstablished, 14}, // the client's port, to another server
+		tableRow{proxyListener, "127.0.0.1:50002", wire.StateEstablished, 15},  // another server's client
 		tableRow{"127.0.0.1:40009", backendEnd, wire.StateTimeWait, 0}, tableRow{proxyListener, "0.0.0.0:0",
 			wire.StateListen, 16},
 	)

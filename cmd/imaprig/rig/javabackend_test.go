@@ -35,7 +35,7 @@ func newRig(t *testing.T, opts JavaOptions) rig {
 	return rig{j, t}
 }
 
-// begin gives a subtest the backend in this mode, with counters at zero, and takes everything back behind it.
+// begin gives a subtest the backend in this mode, with counters at zero, and takes everything back after it.
 func (r rig) begin(t *testing.T, mode string) rig {
 	t.Helper()
 	for _, err := range []error{r.SetMode(t.Context(), mode), r.Reset(t.Context())} {

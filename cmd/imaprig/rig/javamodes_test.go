@@ -87,7 +87,7 @@ func logout(c *mailClient) {
 // blindLogout sends it to a worker that does not read any more.
 func blindLogout(c *mailClient) { c.t.Helper(); login(c); c.send("a LOGOUT\r\n"); c.close() }
 
-// loginLogoutReset leaves as a proxy does that can't wait: the LOGOUT stays readable behind the reset.
+// loginLogoutReset leaves as a proxy does that can't wait: the LOGOUT stays readable after the reset.
 func loginLogoutReset(c *mailClient) { c.t.Helper(); login(c); c.send("a LOGOUT\r\n"); c.reset() }
 
 // halfFetch reads the half of the message that a stuck worker has sent.

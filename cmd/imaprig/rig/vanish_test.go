@@ -108,7 +108,7 @@ func vanishBackend(t *testing.T, n *Namespace) (host netip.Addr, server string) 
 		t.Fatal(err)
 	}
 	rigtest.Serve(t, b.Run)
-	t.Cleanup(func() { // before it closes them: a FIN that nobody acknowledges would keep the namespace
+	t.Cleanup(func() { // before it closes them: a FIN that is not acknowledged would keep the namespace
 		b.server.mu.Lock()
 		defer b.server.mu.Unlock()
 		for conn := range b.server.open {
