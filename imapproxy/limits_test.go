@@ -62,7 +62,7 @@ func TestLoginLimit(t *testing.T) {
 			c := test.begin(r)
 			clock.awaitTimer(t, timerLogin, r.settings.Limits.Login)
 			clock.advance(r.settings.Limits.Login - time.Second)
-			if n := len(r.log.ends(t, c.port)); n != 0 {
+			if n := len(r.log.ends(t, c.port, c.logged)); n != 0 {
 				t.Fatal("ended before the limit")
 			}
 			clock.advance(time.Second)

@@ -46,7 +46,7 @@ func TestProxied(t *testing.T) {
 				}
 				c.close()
 				r.restful()
-				if l := r.log.ends(t, 4711); len(l) != 1 || l[0].str("client") != "192.0.2.7:4711" ||
+				if l := r.log.ends(t, 4711, 0); len(l) != 1 || l[0].str("client") != "192.0.2.7:4711" ||
 					l[0].str("reason") != string(endClientClosed) {
 					t.Errorf("the log says %v", l)
 				}

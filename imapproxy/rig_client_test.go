@@ -22,7 +22,9 @@ type testClient struct {
 	conn net.Conn // raw, or TLS over it
 	in   *bufio.Reader
 	port uint16
-	said strings.Builder // what it has read, for failures
+
+	logged int             // bytes of the proxy's log before it connected
+	said   strings.Builder // what it has read, for failures
 }
 
 // connect dials a listener of the rig and does no more, but for the TLS
@@ -43,12 +45,13 @@ func (r *rig) connectRaw(listener string) *testClient {
 	if path, isUnix := strings.CutPrefix(address, wire.UnixPrefix); isUnix {
 		network, address = "unix", path
 	}
+	logged := r.log.size()
 	conn, err := net.Dial(network, address)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	c := &testClient{t: r.t, raw: conn.(wire.Stream), conn: conn, in: bufio.NewReader(conn),
-		port: addrPort(conn.LocalAddr()).Port()}
+		port: addrPort(conn.LocalAddr()).Port(), logged: logged}
 	r.clients = append(r.clients, c)
 	return c
 }

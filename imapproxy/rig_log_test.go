@@ -47,11 +47,24 @@ func (l logLine) num(key string) int64 {
 	return int64(n)
 }
 
+// size is how much has been logged so far, in bytes.
+func (b *logBook) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Len()
+}
+
 // lines returns the lines with a message.
 func (b *logBook) lines(t testing.TB, message string) []logLine {
 	t.Helper()
+	return linesOf(t, b.text(), message)
+}
+
+// linesOf returns the lines of a text with a message.
+func linesOf(t testing.TB, text, message string) []logLine {
+	t.Helper()
 	var found []logLine
-	for line := range strings.Lines(b.text()) {
+	for line := range strings.Lines(text) {
 		var l logLine
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("the log line %q is not JSON: %v", line, err)
@@ -63,11 +76,13 @@ func (b *logBook) lines(t testing.TB, message string) []logLine {
 	return found
 }
 
-// ends returns the end lines of the sessions of one client port.
-func (b *logBook) ends(t testing.TB, port uint16) []logLine {
+// ends returns the end lines of the sessions of one client port, out of what was
+// logged after the first since bytes: the kernel may give a port to one client
+// after the other.
+func (b *logBook) ends(t testing.TB, port uint16, since int) []logLine {
 	t.Helper()
 	var found []logLine
-	for _, l := range b.lines(t, "session ended") {
+	for _, l := range linesOf(t, b.text()[since:], "session ended") {
 		ap, err := netip.ParseAddrPort(l.str("client"))
 		if err == nil && ap.Port() == port || port == 0 && l.str("client") == "unix:" {
 			found = append(found, l)
@@ -82,7 +97,7 @@ func (r *rig) endOf(c *testClient) logLine {
 	r.t.Helper()
 	var found []logLine
 	r.await("the session's end line", func() bool {
-		found = r.log.ends(r.t, c.port)
+		found = r.log.ends(r.t, c.port, c.logged)
 		return len(found) > 0
 	})
 	if len(found) != 1 {
