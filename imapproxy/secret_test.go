@@ -12,6 +12,7 @@ import (
 // refusal, as some do with a line they can't parse. The rig looks for the
 // password in the log, plain and encoded; the client reads nothing of it.
 func TestBackendRepeatsPassword(t *testing.T) {
+	notQuick(t)
 	for name, answer := range map[string]string{
 		"NO": "X2 NO", "NO with a code": "X2 NO [AUTHENTICATIONFAILED]", "NO in a code": "X2 NO [X",
 		"NO for now": "X2 NO [UNAVAILABLE]", "BAD": "X2 BAD", "BYE": "* BYE", "junk": "",

@@ -54,6 +54,7 @@ func coded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)
 // authorization identity, by every way. The backend sees one login with these
 // very bytes, or none, and never another line.
 func TestSmuggling(t *testing.T) {
+	notQuick(t)
 	for name, script := range map[string]backendScript{"AUTHENTICATE": mailbox, "LOGIN": loginOnly} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, withAuth(auth.Passthrough{}), withScript(script),
