@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,10 +23,13 @@ const (
 type Key struct{ Number, Round int32 }
 
 // Poller waits for many parked wires at once (epoll(7)). Wake may be called
-// concurrently with all else; the other methods that wait belong to one
-// goroutine, and Add, Modify and Remove may be called concurrently with Wait.
+// concurrently with all else and after Close; the other methods that wait belong
+// to one goroutine, and Add, Modify and Remove may be called concurrently with Wait.
 type Poller struct {
-	epfd, wakeFD int // wakeFD is an eventfd
+	epfd   int
+	wakeFD int // an eventfd
+	waking sync.Mutex
+	closed bool // protected by waking: wakeFD may be somebody's socket by now
 	events       [maxEvents]unix.EpollEvent
 }
 
@@ -103,12 +108,23 @@ func (p *Poller) Event(i int) (k Key, e Events, isWake bool) {
 
 // Wake makes Wait return with an event of its own.
 func (p *Poller) Wake() {
+	p.waking.Lock()
+	defer p.waking.Unlock()
+	if p.closed {
+		return
+	}
 	one := [8]byte{1}
 	_, _ = unix.Write(p.wakeFD, one[:]) // full is awake
 }
 
 // Close closes the descriptors. The wires stay as they are.
 func (p *Poller) Close() error {
+	p.waking.Lock()
+	defer p.waking.Unlock()
+	if p.closed {
+		return os.ErrClosed
+	}
+	p.closed = true
 	_ = unix.Close(p.wakeFD)
 	return unix.Close(p.epfd)
 }
