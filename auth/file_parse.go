@@ -133,7 +133,7 @@ func (u *fileUser) fields(fields []string) (plaintext bool, err error) {
 		case key == "user" && nameFlaw(value) == "":
 			u.login = value
 		default:
-			return false, fmt.Errorf("field %d behind the hash is unknown or has no good value: there are "+
+			return false, fmt.Errorf("field %d after the hash is unknown or has no good value: there are "+
 				"backend=NAME, user=NAME, master, master=any, plaintext", i+1)
 		}
 		seen[key] = true

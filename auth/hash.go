@@ -21,7 +21,7 @@ var (
 	errNotHash = errors.New("the second field is not a password hash: make one with `imapproxy passwd`")
 	errDamaged = errors.New("the hash is damaged, or of a form that can't be verified: make a new one with " +
 		"`imapproxy passwd`")
-	errKind = errors.New("the {SCHEME} in front and the hash behind it are of different kinds: remove the " +
+	errKind = errors.New("the {SCHEME} in front and the hash after it are of different kinds: remove the " +
 		"{SCHEME} or mend the hash")
 	errScheme = errors.New("unknown {SCHEME}: a hash that begins with $ needs none; or make a new one with " +
 		"`imapproxy passwd`")

@@ -23,7 +23,7 @@ var (
 	errTooMuch  = errors.New("over 64 KiB or 100 lines before the login was answered")
 	errJunk     = errors.New("not an IMAP response")
 	errPreauth  = errors.New("PREAUTH: logged in before anybody said who")
-	errInjected = errors.New("bytes behind the answer to STARTTLS")
+	errInjected = errors.New("bytes after the answer to STARTTLS")
 )
 
 // budget bounds what is read from a backend: exactly, so that it does not matter

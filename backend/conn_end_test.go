@@ -115,7 +115,7 @@ func TestEndInTheRelay(t *testing.T) {
 		{"in the middle of a line", "A1 NO", "", "", EndReset, "RST"},
 		{"before a literal", "A1 APPEND x {10}\r\n", "", "", EndReset, "RST"},
 		{"in a literal", "A1 APPEND x {10}\r\n", "+ go\r\n", "12345", EndReset, "RST"},
-		{"behind a literal", "A1 APPEND x {3}\r\n", "+ go\r\n", "123", EndReset, "RST"},
+		{"after a literal", "A1 APPEND x {3}\r\n", "+ go\r\n", "123", EndReset, "RST"},
 		{"in a literal without a continuation", "A1 APPEND x {10+}\r\n12345", "", "", EndReset, "RST"},
 		{"after a literal", "A1 APPEND x {3}\r\n", "+ go\r\n", "123\r\n", EndLogout, "LOGOUT"},
 		{"in a literal of the backend", "A1 FETCH 1 BODY[]\r\n", "* 1 FETCH (BODY[] {100}\r\nabc", "", EndLogout,

@@ -74,7 +74,7 @@ func checkHeader(t *testing.T, wire, src, dst string) {
 		t.Errorf("header %+v for nobody", h)
 	}
 	if rest, _ := r.ReadString('\n'); rest != "X9 LOGOUT\r\n" {
-		t.Errorf("behind the header stands %q", rest)
+		t.Errorf("after the header stands %q", rest)
 	}
 }
 

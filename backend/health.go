@@ -19,7 +19,7 @@ const (
 )
 
 // errBackedOff says that an address was not tried.
-var errBackedOff = errors.New("left alone after failures")
+var errBackedOff = errors.New("skipped for now, after failures")
 
 // health remembers which addresses failed.
 type health struct {

@@ -40,7 +40,7 @@ func TestHealthBacksOff(t *testing.T) {
 			t.Errorf("not tried after the pause of %v: %v", pause, err)
 		}
 		if h.mayTry("a", now) == nil {
-			t.Error("a second attempt beside the first")
+			t.Error("a second attempt while the first runs")
 		}
 	}
 	h.undecided("a")

@@ -95,7 +95,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 			return false, why, err
 		}
 		if plan, why = c.planReset(); why != "" {
-			return false, why, fmt.Errorf("%w behind IDLE: %s", errNotClean, why)
+			return false, why, fmt.Errorf("%w after IDLE: %s", errNotClean, why)
 		}
 	}
 	err = c.during(ctx, resetLimit, func() error { return c.undo(plan) })

@@ -135,6 +135,6 @@ func checkBackend(t *testing.T, r *rig, d *dialogue.Dialogue) {
 		t.Fatal("relayed: there is no backend connection")
 	}
 	if got := conns[len(conns)-1].relayed(); got != want {
-		t.Errorf("behind the login the backend gets %q, want %q", got, want)
+		t.Errorf("after the login the backend gets %q, want %q", got, want)
 	}
 }

@@ -65,7 +65,7 @@ func TestWheelFar(t *testing.T) {
 	w.set(&far, start.Add(25*time.Hour))
 	w.set(&near, start.Add(26*time.Hour))
 	if due := w.advance(start.Add(1000 * time.Hour)); len(due) != 2 {
-		t.Errorf("behind a jump there are %d relays, want both", len(due))
+		t.Errorf("after a jump there are %d relays, want both", len(due))
 	}
 }
 

@@ -87,7 +87,7 @@ var interpretations = []interpretation{
 	{phases: "accepted tls_handshake", reasons: "panic_supervisor", client: "X",
 		why: "within TLS no line can stand before the handshake is over"},
 	{phases: "auth_pending routing_pending dialing", reasons: "shutdown", client: "NO+BYE",
-		why: "the login that is asked for gets its tagged answer in front of BYE, as in the phases behind"},
+		why: "the login that is asked for gets its tagged answer in front of BYE, as in the later phases"},
 	{phases: "routing_pending dialing backend_tls backend_greeting backend_login", reasons: "panic_backend_side",
 		client: "BYE",
 		why: "until the relay the session's own goroutine reads the backend; after a panic in it nothing is trusted " +
@@ -96,9 +96,9 @@ var interpretations = []interpretation{
 		why: "the junk stands in an untagged line: one that can't be told from a tagged answer leaves nothing to " +
 			"wait for, and the session ends"},
 	{phases: "relay_literal_c2s", reasons: "shutdown", backend: "D",
-		why: "D is LOGOUT behind the literal's command"},
+		why: "D is LOGOUT after the literal's command"},
 	{phases: "relay_literal_s2c", reasons: "c_fin", end: endClientAborted,
-		why: "FIN alone is half_closed_by_client; a client that has closed altogether answers the rest of the " +
+		why: "FIN without more is half_closed_by_client; a client that has closed altogether answers the rest of the " +
 			"literal with a reset"},
 	{phases: "relay_unanswered", reasons: "c_fin", end: endHalfClose,
 		why: "it looks like a half-close; the backend owes an answer, and is silent for the limit"},
@@ -119,7 +119,7 @@ var interpretations = []interpretation{
 	{phases: "half_closed_by_backend", reasons: "c_fin", end: endClientAborted,
 		why: "what is still on its way to a client that has closed is answered with a reset"},
 	{phases: "half_closed_by_client", reasons: "panic_client_side",
-		why: "the panic hits as the FIN is read; behind it nothing of this goroutine runs but the wait for a reset"},
+		why: "the panic hits as the FIN is read; after it nothing of this goroutine runs but the wait for a reset"},
 	{phases: "draining", reasons: "c_fin",
 		why: "the FIN leaves an answer outstanding, which the client still reads"},
 	{phases: "shutdown_running", reasons: "timeout", backend: "X",

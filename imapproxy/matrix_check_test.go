@@ -144,7 +144,7 @@ func (s *stage) expectClosed() {
 		s.c.expect("w OK at last")
 	}
 	if got, err := s.c.rest(); got != "" || err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		s.t.Errorf("the client reads %q and %v, want the end alone", got, err)
+		s.t.Errorf("the client reads %q and %v, want only the end", got, err)
 	}
 	s.c.close()
 }

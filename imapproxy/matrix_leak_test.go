@@ -295,7 +295,7 @@ func (r *rig) shortLease(n int64) error {
 	for !strings.Contains(got.String(), "b OK") {
 		k, err := conn.Read(buf)
 		if err != nil {
-			return fmt.Errorf("%w, behind %q", err, got.String())
+			return fmt.Errorf("%w, after %q", err, got.String())
 		}
 		got.Write(buf[:k])
 	}

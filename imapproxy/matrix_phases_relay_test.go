@@ -160,7 +160,7 @@ func (s *stage) halfClosedByBackend() {
 	drop(s.t, s.c.raw) // its kernel would take some more, now and then
 	sent := s.stuff()
 	_ = s.b.raw.CloseWrite()
-	s.await("the FIN found behind a stuck write", func() bool {
+	s.await("the FIN found after a stuck write", func() bool {
 		s.clock.advance(sweepEvery)
 		return s.clock.pending(timerHalfClose) == 1
 	})

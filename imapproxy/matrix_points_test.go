@@ -233,7 +233,7 @@ func runPoint(t *testing.T, name string, test pointTest) {
 	other.send("b2 NOOP")
 	other.expect("b2 OK .*")
 	if n := p.server.Sessions(); n != 1 {
-		t.Errorf("%d sessions are left, want the one beside", n)
+		t.Errorf("%d sessions are left, want the other one", n)
 	}
 	if places := counts(t, p.server.Metrics(), "imapproxy_panics_total", "place"); len(places) != 1 {
 		t.Errorf("the metric counts panics at %v, want one", places)

@@ -332,7 +332,7 @@ func TestBackendThatNeverGreets(t *testing.T) {
 	second.send("a LOGIN ann %s", canary)
 	second.expect(`a NO \[UNAVAILABLE\] .*`)
 	if n := len(r.backend.all()); n != 1 {
-		t.Errorf("%d connections while the backend is left alone, want 1", n)
+		t.Errorf("%d connections during the pause, want 1", n)
 	}
 	if l := r.log.lines(t, "login not possible"); len(l) != 2 || !strings.Contains(l[1].str("error"), "backed_off") {
 		t.Errorf("the log has %v, want backed_off", l)

@@ -122,7 +122,7 @@ func (s *smuggler) done() {
 			t.Errorf("the backend sees %+q, want %+q", c.logins, s.want[i])
 		}
 		if lines := strings.Count(c.relayed(), "\n"); lines != 2 {
-			t.Errorf("the backend sees %d lines behind the login, want NOOP and LOGOUT: %q", lines, c.relayed())
+			t.Errorf("the backend sees %d lines after the login, want NOOP and LOGOUT: %q", lines, c.relayed())
 		}
 	}
 }

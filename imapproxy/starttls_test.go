@@ -51,12 +51,12 @@ func neverAnswered(t *testing.T, r *rig, c *testClient) {
 	t.Helper()
 	got, err := c.rest() // the close; an OK before it when only STARTTLS had arrived
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("the connection stays open behind %q", got)
+		t.Fatalf("the connection stays open after %q", got)
 	}
 	if strings.HasPrefix(got, "A OK") {
 		err := tls.Client(c.raw, clientTLS("imap")).Handshake()
 		if err == nil {
-			t.Errorf("a handshake behind injected bytes")
+			t.Errorf("a handshake after injected bytes")
 		}
 	}
 	if strings.Contains(got, "B ") || strings.Contains(c.said.String(), "B ") {

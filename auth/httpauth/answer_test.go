@@ -76,7 +76,7 @@ func TestAnswerDenies(t *testing.T) {
 		{"password in the text", ok("Auth-Status: wrong " + canary), auth.Denied{}},
 		{"escaped password in the text", ok("Auth-Status: wrong " + escape(canary)), auth.Denied{}},
 		{"hidden password in the text", ok("Auth-Status: wrong kana\xe2\x80\xaerie 7c1f\"%"), auth.Denied{}},
-		{"password behind the limit", ok("Auth-Status: " + strings.Repeat("x", 250) + canary), auth.Denied{}},
+		{"password after the limit", ok("Auth-Status: " + strings.Repeat("x", 250) + canary), auth.Denied{}},
 	} {
 		client := answering(t, Options{}, c.answer)
 		g, err := client.Authenticate(context.Background(), bob())

@@ -72,7 +72,7 @@ func TestRequestHeaders(t *testing.T) {
 			"Auth-SSL": "on", "Auth-SSL-Protocol": "TLSv1.2", "Auth-SSL-Cipher": "ECDHE-RSA-AES128-GCM-SHA256",
 			"Auth-SSL-Verify": "NONE",
 		}},
-		{"by digest, behind a balancer", cram, map[string]string{
+		{"by digest, through a balancer", cram, map[string]string{
 			"Auth-Method": "cram-md5", "Auth-User": "bob", "Auth-Pass": "00ff", "Auth-Salt": "<1.2@mail.example>",
 			"Auth-Protocol":      "imap",
 			"Auth-Login-Attempt": "1", "Client-IP": "192.0.2.7", "Client-Port": "4711", "X-Key": "s3",

@@ -124,7 +124,7 @@ func TestSpare(t *testing.T) {
 		}
 		l.Verified()
 		if _, holds := l.Resource(); holds != Used {
-			t.Errorf("holds %d behind Verified", holds)
+			t.Errorf("holds %d after Verified", holds)
 		}
 		l.ReturnSpare()
 		if s := y.Stats(); s.Spare != 2 || s.Users != 0 {

@@ -122,7 +122,7 @@ func (a *Allow) setWhere(s string) (err error) {
 		return errors.New("write an IPv4 address as IPv4")
 	}
 	if a.prefix != a.prefix.Masked() {
-		return fmt.Errorf("bits are set behind the prefix: write %s", a.prefix.Masked())
+		return fmt.Errorf("bits are set after the prefix: write %s", a.prefix.Masked())
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func cutMapPattern(line string) (mapKey, string, error) {
 				return mapKey{mapPattern, line[1:i]}, rest, nil
 			}
 			return mapKey{}, "", errors.New(
-				`no space behind the "/" that ends the regular expression: ` +
+				`no space after the "/" that ends the regular expression: ` +
 					`write \/ for a slash in it, (?i) at its beginning to ignore case`)
 		}
 	}
@@ -102,7 +102,7 @@ func cutMapField(s string) (field, rest string, err error) {
 	}
 	rest = s[len(quoted):]
 	if field == "" || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
-		return "", "", fmt.Errorf("%s: a quoted text is not empty and has a space behind it", printable.Quote(quoted))
+		return "", "", fmt.Errorf("%s: a quoted text is not empty and has a space after it", printable.Quote(quoted))
 	}
 	return field, rest, nil
 }

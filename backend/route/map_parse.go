@@ -137,11 +137,11 @@ func (p *mapParser) parseLine(line string) error {
 		return err
 	}
 	if result == "" {
-		return fmt.Errorf(`no result behind %s: write a backend there, as in "alice imap1"`, printable.Quote(key.text))
+		return fmt.Errorf(`no result after %s: write a backend there, as in "alice imap1"`, printable.Quote(key.text))
 	}
 	if rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != '#' {
 		return fmt.Errorf(
-			`text behind the result: %s: a rule is one key and one result; `+
+			`text after the result: %s: a rule is one key and one result; `+
 				`put names with spaces in "double quotes", a "#" before a comment`,
 			printable.Quote(rest))
 	}
@@ -179,10 +179,10 @@ func (p *mapParser) add(key mapKey, result string) error {
 
 func (p *mapParser) addDomain(domain string, rule mapRule) error {
 	if strings.Trim(domain, ".") == "" {
-		return errors.New("no domain behind the @: write @example.com")
+		return errors.New("no domain after the @: write @example.com")
 	}
 	if strings.Contains(domain, p.lookup.Separator()) {
-		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins behind the last one",
+		return fmt.Errorf("domain %s holds the delimiter %q and can't match: a domain begins after the last one",
 			printable.Quote(domain), p.lookup.Separator())
 	}
 	return addMapRule(p.table.domains, username.LowerASCII(domain), rule)

@@ -114,7 +114,7 @@ func TestWireParks(t *testing.T) {
 	}
 	_ = peer.CloseWrite()
 	if n, err := readParked(t, w, w, buf); n != 0 || err != io.EOF {
-		t.Errorf("behind the FIN it reads %d, %v", n, err)
+		t.Errorf("after the FIN it reads %d, %v", n, err)
 	}
 	w.Unpark()
 	if err := w.CloseWrite(); err != nil {
@@ -158,7 +158,7 @@ func TestWireKeepsUnsent(t *testing.T) {
 	}
 	n, err := w.Write(chunk)
 	if n != len(chunk) || err != nil {
-		t.Fatalf("behind what is unsent, it writes %d, %v", n, err)
+		t.Fatalf("after what is unsent, it writes %d, %v", n, err)
 	}
 	total += n
 	for range 10 {

@@ -26,7 +26,7 @@ func TestAdminSocketMode(t *testing.T) {
 		}
 		_ = ln.Close()
 		if fileExists(path) {
-			t.Errorf("umask %o: the socket is left behind", mask)
+			t.Errorf("umask %o: the socket is left", mask)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func TestAdminGuard(t *testing.T) {
 		{"wrong token", set("Authorization", "Bearer "+adminToken+"x"), 401},
 		{"part of the token", set("Authorization", "Bearer "+adminToken[:len(adminToken)-1]), 401},
 		{"other scheme", set("Authorization", "Basic "+adminToken), 401},
-		{"token alone", set("Authorization", adminToken), 401},
+		{"token only", set("Authorization", adminToken), 401},
 		{"two tokens", set("Authorization", "Bearer x", "Bearer "+adminToken), 401},
 		{"two tokens, the right one first", set("Authorization", "Bearer "+adminToken, "Bearer x"), 401},
 		{"127.0.0.1", host("127.0.0.1:9143"), 200},

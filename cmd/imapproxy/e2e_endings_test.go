@@ -200,7 +200,7 @@ func TestEndings(t *testing.T) {
 		l := open(t, a.Server.endpoint(plain))
 		l.login(t, a)
 		if text := l.command(t, "a STATUS INBOX (MESSAGES)", "* STATUS"); !strings.Contains(text, "(MESSAGES 1)") {
-			t.Errorf("INBOX of %s: %q, want the canary alone: a half message must not be stored", a.User, text)
+			t.Errorf("INBOX of %s: %q, want only the canary: a half message must not be stored", a.User, text)
 		}
 	}
 	r.noSecret(t, p)

@@ -97,7 +97,7 @@ func TestLogCloseFlushes(t *testing.T) {
 		t.Errorf("%d bytes: %.20q", out.Len(), out.String())
 	}
 	if _, err := w.Write(line); err != nil || out.Len() != 1000 {
-		t.Error("a line behind the end was written or failed")
+		t.Error("a line after the end was written or failed")
 	}
 }
 

@@ -233,7 +233,7 @@ func (s *crossClient) ask(tag, command string, expected func(string) bool) error
 		case strings.HasPrefix(line, tag+" "):
 			return nil
 		case !expected(line):
-			return fmt.Errorf("%w: %q behind %q", errCrossed, line, command)
+			return fmt.Errorf("%w: %q after %q", errCrossed, line, command)
 		}
 	}
 }

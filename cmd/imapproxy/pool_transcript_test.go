@@ -117,7 +117,7 @@ func (c *crossing) transcript(lines []string) []string {
 		for {
 			line, err := s.line()
 			if err != nil {
-				c.t.Fatalf("behind %q: %v\n%s", command, err, strings.Join(s.log, "\n"))
+				c.t.Fatalf("after %q: %v\n%s", command, err, strings.Join(s.log, "\n"))
 			}
 			if strings.HasPrefix(line, tag+" ") || awaits && strings.HasPrefix(line, "+") {
 				break

@@ -272,7 +272,7 @@ func (g *guest) wholeOrCut(words string) error {
 	}
 	_ = g.conn.Close()
 	if err != nil || !bytes.HasPrefix(behind, []byte(")\r\nf OK ")) || !bytes.HasSuffix(behind, []byte("\r\n"+words)) {
-		return g.trouble("reads %q and %v behind the message", behind, err)
+		return g.trouble("reads %q and %v after the message", behind, err)
 	}
 	return nil
 }
@@ -294,7 +294,7 @@ func (g *guest) finishFetch(steps int, pause time.Duration) error {
 		return g.trouble("the message is another one than was stored")
 	}
 	if line, err := g.in.ReadString('\n'); err != nil || line != ")\r\n" {
-		return g.trouble("behind the literal it reads %q and %v", line, err)
+		return g.trouble("after the literal it reads %q and %v", line, err)
 	}
 	return g.until("f OK")
 }

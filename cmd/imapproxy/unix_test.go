@@ -67,7 +67,7 @@ func TestUnixListener(t *testing.T) {
 	r.signal(syscall.SIGTERM)
 	r.waitEnd()
 	if fileExists(path) {
-		t.Error("the socket's file is left behind")
+		t.Error("the socket's file is left")
 	}
 }
 

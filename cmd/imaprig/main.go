@@ -38,7 +38,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves behind",
+		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves",
 			exits.Run},
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served",
 			exits.RunExhaust},

@@ -69,6 +69,6 @@ func TestTrackerKeepsState(t *testing.T) {
 		t.Errorf("oldest %v of %d sockets, want 1h of 2", got, len(again.seen))
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("files %v, %v; want the state alone", files, err)
+		t.Errorf("files %v, %v; want only the state", files, err)
 	}
 }

@@ -109,7 +109,7 @@ func TestParseErrors(t *testing.T) {
 		{"a verb of another format", "== a\n\nB: x", `f.txt:3: "B: x" is no step`},
 		{"a text for a bare verb", "== a\n\nCLOSE now", `f.txt:3: "CLOSE now" is no step`},
 		{"a side of another format", "== a\n\nP CLOSE", `f.txt:3: "P CLOSE" is no step`},
-		{"a side alone", "== a\n\nN", `f.txt:3: "N" is no step`},
+		{"only a side", "== a\n\nN", `f.txt:3: "N" is no step`},
 		{"two sides", "== a\n\nN O CLOSE", `f.txt:3: "N O CLOSE" is no step`},
 		{"a space in front", "== a\n\n CLOSE", `f.txt:3: " CLOSE" is no step`},
 		{"no quotes", "== a\n\nC- x", `f.txt:3: the text of C- is not quoted as in Go: invalid syntax`},

@@ -35,7 +35,7 @@ func TestPortRange(t *testing.T) {
 		}
 	}
 	if checkHostPort("127.0.0.1:1100-1105", true) != "" || checkHostPort("127.0.0.1:1100-1105", false) == "" {
-		t.Error("ranges are for listeners alone")
+		t.Error("ranges are for listeners only")
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, e
 	}
 	switch name {
 	case proxyDirect:
-		return &rig.Proxy{Name: name, Version: "no proxy: the fast backend alone", Addr: bed.backend,
+		return &rig.Proxy{Name: name, Version: "no proxy: only the fast backend", Addr: bed.backend,
 			Outside: bed.backendTLS, Backend: bed.backend,
 			Stop: func() error { return nil }}, nil
 	case proxyUp:

@@ -193,7 +193,7 @@ func TestExitsInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, when := range []string{"behind the first cell", "while sessions wait"} {
+	for _, when := range []string{"after the first cell", "while sessions wait"} {
 		t.Run(when, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -23,7 +23,7 @@ func (c *Conn) logout() error {
 func (c *Conn) end() error {
 	_, err := c.in.ReadByte()
 	if err == nil {
-		return &answerError{"unexpected answer", "bytes behind the answer to LOGOUT"}
+		return &answerError{"unexpected answer", "bytes after the answer to LOGOUT"}
 	}
 	if cause := causeOf(err); cause == "closed" || cause == "reset" {
 		return nil

@@ -116,7 +116,7 @@ func (s *scaleRun) openSessions() (n int) {
 func (s *scaleRun) compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs *Result) {
 	n := s.openSessions()
 	s.addFinding("sessions open at once", float64(n), "", fmt.Sprintf("%d", s.opts.Sessions), n >= s.opts.Sessions)
-	s.addFinding(fmt.Sprintf("NOOP on %d busy sessions, p99, alone", ScaleBusy), fewNOOPs.First().P99, "µs", "", true)
+	s.addFinding(fmt.Sprintf("NOOP on %d busy sessions only, p99", ScaleBusy), fewNOOPs.First().P99, "µs", "", true)
 	s.addFinding("the same with all sessions present", manyNOOPs.First().P99, "µs", "", true)
 	ratio := manyNOOPs.First().P99 / max(fewNOOPs.First().P99, 1e-3)
 	s.addFinding("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 &&

@@ -194,7 +194,7 @@ func TestFastAuth(t *testing.T) {
 		}
 	}
 	if _, err := k.in.ReadByte(); err != io.EOF {
-		t.Errorf("%v, want an end behind HTTP/1.0", err)
+		t.Errorf("%v, want an end after HTTP/1.0", err)
 	}
 	k = newTalk(t, a.listener.Addr().String())
 	k.say("GET / HTTP/1.1\r\n" + strings.Repeat("x: y\r\n", fastHeaders))

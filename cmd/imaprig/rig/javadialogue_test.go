@@ -127,7 +127,7 @@ func (r rig) testAppend(t *testing.T) {
 		{"whole, a LOGOUT before its end", body[:limit-26] + "a LOGOUT\r\n" + body[:16], true,
 			JavaCounts{Stored: 1, StoredBytes: limit}},
 		{"truncated", body[:limit/2], false, JavaCounts{Truncated: 1}},
-		{"truncated behind the head", "", false, JavaCounts{Truncated: 1}},
+		{"truncated after the head", "", false, JavaCounts{Truncated: 1}},
 		{"truncated, a LOGOUT at its end", body[:limit/2+3] + "a LOGOUT\r\n", false,
 			JavaCounts{Truncated: 1, Polluted: 1}},
 	}

@@ -189,7 +189,7 @@ func (r rig) testServerClosesFirst(t *testing.T) {
 	c := selected(t, r.Addr())
 	c.wantLine("* BYE ")
 	if _, err := c.in.ReadByte(); err != io.EOF {
-		t.Errorf("behind BYE: %v, want EOF", err)
+		t.Errorf("after BYE: %v, want EOF", err)
 	}
 	rigtest.Eventually(t, func() error {
 		if s, found := r.socket(c.local()); !found || s.State != wire.StateFinWait2 {
@@ -207,7 +207,7 @@ func (r rig) testServerRST(t *testing.T) {
 	r = r.begin(t, "server-rst")
 	c := selected(t, r.Addr())
 	if _, err := c.in.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("behind SELECT: %v, want a reset", err)
+		t.Errorf("after SELECT: %v, want a reset", err)
 	}
 	r.wantGone(c.local())
 	r.wantCounts(0, JavaCounts{Accepted: 1, Closed: 1, Server: 1, Authenticated: 1})
