@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 var errLeft = errors.New("the client has left")
@@ -54,7 +57,7 @@ func TestCancel(t *testing.T) {
 			if fmt.Sprint(*endings) != "[reset]" || d.Registry.Count() != 0 {
 				t.Errorf("endings %v, %d left", *endings, d.Registry.Count())
 			}
-			gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+			gone(t, link{s.only().raw.RemoteAddr().String(), s.addr})
 			s.stop()
 			noSocketsLeft(t, before)
 		})
@@ -92,12 +95,9 @@ func TestCancelConnect(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- attempt(ctx, d, testTarget(addr)) }()
 	synSent := func() bool {
-		for _, e := range tcpTable(t) {
-			if e.remote == procAddr(t, addr) && e.state == "02" {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(socketTable(t), func(e wire.TableEntry) bool {
+			return e.Remote.String() == addr && e.State == wire.StateSynSent
+		})
 	}
 	eventually(t, func() error {
 		if socketCount(t) == before || !synSent() {

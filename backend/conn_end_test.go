@@ -83,7 +83,7 @@ func wantEnd(t *testing.T, c *Conn, s *scripted, want Ending, limit time.Duratio
 	if n := c.dialer.Registry.Count(); n != 0 {
 		t.Errorf("%d left in the registry", n)
 	}
-	gone(t, s.visits()[0].raw.RemoteAddr().String(), s.addr)
+	gone(t, link{s.visits()[0].raw.RemoteAddr().String(), s.addr})
 }
 
 // both runs a test without and with TLS.

@@ -141,7 +141,7 @@ func TestDialTriesTheNextAddress(t *testing.T) {
 			if got := fmt.Sprint(*endings); got != first.ends {
 				t.Errorf("endings %s, want %s", got, first.ends)
 			}
-			gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+			gone(t, link{s.only().raw.RemoteAddr().String(), s.addr})
 			noSocketsLeft(t, before+2) // the listeners
 		})
 	}

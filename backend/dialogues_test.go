@@ -143,12 +143,15 @@ func converse(d *Dialer, t *Target) (*Conn, string, error) {
 func TestDialogues(t *testing.T) {
 	a := newAuthority(t)
 	certs := a.certificates()
+	var ended []link
 	format.Run(t, "testdata/dialogues/*.txt", 7, func(t *testing.T, d *dialogue.Dialogue) {
-		playDialogue(t, d, a, certs)
+		ended = append(ended, playDialogue(t, d, a, certs))
 	})
+	gone(t, ended...)
 }
 
-func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[string]*tls.Config) {
+// playDialogue returns the connection, which both sides have closed.
+func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[string]*tls.Config) link {
 	end := len(d.Steps) - 1
 	if d.Steps[end].Verb != "=" {
 		t.Fatal("the dialogue ends without an outcome")
@@ -177,9 +180,10 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 	if n := dialer.Registry.Count(); n != 0 {
 		t.Errorf("%d connections left in the registry", n)
 	}
-	gone(t, s.only().raw.RemoteAddr().String(), s.addr)
+	l := link{s.only().raw.RemoteAddr().String(), s.addr}
 	s.stop()
 	noSocketsLeft(t, before)
+	return l
 }
 
 // checkText looks at the words of an error: no secret, one line, bounded.

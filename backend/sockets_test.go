@@ -1,13 +1,13 @@
 package backend
 
 import (
-	"bufio"
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 // eventually polls until check is content, and fails with its last words.
@@ -49,49 +49,32 @@ func noSocketsLeft(tb testing.TB, before int) {
 	})
 }
 
-// gone fails unless the kernel's table soon holds nothing of a connection, on
-// neither side, but TIME_WAIT.
-func gone(tb testing.TB, local, remote string) {
+// link is a connection by its two addresses.
+type link struct{ local, remote string }
+
+// gone fails unless the kernel's table soon holds nothing of the connections, on
+// neither side, but TIME_WAIT. Reading the table takes the kernel 10 ms or more.
+func gone(tb testing.TB, links ...link) {
 	tb.Helper()
-	a, b := procAddr(tb, local), procAddr(tb, remote)
+	ended := map[link]bool{}
+	for _, l := range links {
+		ended[l], ended[link{l.remote, l.local}] = true, true
+	}
 	eventually(tb, func() error {
-		for _, e := range tcpTable(tb) {
-			between := e.local == a && e.remote == b || e.local == b && e.remote == a
-			if between && e.state != "06" {
-				return fmt.Errorf("%s to %s is still in the kernel's table, in state %s", local, remote, e.state)
+		for _, e := range socketTable(tb) {
+			if l := (link{e.Local.String(), e.Remote.String()}); ended[l] && e.State != wire.StateTimeWait {
+				return fmt.Errorf("%v is still in the kernel's table, in state %s", l, e.State)
 			}
 		}
 		return nil
 	})
 }
 
-// tcpEntry is a line of /proc/net/tcp; states as in include/net/tcp_states.h.
-type tcpEntry struct{ local, remote, state string }
-
-func tcpTable(tb testing.TB) []tcpEntry {
+func socketTable(tb testing.TB) []wire.TableEntry {
 	tb.Helper()
-	f, err := os.Open("/proc/net/tcp")
-	if err != nil {
-		tb.Skipf("needs /proc: %v", err)
-	}
-	defer f.Close()
-	var table []tcpEntry
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if w := strings.Fields(s.Text()); len(w) > 3 && w[0] != "sl" {
-			table = append(table, tcpEntry{w[1], w[2], w[3]})
-		}
-	}
-	return table
-}
-
-// procAddr writes an IPv4 address and port as /proc/net/tcp does on a
-// little-endian machine.
-func procAddr(tb testing.TB, addr string) string {
-	tb.Helper()
-	ap, err := netip.ParseAddrPort(addr)
+	table, err := wire.ReadTable("/proc/self/net")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ip := ap.Addr().As4()
-	return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], ap.Port())
+	return table
 }

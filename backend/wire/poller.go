@@ -30,7 +30,7 @@ type Poller struct {
 	wakeFD int // an eventfd
 	waking sync.Mutex
 	closed bool // protected by waking: wakeFD may be somebody's socket by now
-	events       [maxEvents]unix.EpollEvent
+	events [maxEvents]unix.EpollEvent
 }
 
 // maxEvents is how many events one Wait takes.
