@@ -173,6 +173,7 @@ var refusals = []struct {
 // the backend's side goes every time: no descriptor of the proxy's, no session
 // at the Dovecots, no half message.
 func TestEndings(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newRig(t)
 	p, before := r.serve(t)
 	for _, m := range []mode{plain, startTLS, tlsFirst} {

@@ -14,6 +14,7 @@ import (
 // TestHarness runs the clients past the proxy: a failure here is none of the
 // proxy's.
 func TestHarness(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	one := startDovecot(t, "one", map[string]string{"ann": "an apple"})
 	for _, client := range mailClients() {
 		t.Run(client.name, func(t *testing.T) {
@@ -26,6 +27,7 @@ func TestHarness(t *testing.T) {
 // TestClients runs every client in every mode through the proxy, for users of
 // two backends, and checks after each client that nothing is left.
 func TestClients(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newRig(t)
 	p, before := r.serve(t)
 	for _, client := range mailClients() {

@@ -128,6 +128,7 @@ func crossTarget(d *dovecot, withTLS bool, change func(*backend.PoolOptions)) *b
 // session for anything that is another's: a mailbox, a message, a selected
 // mailbox, an extension, an answer. For 10,000 cycles: -pool.cycles=10000.
 func TestPoolCrossings(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	c := newCrossing(t, nil)
 	var left atomic.Int64
 	left.Store(int64(*crossCycles))

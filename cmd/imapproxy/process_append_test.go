@@ -61,6 +61,7 @@ func (g *guest) beginAppend(i, bytes int) error {
 // every way there is and several at a time. No mailbox keeps a part of a
 // message, and no LOGOUT has got into one.
 func TestKillsMidAppend(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	const workers = 15
 	one, crowded := scaled(420), scaled(40)
 	r := newCrowd(t, workers, 100, `kick_timeout = "100ms"`)

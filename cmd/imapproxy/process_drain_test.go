@@ -81,6 +81,7 @@ func (r *crowd) watchPorts(t *testing.T) func() time.Time {
 // TestDrain1000 stops the proxy under 1,000 sessions: 500 silent, 300 in IDLE,
 // 100 that append slowly and 100 that fetch slowly.
 func TestDrain1000(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	const users, limit = 5, 30 * time.Second
 	r := newCrowd(t, users, 2_000_000, fmt.Sprintf("drain_timeout = %q", limit))
 	p, _ := r.serve(t)

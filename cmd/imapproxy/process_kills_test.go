@@ -110,6 +110,7 @@ func (r *crowd) inEveryState(t *testing.T) []*guest {
 // mode: both sockets go, the log says why, and no client reads half a message as
 // if it were whole.
 func TestProcessKills(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	r := newCrowd(t, len(states()), beyondBuffers, `kick_timeout = "100ms"`)
 	p, before := r.serve(t)
 	for _, k := range kills() {

@@ -49,6 +49,7 @@ func (r *crowd) faultProgram(t *testing.T, folder string) *exec.Cmd {
 // TestPanicAmong200 makes sessions panic one after the other, each at another
 // point, among 200 that run: those are not touched.
 func TestPanicAmong200(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	const users = 5
 	r := newCrowd(t, users, beyondBuffers, "")
 	folder := t.TempDir()
