@@ -238,8 +238,10 @@ func TestHalfCloseByBackendAndSlowClient(t *testing.T) {
 	if s.ses.interrupter.why() != "" {
 		t.Errorf("ended before the limit, as %q", s.ses.interrupter.why())
 	}
-	s.clock.advance(time.Second)
-	s.await("the limit", func() bool { return s.ses.interrupter.why() == endHalfClose })
+	s.await("the limit", func() bool {
+		s.clock.advance(s.clock.until(timerHalfCloseIdle)) // anew, where the kernel has taken some more meanwhile
+		return s.ses.interrupter.why() == endHalfClose
+	})
 	s.endsWith(s.c, endHalfClose)
 }
 
