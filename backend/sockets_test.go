@@ -14,7 +14,7 @@ import (
 func eventually(tb testing.TB, check func() error) {
 	tb.Helper()
 	var err error
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // canary is the password of every login in the tests; it may stand in no log.
 const canary = "c4nary-S3cret-Zq9"

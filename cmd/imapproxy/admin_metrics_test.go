@@ -73,7 +73,7 @@ func TestMetricsDocumented(t *testing.T) {
 	r.logged(`"reason":"logout"`)
 	_, _, shown := r.ask(r.socket(), "GET", "/metrics", nil)
 	lines := newLogWriter(io.Discard, 1)
-	defer func() { _ = lines.Close(adminWait) }()
+	defer func() { _ = lines.Close(patience) }()
 	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(),
 		processMetrics(lines, &reloads{}))
 	for _, name := range slices.Sorted(maps.Keys(there)) {
@@ -163,7 +163,7 @@ func TestDroppedLinesMetric(t *testing.T) {
 	}
 	read := make(chan struct{})
 	go func() { defer close(read); _, _ = io.Copy(io.Discard, reader) }()
-	if err := lines.Close(adminWait); err != nil {
+	if err := lines.Close(patience); err != nil {
 		t.Error(err)
 	}
 	_ = stuck.Close()

@@ -55,7 +55,7 @@ func startProgramLogging(t *testing.T, log *os.File, folder string, args ...stri
 		select {
 		case <-over:
 			return cmd.ProcessState.ExitCode()
-		case <-time.After(3 * adminWait):
+		case <-time.After(patience):
 			t.Fatal("the process has not ended")
 			return -1
 		}

@@ -22,9 +22,6 @@ import (
 // answer and no log.
 const canary = "c4nary-S3cret-Zq9"
 
-// adminWait bounds every wait of the admin tests.
-const adminWait = 10 * time.Second
-
 // logBook keeps a log.
 type logBook struct {
 	mu   sync.Mutex // protects text
@@ -114,7 +111,7 @@ func (r *adminRig) finish(lines *logWriter) {
 	r.waitEnd()
 	r.daemon.admin.stop()
 	r.daemon.current.close()
-	if err := lines.Close(adminWait); err != nil {
+	if err := lines.Close(patience); err != nil {
 		r.t.Error(err)
 	}
 	for _, secret := range []string{canary, adminToken} {
@@ -140,7 +137,7 @@ func (r *adminRig) waitEnd() int {
 	select {
 	case <-r.ended:
 		return r.code
-	case <-time.After(3 * adminWait):
+	case <-time.After(patience):
 		r.t.Fatal("the daemon has not ended")
 		return -1
 	}
@@ -173,7 +170,7 @@ func (r *adminRig) ask(to adminAccess, method, path string, change func(*http.Re
 	if change != nil {
 		change(request)
 	}
-	response, err := (&http.Client{Transport: transport, Timeout: adminWait}).Do(request)
+	response, err := (&http.Client{Transport: transport, Timeout: patience}).Do(request)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -203,7 +200,7 @@ func (r *adminRig) connect() *mailUser {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(3 * adminWait))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	u := &mailUser{r.t, conn, bufio.NewReader(conn)}
 	u.reads("* OK")
 	return u

@@ -111,7 +111,7 @@ func TestAdminPlaceTaken(t *testing.T) {
 		t.Fatal(found.Sorted())
 	}
 	_, lines := newLogger(g.Config.Log, r.log)
-	defer func() { _ = lines.Close(adminWait) }()
+	defer func() { _ = lines.Close(patience) }()
 	d := newDaemon(g, nil, r.daemon.log, lines)
 	if err := d.start(); err == nil || !strings.Contains(err.Error(), "the admin listener can't listen on unix:") ||
 		len(d.sockets) != 0 {

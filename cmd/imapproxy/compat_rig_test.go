@@ -116,7 +116,7 @@ func startNginx(t *testing.T, folder, config string, port int) *compatSide {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-over:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("nginx does not end")
 			_ = cmd.Process.Kill()
 			<-over

@@ -184,18 +184,21 @@ func sum(message []byte) string {
 	return fmt.Sprintf("%x of %d bytes", sha256.Sum256(message), len(message))
 }
 
-// eventually polls until ok, and fails the test after 10 seconds with what
-// was last seen.
+// patience bounds every wait of a test; a busy machine takes its time.
+const patience = time.Minute
+
+// eventually polls until ok, and fails the test in the end with what was last
+// seen.
 func eventually(t *testing.T, what string, ok func() (bool, string)) {
 	t.Helper()
-	limit := time.Now().Add(10 * time.Second)
+	limit := time.Now().Add(patience)
 	for {
 		good, seen := ok()
 		if good {
 			return
 		}
 		if time.Now().After(limit) {
-			t.Errorf("%s: still %s after 10 s", what, seen)
+			t.Errorf("%s: still %s after %v", what, seen, patience)
 			return
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -34,12 +34,12 @@ func demoWithPipe(t *testing.T) (p *os.Process, log *os.File, address string, wa
 // comeAndGo is one session, which leaves one line in the log.
 func comeAndGo(t *testing.T, address string) {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", address, adminWait)
+	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(adminWait))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	_, err = c.Write([]byte("a NOOP\r\nb LOGOUT\r\n"))
 	if err != nil {
 		t.Fatal(err)

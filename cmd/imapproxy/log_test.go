@@ -48,7 +48,7 @@ func TestStuckLogReader(t *testing.T) {
 	}()
 	select {
 	case <-written:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		close(out.release)
 		t.Fatal("the log waits for its reader")
 	}
@@ -56,7 +56,7 @@ func TestStuckLogReader(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	close(out.release)
-	if err := w.Close(10 * time.Second); err != nil {
+	if err := w.Close(patience); err != nil {
 		t.Fatal(err)
 	}
 	taken, dropped := 0, 0
@@ -90,7 +90,7 @@ func TestLogCloseFlushes(t *testing.T) {
 		line[0] = byte('a' + i%26)
 		_, _ = w.Write(line)
 	}
-	if err := w.Close(10 * time.Second); err != nil {
+	if err := w.Close(patience); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() != 1000 || !strings.HasPrefix(out.String(), "a\nb\nc\n") {
@@ -111,7 +111,7 @@ func TestLogFormat(t *testing.T) {
 		log, w := newLogger(config.Log{Level: "info", Format: tt.format}, &out)
 		log.Debug().Msg("not seen")
 		log.Info().Str("user", "eve\x1b[31m\n{}").Err(errors.New("e")).Msg("session")
-		if err := w.Close(10 * time.Second); err != nil {
+		if err := w.Close(patience); err != nil {
 			t.Fatal(err)
 		}
 		text := out.String()
@@ -140,7 +140,7 @@ func TestLogLevelChanges(t *testing.T) {
 	log.Debug().Msg("two")
 	w.setLevel("error")
 	log.Warn().Msg("three")
-	if err := w.Close(10 * time.Second); err != nil {
+	if err := w.Close(patience); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); strings.Contains(text, "one") || !strings.Contains(text, "two") ||

@@ -80,13 +80,13 @@ func kickedByProxy(r *crowd, g *guest) error {
 	if err := r.kick(g); err != nil || g.state != midFetch {
 		return err
 	}
-	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		all, err := r.sessions()
 		if _, there := all[g.visit()]; err != nil || !there {
 			return err
 		}
 	}
-	return g.trouble("the session goes on 10 s after the kick")
+	return g.trouble("the session goes on after the kick")
 }
 
 // beyondBuffers is more than all the kernel's buffers between a backend and a

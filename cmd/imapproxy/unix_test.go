@@ -52,7 +52,7 @@ func TestUnixListener(t *testing.T) {
 	conn, err := net.Dial("unix", path)
 	try(t, "dial", err)
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(3 * adminWait))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	u := &mailUser{t, conn, bufio.NewReader(conn)}
 	u.reads("* OK")
 	u.says("a LOGIN alice " + canary + "\r\n")

@@ -47,7 +47,7 @@ func shake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error
 		conn, err := ln.Accept()
 		if err == nil {
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(patience))
 			s := tls.Server(conn, server)
 			_, err = s.Write([]byte("x")) // the ticket comes before it
 		}
@@ -56,7 +56,7 @@ func shake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	try(t, "dial", err)
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	c := tls.Client(conn, client)
 	_, err = c.Read(make([]byte, 1))
 	if serverErr := <-over; err == nil {
