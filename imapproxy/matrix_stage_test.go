@@ -156,6 +156,7 @@ func (s *stage) gates(r *rig) {
 	switch s.cell.Reason { // the other side may be deaf for as long as it takes to set the cell up
 	case "c_vanish":
 		r.settings.TCP = quickTCP
+		r.target.Limits.Connect = patience // the one limit here that net.Dialer keeps, in real time
 	case "b_vanish":
 		r.target.TCP = quickTCP
 	}
