@@ -83,7 +83,7 @@ func (r *crowd) watchPorts(t *testing.T) func() time.Time {
 func TestDrain1000(t *testing.T) {
 	t.Parallel()                            // most of it is waiting
 	const users, limit = 5, 2 * time.Minute // more than a busy machine takes
-	r := newCrowd(t, users, 2_000_000, fmt.Sprintf("drain_timeout = %q", limit))
+	r := newCrowd(t, users, 2_000_000, fmt.Sprintf("drain_timeout = %q\nbye_timeout = \"10s\"", limit))
 	p, _ := r.serve(t)
 	began := time.Now()
 	guests := r.arrivals(t, scaled(1000), func(i int) (mode, int, state) {

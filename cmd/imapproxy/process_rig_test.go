@@ -55,7 +55,9 @@ func newCrowd(t *testing.T, users, big int, limits string) *crowd {
 	}
 	r.writeMap(t, "/^a/ one\n/^b/ two\n* clear\n")
 	r.configure(t, func(config string) string {
-		return config + "\n[admin]\naddress = \"unix:admin.sock\"\n\n[limits]\n" + limits
+		// A guest may wait for minutes before it reads on, until the others have come.
+		return config + "\n[admin]\naddress = \"unix:admin.sock\"\n" +
+			"\n[tcp]\nuser_timeout = \"1h\"\n\n[limits]\n" + limits
 	})
 	return r
 }
