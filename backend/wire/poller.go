@@ -29,7 +29,7 @@ type Poller struct {
 	epfd   int
 	wakeFD int // an eventfd
 	waking sync.Mutex
-	closed bool // protected by waking: wakeFD may be somebody's socket by now
+	closed bool // protected by waking: the number in wakeFD may be a socket's by now
 	events [maxEvents]unix.EpollEvent
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // TestWakeAfterClose wakes a closed poller whose eventfd's number belongs to
-// somebody else by now: eight bytes would go to a stranger's connection.
+// another connection by now: eight bytes would go into it.
 func TestWakeAfterClose(t *testing.T) {
 	p, err := NewPoller()
 	if err != nil {

@@ -243,10 +243,10 @@ func (g *guest) end() error {
 
 // cutShort reads on in the middle of a message: whatever comes is the
 // message, and a reset ends it, so that it is not taken for whole.
-func (g *guest) cutShort() error { return g.cutShortBehind("") }
+func (g *guest) cutShort() error { return g.cutShortAfter("") }
 
-// cutShortBehind is cutShort where the Dovecot itself says something last.
-func (g *guest) cutShortBehind(words string) error {
+// cutShortAfter is cutShort where the Dovecot itself says something last.
+func (g *guest) cutShortAfter(words string) error {
 	rest, err := io.ReadAll(g.in)
 	return g.isCut(bytes.TrimSuffix(rest, []byte(words)), err)
 }
@@ -266,13 +266,13 @@ func (g *guest) isCut(rest []byte, err error) error {
 // it is whole and the last words stand after its tagged OK.
 func (g *guest) wholeOrCut(words string) error {
 	rest, err := io.ReadAll(g.in)
-	behind, whole := bytes.CutPrefix(rest, g.big[fetched:])
+	after, whole := bytes.CutPrefix(rest, g.big[fetched:])
 	if !whole {
 		return g.isCut(bytes.TrimSuffix(rest, []byte(words)), err)
 	}
 	_ = g.conn.Close()
-	if err != nil || !bytes.HasPrefix(behind, []byte(")\r\nf OK ")) || !bytes.HasSuffix(behind, []byte("\r\n"+words)) {
-		return g.trouble("reads %q and %v after the message", behind, err)
+	if err != nil || !bytes.HasPrefix(after, []byte(")\r\nf OK ")) || !bytes.HasSuffix(after, []byte("\r\n"+words)) {
+		return g.trouble("reads %q and %v after the message", after, err)
 	}
 	return nil
 }

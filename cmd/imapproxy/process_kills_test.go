@@ -63,7 +63,7 @@ func kills() []kill {
 		{"Dovecot kicks", func(_ *crowd, g *guest) error { return g.kickedByDovecot() }, always("backend_closed"),
 			func(g *guest) error {
 				if g.state == midFetch {
-					return g.cutShortBehind("* BYE Server shutting down.\r\n") // Dovecot says it within the literal
+					return g.cutShortAfter("* BYE Server shutting down.\r\n") // Dovecot says it within the literal
 				}
 				return g.bye("Server shutting down")
 			}},
