@@ -153,10 +153,10 @@ func (s *stage) gates(r *rig) {
 		}
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	switch s.cell.Reason { // the other side may be deaf for as long as it takes to set the cell up
+	r.target.Limits.Connect = patience // the one limit here that net.Dialer keeps, in real time
+	switch s.cell.Reason {             // the other side may be deaf for as long as it takes to set the cell up
 	case "c_vanish":
 		r.settings.TCP = quickTCP
-		r.target.Limits.Connect = patience // the one limit here that net.Dialer keeps, in real time
 	case "b_vanish":
 		r.target.TCP = quickTCP
 	}
