@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"imapproxy/backend/wire"
 )
 
 // The phases of a session in the relay.
@@ -160,8 +162,15 @@ func (s *stage) halfClosedByBackend() {
 	drop(s.t, s.c.raw) // its kernel would take some more, now and then
 	sent := s.stuff()
 	_ = s.b.raw.CloseWrite()
+	s.await("the FIN in the proxy's kernel", func() bool {
+		socket, err := wire.AskSocket(s.ses.backend.Raw())
+		return err == nil && socket.State == wire.StateCloseWait
+	})
+	limit := s.clock.Now().Add(stageIdle / 2) // a loop that waits for a processor must not find the idle limit passed
 	s.await("the FIN found after a stuck write", func() bool {
-		s.clock.advance(sweepEvery)
+		if s.clock.Now().Before(limit) {
+			s.clock.advance(sweepEvery)
+		}
 		return s.clock.pending(timerHalfClose) == 1
 	})
 	s.resume = func() endReason {
