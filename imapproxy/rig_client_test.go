@@ -175,11 +175,12 @@ func (c *testClient) expectBye(pattern string) {
 	c.expectEOF()
 }
 
-// expectReset reads whatever comes, up to a reset, and gives it.
-func (c *testClient) expectReset() string {
+// expectReset reads whatever comes, up to a reset, and gives it. The reset may also
+// have been the error of a write before.
+func (c *testClient) expectReset(before ...error) string {
 	c.t.Helper()
 	s, err := c.rest()
-	if !errors.Is(err, syscall.ECONNRESET) {
+	if !errors.Is(errors.Join(append(before, err)...), syscall.ECONNRESET) {
 		c.t.Errorf("the client reads %d bytes and the end %v, want a reset", len(s), err)
 	}
 	return s
