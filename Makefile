@@ -36,7 +36,7 @@ run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:
 quick: ## run the tests that need nothing installed, in a minute
 	go test -short -shuffle=on -p=3 $(TESTFLAGS) ./imapproxy ./backend ./cmd/imapproxy ./...
 
-# Two packages at a time.
+# Two packages at a time: most tests wait. The one that takes longest comes first.
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=2 -timeout=30m $(TESTFLAGS) ./cmd/imapproxy ./...
