@@ -73,6 +73,12 @@ type Denied struct {
 	Challenge string
 }
 
+// Response codes of RFC 5530.
+const (
+	codeAuthorization = "AUTHORIZATIONFAILED" // the credentials are good, and not for that user
+	codeMalformed     = "CLIENTBUG"           // nothing has been checked
+)
+
 // Error returns the text for the log; the client never sees it.
 func (d *Denied) Error() string { return "denied: " + d.Log }
 

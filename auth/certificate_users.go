@@ -48,7 +48,7 @@ func (c *claimedServer) Next(response []byte) (challenge []byte, done bool, err 
 	}
 	c.step = 2
 	if flaw := nameFlaw(string(response)); flaw != "" {
-		return nil, true, &Denied{Log: "user name " + flaw}
+		return nil, true, malformed("user name", flaw)
 	}
 	return nil, true, c.verify(string(response))
 }

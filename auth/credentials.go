@@ -1,39 +1,61 @@
 package auth
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Longest credentials taken, in bytes. A name has to fit a line of any backend;
 // a secret may be a token.
 const (
 	maxName   = 512
 	maxSecret = 4096
+	maxToken  = 16 << 10
 )
 
 // CheckCredentials refuses, with a *Denied, what no authenticator may ever see:
 // an empty user or secret (many directories take an empty password for an
 // anonymous login), the control bytes 0x00 to 0x1F and 0x7F (they smuggle lines
 // and fields into the protocols of backends), a user or authzID of more than 512
-// bytes and a secret of more than 4096. An empty authzID is fine.
+// bytes and a secret of more than 4096. An empty authzID is fine. Nothing has been
+// checked then, so the client reads what is wrong, and not that the password is.
 func CheckCredentials(user, authzID string, secret Secret) error {
+	return checkCredentials(user, authzID, secret, maxSecret)
+}
+
+func checkCredentials(user, authzID string, secret Secret, most int) error {
 	if flaw := nameFlaw(user); flaw != "" {
-		return &Denied{Log: "user name " + flaw}
+		return malformed("user name", flaw)
 	}
 	if authzID != "" {
 		if flaw := nameFlaw(authzID); flaw != "" {
-			return &Denied{Log: "authorization identity " + flaw}
+			return malformed("authorization identity", flaw)
 		}
 	}
-	if flaw := secretFlaw(secret); flaw != "" {
-		return &Denied{Log: "password " + flaw}
+	if flaw := flaw(string(secret), most); flaw != "" {
+		return malformed("password", flaw)
 	}
 	return nil
+}
+
+// malformed refuses what can't be checked.
+func malformed(what, flaw string) error {
+	return &Denied{Code: codeMalformed, Text: "The " + what + " " + flaw, Log: what + " " + flaw}
+}
+
+// mostSecret is the longest secret that a mechanism takes, in bytes.
+func mostSecret(mechanism string) int {
+	if IsToken(mechanism) {
+		return maxToken
+	}
+	return maxSecret
 }
 
 // Check is CheckCredentials for a request. Under EXTERNAL the client's
 // certificate stands for the secret, and no user may act for another.
 func (r *Request) Check() error {
 	if r.Mechanism != External {
-		return CheckCredentials(r.User, r.AuthzID, r.Secret)
+		return checkCredentials(r.User, r.AuthzID, r.Secret, mostSecret(r.Mechanism))
 	}
 	if err := CheckCredentials(r.User, r.AuthzID, "unused"); err != nil {
 		return err
@@ -46,17 +68,17 @@ func (r *Request) Check() error {
 
 // nameFlaw says what is wrong with a user name, in words that follow what was
 // checked; "" when nothing is.
-func nameFlaw(name string) string { return flaw(name, maxName, "is longer than 512 bytes") }
+func nameFlaw(name string) string { return flaw(name, maxName) }
 
-// secretFlaw is nameFlaw for a secret.
-func secretFlaw(s Secret) string { return flaw(string(s), maxSecret, "is longer than 4096 bytes") }
+// secretFlaw is nameFlaw for a password.
+func secretFlaw(s Secret) string { return flaw(string(s), maxSecret) }
 
-func flaw(s string, limit int, tooLong string) string {
+func flaw(s string, most int) string {
 	switch {
 	case s == "":
 		return "is empty"
-	case len(s) > limit:
-		return tooLong
+	case len(s) > most:
+		return fmt.Sprintf("is longer than %d bytes", most)
 	case hasControl(s):
 		return "holds a control byte"
 	}

@@ -168,7 +168,3 @@ func (s *userSet) master(user *fileUser, r *Request) (*Grant, error) {
 	}
 	return &Grant{User: other.login, AuthID: user.login, Secret: r.Secret, Server: other.backend}, nil
 }
-
-// codeAuthorization is RFC 5530's code for a right password and a wrong
-// authorization identity.
-const codeAuthorization = "AUTHORIZATIONFAILED"

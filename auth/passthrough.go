@@ -13,10 +13,12 @@ func (Passthrough) Authenticate(_ context.Context, r *Request) (*Grant, error) {
 		return nil, err
 	}
 	if r.Mechanism == External {
-		return nil, &Denied{Log: "EXTERNAL gives no password that the backend could judge"}
+		return nil, &Denied{Code: "CANNOT", Text: "EXTERNAL can't be used here",
+			Log: "EXTERNAL gives no password that the backend could judge"}
 	}
 	if r.Mechanism == CramMD5 {
-		return nil, &Denied{Log: "CRAM-MD5 gives no password that the backend could judge"}
+		return nil, &Denied{Code: "CANNOT", Text: "CRAM-MD5 can't be used here",
+			Log: "CRAM-MD5 gives no password that the backend could judge"}
 	}
 	if IsToken(r.Mechanism) {
 		return &Grant{User: r.User, Secret: r.Secret, Token: r.Mechanism, BackendJudges: true}, nil

@@ -26,13 +26,14 @@ func Mechanisms() []string { return []string{sasl.Plain, sasl.Login} }
 // response; credentials that CheckCredentials refuses never reach verify, and
 // verify is called once at most.
 func NewMechanism(name string, verify func(authzID, user string, secret Secret) error) (sasl.Server, bool) {
+	name = strings.ToUpper(name)
 	checked := func(authzID, user string, secret Secret) error {
-		if err := CheckCredentials(user, authzID, secret); err != nil {
+		if err := checkCredentials(user, authzID, secret, mostSecret(name)); err != nil {
 			return err
 		}
 		return verify(authzID, user, secret)
 	}
-	switch strings.ToUpper(name) {
+	switch name {
 	case sasl.Plain:
 		return newPlain(checked), true
 	case sasl.Login:

@@ -59,7 +59,8 @@ type story struct {
 // the login and CAPABILITY again.
 func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 	w := &wireless{chunks: chunks{rest: data, sizes: sizes}}
-	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: timing.System{}}
+	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: timing.System{},
+		dialer: &Dialer{}}
 	c.in.init(source{c})
 	c.Target.ForwardID = strings.Contains(words, "id")
 	st := story{phase: "greeting"}
@@ -109,7 +110,7 @@ func checkBounds(tb testing.TB, c *Conn, w *wireless) {
 func (st story) check(tb testing.TB) {
 	tb.Helper()
 	if st.err != nil {
-		text := (&Error{kindProtocol, "192.0.2.1:143", st.phase, st.err}).Error()
+		text := (&Error{Kind: kindProtocol, Addr: "192.0.2.1:143", Phase: st.phase, Err: st.err}).Error()
 		if st.refused {
 			text = st.err.Error()
 		}

@@ -32,7 +32,8 @@ type Conn struct {
 	bye    bool          // the backend has said BYE before the relay
 	peer   error         // how the backend's side was closed: io.EOF or a reset; nil while it is open
 	spent  time.Duration // of Limits.Login
-	hidden []string      // what no error may repeat, while a login runs
+	hidden hidden        // what no error may repeat, while a login runs
+	alerts []string      // what the backend has said that the user must read
 	broken atomic.Bool   // a write fell short
 	reset  atomic.Bool   // a write has taken the kernel's word of a reset: a read gives io.EOF then
 	ended  atomic.Bool

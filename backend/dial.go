@@ -39,9 +39,13 @@ type Dialer struct {
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
 	Ended   func(c *Conn, e Ending)
 	Skipped func(t *Target, failed *Error) // an address failed, and a later one answered
+	// Fallback is called when a target does not accept a mechanism that it offers, and another one goes; once in
+	// ten minutes.
+	Fallback func(t *Target, what string)
 
 	Registry Registry
 	health   health
+	methods  methods
 }
 
 // Dial connects to a target and brings the connection to where a login may be
@@ -50,8 +54,8 @@ type Dialer struct {
 // socket is left open.
 func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	if o.TTL <= 0 {
-		return nil, &Error{KindLoop, t.Name, "connect",
-			errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
+		return nil, &Error{Kind: KindLoop, Addr: t.Name, Phase: "connect",
+			Err: errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
 	}
 	var failed *Error
 	for _, addr := range t.Addresses {
@@ -68,7 +72,8 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 		}
 	}
 	if failed == nil {
-		failed = &Error{KindConfig, t.Name, "connect", errors.New("the target has no address")}
+		failed = &Error{Kind: KindConfig, Addr: t.Name, Phase: "connect",
+			Err: errors.New("the target has no address")}
 	}
 	return nil, failed
 }
@@ -79,7 +84,8 @@ func joinDialErrors(first, next *Error) *Error {
 	if first == nil {
 		return next
 	}
-	return &Error{first.Kind, first.Addr, first.Phase, fmt.Errorf("%w; %w", first.Err, next)}
+	first.Err = fmt.Errorf("%w; %w", first.Err, next)
+	return first
 }
 
 func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
@@ -349,10 +355,11 @@ func (c *Conn) greeting() error {
 	switch r.word {
 	case "OK":
 		c.caps.learn(r)
+		c.noteAlert(r)
 	case "PREAUTH":
 		err = errPreauth
 	case "BYE":
-		err = &refusing{r}
+		err = &refusing{c.answered(r)}
 	default:
 		return errJunk
 	}

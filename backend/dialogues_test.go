@@ -67,7 +67,7 @@ func told(received string) bool {
 	return false
 }
 
-// apply sets up a target: starttls, implicit, id, master, v1, v2, name=HOST for the
+// apply sets up a target: starttls, implicit, id, master, plain, login, v1, v2, name=HOST for the
 // server name, trust-all, and short=PHASE for a short limit.
 func apply(tb testing.TB, t *Target, words string, a *authority) {
 	tb.Helper()
@@ -83,6 +83,10 @@ func apply(tb testing.TB, t *Target, words string, a *authority) {
 			t.ForwardID = true
 		case "master":
 			t.Master = Credentials{AuthID: "master", Secret: canary}
+		case "plain":
+			t.Mechanism = MechanismPlain
+		case "login":
+			t.Mechanism = MechanismLogin
 		case "v1":
 			t.Header = ProxyV1
 		case "v2":
@@ -108,16 +112,16 @@ func apply(tb testing.TB, t *Target, words string, a *authority) {
 
 // outcome is a dial, a login and an ending in a line: "ok TEXT" or "PHASE
 // KIND" or "refused CODE"; whether the backend got the password; how
-// the connection ended; and what the backend saw of that.
-func outcome(text string, err error, s *scripted, endings []Ending) string {
+// the connection ended; what the backend saw of that; and what the user must read.
+func outcome(text string, err error, s *scripted, endings []Ending, alerts []string) string {
 	var failed *Error
 	var refused *Refused
 	what := "ok " + text
 	switch {
-	case errors.As(err, &refused):
-		what = "refused " + refused.Code
 	case errors.As(err, &failed):
 		what = failed.Phase + " " + string(failed.Kind)
+	case errors.As(err, &refused):
+		what = "refused " + refused.Code
 	case err != nil:
 		what = "neither an *Error nor a *Refused: " + err.Error()
 	}
@@ -126,7 +130,11 @@ func outcome(text string, err error, s *scripted, endings []Ending) string {
 	if told(v.received()) {
 		secret = "told"
 	}
-	return fmt.Sprintf("%s; %s; %v; %s", strings.TrimSpace(what), secret, endings, v.notes())
+	line := fmt.Sprintf("%s; %s; %v; %s", strings.TrimSpace(what), secret, endings, v.notes())
+	if len(alerts) > 0 {
+		line += "; alerts: " + strings.Join(alerts, " | ")
+	}
+	return line
 }
 
 // converse dials and logs in; nil when there is no connection to end.
@@ -144,7 +152,7 @@ func TestDialogues(t *testing.T) {
 	a := newAuthority(t)
 	certs := a.certificates()
 	var ended []link
-	format.Run(t, "testdata/dialogues/*.txt", 7, func(t *testing.T, d *dialogue.Dialogue) {
+	format.Run(t, "testdata/dialogues/*.txt", 9, func(t *testing.T, d *dialogue.Dialogue) {
 		ended = append(ended, playDialogue(t, d, a, certs))
 	})
 	gone(t, ended...)
@@ -164,7 +172,9 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 	dialer, endings := testDialer()
 	begun := time.Now()
 	conn, text, err := converse(dialer, target)
+	alerts := AlertsOf(err)
 	if conn != nil {
+		alerts = append(alerts, conn.TakeAlerts()...)
 		conn.End()
 		if e := conn.End(); e != endNone {
 			t.Errorf("the second End gave %q", e)
@@ -173,7 +183,7 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 	if took := time.Since(begun); took > roomy/2 {
 		t.Errorf("took %s: something waited for its whole limit", took)
 	}
-	if got := outcome(text, err, s, *endings); !matches(want, got) {
+	if got := outcome(text, err, s, *endings, alerts); !matches(want, got) {
 		t.Errorf("\n got %s\nwant %s\n err %v", got, want, err)
 	}
 	checkText(t, err)

@@ -17,19 +17,23 @@ type Kind string
 
 // The kinds.
 const (
-	kindDNS       Kind = "dns"        // the name has no address
-	kindConnect   Kind = "connect"    // no TCP connection
-	kindTLS       Kind = "tls"        // the handshake or the certificate failed
-	kindProtocol  Kind = "protocol"   // the backend broke the protocol or a bound
-	kindClosed    Kind = "closed"     // the backend closed or reset the connection
-	KindTimeout   Kind = "timeout"    // a limit of Limits
-	kindRefusing  Kind = "refusing"   // BYE, or NO [UNAVAILABLE] and the like
-	KindConfig    Kind = "config"     // what is asked for is not allowed or not offered
-	KindLoop      Kind = "loop"       // too many proxies in a row
-	kindPool      Kind = "pool"       // no connection became free within the limit
-	kindLocal     Kind = "local"      // this machine is out of descriptors, ports or memory
-	KindBackedOff Kind = "backed_off" // not tried: it failed just now
-	kindCancelled Kind = "cancelled"  // the session ended meanwhile
+	kindDNS      Kind = "dns"      // the name has no address
+	kindConnect  Kind = "connect"  // no TCP connection
+	kindTLS      Kind = "tls"      // the handshake or the certificate failed
+	kindProtocol Kind = "protocol" // the backend broke the protocol or a bound
+	kindClosed   Kind = "closed"   // the backend closed or reset the connection
+	KindTimeout  Kind = "timeout"  // a limit of Limits
+	kindRefusing Kind = "refusing" // BYE, or NO [UNAVAILABLE] and the like
+	KindConfig   Kind = "config"   // what is asked for is not allowed or not offered
+	KindLoop     Kind = "loop"     // too many proxies in a row
+	// KindCredentials is a backend that refuses a master user, or a password that is not the client's own: the
+	// operator's mistake.
+	KindCredentials Kind = "credentials"
+	KindReferral    Kind = "referral"   // the backend refers to another server
+	KindPool        Kind = "pool"       // no connection became free within the limit
+	KindLocal       Kind = "local"      // this machine is out of descriptors, ports or memory
+	KindBackedOff   Kind = "backed_off" // not tried: it failed just now
+	kindCancelled   Kind = "cancelled"  // the session ended meanwhile
 )
 
 // Error says that a backend could not be used. It never holds a secret.
@@ -38,6 +42,8 @@ type Error struct {
 	Addr  string // host:port that was tried
 	Phase string // connect, header, tls, greeting, capability, starttls, id, login, pool
 	Err   error
+
+	Alerts []string // what the backend has said meanwhile that the user must read
 }
 
 func (e *Error) Error() string {
@@ -49,14 +55,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Refused says that the backend judged the login and refused it.
 type Refused struct {
 	Addr string
-	Code string // response code of RFC 5530 without brackets, "" when there was none
-	Text string // the backend's words, printable, for the log only
+	Answer
 
-	Challenge string // what it said of a bearer token (RFC 7628 section 3.2.2), "" for nothing
+	Challenge string   // what it said of a bearer token (RFC 7628 section 3.2.2), "" for nothing
+	Alerts    []string // what it has said before that the user must read
 }
 
 func (e *Refused) Error() string {
-	return fmt.Sprintf("backend %s refused the login: %s%s", e.Addr, bracketed(e.Code), e.Text)
+	return fmt.Sprintf("backend %s refused the login: %s", e.Addr, e.Answer)
 }
 
 // bracketed is a response code as it stands in a line, "" for none.
@@ -90,7 +96,7 @@ func classify(err error) Kind {
 	case errors.Is(err, errBackedOff):
 		return KindBackedOff
 	case isLocal(err):
-		return kindLocal
+		return KindLocal
 	case errors.Is(err, errLimit):
 		return KindTimeout
 	case errors.Is(err, errNoAddress), errors.As(err, &dns):
@@ -113,11 +119,9 @@ func isLocal(err error) bool {
 }
 
 // refusing is a backend that does not want connections or logins just now.
-type refusing struct{ answer }
+type refusing struct{ Answer }
 
-func (e *refusing) Error() string {
-	return fmt.Sprintf("%s %s%s", e.word, bracketed(printable.Text(e.code, maxText)), printable.Text(e.text, maxText))
-}
+func (e *refusing) Error() string { return e.Word + " " + e.String() }
 
 // wrap makes the *Error of a phase.
 func wrap(ctx context.Context, addr, phase string, err error) *Error {
@@ -132,6 +136,8 @@ func kindOf(phase string, err error) Kind {
 	kind := classify(err)
 	var r *refusing
 	switch {
+	case errors.As(err, &r) && r.Referral != "":
+		return KindReferral
 	case errors.As(err, &r):
 		return kindRefusing
 	case errors.Is(err, errConfig):

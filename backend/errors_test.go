@@ -32,8 +32,8 @@ func TestKinds(t *testing.T) {
 		{"connect", &net.DNSError{Err: "timeout", IsTimeout: true}, kindDNS},
 		{"connect", fmt.Errorf("%w: %w", errNoAddress, io.EOF), kindDNS},
 		{"connect", fmt.Errorf("%w: later", errBackedOff), KindBackedOff},
-		{"connect", network(syscall.EMFILE), kindLocal},
-		{"connect", network(syscall.EADDRNOTAVAIL), kindLocal},
+		{"connect", network(syscall.EMFILE), KindLocal},
+		{"connect", network(syscall.EADDRNOTAVAIL), KindLocal},
 		{"tls", io.EOF, kindClosed},
 		{"tls", network(syscall.ECONNRESET), kindClosed},
 		{"tls", network(syscall.EPIPE), kindClosed},
@@ -41,7 +41,7 @@ func TestKinds(t *testing.T) {
 		{"tls", errInjected, kindProtocol},
 		{"greeting", io.ErrUnexpectedEOF, kindClosed},
 		{"greeting", errPreauth, kindProtocol},
-		{"login", &refusing{answer{word: "BYE"}}, kindRefusing},
+		{"login", &refusing{Answer{Word: "BYE"}}, kindRefusing},
 		{"starttls", fmt.Errorf("%w: no", errConfig), KindConfig},
 	} {
 		if got := kindOf(c.phase, c.err); got != c.want {
@@ -53,19 +53,23 @@ func TestKinds(t *testing.T) {
 // What an error says, whatever a backend put into it.
 func TestErrorTexts(t *testing.T) {
 	hostile := "a\r\n" + strings.Repeat("\x1b", 3000)
-	for _, c := range []struct {
+	c := Conn{Target: &Target{}}
+	for _, test := range []struct {
 		err  error
 		want string
 	}{
-		{&Error{kindClosed, "h:1", "login", io.EOF}, "backend h:1: login: closed: EOF"},
-		{&Error{kindTLS, "h:1", "tls", errors.New(hostile)}, "backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
-		{&Refused{Addr: "h:1", Code: "EXPIRED", Text: "old"}, "backend h:1 refused the login: [EXPIRED] old"},
-		{&Refused{Addr: "h:1", Text: "no"}, "backend h:1 refused the login: no"},
-		{&refusing{answer{word: "BYE", text: "x\ny"}}, "BYE x?y"},
-		{&refusing{answer{word: "NO", code: "IN\x00USE", text: "x"}}, "NO [IN?USE] x"},
+		{&Error{Kind: kindClosed, Addr: "h:1", Phase: "login", Err: io.EOF}, "backend h:1: login: closed: EOF"},
+		{&Error{Kind: kindTLS, Addr: "h:1", Phase: "tls", Err: errors.New(hostile)},
+			"backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
+		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", code: "EXPIRED", text: "old"})},
+			"backend h:1 refused the login: [EXPIRED] old"},
+		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", text: "no"})},
+			"backend h:1 refused the login: no"},
+		{&refusing{c.answered(answer{word: "BYE", text: "x\ny"})}, "BYE x?y"},
+		{&refusing{c.answered(answer{word: "NO", code: "IN\x00USE", text: "x"})}, "NO [IN?USE] x"},
 	} {
-		if got := c.err.Error(); got != c.want {
-			t.Errorf("got %q\nwant %q", got, c.want)
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("got %q\nwant %q", got, test.want)
 		}
 	}
 }

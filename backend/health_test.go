@@ -12,7 +12,7 @@ func TestHealthKnowsWhoseFaultItIs(t *testing.T) {
 	d := &Dialer{Clock: timing.System{}}
 	target := &Target{Name: "one"}
 	for range 2 * strikesOut {
-		d.judge(target, "one a", &Error{Kind: kindLocal}, 0)
+		d.judge(target, "one a", &Error{Kind: KindLocal}, 0)
 	}
 	if err := d.health.mayTry("one a", time.Now()); err != nil {
 		t.Errorf("after faults of ours: %v", err)

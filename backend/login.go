@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"imapproxy/backend/fault"
@@ -26,32 +27,58 @@ var (
 // The caller ends the connection on either.
 func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text string, err error) {
 	if m := c.Target.Master; m.AuthID != "" {
-		cred.AuthID, cred.Secret, cred.Token = m.AuthID, m.Secret, ""
+		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true
 	}
 	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
 	}
 	c.enter(phaseLogin)
-	defer func() { c.hidden = nil }()
+	defer func() { c.hidden = hidden{} }()
 	var r answer
 	err = c.duringLogin(ctx, func() (err error) {
 		r, err = c.login(cred, o)
 		return err
 	})
-	var refused *Refused
-	if errors.As(err, &refused) {
-		return "", refused
-	}
 	if err != nil {
-		return "", wrap(ctx, c.Addr, "login", err)
+		return "", c.notLoggedIn(ctx, cred, err)
 	}
 	if !c.caps.known() {
 		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "", wrap(ctx, c.Addr, "capability", err)
 		}
 	}
-	// A text that began with a bracket would be read as a response code.
-	return cmp.Or(strings.TrimLeft(printable.Text(r.text, maxText), " ["), "Logged in"), nil
+	text = safeText(printable.Text(r.text, maxText))
+	if strings.EqualFold(r.code, codeAlert) {
+		text = "" // it is among the alerts
+	}
+	return cmp.Or(text, "Logged in"), nil
+}
+
+// notLoggedIn returns the error of a login that came to nothing. Issued credentials
+// are the operator's: that the backend does not accept them says nothing about the
+// user.
+func (c *Conn) notLoggedIn(ctx context.Context, cred Credentials, err error) error {
+	var refused *Refused
+	isRefused := errors.As(err, &refused)
+	if isRefused && !(cred.Issued && slices.Contains(aboutTheCredentials, refused.Code)) {
+		refused.Alerts = c.TakeAlerts()
+		return refused
+	}
+	failed := wrap(ctx, c.Addr, "login", err)
+	if isRefused {
+		failed.Kind = KindCredentials
+		failed.Err = fmt.Errorf("target %s refuses %s: %w", c.Target.Name, cred.owner(), refused)
+	}
+	failed.Alerts = c.TakeAlerts()
+	return failed
+}
+
+// owner names whose credentials they are.
+func (c Credentials) owner() string {
+	if c.master() {
+		return "master user " + printable.Quote(c.AuthID)
+	}
+	return "the password that the auth source gives for the user"
 }
 
 // unfit says why the credentials can't be sent: a missing user would log in as
@@ -87,7 +114,7 @@ func (t *Target) mayTell(remote string) error {
 }
 
 func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
-	c.hidden = append(pieces(cred.plain()), cred.Secret[:min(len(cred.Secret), 64)])
+	c.hidden = cred.hidden()
 	fault.Point("login.begin")
 	offered := c.caps
 	c.caps.forget() // what holds before the login is void after it
@@ -98,16 +125,7 @@ func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 	if m := cred.tokenMechanism(&offered); m != "" {
 		return c.authenticateToken(id, m, cred, offered.has("SASL-IR"))
 	}
-	if offered.has("AUTH=PLAIN") {
-		return c.authenticatePlain(id, cred, offered.has("SASL-IR"))
-	}
-	if offered.has("LOGINDISABLED") {
-		return answer{}, fmt.Errorf("%w: the backend offers neither AUTH=PLAIN nor LOGIN", errConfig)
-	}
-	if cred.AuthID != "" && cred.AuthID != cred.User {
-		return answer{}, fmt.Errorf("%w: a master login needs AUTH=PLAIN, which the backend does not offer", errConfig)
-	}
-	return c.loginLiterals(id, cred)
+	return c.tryMethods(id, cred, &offered)
 }
 
 // idCommand tells the backend whom it serves, in the fields that Dovecot
@@ -128,54 +146,16 @@ func idCommand(o Origin) string {
 	return "ID (" + strings.Join(f, " ") + ")"
 }
 
-// authenticatePlain sends the initial response in the command where the
-// backend takes one (RFC 4959), ID in the same write.
-func (c *Conn) authenticatePlain(id string, cred Credentials, inCommand bool) (answer, error) {
-	ir := cred.plain()
-	if inCommand {
-		if err := c.send(id + "X2 AUTHENTICATE PLAIN " + ir + "\r\n"); err != nil {
-			return answer{}, err
-		}
-		return c.judged(id != "")
-	}
-	if err := c.send(id + "X2 AUTHENTICATE PLAIN\r\n"); err != nil {
-		return answer{}, err
-	}
-	if r, err := c.continuation(id != ""); err != nil || r.tag != "+" {
-		return r, err
-	}
-	if err := c.send(ir + "\r\n"); err != nil {
-		return answer{}, err
-	}
-	return c.judged(false)
-}
+// master reports whether somebody else logs in for the user.
+func (c Credentials) master() bool { return c.AuthID != "" && c.AuthID != c.User }
 
 // plain is the message of PLAIN (RFC 4616) in base64.
 func (c Credentials) plain() string {
 	authz, authc := "", c.User
-	if c.AuthID != "" && c.AuthID != c.User {
+	if c.master() {
 		authz, authc = c.User, c.AuthID
 	}
 	return base64.StdEncoding.EncodeToString([]byte(authz + "\x00" + authc + "\x00" + c.Secret))
-}
-
-func (c *Conn) loginLiterals(id string, cred Credentials) (answer, error) {
-	parts := []string{
-		id + fmt.Sprintf("X2 LOGIN {%d}\r\n", len(cred.User)),
-		cred.User + fmt.Sprintf(" {%d}\r\n", len(cred.Secret)),
-	}
-	for i, p := range parts {
-		if err := c.send(p); err != nil {
-			return answer{}, err
-		}
-		if r, err := c.continuation(i == 0 && id != ""); err != nil || r.tag != "+" {
-			return r, err
-		}
-	}
-	if err := c.send(cred.Secret + "\r\n"); err != nil {
-		return answer{}, err
-	}
-	return c.judged(false)
 }
 
 // send writes a command, or a part of one. From here until its answer has
@@ -187,10 +167,15 @@ func (c *Conn) send(s string) error {
 	return err
 }
 
-// judged reads to the answer of the login, X2, and past the one of ID, X1.
-func (c *Conn) judged(idSent bool) (answer, error) {
+// answerToLogin reads to the answer of the login, X2, and past the one of ID, X1.
+func (c *Conn) answerToLogin(idSent bool) (answer, error) {
 	fault.Point("login.await")
-	r, err := c.await("X2", idSent)
+	return c.await("X2", idSent)
+}
+
+// judged reads to the answer of the login and judges it.
+func (c *Conn) judged(idSent bool) (answer, error) {
+	r, err := c.answerToLogin(idSent)
 	if err != nil {
 		return r, err
 	}
@@ -208,27 +193,11 @@ func (c *Conn) continuation(idSent bool) (answer, error) {
 	return r, err
 }
 
-// verdict turns the login's tagged answer into nil, a *Refused, or a failure.
-func (c *Conn) verdict(r answer) error {
-	fault.Point("login.verdict")
-	switch r.word {
-	case "OK":
-		return nil
-	case "BAD":
-		return &refusing{r}
-	}
-	code, _, _ := strings.Cut(strings.ToUpper(r.code), " ")
-	switch code {
-	case "UNAVAILABLE", "SERVERBUG", "INUSE":
-		return &refusing{r}
-	}
-	return &Refused{Addr: c.Addr, Code: printable.Text(code, maxText), Text: printable.Text(r.text, maxText)}
-}
-
 // await reads responses until the wanted tag comes ("+" gives way to the
-// tagged refusal X2). Untagged lines teach capabilities, or end the
-// connection; all else is out of step. Nothing of them reaches the client.
+// tagged refusal X2). Untagged lines teach capabilities, are alerts, or end the
+// connection; all else is out of step. Nothing more of them reaches the client.
 func (c *Conn) await(want string, idSent bool) (answer, error) {
+	idOpen := idSent // its answer may come
 	for range maxAnswerLines {
 		r, err := c.in.response()
 		if err != nil {
@@ -243,51 +212,27 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 			if r.tag == "X2" || r.tag == "X3" {
 				c.inStep = true
 				c.caps.learn(r)
+				if r.word == "OK" {
+					c.noteAlert(r)
+				}
 			}
 			return r, nil
-		case r.tag == "X1" && idSent:
-			idSent = false // whatever it said: ID is a courtesy
+		case r.tag == "X1" && idOpen:
+			idSent, idOpen = false, false // whatever it said: ID is a courtesy
 		case r.tag == "*" && r.word == "BYE":
 			c.bye = true
-			return answer{}, &refusing{r}
+			return answer{}, &refusing{c.answered(r)}
 		case r.tag == "*" && r.word != "PREAUTH":
 			c.caps.learn(r)
+			c.noteAlert(r)
+			if r.word == "BAD" {
+				idSent = false // some backends refuse ID without its tag
+			}
 		default:
 			return answer{}, errUnexpected
 		}
 	}
 	return answer{}, errTooMuch
-}
-
-// withhold takes the password out of a refusal: some backends repeat the line
-// that they don't understand, and their words go to the log. A code is judged,
-// so a short password that a usual code happens to hold must not change it.
-func (c *Conn) withhold(r *answer) {
-	if r.word == "OK" || !isStatus(r.word) {
-		return
-	}
-	r.code, r.text = r.code[:min(len(r.code), 1024)], r.text[:min(len(r.text), 1024)] // more is never shown
-	for _, s := range c.hidden {
-		if strings.Contains(r.text, s) {
-			r.text = "(withheld: it repeats the password)"
-		}
-		if len(s) >= minRepeat && strings.Contains(r.code, s) {
-			r.code = ""
-		}
-	}
-}
-
-// minRepeat is how many bytes of the password count as repeated: some backends
-// cut the line that they repeat.
-const minRepeat = 8
-
-// pieces cuts a base64 word so that each run of 11 of its bytes holds a piece.
-func pieces(word string) []string {
-	var p []string
-	for i := 0; i+minRepeat <= len(word); i += 4 {
-		p = append(p, word[i:i+minRepeat])
-	}
-	return p
 }
 
 // askCapability asks what the backend offers.
@@ -321,7 +266,7 @@ func (c *Conn) askSTARTTLS() error {
 	}
 	r, err := c.await("X3", false)
 	if err == nil && r.word != "OK" {
-		err = &refusing{r}
+		err = &refusing{c.answered(r)}
 	}
 	return err
 }

@@ -51,8 +51,8 @@ func dummyAnswer(mechanism string) string {
 // not take is kept for the client.
 func (c *Conn) authenticateToken(id, mechanism string, cred Credentials, inCommand bool) (answer, error) {
 	message := cred.message(mechanism)
-	c.hidden = append(c.hidden, pieces(message)...)
-	r, err := c.offerToken(id, mechanism, message, inCommand)
+	c.hidden.encode(message)
+	r, err := c.offerToken(id, mechanism, message, inCommand && len(message) <= maxCommandLine)
 	if err != nil || r.tag == "X2" {
 		return r, err
 	}
@@ -95,19 +95,4 @@ func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer
 		err = c.verdict(r)
 	}
 	return r, err
-}
-
-// Words returns the line by which a backend refused, without its tag, such as
-// "NO [LIMIT] Too many": printable, and without the password. "" when the
-// error is another.
-func Words(err error) string {
-	var refused *Refused
-	var unwilling *refusing
-	switch {
-	case errors.As(err, &refused):
-		return "NO " + bracketed(refused.Code) + refused.Text
-	case errors.As(err, &unwilling):
-		return unwilling.Error()
-	}
-	return ""
 }

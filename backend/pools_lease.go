@@ -20,9 +20,8 @@ type PoolRequest struct {
 
 // Lease is a pooled connection in a session's hands, logged in. Return ends it.
 type Lease struct {
-	Conn   *Conn
-	Text   string   // of the login's OK
-	Alerts []string // what the backend has said meanwhile that the user must read
+	Conn *Conn
+	Text string // of the login's OK
 
 	slot  *pool.Lease[poolKey, *Conn]
 	pool  *connPool
@@ -55,7 +54,7 @@ var ErrNoPool = errors.New("the target has no pool")
 func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin, q PoolRequest) (*Lease, error) {
 	cp, err := p.of(t)
 	if err != nil {
-		return nil, &Error{KindConfig, t.Name, "pool", err}
+		return nil, &Error{Kind: KindConfig, Addr: t.Name, Phase: "pool", Err: err}
 	}
 	if cp == nil {
 		return nil, ErrNoPool
@@ -68,7 +67,7 @@ func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin
 	case err != nil:
 		e := wrap(ctx, t.Name, "wait", err)
 		if ctx.Err() == nil {
-			e.Kind = kindPool
+			e.Kind = KindPool
 		}
 		return nil, e
 	}
@@ -133,8 +132,7 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 	if err := c.stillGood(ctx, command, ask); err != nil {
 		return wrap(ctx, c.Addr, "check", err)
 	}
-	l.Text, l.Alerts = c.pooled.text, c.pooled.alerts
-	c.pooled.alerts = nil
+	l.Text = c.pooled.text
 	return nil
 }
 

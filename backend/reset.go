@@ -22,16 +22,9 @@ const (
 
 // pooled is what a connection carries from one session to the next.
 type pooled struct {
-	key    poolKey
-	text   string   // of the login's OK
-	alerts []string // not yet read
+	key  poolKey
+	text string // of the login's OK
 }
-
-// The bounds of what alerts are kept.
-const (
-	maxAlerts     = 4
-	maxAlertBytes = 256
-)
 
 var (
 	errNotClean  = errors.New("the connection may not be used again")
@@ -143,7 +136,7 @@ func (c *Conn) undo(p resetPlan) error {
 			return err
 		}
 		c.caps.forget()
-		c.pooled = pooled{}
+		c.pooled, c.alerts = pooled{}, nil
 		if err := c.ask("CAPABILITY"); err != nil {
 			return err
 		}
@@ -175,11 +168,11 @@ func (c *Conn) ask(commandLine string) error {
 			return err
 		case r.tag == tag:
 			c.inStep = true
-			c.note(r)
+			c.noteAlert(r)
 			if r.word == "OK" || strings.HasPrefix(commandLine, "ID ") { // ID is a courtesy
 				return nil
 			}
-			return &refusing{r}
+			return &refusing{c.answered(r)}
 		case r.tag != "*":
 			return errOutOfStep
 		}
@@ -198,7 +191,7 @@ func (c *Conn) untagged(r answer, asked string) error {
 		c.bye = true
 		return errSaidBye
 	case r.word == "OK", r.word == "NO":
-		c.note(r)
+		c.noteAlert(r)
 		return nil
 	case asked == "CAPABILITY" && r.word == "CAPABILITY":
 		c.caps.learn(r)
@@ -207,13 +200,6 @@ func (c *Conn) untagged(r answer, asked string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", errOutOfStep, printable.Text(r.word, maxText))
-}
-
-// note keeps an ALERT, which the user must read (RFC 9051 section 7.1).
-func (c *Conn) note(r answer) {
-	if strings.EqualFold(r.code, "ALERT") && len(c.pooled.alerts) < maxAlerts {
-		c.pooled.alerts = append(c.pooled.alerts, printable.Text(r.text, maxAlertBytes))
-	}
 }
 
 // stillGood finds out whether an idle connection can be used: at once, where

@@ -34,6 +34,17 @@ const (
 	ProxyV2
 )
 
+// Mechanism says how a password is sent to a backend. A bearer token goes by the
+// mechanism that it needs, whatever this says.
+type Mechanism int
+
+// The mechanisms.
+const (
+	MechanismAuto  Mechanism = iota // what the backend offers, and another way when it does not accept that
+	MechanismPlain                  // AUTHENTICATE PLAIN only
+	MechanismLogin                  // LOGIN, or AUTHENTICATE LOGIN where LOGIN is disabled
+)
+
 // Limits bounds the phases of a backend connection; each must be positive.
 type Limits struct {
 	Connect  time.Duration // one TCP connect
@@ -56,6 +67,9 @@ type Target struct {
 	Limits     Limits          //
 	TCP        wire.TCPOptions //
 	PlainLogin bool            // send the password to a non-loopback backend without TLS (the configuration warned)
+	Texts      Texts           // what clients read of its refusals
+	Mechanism  Mechanism       // how passwords are sent
+	Follow     bool            // go where a REFERRAL names, as far as the router permits
 
 	Pool *PoolOptions // how connections are used again; nil when they are not
 }
@@ -66,6 +80,7 @@ type Credentials struct {
 	AuthID string // who authenticates; "" means User
 	Secret string
 	Token  string // XOAUTH2 or OAUTHBEARER: Secret is a bearer token, got by it; "" for a password
+	Issued bool   // they are the operator's, and not what the client sent
 }
 
 // Format implements fmt.Formatter so that no verb prints the secret.

@@ -104,8 +104,12 @@ func (s *session) challenge(cmd *command, challenge []byte) ([]byte, reply, erro
 	}
 	line, err := s.client.in.Line(maxSASLLine)
 	if errors.Is(err, lines.ErrTooLong) {
-		return nil, reply{text: cmd.tag + " BAD The response is too long", bad: true, why: "SASL response too long",
-			end: endClientProtocol}, nil
+		over, err := s.skipLine()
+		r := bad(cmd, responseTooLong)
+		if !over {
+			r.end = endClientProtocol
+		}
+		return nil, r, err
 	}
 	if err != nil {
 		return nil, reply{}, s.readFailed(err)

@@ -88,7 +88,8 @@ func (s *session) externalVerifier(got **auth.Request) func(authzID string) erro
 	return func(authzID string) error {
 		user, found := s.certified()
 		if !found {
-			return &auth.Denied{Log: "the client's certificate names no user"}
+			return &auth.Denied{Code: "AUTHENTICATIONFAILED", Text: "The client certificate names no user",
+				Log: "the client's certificate names no user"}
 		}
 		*got = s.request(auth.External, authzID, user, "")
 		return nil

@@ -11,7 +11,8 @@ import (
 // Bounds on what a client may send before login.
 const (
 	maxLine      = 8 << 10  // bytes of a command line
-	maxSASLLine  = 16 << 10 // bytes of a line in a SASL exchange
+	maxSASLLine  = 20 << 10 // bytes of a line in a SASL exchange, of AUTHENTICATE with its initial response too
+	maxSkipped   = 1 << 20  // bytes of a longer one, which is refused and read over
 	maxIDCommand = 40 << 10 // bytes of an ID command (RFC 2971 allows about 32 KiB)
 	maxPipelined = 64 << 10 // bytes read ahead while a login is being decided
 )

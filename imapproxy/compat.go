@@ -70,6 +70,8 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays b
 	var denied *auth.Denied
 	var unavailable *auth.Unavailable
 	switch {
+	case errors.As(s.login.failure, &denied) && denied.Code == "CLIENTBUG": // nginx asks, and is answered so
+		text = compatRefused
 	case errors.As(s.login.failure, &denied):
 		text = denied.Text
 		if denied.Code != "" && text != "" {
@@ -92,7 +94,8 @@ func (s *session) asksToWait() bool { return waitOf(s.login.failure) > 0 }
 
 // failure words a login that was not judged, or that the backend has refused.
 func (d nginxDialect) failure(s *session, a *loginAttempt) string {
-	words := backend.Words(s.login.failure)
+	answer, _ := backend.AnswerOf(s.login.failure)
+	words := answer.Line
 	passed := words != "" && d.PassBackendErrors
 	s.compatLogFailure(words, passed)
 	switch {

@@ -76,7 +76,7 @@ func (ownDialect) refuse(s *session, a *loginAttempt, ours string) (string, bool
 	if err := s.explainToken(a); err != nil {
 		return "", false, err
 	}
-	return a.tag + " " + ours, s.login.refusals < s.settings.Limits.FailedLogins, nil
+	return alertLines("NO", s.login.alerts) + a.tag + " " + ours, s.login.refusals < s.settings.Limits.FailedLogins, nil
 }
 
 func (ownDialect) bye(_ *session, r endReason) string { return r.byeText() }

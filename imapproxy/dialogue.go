@@ -181,24 +181,61 @@ func (s *session) continueLine(cmd *command) ([]byte, error) {
 	return line, nil
 }
 
-// readLine reads a command's first line; ID may have a longer one.
+// readLine reads a command's first line. Those of ID and AUTHENTICATE may be
+// longer than others.
 func (s *session) readLine() ([]byte, error) {
 	line, err := s.client.in.Line(maxLine)
-	if errors.Is(err, lines.ErrTooLong) && isIDLine(s.client.in.Peek()) {
-		line, err = s.client.in.Line(maxIDCommand)
-	}
+	long := command{}
 	if errors.Is(err, lines.ErrTooLong) {
+		long = s.longCommand()
+		if bound := maxLineOf(long.name); bound > maxLine {
+			line, err = s.client.in.Line(bound)
+		}
+	}
+	if !errors.Is(err, lines.ErrTooLong) {
+		return line, s.readFailedIf(err)
+	}
+	if long.name != "AUTHENTICATE" {
 		return nil, &badCommand{tag: "*", text: "Line too long", fatal: true}
 	}
+	over, err := s.skipLine()
 	if err != nil {
-		return nil, s.readFailed(err)
+		return nil, err
 	}
-	return line, nil
+	return nil, &badCommand{tag: long.tag, text: responseTooLong, fatal: !over}
 }
 
-func isIDLine(b []byte) bool {
+// longCommand returns the head of a line that is too long, as far as it has one.
+func (s *session) longCommand() command {
+	b := s.client.in.Peek()
 	cmd, refused := parseHead(b[:min(len(b), 128)])
-	return refused == nil && cmd.name == "ID"
+	if refused != nil {
+		return command{}
+	}
+	return cmd
+}
+
+// maxLineOf bounds the first line of a command.
+func maxLineOf(name string) int {
+	switch name {
+	case "ID":
+		return maxIDCommand
+	case "AUTHENTICATE":
+		return maxSASLLine
+	}
+	return maxLine
+}
+
+const responseTooLong = "The response is too long"
+
+// skipLine reads over a SASL line that is too long, so that the client may go on.
+// It reports whether the line has an end.
+func (s *session) skipLine() (over bool, err error) {
+	err = s.client.in.SkipLine(maxSkipped)
+	if errors.Is(err, lines.ErrTooLong) {
+		return false, nil
+	}
+	return err == nil, s.readFailedIf(err)
 }
 
 var httpVerbs = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI"}

@@ -52,11 +52,11 @@ func TestRefusingBackendIsEndedAside(t *testing.T) {
 }
 
 // TestUnroutedUserWaitsAsLong refuses a user without a backend as late as the
-// backend refuses a wrong password.
+// backend refuses a wrong password, and in the same words.
 func TestUnroutedUserWaitsAsLong(t *testing.T) {
 	clock := newFakeClock()
 	r := newRig(t, withClock(clock))
-	r.server.refusalLatency.learn(701 * time.Millisecond)
+	r.server.refusals.learn(backend.Answer{Text: "no user joe", Texts: backend.TextsAll}, 701*time.Millisecond)
 	c := r.dial("plain")
 	c.send("a LOGIN nobody %s", canary)
 	clock.awaitTimer(t, timerRefusal, 701*time.Millisecond)
@@ -64,22 +64,31 @@ func TestUnroutedUserWaitsAsLong(t *testing.T) {
 		t.Error("refused before a backend would have")
 	}
 	clock.advance(701 * time.Millisecond)
-	c.expect(`a NO \[AUTHENTICATIONFAILED\] .*`)
+	c.expect("a NO " + loginRefused)
 	c.close()
 }
 
-func TestJudging(t *testing.T) {
-	var j refusalLatency
-	if j.usual() != firstRefusalLatency {
-		t.Errorf("at first %v", j.usual())
-	}
-	j.learn(80 * time.Millisecond)
-	if j.usual() != 80*time.Millisecond {
-		t.Errorf("after one %v", j.usual())
-	}
-	j.learn(160 * time.Millisecond)
-	if j.usual() != 90*time.Millisecond {
-		t.Errorf("after two %v", j.usual())
+func TestUsualRefusal(t *testing.T) {
+	var u usualRefusal
+	const plain = "NO " + loginRefused
+	for _, c := range []struct {
+		code string
+		took time.Duration // 0: nothing is learnt
+
+		want     string
+		wantTook time.Duration
+	}{
+		{"", 0, noSuchLogin, firstRefusalLatency},
+		{"", 80 * time.Millisecond, plain, 80 * time.Millisecond},
+		{"EXPIRED", 160 * time.Millisecond, plain, 90 * time.Millisecond},
+		{"AUTHENTICATIONFAILED", 90 * time.Millisecond, noSuchLogin, 90 * time.Millisecond},
+	} {
+		if c.took > 0 {
+			u.learn(backend.Answer{Code: c.code}, c.took)
+		}
+		if text, took := u.usual(); text != c.want || took != c.wantTook {
+			t.Errorf("after %q: %q after %v, want %q after %v", c.code, text, took, c.want, c.wantTook)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ func (l *loop) adopt(r *relay) bool {
 		e := &r.sides[i]
 		e.mask = e.wanted()
 		if err := l.poller.Add(e.wire, e.mask, r.key(i)); err != nil {
+			for _, added := range r.sides[:i] {
+				l.poller.Remove(added.wire)
+			}
 			l.remove(r)
 			r.s.interrupter.cut(endOverload, err)
 			return false

@@ -56,18 +56,6 @@ func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Cred
 	return text, nil
 }
 
-// alerts are the lines that a pooled connection's backend has said meanwhile.
-func (s *session) alerts() string {
-	if s.lease == nil {
-		return ""
-	}
-	lines := ""
-	for _, text := range s.lease.Alerts {
-		lines += "* OK [ALERT] " + text + "\r\n"
-	}
-	return lines
-}
-
 // release is the end of the backend connection for this session: it goes back
 // to its pool, or it ends. The relay is over and the interrupter is closed, so no other
 // goroutine touches the socket.

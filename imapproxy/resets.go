@@ -21,6 +21,9 @@ const doesNotClose = "this backend does not close its connections: they had to b
 	"or it forgets close() after the end of its input; each reset may have left a descriptor open there. See " +
 	"docs/close-wait.md"
 
+// notAccepted is said of a backend whose offer does not hold.
+const notAccepted = `this backend does not accept what it offers; write what it accepts as the target's "mechanism"`
+
 // maxWatched bounds the backends that are watched: an auth server may name any.
 const maxWatched = 1000
 
@@ -71,6 +74,9 @@ func (s *Server) observe(d *backend.Dialer) {
 			s.log.Warn().Err(failed).Str("target", t.Name).Str("backend", failed.Addr).
 				Msg("an address of this target failed; a later one answered")
 		}
+	}
+	d.Fallback = func(t *backend.Target, what string) {
+		s.log.Warn().Str("target", t.Name).Str("mechanism", what).Msg(notAccepted)
 	}
 	d.Ended = func(c *backend.Conn, e backend.Ending) {
 		s.metrics.backendEnded(c.Target.Name, e)

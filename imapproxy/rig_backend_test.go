@@ -39,6 +39,7 @@ type scriptedBackend struct {
 type backendConn struct {
 	number int // 0 for the first
 
+	answering  string // see untilLogout
 	afterLogin string // what it offers then, "" for the usual
 	raw        wire.Stream
 	secured    chan struct{} // closed once talk is TLS; nil for a backend without
@@ -295,6 +296,7 @@ func (c *backendConn) judge(tag, user string) bool {
 		c.send("%s NO the backend's own words", tag)
 	case user == "bad":
 		c.send("%s BAD the backend's own words", tag)
+		c.answering = " BAD the backend's own words"
 	case user == "bye":
 		c.send("* BYE the backend's own words")
 		c.close()
@@ -310,7 +312,7 @@ func (c *backendConn) judge(tag, user string) bool {
 	return false
 }
 
-// untilLogout answers LOGOUT and nothing else.
+// untilLogout answers LOGOUT, and other lines as answering says, "" for nothing.
 func (c *backendConn) untilLogout() {
 	for {
 		line, good := c.line()
@@ -321,6 +323,9 @@ func (c *backendConn) untilLogout() {
 			c.send("* BYE\r\n%s OK", tag)
 			c.close()
 			return
+		}
+		if tag, _, _ := strings.Cut(line, " "); c.answering != "" {
+			c.send("%s%s", tag, c.answering)
 		}
 	}
 }

@@ -139,6 +139,12 @@ func (c *testClient) expect(pattern string) string {
 	return s
 }
 
+// expectLine reads exactly that line.
+func (c *testClient) expectLine(line string) string {
+	c.t.Helper()
+	return c.expect(regexp.QuoteMeta(line))
+}
+
 // until reads lines to the tagged answer and gives them all.
 func (c *testClient) until(tag string) []string {
 	c.t.Helper()

@@ -91,9 +91,12 @@ type Limits struct {
 // Settings is one generation of the configuration. A session keeps the
 // generation it began with.
 type Settings struct {
-	Hostname  string // in the greeting
-	Auth      auth.Authenticator
-	Router    backend.Router
+	Hostname string // in the greeting
+	Auth     auth.Authenticator
+	Router   backend.Router
+	// Referred returns the target of a server that a backend refers to; an error for one that is not permitted.
+	// nil follows no referral.
+	Referred  func(server string) (*backend.Target, error)
 	External  *auth.CertificateUsers // whom a client's certificate stands for; nil: EXTERNAL is not offered
 	AuthName  username.Rewrite       // of the user name, before it is authenticated
 	Listeners map[string]*Listener
@@ -105,16 +108,16 @@ type Settings struct {
 
 // Server accepts clients and runs their sessions.
 type Server struct {
-	settings       atomic.Pointer[Settings]
-	dialer         *backend.Dialer
-	clock          timing.Clock
-	log            zerolog.Logger
-	sessions       registry
-	metrics        *metrics
-	leaks          leakDetector
-	census         census
-	resets         resetWatch
-	refusalLatency refusalLatency
+	settings atomic.Pointer[Settings]
+	dialer   *backend.Dialer
+	clock    timing.Clock
+	log      zerolog.Logger
+	sessions registry
+	metrics  *metrics
+	leaks    leakDetector
+	census   census
+	resets   resetWatch
+	refusals usualRefusal
 
 	poolCounts backend.PoolCounts
 

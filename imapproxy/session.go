@@ -60,13 +60,14 @@ type loginState struct {
 	ctx         context.Context // done when the session is cut
 	attemptedAt time.Time       // the last login
 	attempts    int
-	refusals    int    // logins refused
-	bad         int    // bad commands
-	ttl         int    // what the client's ID says of x-proxy-ttl, or our own
-	clientName  string // of the client's ID
-	authUser    string // the user as authenticated
-	backendUser string // the user at the backend, once the route is known
-	failure     error  // why the last login failed
+	refusals    int      // logins refused
+	bad         int      // bad commands
+	ttl         int      // what the client's ID says of x-proxy-ttl, or our own
+	clientName  string   // of the client's ID
+	authUser    string   // the user as authenticated
+	backendUser string   // the user at the backend, once the route is known
+	failure     error    // why the last login failed
+	alerts      []string // what its backend has said that the user must read
 }
 
 func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *session {
@@ -197,6 +198,14 @@ func (s *session) readFailed(err error) error {
 		return errEnded
 	}
 	return s.fail(clientReason(err), err)
+}
+
+// readFailedIf is readFailed for an error that may be nil.
+func (s *session) readFailedIf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return s.readFailed(err)
 }
 
 // handshakeReason distinguishes a client that left from a handshake that failed.

@@ -73,10 +73,13 @@ func TestAnswerDenies(t *testing.T) {
 			auth.Denied{Text: "x" + strings.Repeat("ö", 127)}},
 		{"code", ok("Auth-Status: [EXPIRED] Password expired"), auth.Denied{Code: "EXPIRED", Text: "Password expired"}},
 		{"unknown code", ok("Auth-Status: [CAPABILITY IMAP4rev1] x"), auth.Denied{Text: "[CAPABILITY IMAP4rev1] x"}},
-		{"password in the text", ok("Auth-Status: wrong " + canary), auth.Denied{}},
-		{"escaped password in the text", ok("Auth-Status: wrong " + escape(canary)), auth.Denied{}},
-		{"hidden password in the text", ok("Auth-Status: wrong kana\xe2\x80\xaerie 7c1f\"%"), auth.Denied{}},
-		{"password after the limit", ok("Auth-Status: " + strings.Repeat("x", 250) + canary), auth.Denied{}},
+		{"password in the text", ok("Auth-Status: wrong " + canary), auth.Denied{Text: "wrong (withheld)"}},
+		{"escaped password in the text", ok("Auth-Status: wrong " + escape(canary)),
+			auth.Denied{Text: "wrong (withheld)"}},
+		{"hidden password in the text", ok("Auth-Status: wrong kana\xe2\x80\xaerie 7c1f\"%"),
+			auth.Denied{Text: "wrong (withheld)"}},
+		{"password after the limit", ok("Auth-Status: " + strings.Repeat("x", 250) + canary),
+			auth.Denied{Text: strings.Repeat("x", 250) + "(withh"}},
 	} {
 		client := answering(t, Options{}, c.answer)
 		g, err := client.Authenticate(context.Background(), bob())

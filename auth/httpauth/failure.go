@@ -20,16 +20,21 @@ const maxText = 256 // bytes of a refusal's text
 // responseCode is a response code of RFC 5530 or 3501 that an auth server put
 // in front of its text, as it had to for nginx, which sends only the text.
 var responseCode = regexp.MustCompile(
-	`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|LIMIT|ALERT)\] *`)
+	`^\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|NOPERM|INUSE|` +
+		`CORRUPTION|SERVERBUG|CLIENTBUG|CANNOT|LIMIT|OVERQUOTA|NONEXISTENT|ALERT)\] *`)
 
 // refusal is any Auth-Status other than OK and WAIT: the client reads its text.
 // [UNAVAILABLE] in front makes it what it says: no answer.
 func (c *Client) refusal(a *answer, r *auth.Request) error {
-	text := clean(a.status)
+	status := a.status
 	for _, echo := range []string{string(r.Secret), clean(string(r.Secret)), escape(string(r.Secret))} {
-		if echo != "" && (strings.Contains(a.status, echo) || strings.Contains(text, echo)) {
-			return &auth.Denied{Wait: a.wait, Log: "refused by the auth server (its text holds the password)"}
+		if echo != "" {
+			status = strings.ReplaceAll(status, echo, "(withheld)")
 		}
+	}
+	text := clean(status)
+	if echo := clean(string(r.Secret)); echo != "" {
+		text = strings.ReplaceAll(text, echo, "(withheld)")
 	}
 	denied := &auth.Denied{Wait: a.wait, Challenge: errorChallenge(a, r)}
 	if code := responseCode.FindStringSubmatch(text); code != nil {

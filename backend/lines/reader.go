@@ -142,6 +142,26 @@ func (b *Reader) Skip(n int) error {
 	return nil
 }
 
+// SkipLine drops the next line, of any length up to bound bytes; it returns
+// ErrTooLong for a longer one.
+func (b *Reader) SkipLine(bound int) error {
+	for skipped := 0; skipped <= bound; {
+		if b.Buffered() == 0 {
+			if err := b.Fill(max(firstBuffer, len(b.buf))); err != nil {
+				return err
+			}
+		}
+		p := b.Peek()
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			b.r += i + 1
+			return nil
+		}
+		b.r += len(p)
+		skipped += len(p)
+	}
+	return ErrTooLong
+}
+
 // some takes at least one byte and at most n, which must be positive.
 func (b *Reader) some(n int) ([]byte, error) {
 	if b.Buffered() == 0 {

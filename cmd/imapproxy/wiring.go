@@ -66,7 +66,7 @@ func build(c *config.File, r *config.Report) *generation {
 		t.TCP = c.Targets[i].TCPOptions(c.TCP)
 		named = append(named, t)
 	}
-	s.Router = buildRouter(c, named, r)
+	s.Router, s.Referred = buildRouter(c, named, r)
 	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
 }
 
@@ -97,9 +97,10 @@ func rewriteOf(c config.Rewrite) username.Rewrite {
 		Delimiter: c.Delimiter}
 }
 
-// buildRouter makes the router. A map is read only when all before it is good,
-// for else its errors would be consequences.
-func buildRouter(c *config.File, named []*backend.Target, r *config.Report) backend.Router {
+// buildRouter makes the router, and what finds the targets that backends refer to.
+// A map is read only when all before it is good, for else its errors would be
+// consequences.
+func buildRouter(c *config.File, named []*backend.Target, r *config.Report) (backend.Router, route.Resolver) {
 	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
 	for i := range c.Listeners {
 		if at := c.Listeners[i].Address; strings.HasPrefix(at, config.UnixPrefix) {
@@ -129,14 +130,14 @@ func buildRouter(c *config.File, named []*backend.Target, r *config.Report) back
 		checkReadable(c.Route.Place, "file", c.Route.File, r)
 	}
 	if r.Failed() {
-		return nil
+		return nil, nil
 	}
 	targets, err := route.NewTargets(o)
 	if err != nil {
 		addJoined(r, c.Route.Place, "", err)
-		return nil
+		return nil, nil
 	}
-	return chooseRouter(c, targets, r)
+	return chooseRouter(c, targets, r), targets.Resolve
 }
 
 // chooseRouter is the switch over route.type.

@@ -35,6 +35,23 @@ func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	case "v2":
 		t.Header = backend.ProxyV2
 	}
+	t.Follow = c.Referral == "follow"
+	switch c.Mechanism {
+	case "auto":
+		t.Mechanism = backend.MechanismAuto
+	case "plain":
+		t.Mechanism = backend.MechanismPlain
+	case "login":
+		t.Mechanism = backend.MechanismLogin
+	}
+	switch c.Texts {
+	case "codes":
+		t.Texts = backend.TextsCodes
+	case "all":
+		t.Texts = backend.TextsAll
+	case "none":
+		t.Texts = backend.TextsNone
+	}
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{
 			ServerName: c.ServerName, RootCAs: loadAuthorities(c.Place, "ca", c.CA, r),

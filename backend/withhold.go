@@ -1,0 +1,107 @@
+package backend
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// hidden is what a backend's words may not repeat where others read them: some
+// backends send back the line that they don't understand. The zero value hides
+// nothing.
+type hidden struct {
+	words   []string // the password, its first bytes, as it is and as a quoted string has it
+	encoded []string // pieces of what has it in base64
+}
+
+// maxHidden is how many bytes of a password are looked for.
+const maxHidden = 64
+
+func (c Credentials) hidden() hidden {
+	secret := c.Secret[:min(len(c.Secret), maxHidden)]
+	h := hidden{words: []string{secret}}
+	if q, quotable := quoted(secret); quotable && len(q) != len(secret)+2 {
+		h.words = append(h.words, q[1:len(q)-1])
+	}
+	h.encode(c.plain())
+	h.encode(base64.StdEncoding.EncodeToString([]byte(c.Secret)))
+	return h
+}
+
+// minRepeat is how many bytes of the password count as repeated: some backends
+// cut the line that they repeat.
+const minRepeat = 8
+
+// encode hides a base64 word too, cut so that each run of 11 of its bytes holds a
+// piece.
+func (h *hidden) encode(word string) {
+	for i := 0; i+minRepeat <= len(word); i += 4 {
+		h.encoded = append(h.encoded, word[i:i+minRepeat])
+	}
+}
+
+// withhold takes the password out of what may be shown. A code is judged, so a
+// short password that a usual code happens to hold must not change it.
+func (c *Conn) withhold(r *answer) {
+	if !isStatus(r.word) || r.word == "OK" && !strings.EqualFold(r.code, codeAlert) {
+		return
+	}
+	// More is never shown.
+	r.code, r.text = r.code[:min(len(r.code), maxLineText)], r.text[:min(len(r.text), maxLineText)]
+	r.text = c.hidden.without(r.text)
+	if len(c.hidden.words) > 0 && len(c.hidden.words[0]) >= minRepeat && c.hidden.without(r.code) != r.code {
+		r.code = ""
+	}
+}
+
+// without returns text less the parts that repeat what is hidden.
+func (h *hidden) without(text string) string {
+	covered := make([]bool, len(text))
+	for _, word := range h.words {
+		cover(covered, text, word)
+	}
+	if h.coverEncoded(covered, text) {
+		for i := 1; i < len(text); i++ { // the rest of a word that was cut
+			covered[i] = covered[i] || covered[i-1] && isBase64(text[i])
+		}
+		for i := len(text) - 2; i >= 0; i-- {
+			covered[i] = covered[i] || covered[i+1] && isBase64(text[i])
+		}
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		switch {
+		case !covered[i]:
+			b.WriteByte(text[i])
+		case i == 0 || !covered[i-1]:
+			b.WriteString("(withheld)")
+		}
+	}
+	return b.String()
+}
+
+func (h *hidden) coverEncoded(covered []bool, text string) (found bool) {
+	for _, piece := range h.encoded {
+		found = cover(covered, text, piece) || found
+	}
+	return found
+}
+
+// cover marks each place of part in text.
+func cover(covered []bool, text, part string) (found bool) {
+	for at := 0; part != ""; {
+		i := strings.Index(text[at:], part)
+		if i < 0 {
+			break
+		}
+		for j := range len(part) {
+			covered[at+i+j] = true
+		}
+		found = true
+		at += i + 1
+	}
+	return found
+}
+
+func isBase64(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '+' || b == '/' || b == '='
+}
