@@ -54,7 +54,7 @@ func TestCancel(t *testing.T) {
 			if !errors.As(err, &e) || e.Kind != kindCancelled || !errors.Is(err, errLeft) {
 				t.Errorf("%v", err)
 			}
-			if fmt.Sprint(*endings) != "[reset]" || d.Registry.Count() != 0 {
+			if fmt.Sprint(*endings) != "[cut]" || d.Registry.Count() != 0 {
 				t.Errorf("endings %v, %d left", *endings, d.Registry.Count())
 			}
 			gone(t, link{s.only().raw.RemoteAddr().String(), s.addr})

@@ -2,7 +2,9 @@ package backend
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -13,13 +15,15 @@ import (
 // Ending says in one word how a backend connection ended.
 type Ending string
 
-// The endings. Only EndReset leaves a descriptor at a backend that leaks.
+// The endings. Only EndReset is the backend's fault: it may leave a descriptor
+// open there.
 const (
 	endNone      Ending = ""           // there was no connection, or it has been ended before
 	EndLogout    Ending = "logout"     // LOGOUT was sent and the backend closed
 	endEOF       Ending = "eof"        // the backend closed without one
 	endPeerReset Ending = "peer_reset" // the backend reset the connection
-	EndReset     Ending = "reset"      // the backend did not close, or could not be asked: reset by us
+	EndReset     Ending = "reset"      // the backend was to close and did not within Limits.Logout: reset by us
+	EndCut       Ending = "cut"        // reset by us; the backend could not be asked to close, or had no time for it
 )
 
 // maxDrained bounds what is read and thrown away while a backend closes: the
@@ -56,7 +60,7 @@ func (c *Conn) Force() Ending {
 		return endNone
 	}
 	defer c.dialer.Registry.remove(c)
-	return c.cut()
+	return c.cut(EndCut)
 }
 
 // HurryLimit is what is left for an ending once the end is hurried: a
@@ -78,10 +82,16 @@ func (c *Conn) end() Ending {
 		_ = c.raw.SetDeadline(time.Now().Add(min(HurryLimit, c.Target.Limits.Logout)))
 	}
 	asked := c.loggedOut() || c.open() && c.askLogout()
-	if (asked || c.saidBye() || !c.open()) && c.drain() {
-		return c.closedByPeer(asked)
+	if !asked && !c.saidBye() && c.open() {
+		return c.cut(EndCut)
 	}
-	return c.cut()
+	switch err := c.drain(); {
+	case err == nil:
+		return c.closedByPeer(asked)
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.hurry.Load():
+		return c.cut(EndReset)
+	}
+	return c.cut(EndCut)
 }
 
 // open reports whether the backend still has its side open: who closed first is
@@ -112,10 +122,10 @@ func (c *Conn) closedByPeer(asked bool) Ending {
 
 // cut resets: that takes the backend's socket out of CLOSE_WAIT, or out of the
 // middle of a message.
-func (c *Conn) cut() Ending {
+func (c *Conn) cut(e Ending) Ending {
 	_ = c.raw.SetLinger(0)
 	_ = c.raw.Close()
-	return EndReset
+	return e
 }
 
 // askLogout sends LOGOUT, after DONE where IDLE runs, in one write.
@@ -138,16 +148,21 @@ func (c *Conn) loggedOut() bool { return c.relay && c.Ledger.LoggedOut() && !c.b
 // saidBye reports whether the backend is about to close by itself.
 func (c *Conn) saidBye() bool { return c.bye || c.relay && c.Ledger.ByeSeen() }
 
-// drain reads and throws away until the backend has closed; false when the
-// time or the bytes run out before.
-func (c *Conn) drain() bool {
+// errStillSends says that the backend has not come to an end within maxDrained.
+var errStillSends = errors.New("the backend still sends")
+
+// drain reads and throws away until the backend has closed, which is no error. The
+// error is os.ErrDeadlineExceeded when the time runs out before.
+func (c *Conn) drain() error {
 	left := maxDrained
-	if c.peer == nil && !discard(c, &left) {
-		return false
+	if c.peer == nil {
+		if err := discard(c, &left); err != nil {
+			return err
+		}
 	}
 	t, ok := c.conn.(*tls.Conn)
 	if !ok || isReset(c.peer) {
-		return true
+		return nil
 	}
 	if s, err := wire.AskSocket(&c.raw); err == nil && s.State == wire.StateEstablished {
 		_ = t.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
@@ -160,17 +175,20 @@ const drainBuffer = 16 << 10
 
 var drainBuffers = sync.Pool{New: func() any { return new([drainBuffer]byte) }}
 
-// discard reads to the end of r, and tells whether it has come.
-func discard(r io.Reader, left *int) bool {
+// discard reads to the end of r.
+func discard(r io.Reader, left *int) error {
 	fault.Point("end.drain")
 	buf := drainBuffers.Get().(*[drainBuffer]byte)
 	defer drainBuffers.Put(buf)
 	for *left > 0 {
 		n, err := r.Read(buf[:])
 		*left -= n
+		if isClosing(err) {
+			return nil
+		}
 		if err != nil {
-			return isClosing(err)
+			return err
 		}
 	}
-	return false
+	return errStillSends
 }

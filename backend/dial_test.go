@@ -123,7 +123,7 @@ func TestDialTriesTheNextAddress(t *testing.T) {
 		{"refuses the connection", "", "[logout]"},
 		{"greets with BYE", "S: * BYE full", "[logout logout]"},
 		{"closes", "CLOSE", "[eof logout]"},
-		{"talks nonsense", "S: 220 hello", "[reset logout]"},
+		{"talks nonsense", "S: 220 hello", "[cut logout]"},
 	} {
 		t.Run(first.name, func(t *testing.T) {
 			before := socketCount(t)

@@ -174,7 +174,7 @@ func TestDrainLimit(t *testing.T) {
 			}
 			c.expectBye(byeShutdown)
 			l := r.endsWith(c, endShutdown)
-			if l.str("backend_end") != "reset" {
+			if l.str("backend_end") != "cut" {
 				t.Errorf("the backend's connection ended as %q in the middle of a literal", l.str("backend_end"))
 			}
 			err := r.drained(over)

@@ -42,8 +42,8 @@ func newMetrics(s *Server) *metrics {
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
 	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target",
 		"result")
-	m.endings = m.counter("backend_endings_total", "Backend connections ended, by how: logout, eof, peer_reset, reset.",
-		"target", "ending")
+	m.endings = m.counter("backend_endings_total",
+		"Backend connections ended, by how: logout, eof, peer_reset, reset, cut.", "target", "ending")
 	m.leakReported = m.counter("leaks_reported_total",
 		"Backend connections that looked leaked, by kind: orphan, overdue, no_answer, half_closed.", "kind")
 	m.leakResolved = m.counter("leaks_resolved_total",

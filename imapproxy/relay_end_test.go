@@ -97,7 +97,7 @@ func TestClientEnds(t *testing.T) {
 				}
 				want := "logout"
 				if !strings.Contains(state.after, "LOGOUT") {
-					want = "reset"
+					want = "cut"
 				}
 				if l.str("backend_end") != want {
 					t.Errorf("the backend's connection ended as %q, want %q", l.str("backend_end"), want)

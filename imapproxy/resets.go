@@ -8,7 +8,8 @@ import (
 )
 
 // When a backend counts as one that does not close: a share of its endings
-// were resets, over enough of them to mean something.
+// were resets, over enough of them to mean something. A connection that was cut
+// says nothing of it.
 const (
 	resetWindow  = time.Hour
 	resetEndings = 20
@@ -16,10 +17,9 @@ const (
 )
 
 // doesNotClose says what many resets mean.
-const doesNotClose = "this backend does not close its connections: they had to be reset. Its workers are stuck or " +
-	"poll, " +
-	"or it forgets close() after the end of its input; each reset may have left a descriptor open there. See " +
-	"docs/close-wait.md"
+const doesNotClose = "this backend does not close its connections: it was asked to, and they had to be reset. " +
+	"Its workers are stuck or poll, or it forgets close() after the end of its input; each reset may have left a " +
+	"descriptor open there. See docs/close-wait.md"
 
 // notAccepted is said of a backend whose offer does not hold.
 const notAccepted = `this backend does not accept what it offers; write what it accepts as the target's "mechanism"`
@@ -45,6 +45,9 @@ type endings struct {
 
 // note counts an ending and reports whether it is time to warn, with the counts.
 func (w *resetWatch) note(who watched, e backend.Ending, now time.Time) (total, resets int, warn bool) {
+	if e == backend.EndCut {
+		return 0, 0, false
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t := w.backends[who]

@@ -39,8 +39,40 @@ func TestBackendThatDoesNotClose(t *testing.T) {
 	sessions(resetEndings, 1)
 	clock.advance(resetWindow)
 	sessions(resetEndings, 2)
-	if got := counts(t, r.server.Metrics(), "imapproxy_backend_endings_total", "ending"); got["reset"] != 6 ||
-		got["logout"] != 54 {
-		t.Errorf("the endings are counted as %v, want 6 resets and 54 after LOGOUT", got)
+	r.counted("reset", 6, "logout", 54)
+}
+
+// counted checks how the backend connections ended: words and their numbers.
+func (r *rig) counted(want ...any) {
+	r.t.Helper()
+	got := counts(r.t, r.server.Metrics(), "imapproxy_backend_endings_total", "ending")
+	if len(got) != len(want)/2 {
+		r.t.Errorf("the endings are counted as %v, want %v", got, want)
 	}
+	for i := 0; i < len(want); i += 2 {
+		if got[want[i].(string)] != want[i+1] {
+			r.t.Errorf("the endings are counted as %v, want %v", got, want)
+		}
+	}
+}
+
+// TestBackendThatCouldNotBeAsked does not accuse a backend of the resets that a
+// message broken off asks for: LOGOUT may not stand in it.
+func TestBackendThatCouldNotBeAsked(t *testing.T) {
+	r := newRig(t)
+	for range 2 * resetEndings {
+		c := r.login("plain", "joe")
+		c.send("a APPEND x {1000}")
+		c.expect(`\+ .*`)
+		c.write("Subject: broken off\r\n")
+		c.close()
+		if l := r.endsWith(c, endClientClosed); l.str("backend_end") != "cut" {
+			t.Errorf("the backend's connection ended as %q", l.str("backend_end"))
+		}
+	}
+	if r.login("plain", "joe").close(); len(r.log.lines(t, doesNotClose)) != 0 {
+		t.Errorf("a backend that was not asked to close is said not to do it\n%s", r.log.text())
+	}
+	r.restful()
+	r.counted("cut", 2*resetEndings, "logout", 1)
 }

@@ -73,7 +73,7 @@ func notes(out *strings.Builder, p *proxyResult) {
 	for _, m := range p.Misses {
 		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
 	}
-	fmt.Fprint(out, "\nWhat the backend saw, by mode:\n")
+	fmt.Fprint(out, "\n"+countsLegend)
 	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "STORED",
 		"TRUNCATED", "LOGOUT IN MESSAGE")
 	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
@@ -83,6 +83,9 @@ func notes(out *strings.Builder, p *proxyResult) {
 	}
 	fmt.Fprintln(out, t)
 }
+
+const countsLegend = "What the backend saw, by mode. RST is a reset before any LOGOUT, as it has to be in a message " +
+	"broken off:\n"
 
 // comparison prints the last count of every cell, with a column for each proxy.
 func comparison(out *strings.Builder, r *runResult) {

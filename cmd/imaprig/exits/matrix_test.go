@@ -55,7 +55,7 @@ good          vanish  5                                                         
   NOT RUN  good/vanish: no root
   MISSED   in the whole run: messages with a LOGOUT in them, mode stuck-worker: 1 after 12 s, must be 0
 
-What the backend saw, by mode:
+What the backend saw, by mode. RST is a reset before any LOGOUT, as it has to be in a message broken off:
 MODE          ACCEPTED  CLOSED  LOGOUT  EOF  RST  ITSELF  NEVER READ  STORED  TRUNCATED  LOGOUT IN MESSAGE
 good          5         5       0       5    0    0       0           0       0          0
 stuck-worker  4         0       0       0    0    0       4           0       0          1
