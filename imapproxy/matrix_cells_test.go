@@ -169,6 +169,8 @@ func usualEnd(c matrixCell) endReason {
 		return endBackendAborted
 	case "b_vanish":
 		return endBackendVanished
+	case "b_bye":
+		return endHalfClose
 	case "timeout":
 		return usualTimeout(c.Phase)
 	case "kick":
@@ -193,8 +195,8 @@ func usualTimeout(phase string) endReason {
 // no longer, and interpretations of cells that don't exist.
 func TestMatrixIsWhole(t *testing.T) {
 	cells := readMatrix(t)
-	if len(cells) != 459 {
-		t.Errorf("%d cells, want 459", len(cells))
+	if len(cells) != 462 {
+		t.Errorf("%d cells, want 462", len(cells))
 	}
 	known := map[string]bool{}
 	for _, c := range cells {

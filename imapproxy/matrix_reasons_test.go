@@ -36,6 +36,7 @@ var injections = map[string]func(*stage){
 	"b_rst":      func(s *stage) { s.b.reset() },
 	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw) },
 	"b_protocol": func(s *stage) { s.b.write(junk) },
+	"b_bye":      func(s *stage) { s.saysBye(); s.clock.advance(s.settings.Limits.HalfCloseIdle) },
 	"timeout":    (*stage).idleTooLong,
 	"kick":       (*stage).kickAll,
 	"shutdown":   (*stage).shutDown,

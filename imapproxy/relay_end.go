@@ -61,17 +61,25 @@ func (r *relay) lost(reason endReason) endReason {
 }
 
 // limitHalfClose bounds the time in which the side that is still open may
-// finish: Limits.HalfClose in all, and Limits.HalfCloseIdle without a byte. The
-// lock is held.
+// finish: Limits.HalfClose in all, and Limits.HalfCloseIdle without a byte. A
+// backend that has said BYE counts as one that has closed (RFC 9051 section 7.1.5),
+// and has the same time to do so. The lock is held.
 func (r *relay) limitHalfClose() {
 	if r.closeTimer != nil {
 		return
 	}
 	limits := &r.s.settings.Limits
-	r.closeTimer = r.s.after(timerHalfClose, limits.HalfClose, func() { r.cut(endHalfClose, nil) })
+	r.closeTimer = r.s.after(timerHalfClose, limits.HalfClose, r.endHalfClosed)
 	if limits.HalfCloseIdle > 0 {
 		r.watchSilence(limits.HalfCloseIdle)
 	}
+}
+
+// endHalfClosed ends a session that has had its time.
+func (r *relay) endHalfClosed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop(r.lost(endHalfClose), nil)
 }
 
 // watchSilence looks after d whether anything has moved since now; the lock is held.
@@ -91,7 +99,7 @@ func (r *relay) endSilence(since time.Time) {
 	case moved.After(since):
 		r.watchSilence(max(0, moved.Add(r.s.settings.Limits.HalfCloseIdle).Sub(r.s.server.clock.Now())))
 	default:
-		r.stop(endHalfClose, nil)
+		r.stop(r.lost(endHalfClose), nil)
 	}
 }
 

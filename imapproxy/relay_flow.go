@@ -80,6 +80,9 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 		return false
 	}
 	r.settle()
+	if !r.stopped && r.ledger.ByeSeen() {
+		r.limitHalfClose()
+	}
 	return !r.stopped
 }
 

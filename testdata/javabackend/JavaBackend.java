@@ -183,7 +183,7 @@ public final class JavaBackend {
     record Mode(String name, int delay) {
         private static final List<String> NAMES = List.of("good", "stuck-worker", "stuck-fetch", "no-close-on-eof",
                 "no-close-without-logout", "poll-available", "auth-fail", "auth-fail-noclose", "auth-fail-poll",
-                "never-accepts", "slow-greeting", "server-closes-first", "server-rst");
+                "never-accepts", "slow-greeting", "server-closes-first", "server-rst", "bye-no-close");
 
         static Mode of(String name) {
             boolean delays = name.startsWith("login-delay=");
@@ -281,6 +281,7 @@ public final class JavaBackend {
         private void failAfterSelect() throws Exception {
             if (mode.is("stuck-worker")) { released.await(); }
             if (mode.is("server-closes-first")) { send("* BYE the server closes first"); }
+            if (mode.is("bye-no-close")) { send("* BYE the server stays"); }
             if (mode.is("server-rst")) { channel.setOption(StandardSocketOptions.SO_LINGER, 0); }
             if (mode.is("server-closes-first", "server-rst")) { finish("server"); }
         }

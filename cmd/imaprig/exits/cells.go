@@ -36,6 +36,7 @@ func modeEndings() []struct {
 		{"auth-fail-noclose", refused},
 		{"auth-fail-poll", refused},
 		{"server-closes-first", []string{"backend-closes-vanished", "backend-closes-unread"}},
+		{"bye-no-close", []string{"backend-says-bye"}},
 		{"server-rst", []string{"backend-resets"}},
 		{"login-delay=20000", []string{"mid-login"}},
 		{"slow-greeting", []string{"backend-never-greets"}},

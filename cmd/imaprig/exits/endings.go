@@ -58,6 +58,8 @@ func allEndings() []ending {
 			end: endSelect, deaf: true, vanishes: true, byServer: true},
 		{name: "backend-closes-unread", text: "the backend closes while the client does not read", open: openLoggedIn,
 			end: endFlood, slow: true, byServer: true},
+		{name: "backend-says-bye", text: "the backend says BYE and stays; so does the client", open: openSelected,
+			end: awaitBye},
 		{name: "backend-resets", text: "the backend resets; the client closes when it sees that", open: openLoggedIn,
 			end: endWithServer, byServer: true},
 		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered,
@@ -193,6 +195,18 @@ func endFlood(c *client) error {
 		return fmt.Errorf("CAPABILITY, pipelined: %w", err)
 	}
 	return c.command("SELECT INBOX")
+}
+
+// awaitBye reads the backend's BYE.
+func awaitBye(c *client) error {
+	line, err := c.line(c.limit)
+	if err == nil && !strings.HasPrefix(line, "* BYE ") {
+		err = fmt.Errorf("%.*q", rig.MaxForeign, line)
+	}
+	if err != nil {
+		return fmt.Errorf("want BYE: %w", err)
+	}
+	return nil
 }
 
 func endWithServer(c *client) error {

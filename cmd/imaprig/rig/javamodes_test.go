@@ -30,6 +30,7 @@ func TestJavaModes(t *testing.T) {
 	t.Run("never-accepts", r.testNeverAccepts)
 	t.Run("slow-greeting", r.testSlowGreeting)
 	t.Run("server-closes-first", r.testServerClosesFirst)
+	t.Run("bye-no-close", r.testByeNoClose)
 	t.Run("server-rst", r.testServerRST)
 	t.Run("login-delay", r.testLoginDelay)
 	t.Run("control", r.testControl)
@@ -201,6 +202,14 @@ func (r rig) testServerClosesFirst(t *testing.T) {
 	client := c.local()
 	c.close()
 	r.wantGone(client)
+}
+
+func (r rig) testByeNoClose(t *testing.T) {
+	r = r.begin(t, "bye-no-close")
+	c := selected(t, r.Addr())
+	c.wantLine("* BYE ")
+	logout(c)
+	r.wantCounts(0, JavaCounts{Accepted: 1, Closed: 1, Logout: 1, Authenticated: 1})
 }
 
 func (r rig) testServerRST(t *testing.T) {
