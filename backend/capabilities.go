@@ -1,6 +1,10 @@
 package backend
 
-import "strings"
+import (
+	"strings"
+
+	"imapproxy/backend/ledger"
+)
 
 // capabilities is a backend's list as it gave it, or nothing.
 type capabilities struct {
@@ -33,6 +37,17 @@ func (c capabilities) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// nonSync is what the backend says of non-synchronising literals.
+func (c capabilities) nonSync() ledger.NonSync {
+	switch {
+	case c.has("LITERAL+"):
+		return ledger.NonSyncAny
+	case c.has("LITERAL-"), c.has("IMAP4rev2"):
+		return ledger.NonSyncShort
+	}
+	return ledger.NonSyncNone
 }
 
 // forClient is the list without what is over after the login or can't be

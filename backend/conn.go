@@ -101,7 +101,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) Capabilities() string { return c.caps.forClient() }
 
 // StartRelay hands the question of what may be sent over to the ledger.
-func (c *Conn) StartRelay() { c.relay = true; c.in.Release(); c.enter(PhaseLease) }
+func (c *Conn) StartRelay() {
+	c.relay = true
+	c.Ledger.Offers(c.caps.nonSync())
+	c.in.Release()
+	c.enter(PhaseLease)
+}
 
 // mayLogout asks whether LOGOUT may be sent now, and whether DONE goes first.
 func (c *Conn) mayLogout() (ok, doneFirst bool) {

@@ -83,7 +83,9 @@ func (l *Ledger) untagged(ln line) {
 	case statusBYE:
 		l.byeSeen = true
 	case statusBAD:
-		l.suspect(doubtRefused) // RFC 9051 section 7.1.3: it can't tell which command
+		if l.nonSync == NonSyncNone || l.tags.anyNonSync() { // RFC 9051 section 7.1.3: it can't tell which command
+			l.suspect(doubtRefused)
+		}
 	case statusPREAUTH:
 		l.deafen(doubtGarbage) // a greeting
 	}
@@ -128,7 +130,7 @@ func (l *Ledger) reply(tag []byte, s status) {
 	switch {
 	case l.doubt != noDoubt:
 	case s == statusBAD && l.tags.isNonSync(at):
-		l.suspect(doubtRefused) // a backend without LITERAL+ reads the literal as commands
+		l.suspect(doubtRefused) // it may have read the literal as commands
 	case current:
 		l.replyEarly(s)
 	default:
@@ -163,7 +165,7 @@ func (l *Ledger) replyEarly(s status) {
 		l.wait = waitNothing
 		l.clientLiteral = 0
 		l.inCommand = false
-	case l.wait == waitNothing && s == statusNO && (l.clientLiteral == 0 || !l.syncing):
+	case l.wait == waitNothing && (s == statusNO && l.clientLiteral == 0 || s != statusOK && !l.syncing):
 		l.answered = true // what it has announced it will read: RFC 7888 section 4
 	default:
 		l.suspect(doubtReply)

@@ -106,9 +106,9 @@ func TestLedgerSkip(t *testing.T) {
 // pieces; where does not matter.
 func TestLedgerEverySplit(t *testing.T) {
 	for _, d := range format.Read(t, dialogueFiles, 9) {
-		steps := stepsOf(d)
+		steps, offer := stepsOf(d), offers[d.Header("offers")]
 		for at := 1; at < 64; at++ {
-			playDialogue(t, steps, fmt.Sprintf("split at %d", at), func(s string, piece func(string)) {
+			playDialogue(t, steps, offer, fmt.Sprintf("split at %d", at), func(s string, piece func(string)) {
 				n := min(at, len(s))
 				piece(s[:n])
 				piece(s[n:])

@@ -110,7 +110,7 @@ func (l *Ledger) announce(n int64, kind literalKind) {
 	switch {
 	case l.syncing:
 		l.wait = waitLiteral
-	case !l.answered:
+	case !l.answered && !l.nonSync.covers(n):
 		l.tags.markNonSync()
 	}
 }

@@ -59,8 +59,12 @@ func feedSkipping(l *Ledger, who byte, s string) {
 // byte, by random chunks and by skipping; all have to answer alike at every step.
 func checkScript(t *testing.T, steps []step, seed uint64) {
 	t.Helper()
-	var r reference
+	offer := []string{"none", "short", "any"}[seed%3]
+	r := reference{offer: offer}
 	var whole, single, random, skipping Ledger
+	for _, l := range []*Ledger{&whole, &single, &random, &skipping} {
+		l.Offers(offers[offer])
+	}
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for i, s := range steps {
 		r.feed(s.who, s.bytes)
@@ -80,7 +84,8 @@ func checkScript(t *testing.T, steps []step, seed uint64) {
 			ledger *Ledger
 		}{{"whole", &whole}, {"bytes", &single}, {"chunks", &random}, {"skipping", &skipping}} {
 			if got := l.ledger.verdict(); got != want {
-				t.Fatalf("%s, step %d of %s:\n got %s\nwant %s", l.name, i, tell(steps), describe(got), describe(want))
+				t.Fatalf("%s, offering %s, step %d of %s:\n got %s\nwant %s", l.name, offer, i, tell(steps),
+					describe(got), describe(want))
 			}
 		}
 	}
@@ -141,6 +146,7 @@ var fragments = []string{
 	"0000000000000000", "~",
 	"* BAD x\r\n", "* PREAUTH x\r\n", "\x00", "\x7f", "\xff", "\r", "A", "LOGIN ", "NOTIFY NONE", "LANGUAGE",
 	"COMPARATOR",
+	"{4096+}\r\n", "{4097+}\r\n",
 	"UNAUTHENTICATE", "UNSELECT", "EXAMINE ", "123456789012345678901234567890123", "\r\r\n",
 }
 

@@ -29,6 +29,8 @@ type Ledger struct {
 	wait   wait
 	last   uint8 // the last command, an index in commands
 
+	nonSync NonSync
+
 	deaf       bool // the backend's lines can't be told apart any more
 	compressed bool // both directions, from the byte after the OK
 	inCommand  bool // a command goes on after a literal

@@ -23,7 +23,13 @@ func (r *reference) readBackend() bool {
 		case "BYE":
 			r.bye = true
 		case "BAD":
-			r.doubtful("refused")
+			open := r.offer == "" || r.offer == "none"
+			for _, c := range r.open {
+				open = open || c.plus
+			}
+			if open {
+				r.doubtful("refused")
+			}
 		case "PREAUTH":
 			r.lost("garbage")
 		default:
@@ -111,6 +117,8 @@ func (r *reference) replyWhileWriting(status string) {
 	case r.pending == "literal" && status != "OK":
 		r.pending, r.clientLiteral, r.writing = "", 0, nil
 	case r.pending == "" && status == "NO" && (!r.sync || r.clientLiteral == 0):
+		r.refused = true
+	case r.pending == "" && status == "BAD" && !r.sync: // of a literal that is on offer
 		r.refused = true
 	default:
 		r.doubtful("reply")

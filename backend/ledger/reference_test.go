@@ -10,6 +10,8 @@ import (
 // reference is the ledger again, slow and plain: it keeps all bytes that are not
 // a whole line yet, and reads whole lines with regular expressions.
 type reference struct {
+	offer string // "any" {n+} literal is read by the backend whatever it answers, the "short" ones are, or none
+
 	fromClient, fromBackend       string // not read yet
 	clientLiteral, backendLiteral int64
 
@@ -28,7 +30,7 @@ type reference struct {
 
 type refCommand struct {
 	tag, name string
-	plus      bool
+	plus      bool // it has a {n+} literal that is not on offer
 }
 
 const (
@@ -186,12 +188,14 @@ func (r *reference) readClient() bool {
 		r.clientLiteral, r.sync = n, kind == "sync"
 		if r.sync {
 			r.pending = "literal"
-		} else {
+		} else if !r.offered(n) {
 			r.writing.plus = true
 		}
 	}
 	return true
 }
+
+func (r *reference) offered(n int64) bool { return r.offer == "any" || r.offer == "short" && n < 4097 }
 
 // begun reads the first line of a command.
 func (r *reference) begun(line string) bool {

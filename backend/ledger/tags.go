@@ -55,7 +55,7 @@ type queue struct {
 
 const (
 	recordHead = 2
-	nonSync    = 1 << 7 // in the byte of the kind: the command announced a non-synchronising literal
+	nonSync    = 1 << 7 // in the byte of the kind: it announced a {n+} literal that the backend does not offer to read
 )
 
 // push adds a command after all others.
@@ -92,7 +92,18 @@ func (q *queue) isNonSync(at int) bool { return q.records[at+1]&nonSync != 0 }
 // isLast reports whether the command was sent last.
 func (q *queue) isLast(at int) bool { return q.next(at) == len(q.records) }
 
-// markNonSync notes that the last command announced a non-synchronising literal.
+// anyNonSync reports whether markNonSync holds of any command.
+func (q *queue) anyNonSync() bool {
+	for at := 0; at < len(q.records); at = q.next(at) {
+		if q.isNonSync(at) {
+			return true
+		}
+	}
+	return false
+}
+
+// markNonSync notes that the last command announced a non-synchronising literal
+// that the backend does not offer to read.
 func (q *queue) markNonSync() {
 	for at := 0; at < len(q.records); at = q.next(at) {
 		if q.isLast(at) {

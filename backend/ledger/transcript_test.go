@@ -15,7 +15,10 @@ import (
 //	C: text     the client sends text and CRLF; C- "text" without CRLF
 //	S: text     the backend does; S- "text"
 //	= words     what the ledger answers now: the words of describe, all of them
-var format = dialogue.Format{Verbs: []string{"C:", "C-", "S:", "S-", "="}}
+//
+// The header offers is what the backend offers of LITERAL+ and LITERAL-, as
+// Ledger.Offers has it: "any", "short" or "none", which it is without the header.
+var format = dialogue.Format{Headers: []string{"offers"}, Verbs: []string{"C:", "C-", "S:", "S-", "="}}
 
 // verdict is all that a ledger can be asked.
 type verdict struct {
@@ -134,6 +137,9 @@ func feed(l *Ledger, who byte, s string) {
 	}
 }
 
+// offers are the values of Ledger.Offers by their names.
+var offers = map[string]NonSync{"": NonSyncNone, "none": NonSyncNone, "short": NonSyncShort, "any": NonSyncAny}
+
 const dialogueFiles = "testdata/dialogues/*.txt"
 
 func TestDialogues(t *testing.T) { format.Run(t, dialogueFiles, 9, runDialogue) }
@@ -144,14 +150,15 @@ func runDialogue(t *testing.T, d *dialogue.Dialogue) {
 		t.Fatal("the dialogue ends without an expectation")
 	}
 	for _, c := range chunkings {
-		playDialogue(t, steps, c.name, c.cut)
+		playDialogue(t, steps, offers[d.Header("offers")], c.name, c.cut)
 	}
-	checkAgainstReference(t, steps)
+	checkAgainstReference(t, steps, d.Header("offers"))
 }
 
-func playDialogue(t *testing.T, steps []step, name string, cut func(string, func(string))) {
+func playDialogue(t *testing.T, steps []step, offer NonSync, name string, cut func(string, func(string))) {
 	t.Helper()
 	var l Ledger
+	l.Offers(offer)
 	for _, s := range steps {
 		if s.who != '=' {
 			cut(s.bytes, func(p string) { feed(&l, s.who, p) })
@@ -164,9 +171,9 @@ func playDialogue(t *testing.T, steps []step, name string, cut func(string, func
 }
 
 // checkAgainstReference keeps the reference honest: it has to answer alike.
-func checkAgainstReference(t *testing.T, steps []step) {
+func checkAgainstReference(t *testing.T, steps []step, offer string) {
 	t.Helper()
-	var r reference
+	r := reference{offer: offer}
 	for _, s := range steps {
 		if s.who != '=' {
 			r.feed(s.who, s.bytes)

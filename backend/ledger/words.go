@@ -59,7 +59,7 @@ const (
 	doubtStartTLS           // STARTTLS accepted after login
 	doubtContinuation       // "+" that nothing waits for
 	doubtReply              // a reply to nothing, or out of turn
-	doubtRefused            // BAD where it is open what the backend took for commands
+	doubtRefused            // BAD where it is open what the backend took for commands, see Ledger.Offers
 	doubtGarbage            // a backend's line that is none of IMAP's
 	doubtSkip               // SkipClientLiteral or SkipBackendLiteral beyond the literal
 )
