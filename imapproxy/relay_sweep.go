@@ -73,15 +73,16 @@ func (r *relay) lastMoved() time.Time {
 }
 
 // waiting returns since when a command has had no answer, by the clock of the
-// backend's silence; false when none is outstanding. IDLE is no command that
-// waits.
+// backend's silence; false when none is outstanding, as far as can be known. IDLE
+// is no command that waits.
 func (r *relay) waiting() (since time.Time, command string, waits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.stopped || r.ledger.Outstanding() == 0 || r.ledger.Idle() || r.ledger.ClientLiteral() > 0 {
+	command = r.ledger.Command()
+	if r.stopped || command == "" || r.ledger.Idle() || r.ledger.ClientLiteral() > 0 {
 		return time.Time{}, "", false
 	}
-	return r.lastMoved(), r.ledger.LastCommand(), true
+	return r.lastMoved(), command, true
 }
 
 // stillHere is a harmless line that is said in IDLE, where a line may stand: it

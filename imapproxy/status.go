@@ -41,8 +41,9 @@ type SessionInfo struct {
 	Moved    time.Time `json:"moved"` // when bytes last moved in the relay
 	BytesIn  int64     `json:"bytes_in"`
 	BytesOut int64     `json:"bytes_out"`
-	Command  string    `json:"command,omitempty"` // the last one's name
-	Idle     bool      `json:"idle"`              // in IDLE
+	Command  string    `json:"command,omitempty"`      // the name of the first one without its answer
+	Last     string    `json:"last_command,omitempty"` // the name of the last one in the relay
+	Idle     bool      `json:"idle"`                   // in IDLE
 }
 
 // statusSnapshot is what changes of it.
@@ -94,7 +95,8 @@ func (s *session) info() SessionInfo {
 		r := &s.relay
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		v.Moved, v.Command, v.Idle = r.lastMoved(), r.ledger.LastCommand(), r.ledger.InIdle()
+		v.Moved, v.Idle = r.lastMoved(), r.ledger.InIdle()
+		v.Command, v.Last = r.ledger.Command(), r.ledger.LastCommand()
 		v.BytesIn, v.BytesOut = r.up.bytes.Load(), r.down.bytes.Load()
 	}
 	return v

@@ -23,8 +23,8 @@ func TestLedgerCommandsTable(t *testing.T) {
 	if !slices.IsSortedFunc(known, func(a, b command) int { return strings.Compare(a.name, b.name) }) {
 		t.Error("the commands are not in order, findCommand can't find them")
 	}
-	if len(commands) > 256 {
-		t.Error("an index in commands does not fit a byte")
+	if len(commands) > nonSync {
+		t.Error("an index in commands does not fit a record")
 	}
 	for i, c := range known {
 		if len(c.name) > maxName || c.name != strings.ToUpper(c.name) {

@@ -78,7 +78,7 @@ func (l *Ledger) begin(ln line) doubt {
 		return doubtLine
 	}
 	l.last = c
-	if why := l.tags.push(tag, commands[c].kind); why != noDoubt {
+	if why := l.tags.push(tag, c); why != noDoubt {
 		if why == doubtDuplicate {
 			l.deaf = true // which of the two a reply is for may decide on COMPRESS
 		}

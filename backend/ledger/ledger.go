@@ -135,6 +135,15 @@ func (l *Ledger) Selected() bool {
 // there was none. It never gives bytes of the client's.
 func (l *Ledger) LastCommand() string { return commands[l.last].name }
 
+// Command returns the name of the first command without a tagged reply, as
+// LastCommand does; "" when there is none, or when replies can't be told any more.
+func (l *Ledger) Command() string {
+	if l.tags.n == 0 || l.deaf || l.compressed {
+		return ""
+	}
+	return l.tags.command(0).name
+}
+
 // Outstanding returns the number of commands without a tagged reply.
 func (l *Ledger) Outstanding() int { return l.tags.n }
 

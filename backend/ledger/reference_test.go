@@ -283,6 +283,9 @@ func (r *reference) verdict() verdict {
 		Logout:      sure && between && !r.logout,
 		Selected:    r.chosen || !sure,
 	}
+	if len(r.open) > 0 && !r.deaf && !r.packed {
+		a.Now = r.open[0].name
+	}
 	a.DoneFirst = a.Logout && a.InIdle
 	a.Idle = sure && between && a.Bye && (len(r.open) == 0 || a.InIdle && len(r.open) == 1)
 	a.Quiet = a.Idle && len(r.open) == 0

@@ -45,8 +45,8 @@ func cutTag(head []byte) (tag, rest []byte, ok bool) {
 }
 
 // queue holds the commands whose tagged replies have not come, in the order
-// sent: for each one a record of its tag's length, its kind and its tag. A
-// command is found by the offset of its record. Tags are short: a record takes 4
+// sent: for each one a record of its tag's length, its index in commands and its tag.
+// A command is found by the offset of its record. Tags are short: a record takes 4
 // to 10 bytes as a rule, 66 at most, and all of them 66 kB at most.
 type queue struct {
 	n       int
@@ -55,11 +55,11 @@ type queue struct {
 
 const (
 	recordHead = 2
-	nonSync    = 1 << 7 // in the byte of the kind: it announced a {n+} literal that the backend does not offer to read
+	nonSync    = 1 << 7 // in the byte of the index: it announced a {n+} literal that the backend does not offer to read
 )
 
 // push adds a command after all others.
-func (q *queue) push(tag []byte, k kind) doubt {
+func (q *queue) push(tag []byte, c uint8) doubt {
 	if q.find(tag) >= 0 {
 		return doubtDuplicate
 	}
@@ -67,7 +67,7 @@ func (q *queue) push(tag []byte, k kind) doubt {
 		return doubtFlood
 	}
 	q.n++
-	q.records = append(append(q.records, uint8(len(tag)), uint8(k)), tag...)
+	q.records = append(append(q.records, uint8(len(tag)), c), tag...)
 	return noDoubt
 }
 
@@ -85,7 +85,10 @@ func (q *queue) find(tag []byte) int {
 	return -1
 }
 
-func (q *queue) kind(at int) kind { return kind(q.records[at+1] &^ nonSync) }
+// command returns the command of a record.
+func (q *queue) command(at int) *command { return &commands[q.records[at+1]&^nonSync] }
+
+func (q *queue) kind(at int) kind { return q.command(at).kind }
 
 func (q *queue) isNonSync(at int) bool { return q.records[at+1]&nonSync != 0 }
 

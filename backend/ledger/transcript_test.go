@@ -24,7 +24,7 @@ var format = dialogue.Format{Headers: []string{"offers"}, Verbs: []string{"C:", 
 type verdict struct {
 	Logout, DoneFirst, Bye, Idle, Quiet, Reusable, Selected bool
 	InIdle, ByeSeen, LoggedOut, Compressed                  bool
-	Why, Doubt, Last                                        string
+	Why, Doubt, Last, Now                                   string
 	Outstanding                                             int
 	ClientLiteral, BackendLiteral                           int64
 }
@@ -33,7 +33,7 @@ func (l *Ledger) verdict() verdict {
 	a := verdict{
 		Bye: l.MayBye(), Idle: l.Idle(), Quiet: l.Quiet(), Selected: l.Selected(),
 		InIdle: l.InIdle(), ByeSeen: l.ByeSeen(), LoggedOut: l.LoggedOut(), Compressed: l.Compressed(),
-		Doubt: l.Doubt(), Last: l.LastCommand(), Outstanding: l.Outstanding(),
+		Doubt: l.Doubt(), Last: l.LastCommand(), Now: l.Command(), Outstanding: l.Outstanding(),
 		ClientLiteral: l.ClientLiteral(), BackendLiteral: l.BackendLiteral(),
 	}
 	a.Logout, a.DoneFirst = l.MayLogout()
@@ -83,6 +83,9 @@ func describe(a verdict) string {
 	add("why", a.Why, "")
 	add("doubt", a.Doubt, "")
 	add("out", strconv.Itoa(a.Outstanding), "0")
+	if a.Now != "" && a.Now != a.Last {
+		out = append(out, "now="+a.Now)
+	}
 	add("c", strconv.FormatInt(a.ClientLiteral, 10), "0")
 	add("s", strconv.FormatInt(a.BackendLiteral, 10), "0")
 	return strings.Join(append(out, "last="+a.Last), " ")

@@ -17,7 +17,7 @@ func sessionsCommand() command {
 		details: `
 The oldest stand first. AGE is the time since the client connected, QUIET since
 bytes last moved, or before the relay since the phase began. DOING is IDLE, or
-the last command.`,
+the command that waits for its answer; the last command is in --json.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			o := adminFlags(fs)
 			c := choiceFlags(fs)
