@@ -52,7 +52,7 @@ func (nginxDialect) granted(s *session) {
 	s.compatLog(false, "client logged in%s", s.compatContext(""))
 }
 
-func (d nginxDialect) refuse(s *session, a *loginAttempt, _ string) (text string, stays bool, err error) {
+func (d nginxDialect) refuse(s *session, a *loginAttempt, _ string) (text string, end endReason, err error) {
 	s.login.refusals = 0 // Auth-Wait is the limit of tries
 	return d.refusal(s, a)
 }
@@ -63,9 +63,12 @@ func (d nginxDialect) silentUntil(r *relay) (at time.Time, inIdle bool) {
 
 // refusal words why the login failed. The client stays when the auth server has
 // said how long it waits.
-func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays bool, err error) {
+func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, end endReason, err error) {
+	if waitOf(s.login.failure) <= 0 {
+		end = endLoginFailed
+	}
 	if explained, err := s.compatExplain(a); err != nil || !explained {
-		return a.tag + compatInvalid, s.asksToWait(), err
+		return a.tag + compatInvalid, end, err
 	}
 	var denied *auth.Denied
 	var unavailable *auth.Unavailable
@@ -83,14 +86,11 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, stays b
 	case errors.As(s.login.failure, &unavailable):
 		text = "[UNAVAILABLE] " + unavailable.Text
 	default:
-		return d.failure(s, a), false, nil
+		return d.failure(s, a), endLoginFailed, nil
 	}
 	s.compatLog(false, "client login failed: %q%s", text, s.compatContext("in http auth state"))
-	return a.tag + " NO " + text, s.asksToWait(), nil
+	return a.tag + " NO " + text, end, nil
 }
-
-// asksToWait reports whether the auth server has named a time to wait.
-func (s *session) asksToWait() bool { return waitOf(s.login.failure) > 0 }
 
 // failure words a login that was not judged, or that the backend has refused.
 func (d nginxDialect) failure(s *session, a *loginAttempt) string {

@@ -70,7 +70,7 @@ func (s *session) compatAuthenticate(cmd *command, args []string) (reply, error)
 		return r, err
 	case r.denied != nil:
 		s.login.refusals = 0
-		return reply{text: cmd.tag + " NO " + compatRefused, end: endTooManyFailures}, nil
+		return reply{text: cmd.tag + " NO " + compatRefused, end: endLoginFailed}, nil
 	case r.text != "" || got == nil:
 		if r.why == notBase64 {
 			s.compatNotBase64(name)

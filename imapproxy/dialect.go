@@ -20,8 +20,9 @@ type dialect interface {
 	// granted notes that the client is logged in.
 	granted(*session)
 	// refuse words a login that came to nothing, without the last CRLF; ours is the
-	// refusal in our own words. It reports whether the client may try again.
-	refuse(s *session, a *loginAttempt, ours string) (text string, stays bool, err error)
+	// refusal in our own words. The session then ends for the reason end; "" lets the
+	// client try again.
+	refuse(s *session, a *loginAttempt, ours string) (text string, end endReason, err error)
 	// bye is what the client reads at the end, "" for no BYE.
 	bye(*session, endReason) string
 	// silentUntil is when the relay's silence has been too long; the relay's lock is
@@ -72,11 +73,14 @@ func (ownDialect) limitsDialogue() bool { return false }
 
 func (ownDialect) granted(*session) {}
 
-func (ownDialect) refuse(s *session, a *loginAttempt, ours string) (string, bool, error) {
+func (ownDialect) refuse(s *session, a *loginAttempt, ours string) (text string, end endReason, err error) {
 	if err := s.explainToken(a); err != nil {
-		return "", false, err
+		return "", "", err
 	}
-	return alertLines("NO", s.login.alerts) + a.tag + " " + ours, s.login.refusals < s.settings.Limits.FailedLogins, nil
+	if s.login.refusals >= s.settings.Limits.FailedLogins {
+		end = endTooManyFailures
+	}
+	return alertLines("NO", s.login.alerts) + a.tag + " " + ours, end, nil
 }
 
 func (ownDialect) bye(_ *session, r endReason) string { return r.byeText() }

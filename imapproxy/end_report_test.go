@@ -2,6 +2,7 @@ package imapproxy
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -68,14 +69,23 @@ func TestHostileNames(t *testing.T) {
 // TestReasons holds the closed set: each reason has a text for the client or
 // is one that needs none.
 func TestReasons(t *testing.T) {
-	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS, endProxyHeader}
+	docs, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished, endClientTLS, endProxyHeader,
+		endLoginFailed}
 	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished,
 		endClientProtocol,
-		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endBackendClosed, endBackendAborted,
+		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endLoginFailed, endBackendClosed,
+		endBackendAborted,
 		endBackendVanished, endLoginTimeout,
-		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endPanic} {
+		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endLeak, endPanic} {
 		if (reason.byeText() == "") != slices.Contains(silent, reason) {
 			t.Errorf("%s says %q to the client", reason, reason.byeText())
+		}
+		if !strings.Contains(string(docs), "\n| `"+string(reason)+"` | ") {
+			t.Errorf("docs/metrics.md has no row for %s", reason)
 		}
 	}
 }

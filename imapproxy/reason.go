@@ -25,6 +25,7 @@ const (
 	// no PROXY header where one is required, a bad one, or from a peer that is not trusted
 	endProxyHeader     endReason = "proxy_header"
 	endTooManyFailures endReason = "too_many_failures"  // refused logins
+	endLoginFailed     endReason = "login_failed"       // one login came to nothing; nginx closes then
 	endBackendClosed   endReason = "backend_closed"     // the backend closed its side
 	endBackendAborted  endReason = "backend_aborted"    // the backend reset the connection
 	endBackendVanished endReason = "backend_vanished"   // no packet came back from the backend

@@ -133,15 +133,15 @@ func (s *session) logIn() error {
 // refuseLogin says that a login came to nothing; an error means that the client
 // may not try again.
 func (s *session) refuseLogin(d dialect, a *loginAttempt, ours string) error {
-	text, stays, err := d.refuse(s, a, ours)
+	text, end, err := d.refuse(s, a, ours)
 	if err != nil {
 		return err
 	}
 	if err := s.say(text + "\r\n"); err != nil {
 		return err
 	}
-	if !stays {
-		return s.fail(endTooManyFailures, nil)
+	if end != "" {
+		return s.fail(end, nil)
 	}
 	return nil
 }
