@@ -112,12 +112,8 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 	c := d.newConn(raw, t, addr, o.SessionID)
 	ready := false
 	defer func() {
-		switch {
-		case ready:
-		case o.Aside != nil:
-			o.Aside(c) // it failed, or there was a panic
-		default:
-			c.End()
+		if !ready { // it failed, or there was a panic
+			o.discard(c)
 		}
 	}()
 	phase, err := c.prepare(ctx, o)

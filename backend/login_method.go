@@ -80,14 +80,19 @@ func (c *Conn) tryMethods(id string, cred Credentials, offered *capabilities) (a
 		list = list[at:]
 	}
 	var r answer
+	var before *notAccepted // the method before this one
 	for i, m := range list {
 		r, err = c.by(m, id, cred)
 		var not *notAccepted
 		var refused *Refused
 		switch {
 		case errors.As(err, &not):
+			before = not
+		case i > 0 && isClosing(err):
+			c.keepInMind(m, list[i-1])
+			return r, fmt.Errorf("%w: %w: %w", errNextMethod, before, err)
 		case i > 0 && (err == nil || errors.As(err, &refused)):
-			c.keepInMind(m, list[0])
+			c.keepInMind(m, list[i-1])
 			return r, err
 		default:
 			return r, err
@@ -97,10 +102,11 @@ func (c *Conn) tryMethods(id string, cred Credentials, offered *capabilities) (a
 	return answer{}, err
 }
 
-// keepInMind notes that the target does not accept a method that it offers.
-func (c *Conn) keepInMind(accepted, not method) {
-	if c.dialer.methods.remember(c.Target.Name, accepted, c.clock.Now()) && c.dialer.Fallback != nil {
-		c.dialer.Fallback(c.Target, fmt.Sprintf("%s is not accepted, %s is", not, accepted))
+// keepInMind notes that the target does not accept a method that it offers, and
+// which one comes instead.
+func (c *Conn) keepInMind(instead, not method) {
+	if c.dialer.methods.remember(c.Target.Name, instead, c.clock.Now()) && c.dialer.Fallback != nil {
+		c.dialer.Fallback(c.Target, fmt.Sprintf("%s is not accepted; %s is tried", not, instead))
 	}
 }
 

@@ -143,34 +143,35 @@ func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	if wire.Unread(&c.raw) {
 		return wrap(ctx, c.Addr, "check", errOutOfStep)
 	}
-	return l.login(ctx, o)
-}
-
-// open makes a new connection and logs in.
-func (l *Lease) open(ctx context.Context, o Origin) error {
-	c, err := l.pools.dialer.Dial(ctx, l.pool.target, o)
-	if err != nil {
-		return err
-	}
-	l.Conn = c
-	l.slot.Fill(c)
-	return l.login(ctx, o)
-}
-
-func (l *Lease) login(ctx context.Context, o Origin) error {
-	c := l.Conn
 	c.spent, c.in.budget.used = 0, 0
 	text, err := c.Login(ctx, l.cred, o)
 	if err != nil {
 		return err
 	}
-	c.pooled = pooled{key: l.key, text: text}
+	l.loggedIn(text)
+	return nil
+}
+
+// open makes a new connection and logs in.
+func (l *Lease) open(ctx context.Context, o Origin) error {
+	c, text, err := l.pools.dialer.Login(ctx, l.pool.target, l.cred, o)
+	if err != nil {
+		return err
+	}
+	l.Conn = c
+	l.slot.Fill(c)
+	l.loggedIn(text)
+	return nil
+}
+
+// loggedIn notes whose the connection is.
+func (l *Lease) loggedIn(text string) {
+	l.Conn.pooled = pooled{key: l.key, text: text}
 	l.Text = text
 	l.slot.Verified()
 	l.pool.Drop(func(k poolKey) bool {
 		return k.front == l.key.front && k.user == l.key.user && k.authID == l.key.authID && k.version != l.key.version
 	}, whyChanged)
-	return nil
 }
 
 // Return makes the connection fit for its next session and gives it back, or

@@ -50,7 +50,49 @@ func TestMechanismIsRemembered(t *testing.T) {
 		c.close()
 	}
 	said := r.log.lines(t, notAccepted)
-	if len(said) != 2 || said[0].str("mechanism") != "AUTHENTICATE PLAIN is not accepted, LOGIN with literals is" {
+	if len(said) != 2 || said[0].str("mechanism") != "AUTHENTICATE PLAIN is not accepted; LOGIN with literals is tried" {
 		t.Errorf("the log says %v, want it once in ten minutes", said)
+	}
+}
+
+// closesAfterLiteral takes quoted strings in LOGIN, and closes where a literal comes, as DavMail does.
+func closesAfterLiteral(c *backendConn) {
+	c.send("* OK [CAPABILITY IMAP4rev1 UNSELECT] hello")
+	line, ok := c.line()
+	if !ok {
+		return
+	}
+	tag, command, _ := strings.Cut(line, " ")
+	if !strings.HasPrefix(command, `LOGIN "`) {
+		c.send("%s BAD unable to handle request: Invalid credentials", tag)
+		c.close()
+		return
+	}
+	c.send("%s OK [CAPABILITY IMAP4rev1 UNSELECT] in", tag)
+	c.serve()
+}
+
+// TestNextMethodOnNewConnection logs in where the backend closes after a method that
+// it does not accept, and goes there directly afterwards.
+func TestNextMethodOnNewConnection(t *testing.T) {
+	for name, options := range map[string][]option{
+		"new connection": {withScript(closesAfterLiteral)},
+		"pool":           {withScript(closesAfterLiteral), withPool(nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, options...)
+			for _, want := range []int{2, 3} {
+				c := r.dial("plain")
+				c.send("a LOGIN joe %s", canary)
+				c.expect("a OK .*")
+				if n := len(r.backend.all()); n != want {
+					t.Errorf("the backend got %d connections, want %d", n, want)
+				}
+				c.close()
+			}
+			if n := len(r.log.lines(t, notAccepted)); n != 1 {
+				t.Errorf("the log says it %d times, want once", n)
+			}
+		})
 	}
 }

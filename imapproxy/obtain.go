@@ -37,19 +37,11 @@ func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Cr
 }
 
 // dial opens a connection for only this session.
-func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials, o backend.Origin) (text string,
-	err error) {
+func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Credentials,
+	o backend.Origin) (string, error) {
 	fault.Point("connect.dial")
-	conn, err := s.server.dialer.Dial(ctx, t, o)
+	conn, text, err := s.server.dialer.Login(ctx, t, cred, o)
 	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if s.backend != conn { // refused, failed, or a panic
-			s.endConcurrently(conn)
-		}
-	}()
-	if text, err = conn.Login(ctx, cred, o); err != nil {
 		return "", err
 	}
 	s.take(conn)
