@@ -85,6 +85,7 @@ func joinDialErrors(first, next *Error) *Error {
 		return next
 	}
 	first.Err = fmt.Errorf("%w; %w", first.Err, next)
+	first.Alerts = append(first.Alerts, next.Alerts...)
 	return first
 }
 
@@ -94,20 +95,16 @@ func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) 
 	if err := d.health.mayTry(known, begun); err != nil {
 		return nil, wrap(ctx, addr, "connect", err)
 	}
-	var failed *Error
-	c, phase, err := d.open(ctx, t, addr, o)
-	if err != nil {
-		failed = wrap(ctx, addr, phase, err)
-	}
+	c, failed := d.open(ctx, t, addr, o)
 	d.judge(t, known, failed, d.Clock.Now().Sub(begun))
 	return c, failed
 }
 
 // open makes the socket and the connection around it.
-func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*Conn, string, error) {
+func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
 	raw, err := d.connect(ctx, t, addr)
 	if err != nil {
-		return nil, "connect", err
+		return nil, wrap(ctx, addr, "connect", err)
 	}
 	c := d.newConn(raw, t, addr, o.SessionID)
 	ready := false
@@ -116,12 +113,11 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 			o.discard(c)
 		}
 	}()
-	phase, err := c.prepare(ctx, o)
-	if err != nil {
-		return nil, phase, err
+	if phase, err := c.prepare(ctx, o); err != nil {
+		return nil, c.failed(ctx, phase, err)
 	}
 	ready = true
-	return c, "", nil
+	return c, nil
 }
 
 func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
@@ -149,10 +145,8 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 	switch kind {
 	case "":
 		d.health.good(addr)
-	case KindTimeout:
-		d.health.failed(addr, true, d.Clock.Now())
-	case kindConnect, kindClosed, kindTLS, kindProtocol, kindRefusing, kindDNS:
-		d.health.failed(addr, false, d.Clock.Now())
+	case KindTimeout, kindConnect, kindClosed, kindTLS, kindProtocol, kindRefusing, kindDNS:
+		d.health.failed(addr, err, d.Clock.Now())
 	default:
 		d.health.undecided(addr)
 	}

@@ -136,6 +136,8 @@ func kindOf(phase string, err error) Kind {
 	kind := classify(err)
 	var r *refusing
 	switch {
+	case kind == KindBackedOff:
+		return kind
 	case errors.As(err, &r) && r.Referral != "":
 		return KindReferral
 	case errors.As(err, &r):

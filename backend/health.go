@@ -31,7 +31,8 @@ type condition struct {
 	strikes int
 	rounds  int // pauses so far
 	until   time.Time
-	trying  bool // one attempt is under way after the pause
+	trying  bool      // one attempt is under way after the pause
+	said    *refusing // what the backend said in the last attempt, nil for nothing
 }
 
 // mayTry reports whether an address may be dialled. After its pause one attempt
@@ -44,15 +45,20 @@ func (h *health) mayTry(addr string, now time.Time) error {
 		return nil
 	}
 	if now.Before(c.until) || c.trying {
-		return fmt.Errorf("%w: next attempt in %s", errBackedOff, max(0, c.until.Sub(now)).Round(time.Millisecond))
+		err := fmt.Errorf("%w: next attempt in %s", errBackedOff, max(0, c.until.Sub(now)).Round(time.Millisecond))
+		if c.said != nil { // it can be reached
+			err = fmt.Errorf("%w; it said %w", err, c.said)
+		}
+		return err
 	}
 	c.trying = true
 	return nil
 }
 
 // failed notes an attempt in which the address did not get as far as its
-// greeting; slow when it took its whole limit.
-func (h *health) failed(addr string, slow bool, now time.Time) {
+// greeting, or in which the backend said that it takes no one. One that took its
+// whole limit is enough.
+func (h *health) failed(addr string, err *Error, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == nil || len(h.state) >= maxAddresses {
@@ -63,8 +69,9 @@ func (h *health) failed(addr string, slow bool, now time.Time) {
 		c = &condition{}
 		h.state[addr] = c
 	}
-	c.trying = false
-	if c.strikes++; slow {
+	c.trying, c.said = false, nil
+	errors.As(err, &c.said)
+	if c.strikes++; err.Kind == KindTimeout {
 		c.strikes = max(c.strikes, strikesOut)
 	}
 	if c.strikes >= strikesOut {

@@ -31,7 +31,7 @@ func TestHealthBacksOff(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
 		16 * time.Second, 30 * time.Second, 30 * time.Second} {
-		h.failed("a", true, now)
+		h.failed("a", &Error{Kind: KindTimeout}, now)
 		if h.mayTry("a", now.Add(pause-time.Millisecond)) == nil {
 			t.Errorf("tried within the pause of %v", pause)
 		}
@@ -48,7 +48,7 @@ func TestHealthBacksOff(t *testing.T) {
 		t.Errorf("an attempt that said nothing blocks the next: %v", err)
 	}
 	h.good("a")
-	h.failed("a", false, now)
+	h.failed("a", &Error{Kind: kindConnect}, now)
 	if err := h.mayTry("a", now); err != nil {
 		t.Errorf("one quick failure after a success: %v", err)
 	}

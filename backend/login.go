@@ -44,7 +44,7 @@ func (c *Conn) Login(ctx context.Context, cred Credentials, o Origin) (text stri
 	}
 	if !c.caps.known() {
 		if err := c.duringLogin(ctx, c.askCapability); err != nil {
-			return "", wrap(ctx, c.Addr, "capability", err)
+			return "", c.failed(ctx, "capability", err)
 		}
 	}
 	text = safeText(printable.Text(r.text, maxText))
@@ -64,13 +64,22 @@ func (c *Conn) notLoggedIn(ctx context.Context, cred Credentials, err error) err
 		refused.Alerts = c.TakeAlerts()
 		return refused
 	}
-	failed := wrap(ctx, c.Addr, "login", err)
+	failed := c.failed(ctx, "login", err)
 	if isRefused {
+		if refused.Code == codeAlert {
+			failed.Alerts = append(failed.Alerts, refused.Text)
+		}
 		failed.Kind = KindCredentials
 		failed.Err = fmt.Errorf("target %s refuses %s: %w", c.Target.Name, cred.owner(), refused)
 	}
-	failed.Alerts = c.TakeAlerts()
 	return failed
+}
+
+// failed returns the error of a phase, with what has been said meanwhile.
+func (c *Conn) failed(ctx context.Context, phase string, err error) *Error {
+	e := wrap(ctx, c.Addr, phase, err)
+	e.Alerts = c.TakeAlerts()
+	return e
 }
 
 // owner names whose credentials they are.

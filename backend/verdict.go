@@ -64,10 +64,10 @@ func AlertsOf(err error) []string {
 	var refused *Refused
 	var failed *Error
 	switch {
+	case errors.As(err, &failed): // it may have a *Refused in it
+		return failed.Alerts
 	case errors.As(err, &refused):
 		return refused.Alerts
-	case errors.As(err, &failed):
-		return failed.Alerts
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ const (
 
 // aboutTheCredentials are the codes that speak of what was sent, and not of the
 // user, when it was not the client's own.
-var aboutTheCredentials = []string{"", codeFailed, "AUTHORIZATIONFAILED", "PRIVACYREQUIRED", "NOPERM"}
+var aboutTheCredentials = []string{"", codeAlert, codeFailed, "AUTHORIZATIONFAILED", "PRIVACYREQUIRED", "NOPERM"}
 
 // maxLineText bounds a backend's answer with its code.
 const maxLineText = 1024
