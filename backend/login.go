@@ -191,17 +191,6 @@ func (c *Conn) judged(idSent bool) (answer, error) {
 	return r, c.verdict(r)
 }
 
-// continuation reads to "+", or to a refusal in its place.
-func (c *Conn) continuation(idSent bool) (answer, error) {
-	r, err := c.await("+", idSent)
-	if err == nil && r.tag == "X2" {
-		if err = c.verdict(r); err == nil {
-			err = errUnexpected // OK in the place of a continuation
-		}
-	}
-	return r, err
-}
-
 // await reads responses until the wanted tag comes ("+" gives way to the
 // tagged refusal X2). Untagged lines teach capabilities, are alerts, or end the
 // connection; all else is out of step. Nothing more of them reaches the client.

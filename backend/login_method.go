@@ -24,10 +24,11 @@ const (
 	loginSASL          // AUTHENTICATE LOGIN
 	loginSync          // LOGIN with synchronizing literals, which no byte of a password can leave
 	loginQuoted        // LOGIN with quoted strings
+	tokenAsked         // AUTHENTICATE with a bearer token after "+"
 )
 
 var methodNames = [...]string{"", "AUTHENTICATE PLAIN with an initial response", "AUTHENTICATE PLAIN",
-	"AUTHENTICATE LOGIN", "LOGIN with literals", "LOGIN with quoted strings"}
+	"AUTHENTICATE LOGIN", "LOGIN with literals", "LOGIN with quoted strings", "AUTHENTICATE with a token"}
 
 func (m method) String() string { return methodNames[m] }
 

@@ -52,7 +52,12 @@ func dummyAnswer(mechanism string) string {
 func (c *Conn) authenticateToken(id, mechanism string, cred Credentials, inCommand bool) (answer, error) {
 	message := cred.message(mechanism)
 	c.hidden.encode(message)
-	r, err := c.offerToken(id, mechanism, message, inCommand && len(message) <= maxCommandLine)
+	inCommand = inCommand && len(message) <= maxCommandLine
+	r, err := c.offerToken(id, mechanism, message, inCommand)
+	var not *notAccepted
+	if inCommand && errors.As(err, &not) {
+		r, err = c.offerToken("", mechanism, message, false)
+	}
 	if err != nil || r.tag == "X2" {
 		return r, err
 	}
@@ -82,7 +87,11 @@ func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer
 		return answer{}, err
 	}
 	if !inCommand {
-		if r, err := c.continuation(id != ""); err != nil || r.tag != "+" {
+		r, err := c.await("+", id != "")
+		if err == nil && r.tag == "X2" {
+			err = c.instead(tokenAsked, r)
+		}
+		if err != nil {
 			return r, err
 		}
 		if err := c.send(message + "\r\n"); err != nil {
@@ -91,8 +100,11 @@ func (c *Conn) offerToken(id, mechanism, message string, inCommand bool) (answer
 	}
 	fault.Point("login.await")
 	r, err := c.await("+", id != "" && inCommand)
-	if err == nil && r.tag == "X2" {
-		err = c.verdict(r)
+	switch {
+	case err != nil || r.tag != "X2":
+		return r, err
+	case inCommand && r.word == "BAD": // the initial response is not understood
+		return r, c.instead(tokenAsked, r)
 	}
-	return r, err
+	return r, c.verdict(r)
 }
