@@ -89,12 +89,12 @@ func (c *Conn) tryMethods(id string, cred Credentials, offered *capabilities) (a
 		switch {
 		case errors.As(err, &not):
 			before = not
-		case i > 0 && isClosing(err):
-			c.keepInMind(m, list[i-1])
-			return r, fmt.Errorf("%w: %w: %w", errNextMethod, before, err)
 		case i > 0 && (err == nil || errors.As(err, &refused)):
 			c.keepInMind(m, list[i-1])
 			return r, err
+		case i > 0 && (isClosing(err) || c.bye):
+			c.keepInMind(m, list[i-1])
+			return r, fmt.Errorf("%w: %w: %w", errNextMethod, before, err)
 		default:
 			return r, err
 		}

@@ -37,9 +37,12 @@ func TestMechanismIsRemembered(t *testing.T) {
 		}
 		return n
 	}
-	for i, want := range []int{1, 1, 2} {
-		if i == 2 {
-			clock.advance(11 * time.Minute)
+	for i, want := range []int{1, 1, 1, 2} {
+		switch i {
+		case 2:
+			clock.advance(10 * time.Minute)
+		case 3:
+			clock.advance(time.Millisecond)
 		}
 		c := r.dial("plain")
 		c.send("a LOGIN joe %s", canary)
@@ -56,7 +59,12 @@ func TestMechanismIsRemembered(t *testing.T) {
 }
 
 // closesAfterLiteral takes quoted strings in LOGIN, and closes where a literal comes, as DavMail does.
-func closesAfterLiteral(c *backendConn) {
+func closesAfterLiteral(c *backendConn) { c.takesNoLiteral("") }
+
+// byeAfterLiteral says so before.
+func byeAfterLiteral(c *backendConn) { c.takesNoLiteral("\r\n* BYE too many errors") }
+
+func (c *backendConn) takesNoLiteral(more string) {
 	c.send("* OK [CAPABILITY IMAP4rev1 UNSELECT] hello")
 	line, ok := c.line()
 	if !ok {
@@ -64,7 +72,7 @@ func closesAfterLiteral(c *backendConn) {
 	}
 	tag, command, _ := strings.Cut(line, " ")
 	if !strings.HasPrefix(command, `LOGIN "`) {
-		c.send("%s BAD unable to handle request: Invalid credentials", tag)
+		c.send("%s BAD unable to handle request: Invalid credentials%s", tag, more)
 		c.close()
 		return
 	}
@@ -77,6 +85,7 @@ func closesAfterLiteral(c *backendConn) {
 func TestNextMethodOnNewConnection(t *testing.T) {
 	for name, options := range map[string][]option{
 		"new connection": {withScript(closesAfterLiteral)},
+		"BYE":            {withScript(byeAfterLiteral)},
 		"pool":           {withScript(closesAfterLiteral), withPool(nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
