@@ -219,6 +219,9 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 			idSent, idOpen = false, false // whatever it said: ID is a courtesy
 		case r.tag == "*" && r.word == "BYE":
 			c.bye = true
+			if want == "X2" { // all has been sent
+				return answer{}, c.verdict(r)
+			}
 			return answer{}, &refusing{c.answered(r)}
 		case r.tag == "*" && r.word != "PREAUTH":
 			c.caps.learn(r)

@@ -145,14 +145,19 @@ func (c *Conn) TakeAlerts() []string {
 	return alerts
 }
 
-// verdict turns the login's tagged answer into nil, a *Refused, or a failure.
+// verdict turns the login's tagged answer, or the BYE in its place, into nil, a
+// *Refused, or a failure.
 func (c *Conn) verdict(r answer) error {
 	fault.Point("login.verdict")
 	if r.word == "OK" {
 		return nil
 	}
 	a := c.answered(r)
-	if r.word == "BAD" || a.Referral != "" || !slices.Contains(judgingCodes, a.Code) {
+	judged := slices.Contains(judgingCodes, a.Code)
+	if a.Code == "" || a.Code == codeAlert { // these say nothing of why
+		judged = r.word == "NO"
+	}
+	if a.Referral != "" || !judged {
 		return &refusing{a}
 	}
 	return &Refused{Addr: c.Addr, Answer: a}

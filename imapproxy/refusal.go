@@ -112,7 +112,9 @@ func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) str
 // failureText words a backend that could not be used.
 func failureText(e *backend.Error) string {
 	if a, found := backend.AnswerOf(e); found && a.Referral == "" {
-		a.Code = cmp.Or(a.Code, "UNAVAILABLE")
+		if a.Code == "" || a.Code == "AUTHENTICATIONFAILED" { // nothing has been checked
+			a.Code = "UNAVAILABLE"
+		}
 		return answerText(a)
 	}
 	switch e.Kind {
