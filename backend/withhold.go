@@ -32,22 +32,28 @@ func (c Credentials) hidden() hidden {
 const minRepeat = 8
 
 // encode hides a base64 word too, cut so that each run of 11 of its bytes holds a
-// piece.
+// piece. A shorter one is hidden as it is.
 func (h *hidden) encode(word string) {
+	if len(word) < minRepeat {
+		h.words = append(h.words, word)
+	}
 	for i := 0; i+minRepeat <= len(word); i += 4 {
 		h.encoded = append(h.encoded, word[i:i+minRepeat])
 	}
 }
 
 // withhold takes the password out of what may be shown. A code is judged, so a
-// short password that a usual code happens to hold must not change it.
+// short password that a usual code happens to hold must not change it; that of OK
+// is a list of capabilities, or not read.
 func (c *Conn) withhold(r *answer) {
-	if !isStatus(r.word) || r.word == "OK" && !strings.EqualFold(r.code, codeAlert) {
+	if !isStatus(r.word) {
 		return
 	}
-	// More is never shown.
-	r.code, r.text = r.code[:min(len(r.code), maxLineText)], r.text[:min(len(r.text), maxLineText)]
-	r.text = c.hidden.without(r.text)
+	r.text = c.hidden.without(r.text[:min(len(r.text), maxLineText)]) // more is never shown
+	if r.word == "OK" {
+		return
+	}
+	r.code = r.code[:min(len(r.code), maxLineText)]
 	if len(c.hidden.words) > 0 && len(c.hidden.words[0]) >= minRepeat && c.hidden.without(r.code) != r.code {
 		r.code = ""
 	}
