@@ -32,6 +32,7 @@ type Answer struct {
 	Line     string // all of it without the tag, printable, at most maxLineText bytes
 	Referral string // the host or host:port that REFERRAL names (RFC 2221), "?" for an unreadable one, "" without
 	Texts    Texts  // what of it the client may read
+	Trusted  bool   // it comes from the backend, for all that the configuration asks
 }
 
 // String returns the answer for a log, without its first word.
@@ -98,16 +99,17 @@ const maxLineText = 1024
 func (c *Conn) answered(r answer) Answer {
 	name, argument, _ := strings.Cut(r.code, " ")
 	name = strings.ToUpper(name)
-	a := Answer{Word: r.word, Text: safeText(printable.Text(r.text, maxText)), Texts: c.Target.Texts}
+	a := Answer{Word: r.word, Text: safeText(printable.Text(r.text, maxText)), Texts: c.Target.Texts,
+		Trusted: c.trusted()}
 	a.Line = printable.Text(r.word+" "+bracketed(r.code)+r.text, maxLineText)
 	switch {
 	case name == codeReferral:
 		a.Referral = referredTo(argument)
-	case name == codeAlert && !c.trusted():
+	case name == codeAlert && !a.Trusted:
 	case name == codeAlert, slices.Contains(judgingCodes, name), slices.Contains(passingCodes, name):
 		a.Code = name
 	}
-	if a.Texts == TextsAll && !c.trusted() {
+	if a.Texts == TextsAll && !a.Trusted {
 		a.Texts = TextsCodes
 	}
 	return a

@@ -52,9 +52,9 @@ func (nginxDialect) granted(s *session) {
 	s.compatLog(false, "client logged in%s", s.compatContext(""))
 }
 
-func (d nginxDialect) refuse(s *session, a *loginAttempt, _ string) (text string, end endReason, err error) {
+func (d nginxDialect) refuse(s *session, a *loginAttempt, ours string) (text string, end endReason, err error) {
 	s.login.refusals = 0 // Auth-Wait is the limit of tries
-	return d.refusal(s, a)
+	return d.refusal(s, a, ours)
 }
 
 func (d nginxDialect) silentUntil(r *relay) (at time.Time, inIdle bool) {
@@ -63,7 +63,7 @@ func (d nginxDialect) silentUntil(r *relay) (at time.Time, inIdle bool) {
 
 // refusal words why the login failed. The client stays when the auth server has
 // said how long it waits.
-func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, end endReason, err error) {
+func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text string, end endReason, err error) {
 	if waitOf(s.login.failure) <= 0 {
 		end = endLoginFailed
 	}
@@ -86,14 +86,15 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt) (text string, end end
 	case errors.As(s.login.failure, &unavailable):
 		text = "[UNAVAILABLE] " + unavailable.Text
 	default:
-		return d.failure(s, a), endLoginFailed, nil
+		return d.failure(s, a, ours), endLoginFailed, nil
 	}
 	s.compatLog(false, "client login failed: %q%s", text, s.compatContext("in http auth state"))
 	return a.tag + " NO " + text, end, nil
 }
 
-// failure words a login that was not judged, or that the backend has refused.
-func (d nginxDialect) failure(s *session, a *loginAttempt) string {
+// failure words a login that was not judged, or that the backend has refused. Words
+// that anyone on the way to the backend may have written are not passed on.
+func (d nginxDialect) failure(s *session, a *loginAttempt, ours string) string {
 	answer, _ := backend.AnswerOf(s.login.failure)
 	words := answer.Line
 	passed := words != "" && d.PassBackendErrors
@@ -101,6 +102,8 @@ func (d nginxDialect) failure(s *session, a *loginAttempt) string {
 	switch {
 	case !passed:
 		return compatFault
+	case !answer.Trusted:
+		return a.tag + " " + ours
 	case strings.HasPrefix(words, "BYE"):
 		return "* " + words
 	}
