@@ -130,12 +130,18 @@ func TestRefusedOperator(t *testing.T) {
 		"no code":  {issued{}, "NO x", notPossible, "the password that the auth source gives"},
 		"master":   {issued{"boss"}, "NO [AUTHENTICATIONFAILED] x", notPossible, `master user "boss"`},
 		"rights":   {issued{"boss"}, "NO [AUTHORIZATIONFAILED] x", notPossible, `master user "boss"`},
-		"expired":  {issued{"boss"}, "NO [EXPIRED] x", "NO [EXPIRED] The password has expired", ""},
+		"alert": {issued{"boss"}, "NO [ALERT] Too many connections", "NO [ALERT] Too many connections",
+			`master user "boss"`},
+		"expired": {issued{"boss"}, "NO [EXPIRED] x", "NO [EXPIRED] The password has expired", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, withAuth(test.auth), withAnswers("<tag> "+test.answer))
 			c := r.dial("plain")
 			c.send("a LOGIN joe %s", canary)
+			if text, isAlert := strings.CutPrefix(test.want, "NO [ALERT]"); isAlert {
+				c.expectLine("* NO [ALERT]" + text)
+				test.want = notPossible
+			}
 			c.expectLine("a " + test.want)
 			l := r.log.lines(t, "login not possible")
 			if test.logged == "" {
@@ -173,32 +179,29 @@ func TestReferral(t *testing.T) {
 	refer := withAnswers("<tag> NO [REFERRAL imap://joe;AUTH=*@127.0.0.1:1/] moved")
 	home := startBackend(t, mailbox)
 	t.Cleanup(home.stop)
+	permitted := func(r *rig, server string) (*backend.Target, error) {
+		next := *r.target
+		next.Name, next.Addresses = server, []string{home.address()}
+		return &next, nil
+	}
 	for name, test := range map[string]struct {
 		follow   bool
 		referred func(r *rig, server string) (*backend.Target, error)
 		want     string
 		asked    int // backends that were asked before
 	}{
-		"refused": {false, nil, "a " + notPossible, 1},
-		"followed": {true, func(r *rig, server string) (*backend.Target, error) {
-			next := *r.target
-			next.Name, next.Addresses = server, []string{home.address()}
-			return &next, nil
-		}, "", 1},
+		"refused":  {false, permitted, "a " + notPossible, 1},
+		"followed": {true, permitted, "", 1},
 		"not permitted": {true, func(*rig, string) (*backend.Target, error) {
 			return nil, errors.New("not in the allow-list")
 		}, "a " + notPossible, 1},
 		"in a circle": {true, func(r *rig, _ string) (*backend.Target, error) { return r.target, nil },
-			"a " + notPossible, 1 + maxReferrals},
+			"a " + notPossible, 1 + 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, refer, func(r *rig) {
 				r.target.Follow = test.follow
-				if test.referred != nil {
-					r.settings.Referred = func(server string) (*backend.Target, error) {
-						return test.referred(r, server)
-					}
-				}
+				r.settings.Referred = func(server string) (*backend.Target, error) { return test.referred(r, server) }
 			})
 			c := r.dial("plain")
 			c.send("a LOGIN joe %s", canary)
