@@ -96,6 +96,10 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text st
 // that anyone on the way to the backend may have written are not passed on.
 func (d nginxDialect) failure(s *session, a *loginAttempt, ours string) string {
 	answer, _ := backend.AnswerOf(s.login.failure)
+	var refused *backend.Refused
+	if errors.As(s.login.failure, &refused) { // also where the password is the auth server's: nginx passes that too
+		answer = refused.Answer
+	}
 	words := answer.Line
 	passed := words != "" && d.PassBackendErrors
 	s.compatLogFailure(words, passed)

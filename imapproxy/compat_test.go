@@ -21,9 +21,12 @@ func TestCompatPassesErrors(t *testing.T) {
 		answer  string
 		want    string
 	}{
-		"referral":     {nil, referral, "a " + referral},
-		"alert":        {nil, "NO [ALERT] call", "a NO [ALERT] call"},
-		"unknown code": {nil, "NO [WEBALERT https://example.org/?a=%5D b] call", "a NO [WEBALERT https://example.org/?a=%5D b] call"},
+		"referral": {nil, referral, "a " + referral},
+		"of the auth server's password": {[]option{withAuth(issued{})}, "NO [AUTHENTICATIONFAILED] call",
+			"a NO [AUTHENTICATIONFAILED] call"},
+		"alert": {nil, "NO [ALERT] call", "a NO [ALERT] call"},
+		"unknown code": {nil, "NO [WEBALERT https://example.org/?a=%5D b] call",
+			"a NO [WEBALERT https://example.org/?a=%5D b] call"},
 		"not verified": {[]option{noVerify, overTLS}, "NO [ALERT] call", "a NO Login refused by the mail server"},
 		"not verified, a code": {[]option{noVerify, overTLS}, "NO [EXPIRED] call",
 			"a NO [EXPIRED] The password has expired"},

@@ -53,7 +53,8 @@ func TestMechanismIsRemembered(t *testing.T) {
 		c.close()
 	}
 	said := r.log.lines(t, notAccepted)
-	if len(said) != 2 || said[0].str("mechanism") != "AUTHENTICATE PLAIN is not accepted; LOGIN with literals is tried" {
+	const want = "AUTHENTICATE PLAIN is not accepted; LOGIN with literals is tried"
+	if len(said) != 2 || said[0].str("mechanism") != want {
 		t.Errorf("the log says %v, want it once in ten minutes", said)
 	}
 }

@@ -254,3 +254,21 @@ func TestReloadMetrics(t *testing.T) {
 		t.Errorf("after a bad reload: good %v, read at %d, was %d", r.good.Load(), r.at.Load(), at)
 	}
 }
+
+// TestCutIsNoFault: no share of endings counts those in which the backend could not be
+// asked to close.
+func TestCutIsNoFault(t *testing.T) {
+	shares := regexp.MustCompile(`\((imapproxy_backend_endings_total[^\[]*)\[`)
+	for _, file := range []string{"alerts.yml", "metrics.md"} {
+		found := shares.FindAllStringSubmatch(mustRead(t, "../../docs/"+file), -1)
+		if len(found) < 2 {
+			t.Errorf("docs/%s: %q", file, found)
+		}
+		for _, f := range found {
+			if !slices.Contains([]string{`{ending="reset"}`, `{ending!="cut"}`},
+				strings.TrimPrefix(f[1], "imapproxy_backend_endings_total")) {
+				t.Errorf("docs/%s: %s counts endings by cut", file, f[1])
+			}
+		}
+	}
+}

@@ -131,7 +131,7 @@ func (c *nginxConverter) buffers(s *draft) {
 		case err != nil:
 			c.refuse(from, "%v", err)
 		case n > commandLimit:
-			c.note(from, Differs, "a line before the login may have 8 KiB, a SASL answer 16 KiB, ID 40 KiB")
+			c.note(from, Differs, "a line before the login may have 8 KiB, a SASL line 20 KiB, ID 40 KiB")
 		default:
 			c.note(from, NotNeeded, "a line before the login may have 8 KiB")
 		}
