@@ -71,7 +71,7 @@ func attempt(ctx context.Context, d *Dialer, t *Target) error {
 		return err
 	}
 	defer c.End()
-	_, err = c.Login(ctx, Credentials{User: "user@example.org", Secret: canary}, testOrigin())
+	_, err = c.logIn(ctx, Credentials{User: "user@example.org", Secret: canary}, testOrigin())
 	return err
 }
 
@@ -125,7 +125,7 @@ func TestCancelledBefore(t *testing.T) {
 	wantKind(t, err, "connect", kindCancelled)
 
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err = c.Login(ctx, Credentials{User: "u", Secret: canary}, testOrigin())
+	_, err = c.logIn(ctx, Credentials{User: "u", Secret: canary}, testOrigin())
 	wantKind(t, err, "login", kindCancelled)
 	if e := c.End(); e != EndLogout {
 		t.Errorf("ended by %s", e)

@@ -38,7 +38,7 @@ type Dialer struct {
 	// Observers, called from the owner's goroutine; nil for none.
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
 	Ended   func(c *Conn, e Ending)
-	Skipped func(t *Target, failed *Error) // an address failed, and a later one answered
+	Skipped func(t *Target, failed *Error) // an address was tried and failed, and a later one answered
 	// Fallback is called when a target does not accept a mechanism that it offers, and another one goes; once in
 	// ten minutes.
 	Fallback func(t *Target, what string)
@@ -61,7 +61,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	for _, addr := range t.Addresses {
 		c, err := d.dialOne(ctx, t, addr, o)
 		if err == nil {
-			if failed != nil && d.Skipped != nil {
+			if failed != nil && failed.Kind != kindBackedOff && d.Skipped != nil {
 				d.Skipped(t, failed)
 			}
 			return c, nil

@@ -34,7 +34,7 @@ func (d *Dialer) loginOnce(ctx context.Context, t *Target, cred Credentials, o O
 			o.discard(c)
 		}
 	}()
-	text, err := c.Login(ctx, cred, o)
+	text, err := c.logIn(ctx, cred, o)
 	if err != nil {
 		return nil, "", err
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend/timing"
 	"imapproxy/scripts/dialogue"
 )
@@ -84,9 +86,9 @@ func apply(tb testing.TB, t *Target, words string, a *authority) {
 		case "master":
 			t.Master = Credentials{AuthID: "master", Secret: canary}
 		case "plain":
-			t.Mechanism = MechanismPlain
+			t.Mechanism = login.MechanismPlain
 		case "login":
-			t.Mechanism = MechanismLogin
+			t.Mechanism = login.MechanismLogin
 		case "v1":
 			t.Header = ProxyV1
 		case "v2":
@@ -137,6 +139,19 @@ func outcome(text string, err error, s *scripted, endings []Ending, alerts []str
 	return line
 }
 
+// alertsOf returns what was said before the login failed.
+func alertsOf(err error) []string {
+	var refused *Refused
+	var failed *Error
+	switch {
+	case errors.As(err, &failed): // it may have a *Refused in it
+		return failed.Alerts
+	case errors.As(err, &refused):
+		return refused.Alerts
+	}
+	return nil
+}
+
 // converse dials and logs in; nil when there is no connection to end.
 func converse(d *Dialer, t *Target) (*Conn, string, error) {
 	o := testOrigin()
@@ -144,7 +159,7 @@ func converse(d *Dialer, t *Target) (*Conn, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := c.Login(context.Background(), Credentials{User: "user@example.org", Secret: canary}, o)
+	text, err := c.logIn(context.Background(), Credentials{User: "user@example.org", Secret: canary}, o)
 	return c, text, err
 }
 
@@ -172,7 +187,7 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 	dialer, endings := testDialer()
 	begun := time.Now()
 	conn, text, err := converse(dialer, target)
-	alerts := AlertsOf(err)
+	alerts := alertsOf(err)
 	if conn != nil {
 		alerts = append(alerts, conn.TakeAlerts()...)
 		conn.End()

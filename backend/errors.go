@@ -8,6 +8,8 @@ import (
 	"net"
 	"syscall"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend/printable"
 )
 
@@ -32,7 +34,7 @@ const (
 	KindReferral    Kind = "referral"   // the backend refers to another server
 	KindPool        Kind = "pool"       // no connection became free within the limit
 	KindLocal       Kind = "local"      // this machine is out of descriptors, ports or memory
-	KindBackedOff   Kind = "backed_off" // not tried: it failed just now
+	kindBackedOff   Kind = "backed_off" // not tried: it failed just now
 	kindCancelled   Kind = "cancelled"  // the session ended meanwhile
 )
 
@@ -55,7 +57,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Refused says that the backend judged the login and refused it.
 type Refused struct {
 	Addr string
-	Answer
+	login.Answer
 
 	Challenge string   // what it said of a bearer token (RFC 7628 section 3.2.2), "" for nothing
 	Alerts    []string // what it has said before that the user must read
@@ -94,7 +96,7 @@ func classify(err error) Kind {
 	var network net.Error
 	switch {
 	case errors.Is(err, errBackedOff):
-		return KindBackedOff
+		return kindBackedOff
 	case isLocal(err):
 		return KindLocal
 	case errors.Is(err, errLimit):
@@ -119,7 +121,7 @@ func isLocal(err error) bool {
 }
 
 // refusing is a backend that does not want connections or logins just now.
-type refusing struct{ Answer }
+type refusing struct{ login.Answer }
 
 func (e *refusing) Error() string { return e.Word + " " + e.String() }
 
@@ -136,7 +138,7 @@ func kindOf(phase string, err error) Kind {
 	kind := classify(err)
 	var r *refusing
 	switch {
-	case kind == KindBackedOff:
+	case kind == kindBackedOff:
 		return kind
 	case errors.As(err, &r) && r.Referral != "":
 		return KindReferral

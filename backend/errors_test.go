@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"imapproxy/backend/login"
 )
 
 func TestKinds(t *testing.T) {
@@ -31,7 +33,7 @@ func TestKinds(t *testing.T) {
 		{"connect", &net.DNSError{Err: "no such host", IsNotFound: true}, kindDNS},
 		{"connect", &net.DNSError{Err: "timeout", IsTimeout: true}, kindDNS},
 		{"connect", fmt.Errorf("%w: %w", errNoAddress, io.EOF), kindDNS},
-		{"connect", fmt.Errorf("%w: later", errBackedOff), KindBackedOff},
+		{"connect", fmt.Errorf("%w: later", errBackedOff), kindBackedOff},
 		{"connect", network(syscall.EMFILE), KindLocal},
 		{"connect", network(syscall.EADDRNOTAVAIL), KindLocal},
 		{"tls", io.EOF, kindClosed},
@@ -41,7 +43,7 @@ func TestKinds(t *testing.T) {
 		{"tls", errInjected, kindProtocol},
 		{"greeting", io.ErrUnexpectedEOF, kindClosed},
 		{"greeting", errPreauth, kindProtocol},
-		{"login", &refusing{Answer{Word: "BYE"}}, kindRefusing},
+		{"login", &refusing{login.Answer{Word: "BYE"}}, kindRefusing},
 		{"starttls", fmt.Errorf("%w: no", errConfig), KindConfig},
 	} {
 		if got := kindOf(c.phase, c.err); got != c.want {

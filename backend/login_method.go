@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend/timing"
 )
 
@@ -41,23 +43,23 @@ const maxCommandLine = 8000
 func (c Credentials) methods(t *Target, offered *capabilities) ([]method, error) {
 	var list []method
 	plain := offered.has("AUTH=PLAIN")
-	if t.Mechanism == MechanismPlain || t.Mechanism == MechanismAuto && plain {
+	if t.Mechanism == login.MechanismPlain || t.Mechanism == login.MechanismAuto && plain {
 		if offered.has("SASL-IR") && len(c.plain()) <= maxCommandLine {
 			list = append(list, plainInLine)
 		}
 		list = append(list, plainAsked)
 	}
 	switch {
-	case t.Mechanism == MechanismPlain:
+	case t.Mechanism == login.MechanismPlain:
 		return list, nil
 	case c.master():
-		if t.Mechanism == MechanismLogin || !plain {
+		if t.Mechanism == login.MechanismLogin || !plain {
 			return nil, fmt.Errorf("%w: a master login needs AUTH=PLAIN, which the backend does not offer", errConfig)
 		}
 		return list, nil
 	}
 	disabled := offered.has("LOGINDISABLED")
-	if offered.has("AUTH=LOGIN") && (disabled || !plain && t.Mechanism == MechanismAuto) {
+	if offered.has("AUTH=LOGIN") && (disabled || !plain && t.Mechanism == login.MechanismAuto) {
 		list = append(list, loginSASL)
 	}
 	if !disabled {

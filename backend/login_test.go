@@ -79,7 +79,7 @@ func TestLoginBytes(t *testing.T) {
 			target.Master = c.master
 			d, _ := testDialer()
 			conn := mustDial(t, d, target)
-			_, err := conn.Login(context.Background(), c.cred, testOrigin())
+			_, err := conn.logIn(context.Background(), c.cred, testOrigin())
 			conn.End()
 			if got := strings.TrimSuffix(s.only().got.String(), "X9 LOGOUT\r\n"); got != c.want || err != nil {
 				t.Errorf("%v\n got %q\nwant %q", err, got, c.want)
@@ -108,7 +108,7 @@ func TestLoginRefusesUnfitCredentials(t *testing.T) {
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	for _, cred := range cases {
-		_, err := c.Login(context.Background(), cred, testOrigin())
+		_, err := c.logIn(context.Background(), cred, testOrigin())
 		wantKind(t, err, "login", KindConfig)
 		checkText(t, err)
 	}
@@ -159,7 +159,7 @@ func TestLongPasswordsAreWithheld(t *testing.T) {
 	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: strings.Repeat(canary, 100)}, testOrigin())
+	_, err := c.logIn(context.Background(), Credentials{User: "u", Secret: strings.Repeat(canary, 100)}, testOrigin())
 	var refused *Refused
 	if !errors.As(err, &refused) {
 		t.Errorf("%v", err)
@@ -175,7 +175,7 @@ func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
 	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err := c.Login(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
+	_, err := c.logIn(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
 	wantKind(t, err, "login", kindRefusing)
 	c.End()
 }

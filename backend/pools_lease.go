@@ -144,7 +144,7 @@ func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 		return wrap(ctx, c.Addr, "check", errOutOfStep)
 	}
 	c.spent, c.in.budget.used = 0, 0
-	text, err := c.Login(ctx, l.cred, o)
+	text, err := c.logIn(ctx, l.cred, o)
 	if err != nil {
 		return err
 	}

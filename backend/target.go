@@ -11,6 +11,8 @@ import (
 	"io"
 	"time"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend/wire"
 )
 
@@ -32,17 +34,6 @@ const (
 	ProxyNone ProxyHeader = iota
 	ProxyV1
 	ProxyV2
-)
-
-// Mechanism says how a password is sent to a backend. A bearer token goes by the
-// mechanism that it needs, whatever this says.
-type Mechanism int
-
-// The mechanisms.
-const (
-	MechanismAuto  Mechanism = iota // what the backend offers, and another way when it does not accept that
-	MechanismPlain                  // AUTHENTICATE PLAIN only
-	MechanismLogin                  // LOGIN, or AUTHENTICATE LOGIN where LOGIN is disabled
 )
 
 // Limits bounds the phases of a backend connection; each must be positive.
@@ -67,8 +58,8 @@ type Target struct {
 	Limits     Limits          //
 	TCP        wire.TCPOptions //
 	PlainLogin bool            // send the password to a non-loopback backend without TLS (the configuration warned)
-	Texts      Texts           // what clients read of its refusals
-	Mechanism  Mechanism       // how passwords are sent
+	Texts      login.Texts     // what clients read of its refusals
+	Mechanism  login.Mechanism // how passwords are sent
 	Follow     bool            // go where a REFERRAL names, as far as the router permits
 
 	Pool *PoolOptions // how connections are used again; nil when they are not

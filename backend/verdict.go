@@ -6,71 +6,28 @@ import (
 	"slices"
 	"strings"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend/fault"
 	"imapproxy/backend/printable"
 )
 
-// Texts says what a client is told in the backend's own words when its login is
-// refused. Alerts (RFC 9051 section 7.1) are passed on with all of them.
-type Texts int
-
-// The choices.
-const (
-	TextsCodes Texts = iota // the response code, with our text
-	TextsAll                // the response code and the backend's text
-	TextsNone               // neither: our text
-)
-
-// Answer is what a backend says to a login that it does not let in: NO or BAD to
-// the command, or BYE.
-type Answer struct {
-	Word string // NO, BAD or BYE
-	// Code is the name of the response code, in upper case: one of RFC 5530 or ALERT. "" stands for none, and for
-	// all others, which tell a client nothing that it could act on.
-	Code     string
-	Text     string // the words, printable and no response code, at most maxText bytes
-	Line     string // all of it without the tag, printable, at most maxLineText bytes
-	Referral string // the host or host:port that REFERRAL names (RFC 2221), "?" for an unreadable one, "" without
-	Texts    Texts  // what of it the client may read
-	Trusted  bool   // it comes from the backend, for all that the configuration asks
-}
-
-// String returns the answer for a log, without its first word.
-func (a Answer) String() string {
-	_, rest, _ := strings.Cut(a.Line, " ")
-	return rest
-}
-
 // AnswerOf returns the backend's answer that an error of Dial, Login or Lease
 // rests on. It is not found where the backend gave none, or none that is about
 // the client's user.
-func AnswerOf(err error) (a Answer, found bool) {
+func AnswerOf(err error) (a login.Answer, found bool) {
 	var failed *Error
 	var refused *Refused
 	var unwilling *refusing
 	switch {
 	case errors.As(err, &failed) && failed.Kind == KindCredentials:
-		return Answer{}, false
+		return login.Answer{}, false
 	case errors.As(err, &refused):
 		return refused.Answer, true
 	case errors.As(err, &unwilling):
 		return unwilling.Answer, true
 	}
-	return Answer{}, false
-}
-
-// AlertsOf returns what a backend has said before a login failed that the user
-// must read: printable texts.
-func AlertsOf(err error) []string {
-	var refused *Refused
-	var failed *Error
-	switch {
-	case errors.As(err, &failed): // it may have a *Refused in it
-		return failed.Alerts
-	case errors.As(err, &refused):
-		return refused.Alerts
-	}
-	return nil
+	return login.Answer{}, false
 }
 
 // The response codes of RFC 5530. Those that judge the login are about this user
@@ -96,10 +53,10 @@ var aboutTheCredentials = []string{"", codeAlert, codeFailed, "AUTHORIZATIONFAIL
 const maxLineText = 1024
 
 // answered makes an Answer of a status response.
-func (c *Conn) answered(r answer) Answer {
+func (c *Conn) answered(r answer) login.Answer {
 	name, argument, _ := strings.Cut(r.code, " ")
 	name = strings.ToUpper(name)
-	a := Answer{Word: r.word, Text: safeText(printable.Text(r.text, maxText)), Texts: c.Target.Texts,
+	a := login.Answer{Word: r.word, Text: safeText(printable.Text(r.text, maxText)), Texts: c.Target.Texts,
 		Trusted: c.trusted()}
 	a.Line = printable.Text(r.word+" "+bracketed(r.code)+r.text, maxLineText)
 	switch {
@@ -109,8 +66,8 @@ func (c *Conn) answered(r answer) Answer {
 	case name == codeAlert, slices.Contains(judgingCodes, name), slices.Contains(passingCodes, name):
 		a.Code = name
 	}
-	if a.Texts == TextsAll && !a.Trusted {
-		a.Texts = TextsCodes
+	if a.Texts == login.TextsAll && !a.Trusted {
+		a.Texts = login.TextsCodes
 	}
 	return a
 }

@@ -3,13 +3,15 @@ package backend
 import (
 	"crypto/tls"
 	"testing"
+
+	"imapproxy/backend/login"
 )
 
 // TestUntrustedAnswer takes no words and no alert from a connection that anyone on
 // the way may have written to, but a code.
 func TestUntrustedAnswer(t *testing.T) {
-	starttls := &Target{TLS: TLSStartTLS, Texts: TextsAll} // and not under TLS yet
-	noVerify := &Target{TLS: TLSImplicit, Texts: TextsAll, TLSConfig: &tls.Config{InsecureSkipVerify: true}}
+	starttls := &Target{TLS: TLSStartTLS, Texts: login.TextsAll} // and not under TLS yet
+	noVerify := &Target{TLS: TLSImplicit, Texts: login.TextsAll, TLSConfig: &tls.Config{InsecureSkipVerify: true}}
 	for _, test := range []struct {
 		name    string
 		conn    *Conn
@@ -18,12 +20,12 @@ func TestUntrustedAnswer(t *testing.T) {
 		{"before STARTTLS", &Conn{Target: starttls}, false},
 		{"verify = false", &Conn{Target: noVerify, conn: tls.Client(nil, &tls.Config{})}, false},
 		{"verified", &Conn{Target: starttls, conn: tls.Client(nil, &tls.Config{})}, true},
-		{"tls = off", &Conn{Target: &Target{Texts: TextsAll}}, true},
+		{"tls = off", &Conn{Target: &Target{Texts: login.TextsAll}}, true},
 	} {
 		alert := test.conn.answered(answer{word: "NO", code: "ALERT", text: "call this number"})
 		limit := test.conn.answered(answer{word: "NO", code: "LIMIT", text: "call this number"})
 		if (alert.Code == codeAlert) != test.trusted || alert.Trusted != test.trusted ||
-			(limit.Texts == TextsAll) != test.trusted || limit.Code != "LIMIT" {
+			(limit.Texts == login.TextsAll) != test.trusted || limit.Code != "LIMIT" {
 			t.Errorf("%s: got %+v, %+v", test.name, alert, limit)
 		}
 	}

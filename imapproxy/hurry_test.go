@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend"
 )
 
@@ -56,7 +58,7 @@ func TestRefusingBackendIsEndedAside(t *testing.T) {
 func TestUnroutedUserWaitsAsLong(t *testing.T) {
 	clock := newFakeClock()
 	r := newRig(t, withClock(clock))
-	r.server.refusals.learn(backend.Answer{Text: "no user joe", Texts: backend.TextsAll}, 701*time.Millisecond)
+	r.server.refusals.learn(login.Answer{Text: "no user joe", Texts: login.TextsAll}, 701*time.Millisecond)
 	c := r.dial("plain")
 	c.send("a LOGIN nobody %s", canary)
 	clock.awaitTimer(t, timerRefusal, 701*time.Millisecond)
@@ -84,7 +86,7 @@ func TestUsualRefusal(t *testing.T) {
 		{"AUTHENTICATIONFAILED", 90 * time.Millisecond, noSuchLogin, 90 * time.Millisecond},
 	} {
 		if c.took > 0 {
-			u.learn(backend.Answer{Code: c.code}, c.took)
+			u.learn(login.Answer{Code: c.code}, c.took)
 		}
 		if text, took := u.usual(); text != c.want || took != c.wantTook {
 			t.Errorf("after %q: %q after %v, want %q after %v", c.code, text, took, c.want, c.wantTook)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/auth"
 	"imapproxy/backend"
 )
@@ -61,9 +63,8 @@ func (s *session) refuse(err error) string {
 	var denied *auth.Denied
 	var refused *backend.Refused
 	var failed *backend.Error
-	s.login.alerts = backend.AlertsOf(err)
 	if errors.As(err, &failed) {
-		s.backendAddr = failed.Addr
+		s.backendAddr, s.login.alerts = failed.Addr, failed.Alerts
 	}
 	switch {
 	case s.login.ctx.Err() != nil:
@@ -75,7 +76,7 @@ func (s *session) refuse(err error) string {
 		s.unavailable(err, string(failed.Kind))
 		return failureText(failed)
 	case errors.As(err, &refused):
-		s.backendAddr = refused.Addr
+		s.backendAddr, s.login.alerts = refused.Addr, refused.Alerts
 		s.denied(err, causeOf(refused.Code))
 		s.server.refusals.learn(refused.Answer, s.server.clock.Now().Sub(s.login.attemptedAt))
 		return answerText(refused.Answer)
@@ -131,15 +132,15 @@ func failureText(e *backend.Error) string {
 }
 
 // answerText words what the backend has answered.
-func answerText(a backend.Answer) string {
+func answerText(a login.Answer) string {
 	if a.Code == "ALERT" {
 		return "NO [ALERT] " + cmp.Or(a.Text, loginRefused)
 	}
 	text := cmp.Or(codeTexts[a.Code], loginRefused)
-	if a.Texts == backend.TextsAll {
+	if a.Texts == login.TextsAll {
 		text = cmp.Or(a.Text, text)
 	}
-	if a.Code == "" || a.Texts == backend.TextsNone {
+	if a.Code == "" || a.Texts == login.TextsNone {
 		return "NO " + text
 	}
 	return "NO [" + a.Code + "] " + text

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend"
 )
 
@@ -14,7 +16,7 @@ func TestFailureTexts(t *testing.T) {
 	for kind, want := range map[backend.Kind]string{
 		backend.KindPool: noRoom, backend.KindLocal: noResources, backend.KindConfig: noServiceText,
 		backend.KindLoop: noServiceText, backend.KindCredentials: notPossible, backend.KindReferral: notPossible,
-		backend.KindTimeout: noBackend, backend.KindBackedOff: noBackend, "connect": noBackend,
+		backend.KindTimeout: noBackend, "backed_off": noBackend, "connect": noBackend,
 	} {
 		if got := failureText(&backend.Error{Kind: kind, Err: errors.New("x")}); got != want {
 			t.Errorf("%s: got %q, want %q", kind, got, want)
@@ -26,7 +28,7 @@ func TestFailureTexts(t *testing.T) {
 // while it is not tried: it can be reached.
 func TestRefusingBackendIsBackedOff(t *testing.T) {
 	clock := newFakeClock()
-	r := newRig(t, withClock(clock), withTexts(backend.TextsAll), withScript(func(c *backendConn) {
+	r := newRig(t, withClock(clock), withTexts(login.TextsAll), withScript(func(c *backendConn) {
 		c.send("* BYE [UNAVAILABLE] Down for maintenance")
 		c.close()
 	}))

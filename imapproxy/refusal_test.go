@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/auth"
 	"imapproxy/backend"
 )
@@ -26,15 +28,15 @@ func withAnswers(lines ...string) option {
 	})
 }
 
-func withTexts(texts backend.Texts) option { return func(r *rig) { r.target.Texts = texts } }
+func withTexts(texts login.Texts) option { return func(r *rig) { r.target.Texts = texts } }
 
 // TestBackendsAnswer says what a client reads of a login that the backend does
 // not let in, and what the log says.
 func TestBackendsAnswer(t *testing.T) {
-	const none, all, codes = backend.TextsNone, backend.TextsAll, backend.TextsCodes
+	const none, all, codes = login.TextsNone, login.TextsAll, login.TextsCodes
 	for _, test := range []struct {
 		answer string
-		texts  backend.Texts
+		texts  login.Texts
 		want   string // in parts: an alert, and what follows
 		cause  string
 		counts bool // as a failed login

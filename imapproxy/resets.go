@@ -73,10 +73,8 @@ func (s *Server) observe(d *backend.Dialer) {
 		s.metrics.dialled(t.Name, result, took)
 	}
 	d.Skipped = func(t *backend.Target, failed *backend.Error) {
-		if failed.Kind != backend.KindBackedOff {
-			s.log.Warn().Err(failed).Str("target", t.Name).Str("backend", failed.Addr).
-				Msg("an address of this target failed; a later one answered")
-		}
+		s.log.Warn().Err(failed).Str("target", t.Name).Str("backend", failed.Addr).
+			Msg("an address of this target failed; a later one answered")
 	}
 	d.Fallback = func(t *backend.Target, what string) {
 		s.log.Warn().Str("target", t.Name).Str("mechanism", what).Msg(notAccepted)

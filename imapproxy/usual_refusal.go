@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"imapproxy/backend"
+	"imapproxy/backend/login"
 )
 
 // usualRefusal knows how backends refuse a wrong password, and how long that
@@ -20,12 +20,12 @@ const firstRefusalLatency = time.Second
 
 // learn takes one refusal into a moving average, and how a wrong password is worded:
 // never in the backend's own words, which may name the user.
-func (u *usualRefusal) learn(a backend.Answer, took time.Duration) {
+func (u *usualRefusal) learn(a login.Answer, took time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if a.Code == "" || a.Code == "AUTHENTICATIONFAILED" {
-		if a.Texts == backend.TextsAll {
-			a.Texts = backend.TextsCodes
+		if a.Texts == login.TextsAll {
+			a.Texts = login.TextsCodes
 		}
 		u.text = answerText(a)
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend"
 	"imapproxy/cmd/imapproxy/config"
 )
@@ -38,19 +40,19 @@ func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	t.Follow = c.Referral == "follow"
 	switch c.Mechanism {
 	case "auto":
-		t.Mechanism = backend.MechanismAuto
+		t.Mechanism = login.MechanismAuto
 	case "plain":
-		t.Mechanism = backend.MechanismPlain
+		t.Mechanism = login.MechanismPlain
 	case "login":
-		t.Mechanism = backend.MechanismLogin
+		t.Mechanism = login.MechanismLogin
 	}
 	switch c.Texts {
 	case "codes":
-		t.Texts = backend.TextsCodes
+		t.Texts = login.TextsCodes
 	case "all":
-		t.Texts = backend.TextsAll
+		t.Texts = login.TextsAll
 	case "none":
-		t.Texts = backend.TextsNone
+		t.Texts = login.TextsNone
 	}
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"imapproxy/backend/login"
+
 	"imapproxy/backend"
 	"imapproxy/cmd/imapproxy/config"
 )
@@ -52,20 +54,20 @@ func TestTargetOptions(t *testing.T) {
 	}
 	t.Cleanup(g.close)
 	for server, want := range map[string]struct {
-		mechanism backend.Mechanism
-		texts     backend.Texts
+		mechanism login.Mechanism
+		texts     login.Texts
 		follow    bool
 	}{
-		"one": {backend.MechanismLogin, backend.TextsAll, true},
-		"two": {backend.MechanismPlain, backend.TextsNone, false},
+		"one": {login.MechanismLogin, login.TextsAll, true},
+		"two": {login.MechanismPlain, login.TextsNone, false},
 	} {
 		got, err := g.Settings.Referred(server)
 		if err != nil || got.Mechanism != want.mechanism || got.Texts != want.texts || got.Follow != want.follow {
 			t.Errorf("%s: got %+v, %v", server, got, err)
 		}
 	}
-	if got, err := g.Settings.Referred("192.0.2.9:993"); err != nil || got.Mechanism != backend.MechanismAuto ||
-		got.Texts != backend.TextsCodes || got.Follow {
+	if got, err := g.Settings.Referred("192.0.2.9:993"); err != nil || got.Mechanism != login.MechanismAuto ||
+		got.Texts != login.TextsCodes || got.Follow {
 		t.Errorf("a server within route.allow: got %+v, %v", got, err)
 	}
 	for _, server := range []string{"198.51.100.1:993", "evil.example.net", "?"} {
