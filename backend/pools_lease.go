@@ -100,8 +100,7 @@ func (l *Lease) obtain(ctx context.Context, o Origin) error {
 		default:
 			return l.open(ctx, o)
 		}
-		var refused *Refused
-		if err == nil || ctx.Err() != nil || errors.As(err, &refused) {
+		if err == nil || ctx.Err() != nil || holds == pool.Spare && isAnswered(err) {
 			return err
 		}
 		l.Conn = nil

@@ -122,6 +122,15 @@ func (c *Conn) verdict(r answer) error {
 	return &Refused{Addr: c.Addr, Answer: a}
 }
 
+// isAnswered reports whether the backend has answered the login: it is not to be sent
+// again.
+func isAnswered(err error) bool {
+	var refused *Refused
+	var unwilling *refusing
+	return errors.As(err, &refused) ||
+		errors.As(err, &unwilling) && unwilling.Word != "BYE" && !errors.Is(err, errNextMethod)
+}
+
 // referredTo reads the server of an IMAP URL (RFC 5092): host, or host:port.
 func referredTo(text string) string {
 	u, err := url.Parse(text)

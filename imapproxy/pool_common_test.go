@@ -152,6 +152,29 @@ func TestPoolSpareSpoilt(t *testing.T) {
 	}
 }
 
+// A login that a backend has answered on a spare connection is not sent again on
+// another: it may count there.
+func TestPoolSpareAnswered(t *testing.T) {
+	for user, want := range map[string]string{
+		"LIMIT@backend": "LIMIT", "EXPIRED@backend": "EXPIRED", "REFERRAL@backend": "UNAVAILABLE",
+	} {
+		t.Run(user, func(t *testing.T) {
+			r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }),
+				withScript(pooledMailbox(nil)))
+			r.login("plain", "jane").leaveByLogout()
+			r.awaitIdle(1)
+			r.poolWork(0)
+			r.await("a spare connection", func() bool { return r.spare() == 1 })
+			c := r.dial("plain")
+			c.send("a LOGIN %s %s", user, canary)
+			c.expect(`a NO \[` + want + `\] .*`)
+			if n := len(r.backend.logins()); n != 2 {
+				t.Errorf("%d logins, want jane's and this one", n)
+			}
+		})
+	}
+}
+
 // slotBound is how soon a connection that has come back serves a login that waits.
 const slotBound = 10 * time.Millisecond
 
