@@ -76,3 +76,25 @@ func TestBackendThatCouldNotBeAsked(t *testing.T) {
 	r.restful()
 	r.counted("cut", 2*resetEndings, "logout", 1)
 }
+
+// TestCutsHideNoResets keeps connections that were cut out of the share: they neither
+// accuse a backend nor acquit one.
+func TestCutsHideNoResets(t *testing.T) {
+	var w resetWatch
+	who, now := watched{"one", "127.0.0.1:143"}, time.Unix(1_000_000, 0)
+	for range 10 * resetEndings {
+		if _, _, warn := w.note(who, backend.EndCut, now); warn {
+			t.Fatal("a warning about connections that were cut")
+		}
+	}
+	for i := range resetEndings {
+		ending := backend.EndLogout
+		if i%5 == 0 {
+			ending = backend.EndReset
+		}
+		total, resets, warn := w.note(who, ending, now)
+		if warn != (i == resetEndings-1) {
+			t.Errorf("after %d of %d endings the warning is %v", resets, total, warn)
+		}
+	}
+}
