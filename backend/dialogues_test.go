@@ -189,7 +189,9 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 	conn, text, err := converse(dialer, target)
 	alerts := alertsOf(err)
 	if conn != nil {
-		alerts = append(alerts, conn.TakeAlerts()...)
+		if err == nil {
+			alerts = conn.TakeAlerts()
+		}
 		conn.End()
 		if e := conn.End(); e != endNone {
 			t.Errorf("the second End gave %q", e)

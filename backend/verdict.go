@@ -33,7 +33,7 @@ func AnswerOf(err error) (a login.Answer, found bool) {
 // The response codes of RFC 5530. Those that judge the login are about this user
 // and these credentials; after the others the same login may go well later.
 var (
-	judgingCodes = []string{"", codeAlert, codeFailed, "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED",
+	judgingCodes = []string{codeFailed, "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED",
 		"CONTACTADMIN", "NOPERM"}
 	passingCodes = []string{"UNAVAILABLE", "INUSE", "EXPUNGEISSUED", "CORRUPTION", "SERVERBUG", "CLIENTBUG", "CANNOT",
 		"LIMIT", "OVERQUOTA", "ALREADYEXISTS", "NONEXISTENT"}
