@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"slices"
 	"strings"
 
 	"imapproxy/backend/ledger"
@@ -50,23 +51,9 @@ func (c capabilities) nonSync() ledger.NonSync {
 	return ledger.NonSyncNone
 }
 
-// forClient is the list without what is over after the login or can't be
-// passed on: TLS and logins are the proxy's own, UNAUTHENTICATE (RFC 8437)
-// would let a client log in as another user, referrals would
-// lead past it, and COMPRESS would blind the ledger.
-func (c capabilities) forClient() string {
-	var out []string
-	for _, s := range c.list {
-		u := strings.ToUpper(s)
-		switch {
-		case u == "STARTTLS", u == "LOGINDISABLED", u == "SASL-IR", u == "UNAUTHENTICATE",
-			u == "LOGIN-REFERRALS", u == "MAILBOX-REFERRALS",
-			strings.HasPrefix(u, "AUTH="), strings.HasPrefix(u, "COMPRESS="):
-			continue
-		}
-		out = append(out, s)
-	}
-	return strings.Join(out, " ")
+// forClient is the list without what the policy hides.
+func (c capabilities) forClient(p *ledger.Policy) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(c.list), p.Hides), " ")
 }
 
 // printableList keeps a hostile list from breaking the line it goes into: the

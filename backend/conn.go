@@ -96,9 +96,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Capabilities is what the backend offers after the login, less what the proxy
-// can't pass on (see capabilities.forClient), for the client's tagged OK.
-func (c *Conn) Capabilities() string { return c.caps.forClient() }
+// Enforce puts a policy in force for the session that takes the connection.
+func (c *Conn) Enforce(p *ledger.Policy) { c.Ledger.Enforce(p, c.caps.has("UNAUTHENTICATE")) }
+
+// Capabilities is what the backend offers after the login, less what the policy
+// hides, for the client's tagged OK.
+func (c *Conn) Capabilities() string { return c.caps.forClient(c.Ledger.Policy()) }
 
 // StartRelay hands the question of what may be sent over to the ledger.
 func (c *Conn) StartRelay() {

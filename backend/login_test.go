@@ -192,7 +192,7 @@ func TestCapabilities(t *testing.T) {
 	} {
 		var caps capabilities
 		caps.set(c.given)
-		if got := caps.forClient(); got != c.want || !caps.known() {
+		if got := caps.forClient(nil); got != c.want || !caps.known() {
 			t.Errorf("%q: got %q, want %q", c.given, got, c.want)
 		}
 	}

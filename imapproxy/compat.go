@@ -166,7 +166,7 @@ func (s *session) compatOffers(mechanism string) bool {
 func (nginxDialect) bye(s *session, r endReason) string {
 	switch r {
 	case endClientProtocol, endTooManyFailures, endLoginTimeout, endIdleTimeout, endHalfClose,
-		endBackendClosed, endBackendAborted, endBackendVanished:
+		endBackendClosed, endBackendAborted, endBackendVanished, endBackendProtocol:
 		return ""
 	case endClientCertificate:
 		if s.client.verify == certificateNone {

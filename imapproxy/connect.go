@@ -8,6 +8,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/ledger"
 	"imapproxy/backend/timing"
 )
 
@@ -145,9 +146,18 @@ func (s *session) pause(ctx context.Context, d time.Duration) {
 	<-over.Done()
 }
 
+// policy is what the session's client may not do at the backend.
+func (s *session) policy() *ledger.Policy {
+	if s.listener.Policy != nil {
+		return s.listener.Policy
+	}
+	return ledger.UsualPolicy()
+}
+
 // take makes the connection the session's.
 func (s *session) take(conn *backend.Conn) {
 	s.backend, s.login.failure = conn, nil
+	conn.Enforce(s.policy())
 	s.backendAddr = conn.Addr
 	s.interrupter.addSocket(conn.Raw())
 	s.status.set(func(v *statusSnapshot) { v.backend, v.target = conn.Addr, conn.Target.Name })

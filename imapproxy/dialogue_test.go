@@ -13,8 +13,8 @@ import (
 
 // format is that of the dialogues in testdata, which run over real sockets:
 //
-//	listener: plain      or insecure, starttls, tls; far- before it: a client that is not on loopback; plain
-//	                     if not given
+//	listener: plain      or insecure, starttls, tls, compress, read-only, deny; far- before it: a client that is
+//	                     not on loopback; plain if not given
 //	reason: logout       what the log gives as the session's end; must be there
 //	log: key=value ...   other fields of the end line; "-" for none, "_" for a space
 //	logins: [authz/]user ...  what the backend sees, each with the canary as its password; none if not given

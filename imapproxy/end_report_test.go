@@ -78,8 +78,7 @@ func TestReasons(t *testing.T) {
 	for _, reason := range []endReason{endLogout, endClientClosed, endClientAborted, endClientVanished,
 		endClientProtocol,
 		endClientTLS, endClientCertificate, endProxyHeader, endTooManyFailures, endLoginFailed, endBackendClosed,
-		endBackendAborted,
-		endBackendVanished, endLoginTimeout,
+		endBackendAborted, endBackendVanished, endBackendProtocol, endLoginTimeout,
 		endIdleTimeout, endHalfClose, endKicked, endShutdown, endOverload, endLeak, endPanic} {
 		if (reason.byeText() == "") != slices.Contains(silent, reason) {
 			t.Errorf("%s says %q to the client", reason, reason.byeText())

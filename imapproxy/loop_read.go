@@ -11,19 +11,24 @@ import (
 func (l *loop) event(r *relay, number int, events wire.Events) {
 	l.protected(r, func() {
 		fault.Point("loop.event")
-		e := &r.sides[number]
-		if events&wire.Writable != 0 && !r.flush(e.out) {
-			return
-		}
-		e.wire.MarkReadable()
-		switch {
-		case e.mask&wire.Readable != 0:
-			l.read(r, e)
-		case events&wire.Dead != 0:
-			l.dead(r, number)
-		}
+		l.handle(r, number, events)
+		r.catchUp()
 	})
 	l.after(r)
+}
+
+func (l *loop) handle(r *relay, number int, events wire.Events) {
+	e := &r.sides[number]
+	if events&wire.Writable != 0 && !r.flush(e.out) {
+		return
+	}
+	e.wire.MarkReadable()
+	switch {
+	case e.mask&wire.Readable != 0:
+		l.read(r, e)
+	case events&wire.Dead != 0:
+		l.dead(r, number)
+	}
 }
 
 // dead takes the end of a socket that nothing is read from at the moment. The
@@ -46,12 +51,13 @@ func (l *loop) dead(r *relay, number int) {
 func (l *loop) readOn(r *relay) {
 	for i := range r.sides {
 		e := &r.sides[i]
-		if e.more && !e.eof && !e.in.holds() {
+		if e.more && !e.eof && !e.in.waits() {
 			e.more = false
 			e.wire.MarkReadable()
 			l.read(r, e)
 		}
 	}
+	r.catchUp()
 }
 
 // read moves what has come from a side, up to turnBound.
@@ -69,7 +75,7 @@ func (l *loop) read(r *relay, e *side) {
 			e.eof = true
 			r.readFailed(f, err)
 			return
-		case f.holds():
+		case f.waits():
 			e.more = e.secure
 			return
 		case !e.secure && n < len(l.buf):
@@ -97,10 +103,10 @@ func (l *loop) fill(r *relay, f *flow) (n int, err error) {
 }
 
 // wanted is what a side is watched for: nothing is read as long as the other
-// one has not taken what was.
+// one has not taken what was, or has to answer first.
 func (e *side) wanted() wire.Events {
 	var mask wire.Events
-	if !e.eof && !e.in.holds() {
+	if !e.eof && !e.in.waits() {
 		mask |= wire.Readable
 	}
 	if e.out.holds() {

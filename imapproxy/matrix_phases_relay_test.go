@@ -122,7 +122,7 @@ func (s *stage) inIdle() {
 }
 
 func (s *stage) compressed() {
-	s.logIn("plain", "joe")
+	s.logIn("compress", "joe")
 	s.c.send("z COMPRESS DEFLATE")
 	s.hears("COMPRESS DEFLATE\r\n")
 	s.b.send("z OK from here on")
@@ -176,6 +176,9 @@ func (s *stage) halfClosedByBackend() {
 	s.resume = func() endReason {
 		s.hearAgain()
 		got, err := s.c.rest()
+		if s.c.skips != "" {
+			got, s.c.skips = strings.Replace(got, s.c.skips+"\r\n", "", 1), ""
+		}
 		if want := strings.Repeat(stuffing, sent/len(stuffing)) + "* BYE " +
 			endBackendClosed.byeText() + "\r\n"; got != want || err != nil {
 			s.t.Errorf("the client reads %d bytes and %v, want %d, BYE included", len(got), err, len(want))

@@ -99,6 +99,7 @@ var pointTests = map[string]pointTest{
 	"relay.down.written": {armed: inRelay, reach: thenSays("a NOOP")},
 	"relay.settle":       {armed: inRelay, reach: thenSays("a NOOP")},
 	"relay.read.failed":  {armed: inRelay, reach: func(p *pointRig) { p.c.halfClose() }},
+	"relay.answer":       {armed: inRelay, reach: thenSays("a STARTTLS")},
 	"relay.sweep":        {armed: inRelay, reach: thenWaits(timerSweep, sweepEvery)},
 	"relay.heartbeat": {armed: func(p *pointRig) {
 		inRelay(p)

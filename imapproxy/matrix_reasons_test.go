@@ -46,6 +46,9 @@ var injections = map[string]func(*stage){
 // junk is no IMAP, in either direction.
 const junk = "\x00\xff!! junk !!\r\n"
 
+// junkRefused is what a client reads that sends it where a command should be.
+const junkRefused = "* BAD Invalid command"
+
 // errOutOfFiles is what the kernel says when the process has no descriptor left.
 var errOutOfFiles = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EMFILE}
 

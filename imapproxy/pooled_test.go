@@ -70,10 +70,10 @@ func TestPoolRefusesDoubt(t *testing.T) {
 			c.close()
 		}},
 		{"in a line", "unfinished", func(r *rig, c *testClient) {
-			c.write("1 SEL")
+			c.write("1 SELECT INB")
 			r.await("the line at the backend", func() bool {
 				return strings.HasSuffix(r.backend.conn(0).relayed(),
-					"SEL")
+					"1 SELECT INB")
 			})
 			c.close()
 		}},

@@ -29,6 +29,7 @@ const (
 	endBackendClosed   endReason = "backend_closed"     // the backend closed its side
 	endBackendAborted  endReason = "backend_aborted"    // the backend reset the connection
 	endBackendVanished endReason = "backend_vanished"   // no packet came back from the backend
+	endBackendProtocol endReason = "backend_protocol"   // the backend said what does not fit the client's commands
 	endLoginTimeout    endReason = "login_timeout"      // not logged in within the limit
 	endIdleTimeout     endReason = "idle_timeout"       // nothing moved for too long
 	endHalfClose       endReason = "half_close_timeout" // one side closed, the other did not finish
@@ -88,13 +89,15 @@ func isWoken(err error) bool {
 func (r endReason) byeText() string {
 	switch r {
 	case endClientProtocol:
-		return "[CLIENTBUG] Too many bad commands, or one that is too long"
+		return "[CLIENTBUG] Too many bad commands, or one that is too long or can't be told apart"
 	case endClientCertificate:
 		return "[CONTACTADMIN] A client certificate is required, and there is none that this server accepts"
 	case endTooManyFailures:
 		return "[UNAVAILABLE] Too many refused logins; connect again later"
 	case endBackendClosed, endBackendAborted, endBackendVanished:
 		return "[UNAVAILABLE] The mail server closed the connection; connect again"
+	case endBackendProtocol:
+		return "[UNAVAILABLE] The mail server's answers do not fit; connect again"
 	case endLoginTimeout:
 		return "Not logged in within the time allowed"
 	case endIdleTimeout, endHalfClose:

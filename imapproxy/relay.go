@@ -97,6 +97,7 @@ func (r *relay) start() {
 	if ahead := r.s.client.in.Rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
 		return
 	}
+	r.catchUp()
 	r.sides[clientSide].more = r.sides[clientSide].secure
 	r.sides[backendSide].more = r.sides[backendSide].secure || r.s.backend.Ahead()
 }

@@ -13,8 +13,7 @@ type direction interface {
 	read(*session, []byte) (int, error)
 	write(*session, []byte) (int, error)
 
-	// admit tells the ledger what is about to be written, and returns what is to
-	// be written.
+	// admit tells the ledger what was read, and returns what is to be written.
 	admit(*ledger.Ledger, []byte) []byte
 	// literal returns the bytes to come of the literal on its way; skip tells the
 	// ledger that so many of them go without being looked at.
@@ -63,8 +62,7 @@ func (toClient) write(s *session, p []byte) (int, error) { return s.client.conn.
 
 func (toClient) admit(l *ledger.Ledger, p []byte) []byte {
 	fault.Point("relay.down.write")
-	l.Backend(p)
-	return p
+	return l.Deliver(p)
 }
 
 func (toClient) literal(l *ledger.Ledger) int64        { return l.BackendLiteral() }

@@ -32,7 +32,7 @@ func (r *relay) settle() {
 // in the middle of a command; no answer will ever come.
 func (r *relay) cannotFinish() bool {
 	ok, _ := r.ledger.MayLogout()
-	return !ok && !r.loggedOut()
+	return r.ledger.Midway() || !ok && !r.loggedOut()
 }
 
 // clientRead takes the end of the client's side. A client that only

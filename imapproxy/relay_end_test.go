@@ -75,7 +75,8 @@ func TestClientEnds(t *testing.T) {
 		{"idle", "", "", "X9 LOGOUT\r\n"},
 		{"in IDLE", "i IDLE\r\n", `\+ .*`, "i IDLE\r\nDONE\r\nX9 LOGOUT\r\n"},
 		{"mid-literal", "a APPEND x {10}\r\n", `\+ .*`, "a APPEND x {10}\r\n"},
-		{"mid-line", "a NOO", "", "a NOO"},
+		{"mid-line", "a SELECT INB", "", "a SELECT INB"},
+		{"in a command's name", "a NOO", "", "X9 LOGOUT\r\n"}, // which the backend has not got
 	} {
 		for _, way := range leaving {
 			t.Run(state.name+" "+way.name, func(t *testing.T) {
@@ -86,8 +87,8 @@ func TestClientEnds(t *testing.T) {
 					c.expect(state.answer)
 				}
 				r.await("all at the backend", func() bool {
-					return len(r.backend.conn(0).relayed()) >= len(
-						state.begin)
+					return len(r.backend.conn(0).relayed()) >= len(state.begin) ||
+						!strings.HasPrefix(state.after, state.begin)
 				})
 				way.leave(c)
 				l := r.endsWith(c, way.reason)

@@ -16,6 +16,7 @@ type flow struct {
 
 	busy    bool      // a write is under way, or has left something over
 	partial bool      // a write fell short: the far side is in the middle of something
+	stalled bool      // the ledger keeps bytes until the other side has answered
 	wide    bool      // the near socket may hold more
 	moved   time.Time // when bytes last went this way, or began to
 	bytes   atomic.Int64
@@ -28,6 +29,9 @@ type flow struct {
 func (f *flow) holds() bool {
 	return f.to.wire != nil && f.to.wire.Unsent() || f.pipe != nil
 }
+
+// waits reports whether nothing more should be read from the near side.
+func (f *flow) waits() bool { return f.stalled || f.holds() }
 
 // side is one of a relay's two sockets.
 type side struct {
@@ -46,10 +50,10 @@ const (
 	clientSide  = 1
 )
 
-// beforeWrite tells the ledger what is about to be written; it is told first,
-// since the answer to these bytes can arrive before the write returns. It returns
-// what is to be written, which can be nothing (see Ledger.Forward); false when
-// the relay has ended.
+// beforeWrite tells the ledger what was read; it is told first, since the answer
+// to these bytes can arrive before the write returns. It returns what is to be
+// written, which can be nothing (see Ledger.Forward); false when the relay has
+// ended.
 func (r *relay) beforeWrite(f *flow, p []byte) ([]byte, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,6 +61,11 @@ func (r *relay) beforeWrite(f *flow, p []byte) ([]byte, bool) {
 		return nil, false
 	}
 	p = f.admit(r.ledger, p)
+	if r.ledger.Refused() {
+		r.stopRefused()
+		return nil, false
+	}
+	r.up.stalled = r.ledger.Stalled()
 	f.busy = true
 	f.moved = r.s.server.clock.Now()
 	return p, true

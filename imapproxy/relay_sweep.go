@@ -30,7 +30,7 @@ func (r *relay) sweep(now time.Time) {
 	if r.down.busy && !r.backendEOF && now.Sub(r.down.moved) >= slowWrite {
 		r.findBackendClosed()
 	}
-	if r.up.busy && now.Sub(r.up.moved) >= slowWrite {
+	if (r.up.busy || r.up.stalled) && now.Sub(r.up.moved) >= slowWrite {
 		r.findClientClosed()
 	}
 	if every := r.s.settings.Limits.Heartbeat; every > 0 && r.ledger.InIdle() && now.Sub(r.down.moved) >= every {
@@ -91,12 +91,9 @@ const stillHere = "* OK Still here\r\n"
 
 // heartbeat says stillHere where a line may stand.
 func (r *relay) heartbeat() {
-	if !r.beginHeartbeat() {
-		return
+	if r.beginHeartbeat() {
+		r.say([]byte(stillHere))
 	}
-	far := &r.sides[clientSide]
-	n, err := r.write(&r.down, []byte(stillHere))
-	r.afterWrite(&r.down, n, far.wire.Unsent(), err)
 }
 
 func (r *relay) beginHeartbeat() bool {
@@ -106,8 +103,7 @@ func (r *relay) beginHeartbeat() bool {
 		return false
 	}
 	fault.Point("relay.heartbeat")
-	r.down.busy = true
-	r.down.moved = r.s.server.clock.Now()
+	r.beginSaying()
 	return true
 }
 
@@ -116,7 +112,7 @@ func (r *relay) beginHeartbeat() bool {
 func (r *relay) nextSweep(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.up.busy || r.down.busy {
+	if r.up.busy || r.up.stalled || r.down.busy {
 		return now.Add(slowWrite)
 	}
 	limits := &r.s.settings.Limits

@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/ledger"
 	"imapproxy/backend/timing"
 )
 
@@ -108,7 +109,18 @@ func testListeners() map[string]*Listener {
 		"tls":      {Name: "tls", TLS: ImplicitTLS, TLSConfig: serverTLS()},
 		"tokens": {Name: "tokens", Capabilities: []string{"IMAP4rev1", "X-OWN"}, BadCommands: 2,
 			Mechanisms: []string{"PLAIN", auth.XOAuth2, auth.OAuthBearer, auth.CramMD5}},
+		"compress":  {Name: "compress", Policy: policyOf(ledger.Rules{PassCompress: true})},
+		"read-only": {Name: "read-only", Policy: policyOf(ledger.Rules{ReadOnly: true})},
+		"deny":      {Name: "deny", Policy: policyOf(ledger.Rules{Deny: []string{"COPY", "IDLE"}, AppendLimit: 5})},
 	}
+}
+
+func policyOf(r ledger.Rules) *ledger.Policy {
+	p, err := ledger.NewPolicy(r)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // farPrefix before a listener's name makes its clients appear to come from

@@ -18,6 +18,7 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/ledger"
 	"imapproxy/backend/timing"
 	"imapproxy/backend/username"
 	"imapproxy/backend/wire"
@@ -51,6 +52,7 @@ type Listener struct {
 	BadCommands  int                // 0: Limits.BadCommands
 	TCP          wire.TCPOptions    // of its clients; zero: Settings.TCP
 	Compat       *Compat            // nginx's manner; nil: our own
+	Policy       *ledger.Policy     // what its clients may not do after the login; nil: what is always refused
 }
 
 // authenticator returns the listener's own or that of all; clients of nginx may

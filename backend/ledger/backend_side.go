@@ -10,19 +10,24 @@ func (l *Ledger) Backend(p []byte) {
 			p = skip(p, &l.backendLiteral)
 			continue
 		}
-		end := bytes.IndexByte(p, '\n')
-		if end < 0 {
-			l.backend.add(p)
-			return
-		}
-		ln := l.backend.end(p[:end])
-		p = p[end+1:]
-		if l.inData {
-			l.data(ln)
-		} else {
-			l.response(ln)
-		}
+		p = p[l.backendLine(p, bytes.IndexByte(p, '\n')):]
 	}
+}
+
+// backendLine takes a line that ends with the LF at an offset, or what there is of
+// it when the offset is negative. It returns the length of what it has taken.
+func (l *Ledger) backendLine(p []byte, end int) int {
+	if end < 0 {
+		l.backend.add(p)
+		return len(p)
+	}
+	ln := l.backend.end(p[:end])
+	if l.inData {
+		l.data(ln)
+	} else {
+		l.response(ln)
+	}
+	return end + 1
 }
 
 // response takes a line that begins a response (RFC 9051 section 7).
@@ -37,7 +42,8 @@ func (l *Ledger) response(ln line) {
 		tag, rest, ok := cutTag(h)
 		status := statusOf(rest)
 		if !ok || status < statusOK || status > statusBAD {
-			l.deafen(doubtGarbage)
+			l.deaf = true
+			l.wonder(doubtGarbage)
 			return
 		}
 		l.reply(tag, status)
@@ -84,7 +90,7 @@ func (l *Ledger) untagged(ln line) {
 		l.byeSeen = true
 	case statusBAD:
 		if l.nonSync == NonSyncNone || l.tags.anyNonSync() { // RFC 9051 section 7.1.3: it can't tell which command
-			l.suspect(doubtRefused)
+			l.wonder(doubtRefused)
 		}
 	case statusPREAUTH:
 		l.deafen(doubtGarbage) // a greeting
@@ -106,11 +112,13 @@ func (l *Ledger) data(ln line) {
 // client has to wait as well.
 func (l *Ledger) proceed() {
 	switch {
-	case l.doubt != noDoubt:
+	case l.blind:
 	case l.wait == waitLiteral:
 		l.wait = waitNothing
 	case l.wait == waitIdle:
 		l.wait = waitDone
+	case l.tags.anyNonSync():
+		l.wonder(doubtContinuation) // the backend reads {n+} as {n}, and the same bytes after it
 	default:
 		l.suspect(doubtContinuation)
 	}
@@ -128,9 +136,10 @@ func (l *Ledger) reply(tag []byte, s status) {
 		l.changeLayer(l.tags.kind(at))
 	}
 	switch {
-	case l.doubt != noDoubt:
-	case s == statusBAD && l.tags.isNonSync(at):
-		l.suspect(doubtRefused) // it may have read the literal as commands
+	case l.blind:
+	case s == statusBAD && l.tags.has(at, nonSync):
+		l.wonder(doubtRefused) // it may have read the literal as commands
+		l.answered = l.answered || current && l.wait == waitNothing
 	case current:
 		l.replyEarly(s)
 	default:
@@ -160,7 +169,8 @@ func (l *Ledger) replyEarly(s status) {
 	case l.wait == waitIdle && s != statusOK:
 		l.wait = waitNothing
 	case l.wait == waitIdle || l.wait == waitDone:
-		l.suspect(doubtIdle)
+		l.wonder(doubtIdle)
+		l.wait = waitNothing // the client's DONE may still come
 	case l.wait == waitLiteral && s != statusOK: // refused: RFC 9051 section 4.3
 		l.wait = waitNothing
 		l.clientLiteral = 0
@@ -179,7 +189,7 @@ func (l *Ledger) replySelect(at int, s status) {
 		return
 	}
 	if l.tags.any(at, kindSelect, kindClose) {
-		l.suspect(doubtReply) // overtaken: which mailbox is selected is open
+		l.wonder(doubtReply) // overtaken: which mailbox is selected is open
 		return
 	}
 	switch {

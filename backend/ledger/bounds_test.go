@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func TestLedgerCommandsTable(t *testing.T) {
 	if !slices.IsSortedFunc(known, func(a, b command) int { return strings.Compare(a.name, b.name) }) {
 		t.Error("the commands are not in order, findCommand can't find them")
 	}
-	if len(commands) > nonSync {
+	if len(commands) > math.MaxUint8 {
 		t.Error("an index in commands does not fit a record")
 	}
 	for i, c := range known {

@@ -5,7 +5,7 @@ import "bytes"
 // Client takes bytes that the client sends to the backend, just before they are
 // written to it.
 func (l *Ledger) Client(p []byte) {
-	for len(p) > 0 && l.doubt == noDoubt && !l.compressed {
+	for len(p) > 0 && !l.blind && !l.compressed {
 		if l.wait != waitNothing && l.wait != waitDone {
 			l.suspect(doubtEarly) // RFC 9051 section 4.3: wait for the "+"
 			return
@@ -18,6 +18,9 @@ func (l *Ledger) Client(p []byte) {
 		if end < 0 {
 			l.words.scan(p)
 			l.client.add(p)
+			if l.policy != nil && l.words.strays(p) {
+				l.suspect(doubtLine) // before some peer may take it for a line's end
+			}
 			return
 		}
 		l.words.scan(p[:end+1])
@@ -78,7 +81,7 @@ func (l *Ledger) begin(ln line) doubt {
 		return doubtLine
 	}
 	l.last = c
-	if why := l.tags.push(tag, c); why != noDoubt {
+	if why := l.tags.push(tag, c); why != noDoubt && !l.deaf {
 		if why == doubtDuplicate {
 			l.deaf = true // which of the two a reply is for may decide on COMPRESS
 		}

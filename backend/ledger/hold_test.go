@@ -28,8 +28,9 @@ func TestForward(t *testing.T) {
 		{"a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n", "a APPEND x {11+}\r\nb LOGOUT\r\n\r\n\r\nc LOGOUT\r\n",
 			"", false},
 		{"a APPEND x {10+}\r\nb LOGOUT\r\n\r\nc LOGOUT\r\n", "a APPEND x {10+}\r\nb LOGOUT\r\n\r\n", "c", true},
-		{"a LOG", "", "", false}, // still open
-		{"a LOGIN", "a LOGIN", "", false},
+		{"a LOG", "", "", false},   // still open
+		{"a LOGIN", "", "", false}, // so is this
+		{"a LOGIN x", "a LOGIN x", "", false},
 		{"a \"LOGOUT\r\n", "a \"LOGOUT\r\n", "", false},
 	}
 	for _, test := range tests {
@@ -75,7 +76,7 @@ func FuzzForward(f *testing.F) {
 			t.Fatalf("forwarded %q of %q", got, said)
 		}
 		plain.Client([]byte(got))
-		held.hold = nil
+		held.filter = nil
 		if held.Outstanding() != plain.Outstanding() || held.Doubt() != plain.Doubt() ||
 			held.LastCommand() != plain.LastCommand() {
 			t.Fatalf("%q: %d %q %q, without holding %d %q %q", said, held.Outstanding(), held.Doubt(),

@@ -31,6 +31,7 @@ type Ledger struct {
 
 	nonSync NonSync
 
+	blind      bool // the client's bytes can't be told apart any more
 	deaf       bool // the backend's lines can't be told apart any more
 	compressed bool // both directions, from the byte after the OK
 	inCommand  bool // a command goes on after a literal
@@ -41,7 +42,9 @@ type Ledger struct {
 	byeSeen    bool
 	loggedOut  bool
 
-	hold *hold // nil where LOGOUT goes to the backend
+	careful bool    // no doubt may let the client escape the policy
+	policy  *Policy // nil: the client may do all
+	filter  *filter // nil where nothing is or has been held
 }
 
 // wait is what has to come before the client may go on.
@@ -78,7 +81,7 @@ func (l *Ledger) MayBye() bool {
 // Idle reports whether nothing goes on but possibly a running IDLE: such a
 // connection may be parked or drained.
 func (l *Ledger) Idle() bool {
-	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() {
+	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() || l.Midway() || l.undelivered() {
 		return false
 	}
 	return l.tags.n == 0 || l.wait == waitDone && l.tags.n == 1
@@ -104,7 +107,7 @@ func (l *Ledger) Reusable() (ok bool, why string) {
 		return false, "idle"
 	case l.taints != 0:
 		return false, l.taints.name()
-	case !l.clientBetweenLines() || !l.MayBye():
+	case !l.clientBetweenLines() || !l.MayBye() || l.undelivered():
 		return false, "unfinished"
 	case l.tags.n > 0:
 		return false, "outstanding"
@@ -166,7 +169,7 @@ func (l *Ledger) Doubt() string { return doubtNames[l.doubt] }
 // ClientLiteral returns the bytes still to come of the client's literal in flight:
 // the next ones it sends. 0 when there is none, or its "+" is awaited.
 func (l *Ledger) ClientLiteral() int64 {
-	if l.doubt != noDoubt || l.wait != waitNothing {
+	if l.blind || l.wait != waitNothing || l.Stalled() {
 		return 0
 	}
 	return l.clientLiteral
@@ -175,7 +178,7 @@ func (l *Ledger) ClientLiteral() int64 {
 // SkipClientLiteral accounts for n bytes of the client's literal that were
 // moved without being shown. More than ClientLiteral, or less than 0, is a doubt.
 func (l *Ledger) SkipClientLiteral(n int64) {
-	if l.doubt != noDoubt {
+	if l.blind {
 		return
 	}
 	if n < 0 || n > l.ClientLiteral() {
@@ -213,9 +216,22 @@ func (l *Ledger) clientBetweenLines() bool {
 	return !l.client.begun() && !l.inCommand && (l.wait == waitNothing || l.wait == waitDone)
 }
 
-// suspect puts the client's direction in doubt.
+// suspect puts the client's direction in doubt: where its commands begin is not
+// known any more.
 func (l *Ledger) suspect(why doubt) {
 	if l.doubt == noDoubt {
+		l.doubt = why
+	}
+	l.blind = true
+}
+
+// wonder notes a doubt about what the backend has made of commands. Where they
+// begin is still known, which is enough for a policy, as long as the backend is
+// heard or is not needed.
+func (l *Ledger) wonder(why doubt) {
+	if l.policy == nil || l.deaf && l.careful {
+		l.suspect(why)
+	} else if l.doubt == noDoubt {
 		l.doubt = why
 	}
 }

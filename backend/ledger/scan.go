@@ -92,6 +92,12 @@ func (s *scanner) scan(p []byte) {
 	s.word, s.quoted, s.escaped = word, quoted, escaped
 }
 
+// strays reports whether a CR or NUL stands where none may, at the end of p, the
+// last piece so far of a line that goes on.
+func (s *scanner) strays(p []byte) bool {
+	return s.stray > 1 || s.stray == 1 && p[len(p)-1] != '\r'
+}
+
 // wordsIn returns the watched words that a packed word ends in.
 func wordsIn(word uint64) words {
 	var set words

@@ -45,17 +45,22 @@ func cutTag(head []byte) (tag, rest []byte, ok bool) {
 }
 
 // queue holds the commands whose tagged replies have not come, in the order
-// sent: for each one a record of its tag's length, its index in commands and its tag.
-// A command is found by the offset of its record. Tags are short: a record takes 4
-// to 10 bytes as a rule, 66 at most, and all of them 66 kB at most.
+// sent: for each one a record of its tag's length, its index in commands, its marks
+// and its tag. A command is found by the offset of its record. Tags are short: a
+// record takes 5 to 11 bytes as a rule, 67 at most, and all of them 67 kB at most.
 type queue struct {
 	n       int
 	records []byte
 }
 
 const (
-	recordHead = 2
-	nonSync    = 1 << 7 // in the byte of the index: it announced a {n+} literal that the backend does not offer to read
+	recordHead = 3
+
+	// The marks; the lower bits are a refusal.
+	nonSync = 1 << 7 // it announced a {n+} literal that the backend does not offer to read
+	refused = 1 << 6 // it never goes to the backend
+	spoiled = 1 << 5 // its answer is replaced
+	whyBits = spoiled - 1
 )
 
 // push adds a command after all others.
@@ -67,18 +72,18 @@ func (q *queue) push(tag []byte, c uint8) doubt {
 		return doubtFlood
 	}
 	q.n++
-	q.records = append(append(q.records, uint8(len(tag)), c), tag...)
+	q.records = append(append(q.records, uint8(len(tag)), c, 0), tag...)
 	return noDoubt
 }
 
 // next returns the offset of the record after the one at an offset.
 func (q *queue) next(at int) int { return at + recordHead + int(q.records[at]) }
 
-// find returns the offset of a tag's record, -1 when no such command is
-// outstanding.
+// find returns the offset of a tag's record, -1 when the backend has no such
+// command to answer.
 func (q *queue) find(tag []byte) int {
 	for at := 0; at < len(q.records); at = q.next(at) {
-		if bytes.Equal(q.records[at+recordHead:q.next(at)], tag) {
+		if !q.has(at, refused) && bytes.Equal(q.tag(at), tag) {
 			return at
 		}
 	}
@@ -86,33 +91,66 @@ func (q *queue) find(tag []byte) int {
 }
 
 // command returns the command of a record.
-func (q *queue) command(at int) *command { return &commands[q.records[at+1]&^nonSync] }
+func (q *queue) command(at int) *command { return &commands[q.records[at+1]] }
 
 func (q *queue) kind(at int) kind { return q.command(at).kind }
 
-func (q *queue) isNonSync(at int) bool { return q.records[at+1]&nonSync != 0 }
+// has reports whether a command has a mark.
+func (q *queue) has(at int, mark uint8) bool { return q.records[at+2]&mark != 0 }
+
+// why returns why a command is refused.
+func (q *queue) why(at int) refusal { return refusal(q.records[at+2] & whyBits) }
+
+// refuse adds a command that is refused, after all others, or before the last one,
+// IDLE, which goes on.
+func (q *queue) refuse(tag string, why refusal, inIdle bool) {
+	at := len(q.records)
+	for i := 0; inIdle && i < len(q.records); i = q.next(i) {
+		at = i
+	}
+	q.n++
+	record := append([]byte{uint8(len(tag)), 0, refused | uint8(why)}, tag...)
+	q.records = slices.Insert(q.records, at, record...)
+}
+
+// due reports whether the first command of all is one that is refused: all before
+// it have their answers.
+func (q *queue) due() bool { return len(q.records) > 0 && q.has(0, refused) }
+
+// full reports whether no command can be added.
+func (q *queue) full() bool { return q.n >= maxOutstanding }
+
+// tag returns the tag of a record, which is valid until the queue changes.
+func (q *queue) tag(at int) []byte { return q.records[at+recordHead : q.next(at)] }
 
 // isLast reports whether the command was sent last.
 func (q *queue) isLast(at int) bool { return q.next(at) == len(q.records) }
 
+// markNonSync notes that the last command announced a non-synchronising literal
+// that the backend does not offer to read.
+func (q *queue) markNonSync() { q.mark(nonSync, true) }
+
+// mark sets or clears marks of the last command.
+func (q *queue) mark(marks uint8, set bool) {
+	for at := 0; at < len(q.records); at = q.next(at) {
+		switch {
+		case !q.isLast(at):
+		case set:
+			q.records[at+2] |= marks
+		default:
+			q.records[at+2] &^= marks
+		}
+	}
+}
+
 // anyNonSync reports whether markNonSync holds of any command.
 func (q *queue) anyNonSync() bool {
 	for at := 0; at < len(q.records); at = q.next(at) {
-		if q.isNonSync(at) {
+		if q.has(at, nonSync) {
 			return true
 		}
 	}
 	return false
-}
-
-// markNonSync notes that the last command announced a non-synchronising literal
-// that the backend does not offer to read.
-func (q *queue) markNonSync() {
-	for at := 0; at < len(q.records); at = q.next(at) {
-		if q.isLast(at) {
-			q.records[at+1] |= nonSync
-		}
-	}
 }
 
 // remove takes a command out. The last one of a burst frees its room.

@@ -77,6 +77,11 @@ type command struct {
 	taint  taint
 	bare   bool // takes no argument: some backends never read a literal after it
 	search bool // takes RETURN (UPDATE) or (CONTEXT), RFC 5267
+	writes bool // changes mail, mailboxes or the account
+	stores bool // brings messages in literals
+	// capabilities that say nothing to a client that may not use the command; one that ends in "=" stands for all
+	// that begin so
+	offered string
 }
 
 const (
@@ -90,77 +95,77 @@ const (
 var commands = [...]command{
 	{name: ""},
 	{name: "other", taint: taintUnknown},
-	{name: "APPEND"},
-	{name: "AUTHENTICATE", kind: kindAuthenticate, taint: taintLogin},
+	{name: "APPEND", writes: true, stores: true, offered: "MULTIAPPEND CATENATE APPENDLIMIT APPENDLIMIT="},
+	{name: "AUTHENTICATE", kind: kindAuthenticate, taint: taintLogin, offered: "AUTH= SASL-IR"},
 	{name: "CANCELUPDATE"}, // RFC 5267
 	{name: "CAPABILITY", bare: true},
 	{name: "CHECK", bare: true},
 	{name: "CLOSE", kind: kindClose, bare: true},
-	{name: "COMPARATOR", taint: taintComparator},                 // RFC 5255
-	{name: "COMPRESS", kind: kindCompress, taint: taintCompress}, // RFC 4978
-	{name: "CONVERSIONS"},                                        // RFC 5259
-	{name: "CONVERT"},                                            // RFC 5259
-	{name: "COPY"},
-	{name: "CREATE"},
-	{name: "DELETE"},
-	{name: "DELETEACL"},                  // RFC 4314
-	{name: "ENABLE", taint: taintEnable}, // RFC 5161
-	{name: "ESEARCH", search: true},      // RFC 7377
+	{name: "COMPARATOR", taint: taintComparator, offered: "I18NLEVEL="},                // RFC 5255
+	{name: "COMPRESS", kind: kindCompress, taint: taintCompress, offered: "COMPRESS="}, // RFC 4978
+	{name: "CONVERSIONS"},                                                              // RFC 5259
+	{name: "CONVERT", offered: "CONVERT"},                                              // RFC 5259
+	{name: "COPY", writes: true},
+	{name: "CREATE", writes: true},
+	{name: "DELETE", writes: true},
+	{name: "DELETEACL", writes: true},                       // RFC 4314
+	{name: "ENABLE", taint: taintEnable, offered: "ENABLE"}, // RFC 5161
+	{name: "ESEARCH", search: true, offered: "MULTISEARCH"}, // RFC 7377
 	{name: "EXAMINE", kind: kindSelect},
-	{name: "EXPUNGE", bare: true},
+	{name: "EXPUNGE", bare: true, writes: true},
 	{name: "FETCH"},
-	{name: "GENURLAUTH"},                // RFC 4467
-	{name: "GETACL"},                    // RFC 4314
-	{name: "GETANNOTATION"},             // Cyrus
-	{name: "GETJMAPACCESS", bare: true}, // RFC 9698
-	{name: "GETMETADATA"},               // RFC 5464
-	{name: "GETQUOTA"},                  // RFC 9208
-	{name: "GETQUOTAROOT"},              // RFC 9208
-	{name: "ID"},                        // RFC 2971: what is logged, no behaviour
-	{name: "IDLE", kind: kindIdle, bare: true},
-	{name: "LANGUAGE", taint: taintLanguage}, // RFC 5255
+	{name: "GENURLAUTH", writes: true, offered: "URLAUTH"},     // RFC 4467
+	{name: "GETACL", offered: "ACL"},                           // RFC 4314
+	{name: "GETANNOTATION"},                                    // Cyrus
+	{name: "GETJMAPACCESS", bare: true, offered: "JMAPACCESS"}, // RFC 9698
+	{name: "GETMETADATA", offered: "METADATA METADATA-SERVER"}, // RFC 5464
+	{name: "GETQUOTA", offered: "QUOTA QUOTA="},                // RFC 9208
+	{name: "GETQUOTAROOT"},                                     // RFC 9208
+	{name: "ID", offered: "ID"},                                // RFC 2971: what is logged, no behaviour
+	{name: "IDLE", kind: kindIdle, bare: true, offered: "IDLE"},
+	{name: "LANGUAGE", taint: taintLanguage, offered: "LANGUAGE"}, // RFC 5255
 	{name: "LIST"},
 	{name: "LISTRIGHTS"}, // RFC 4314
-	{name: "LOGIN", taint: taintLogin},
+	{name: "LOGIN", taint: taintLogin, offered: "LOGINDISABLED"},
 	{name: "LOGOUT", kind: kindLogout, bare: true},
 	{name: "LSUB"},
-	{name: "MOVE"},
+	{name: "MOVE", writes: true, offered: "MOVE"},
 	{name: "MYRIGHTS"}, // RFC 4314
-	{name: "NAMESPACE", bare: true},
+	{name: "NAMESPACE", bare: true, offered: "NAMESPACE"},
 	{name: "NOOP", bare: true},
-	{name: "NOTIFY", taint: taintNotify}, // RFC 5465
-	{name: "RENAME"},
-	{name: "REPLACE"},  // RFC 8508
-	{name: "RESETKEY"}, // RFC 4467: the mailbox's keys, not the connection's state
-	{name: "RLIST"},    // RFC 2193
-	{name: "RLSUB"},    // RFC 2193
+	{name: "NOTIFY", taint: taintNotify, offered: "NOTIFY"}, // RFC 5465
+	{name: "RENAME", writes: true},
+	{name: "REPLACE", writes: true, stores: true, offered: "REPLACE"}, // RFC 8508
+	{name: "RESETKEY", writes: true},                                  // RFC 4467
+	{name: "RLIST"},                                                   // RFC 2193
+	{name: "RLSUB"},                                                   // RFC 2193
 	{name: "SEARCH", search: true},
 	{name: "SELECT", kind: kindSelect},
-	{name: "SETACL"},             // RFC 4314
-	{name: "SETANNOTATION"},      // Cyrus
-	{name: "SETMETADATA"},        // RFC 5464
-	{name: "SETQUOTA"},           // RFC 9208
-	{name: "SORT", search: true}, // RFC 5256
-	{name: "STARTTLS", kind: kindStartTLS, taint: taintLogin, bare: true},
+	{name: "SETACL", writes: true, offered: "ACL"},                           // RFC 4314
+	{name: "SETANNOTATION", writes: true},                                    // Cyrus
+	{name: "SETMETADATA", writes: true, offered: "METADATA METADATA-SERVER"}, // RFC 5464
+	{name: "SETQUOTA", writes: true, offered: "QUOTASET"},                    // RFC 9208
+	{name: "SORT", search: true, offered: "SORT SORT= ESORT"},                // RFC 5256
+	{name: "STARTTLS", kind: kindStartTLS, taint: taintLogin, bare: true, offered: "STARTTLS"},
 	{name: "STATUS"},
-	{name: "STORE"},
-	{name: "SUBSCRIBE"},
-	{name: "THREAD"},      // RFC 5256
-	{name: "UID CONVERT"}, // RFC 5259
-	{name: "UID COPY"},
-	{name: "UID EXPUNGE"}, // RFC 4315
+	{name: "STORE", writes: true},
+	{name: "SUBSCRIBE", writes: true},
+	{name: "THREAD", offered: "THREAD="}, // RFC 5256
+	{name: "UID CONVERT"},                // RFC 5259
+	{name: "UID COPY", writes: true},
+	{name: "UID EXPUNGE", writes: true}, // RFC 4315
 	{name: "UID FETCH"},
-	{name: "UID MOVE"},    // RFC 6851
-	{name: "UID REPLACE"}, // RFC 8508
+	{name: "UID MOVE", writes: true},                  // RFC 6851
+	{name: "UID REPLACE", writes: true, stores: true}, // RFC 8508
 	{name: "UID SEARCH", search: true},
 	{name: "UID SORT", search: true},
-	{name: "UID STORE"},
+	{name: "UID STORE", writes: true},
 	{name: "UID THREAD"},
-	{name: "UNAUTHENTICATE", taint: taintLogin, bare: true}, // RFC 8437
-	{name: "UNSELECT", kind: kindClose, bare: true},         // RFC 3691
-	{name: "UNSUBSCRIBE"},
-	{name: "URLFETCH"}, // RFC 4467
-	{name: "XLIST"},    // the forerunner of RFC 6154
+	{name: "UNAUTHENTICATE", taint: taintLogin, bare: true, offered: "UNAUTHENTICATE"}, // RFC 8437
+	{name: "UNSELECT", kind: kindClose, bare: true, offered: "UNSELECT"},               // RFC 3691
+	{name: "UNSUBSCRIBE", writes: true},
+	{name: "URLFETCH", offered: "URLAUTH"}, // RFC 4467
+	{name: "XLIST", offered: "XLIST"},      // the forerunner of RFC 6154
 }
 
 // findCommand returns the index in commands of the command that a line names
