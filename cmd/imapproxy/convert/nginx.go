@@ -83,7 +83,7 @@ func (c *nginxConverter) main(statements []*statement) {
 		c.refuse(c.whole(), "there is no mail{} in it: nothing to convert")
 		return
 	}
-	c.note(c.mail, Converted, "every IMAP server in it")
+	c.note(c.mail, Differs, "every IMAP server in it; %s", refusedCommands)
 	c.mailBlock()
 }
 

@@ -261,6 +261,9 @@ func (c *perditionConverter) convert() *Result {
 		r.Config, r.Maps, r.Old = config, maps, c.old
 	}
 	r.Findings = c.all()
+	if r.Config != "" {
+		r.Findings = append(r.Findings, Finding{File: c.name, Status: Differs, Text: refusedCommands})
+	}
 	return r
 }
 

@@ -25,6 +25,10 @@ const (
 	Refused   Status = "refused"   // can't be honoured; the conversion has failed
 )
 
+// refusedCommands is the difference that every conversion makes.
+const refusedCommands = "after the login UNAUTHENTICATE, COMPRESS, STARTTLS, LOGIN and AUTHENTICATE are refused, " +
+	"and not passed on: see listener.policy"
+
 // statusOrder ranks the statuses: a directive that several servers inherit gets
 // the most important of what they say of it.
 var statusOrder = []Status{NotNeeded, Stays, Converted, Differs, Refused}
