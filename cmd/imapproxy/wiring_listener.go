@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"imapproxy/backend/ledger"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
@@ -14,7 +15,8 @@ import (
 // buildListener makes a listener, and what keeps its certificates up to date
 // with their files.
 func buildListener(c *config.Listener, r *config.Report) (*imapproxy.Listener, []*listenerTLS) {
-	l := &imapproxy.Listener{
+	policy, _ := ledger.NewPolicy(c.Policy.Rules()) // check has reported
+	l := &imapproxy.Listener{Policy: policy,
 		Name: c.Name, Insecure: c.Insecure,
 		Proxy: imapproxy.ProxyHeader{
 			Required: c.ProxyProtocol == "required", Ignore: c.ProxyUntrusted == "ignore",

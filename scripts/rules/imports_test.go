@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"cmd":           {"cmd/roff"},
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
 
-	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/wire", "cmd/roff"},
+	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
 	"cmd/imapproxy/convert": {"cmd/imapproxy/config"},
 
 	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/roff"},

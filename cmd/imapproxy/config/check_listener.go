@@ -15,6 +15,7 @@ func checkListeners(all []Listener, r *Report) {
 		checkListenAddress(l, all[:i], r)
 		checkListenerTLS(l, r)
 		checkProxyProtocol(l, r)
+		checkPolicy(&l.Policy, r)
 	}
 }
 

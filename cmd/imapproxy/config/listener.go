@@ -55,6 +55,7 @@ type Listener struct {
 	Insecure     bool          `key:"insecure" default:"false"`
 	Certificates []Certificate `key:"certificates" print:"no"`
 	Auth         ListenerAuth  `key:"auth" print:"no"`
+	Policy       Policy        `key:"policy" print:"no"`
 }
 
 // ListenerAuth is the section [listener.auth].
