@@ -12,7 +12,7 @@ import (
 type victim struct {
 	rng     *rand.Rand
 	lenient bool // lines end at CR and NUL too, and white space of all kinds divides words
-	forgets bool // after a command that it does not like it reads the bytes of {n+} as commands
+	forgets bool // after a command that it does not like it reads the bytes of {n+} as commands, and the rest of APPEND
 
 	in      string
 	names   []string // in upper case
@@ -23,8 +23,9 @@ type victim struct {
 }
 
 var (
-	victimLiteral = regexp.MustCompile(`\{([0-9]{1,9})(\+?)\}$`)
-	victimStrict  = regexp.MustCompile(`^([^(){%*"\\+\x00-\x20\x7f-\xff]+) ([^(){%*"\\\x00-\x20\x7f-\xff]+)(?: (.*))?$`)
+	victimLiteral  = regexp.MustCompile(`\{([0-9]{1,9})(\+?)\}$`)
+	victimCatenate = regexp.MustCompile(`(?i)CATENATE \(BAD\)(.*)`)
+	victimStrict   = regexp.MustCompile(`^([^(){%*"\\+\x00-\x20\x7f-\xff]+) ([^(){%*"\\\x00-\x20\x7f-\xff]+)(?: (.*))?$`)
 )
 
 // hear takes bytes and returns answers.
@@ -98,6 +99,13 @@ func (v *victim) note(name, arguments string) {
 
 // rest takes a line of the command under way, with its end or up to a literal.
 func (v *victim) rest(line string) string {
+	if name := v.names[len(v.names)-1]; v.forgets && (name == "APPEND" || strings.HasSuffix(name, "REPLACE")) {
+		if after, wrong := afterError(line); wrong {
+			tag := v.tag
+			v.tag = ""
+			return tag + " BAD no\r\n" + v.command(after)
+		}
+	}
 	m := victimLiteral.FindStringSubmatch(line)
 	if m == nil {
 		return v.done(line)
@@ -115,6 +123,34 @@ func (v *victim) rest(line string) string {
 	tag := v.tag
 	v.tag = ""
 	return tag + " BAD no\r\n"
+}
+
+// afterError returns what stands after the first error in a line of APPEND; Dovecot
+// 2.3 reads it as a command.
+func afterError(line string) (after string, wrong bool) {
+	if m := victimCatenate.FindStringSubmatch(line); m != nil {
+		return m[1], true
+	}
+	depth := 0
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case '"':
+			n := strings.IndexByte(line[i+1:], '"')
+			if n < 0 {
+				return line[i+1:], true
+			}
+			i += n + 1
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '{':
+			if !victimLiteral.MatchString(line[i:]) {
+				return line[i+1:], true
+			}
+		}
+	}
+	return "", depth > 0 && !strings.Contains(strings.ToUpper(line), "CATENATE (")
 }
 
 func (v *victim) done(line string) string {

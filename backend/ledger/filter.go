@@ -26,6 +26,7 @@ type filter struct {
 	plus     bool  // the backend's "+" is for us: the client does not wait for it
 	plusSize int64 // the bytes that it asks for
 
+	store   storeState // what comes next in a command that brings messages
 	list    listState
 	token   tokenState
 	spoiled int // commands whose answers are replaced
@@ -151,6 +152,8 @@ func (l *Ledger) pass(e *edit, at int) (n int, goesOn bool) {
 		return l.passDone(e, at)
 	case !l.client.begun() && !l.inCommand:
 		return l.passStart(e, at)
+	case l.careful && commands[l.last].stores:
+		return l.passStore(e, at, start{})
 	}
 	return l.passLine(e, at)
 }
@@ -215,8 +218,11 @@ func (l *Ledger) passStart(e *edit, at int) (int, bool) {
 	if !l.deaf && (l.isCrowded() || l.tags.find(s.tag) >= 0) {
 		return l.stall(e, at)
 	}
-	if l.policy.readOnly && commands[c].name == "SELECT" {
+	switch {
+	case l.policy.readOnly && commands[c].name == "SELECT":
 		return l.examine(e, at, s)
+	case l.careful && commands[c].stores:
+		return l.passStore(e, at, s)
 	}
 	return l.passLine(e, at)
 }

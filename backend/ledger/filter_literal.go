@@ -97,8 +97,9 @@ func (l *Ledger) askFirst(e *edit, at, n int) {
 	f.plus, f.plusSize = true, l.clientLiteral
 }
 
-// spoil makes the backend refuse a command that it has the beginning of: a ")"
-// stands where its literal was announced. Its answer is replaced.
+// spoil makes the backend refuse a command that it has the beginning of: NIL
+// stands where its message was announced, and no backend stores that (Dovecot
+// reads what follows a ")" as a command). Its answer is replaced.
 func (l *Ledger) spoil(e *edit, at, n int) {
 	line := e.in[at : at+n]
 	from, to := bytes.LastIndexByte(line, '{'), bytes.LastIndexByte(line, '}')
@@ -106,7 +107,7 @@ func (l *Ledger) spoil(e *edit, at, n int) {
 		from--
 	}
 	e.cut(at+from, at+to+1)
-	e.put(at+to+1, ")")
+	e.put(at+to+1, "NIL")
 	f := l.state()
 	f.spoiled++
 	if !l.syncing {

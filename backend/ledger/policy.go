@@ -11,7 +11,7 @@ import (
 type Rules struct {
 	Deny         []string // commands by name; "COPY" stands for UID COPY as well
 	ReadOnly     bool     // EXAMINE for SELECT, and no command that writes
-	AppendLimit  int64    // bytes of a message that is stored; 0 is no limit
+	AppendLimit  int64    // bytes of a message that is stored; 0 is no limit, else CATENATE is refused
 	PassCompress bool     // COMPRESS goes to the backend; the ledger is blind from then on
 }
 
