@@ -29,8 +29,12 @@ func (r *relay) settle() {
 }
 
 // cannotFinish reports whether a client which sends no more has left the backend
-// in the middle of a command; no answer will ever come.
+// in the middle of a command; no answer will ever come. What waits for the
+// backend's word goes on after it.
 func (r *relay) cannotFinish() bool {
+	if r.ledger.Stalled() {
+		return false
+	}
 	ok, _ := r.ledger.MayLogout()
 	return r.ledger.Midway() || !ok && !r.loggedOut()
 }
