@@ -22,7 +22,7 @@ var attacks = []struct {
 		}
 		for _, line := range v.lines {
 			m := victimLiteral.FindStringSubmatch(line)
-			if m != nil && strings.HasPrefix(line, "APPEND") && len(strings.TrimLeft(m[1], "0")) > 1 {
+			if m != nil && strings.HasPrefix(line, "APPEND ") && len(strings.TrimLeft(m[1], "0")) > 1 {
 				return line
 			}
 		}
