@@ -19,6 +19,7 @@ import (
 //	log: key=value ...   other fields of the end line; "-" for none, "_" for a space
 //	logins: [authz/]user ...  what the backend sees, each with the canary as its password; none if not given
 //	relayed: "bytes"     what the last backend connection gets after its login
+//	refused: rule=n ...  what the metric counts, not looked at if not given
 //	limits: login=3 ...  bad, failed or sessions
 //
 //	C: text     the client sends text and CRLF; C- "text" without CRLF, in one write
@@ -30,7 +31,7 @@ import (
 //
 // <canary> is the password.
 var format = dialogue.Format{
-	Headers: []string{"listener", "reason", "log", "logins", "relayed", "limits"},
+	Headers: []string{"listener", "reason", "log", "logins", "relayed", "refused", "limits"},
 	Verbs:   []string{"C:", "C-", "S:", "S~"},
 	Bare:    []string{"TLS", "HALF", "CLOSE", "EOF", "RST"},
 	Macros:  map[string]string{"canary": canary},
@@ -52,6 +53,10 @@ func runDialogue(t *testing.T, d *dialogue.Dialogue) {
 	checkEndLine(t, r.endsWith(c, endReason(d.Header("reason"))), d.Header("log"))
 	r.restful()
 	checkBackend(t, r, d)
+	refused := counts(t, r.server.Metrics(), "imapproxy_commands_refused_total", "rule")
+	if want := d.Header("refused"); want != "" && fmt.Sprint(refused) != "map["+strings.ReplaceAll(want, "=", ":")+"]" {
+		t.Errorf("the metric has %v, want %s", refused, want)
+	}
 }
 
 func shorten(s string) string { return s[:min(len(s), 200)] }

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imapproxy/backend"
+	"imapproxy/backend/ledger"
 )
 
 // metrics are what an operator's monitoring sees. Labels have few values: a
@@ -19,6 +20,7 @@ type metrics struct {
 	loginTime     prometheus.Histogram
 	bytesIn       prometheus.Counter
 	bytesOut      prometheus.Counter
+	refused       *prometheus.CounterVec
 	panics        *prometheus.CounterVec
 	acceptFailed  prometheus.Counter
 	dials         *prometheus.CounterVec
@@ -39,6 +41,7 @@ func newMetrics(s *Server) *metrics {
 	m.logins = m.counter("logins_total", "Logins tried, by result: granted, denied, unavailable.", "result")
 	bytes := m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
 	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
+	m.refused = m.counter("commands_refused_total", "Commands refused after the login, by the policy's rule.", "rule")
 	m.panics = m.counter("panics_total", "Panics caught, by place. Each is a fault of the proxy.", "place")
 	m.dials = m.counter("backend_dials_total", "Backend connections tried, by result: ok or why not.", "target",
 		"result")
@@ -77,6 +80,9 @@ func newMetrics(s *Server) *metrics {
 func (m *metrics) begin() {
 	for _, result := range []string{"granted", "denied", "unavailable"} {
 		m.logins.WithLabelValues(result)
+	}
+	for _, rule := range ledger.RuleNames() {
+		m.refused.WithLabelValues(rule)
 	}
 	for _, kind := range []string{leakOrphan, leakOverdue, leakSilent, leakHalfClosed} {
 		for _, c := range []*prometheus.CounterVec{m.leakReported, m.leakResolved, m.leakReclaimed} {
@@ -124,6 +130,10 @@ func (m *metrics) dialled(target string, result backend.Kind, took time.Duration
 
 func (m *metrics) backendEnded(target string, e backend.Ending) {
 	m.endings.WithLabelValues(target, string(e)).Inc()
+}
+
+func (m *metrics) commandsRefused(rule string, n int) {
+	m.refused.WithLabelValues(rule).Add(float64(n))
 }
 
 func (m *metrics) socketStates(states map[[2]string]int) {

@@ -80,6 +80,7 @@ func (r *relay) afterWrite(f *flow, n int, unsent bool, err error) bool {
 	defer r.mu.Unlock()
 	f.written()
 	f.busy = unsent
+	r.ledger.TakeRefused(r.s.server.metrics.commandsRefused)
 	f.moved = r.s.server.clock.Now()
 	if err != nil {
 		f.partial = true

@@ -30,6 +30,9 @@ type filter struct {
 	list    listState
 	token   tokenState
 	spoiled int // commands whose answers are replaced
+
+	counts  [len(refusals)]uint32 // commands refused since TakeRefused
+	counted bool                  // there are any
 }
 
 // state returns the ledger's filter.

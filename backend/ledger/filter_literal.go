@@ -42,6 +42,7 @@ func (l *Ledger) swallow(p []byte) int {
 	}
 	f.swallow = false
 	if f.answer != notRefused {
+		f.count(f.answer)
 		l.tags.refuse(f.answerTag, f.answer, l.wait == waitDone)
 	}
 	return end + 1
@@ -110,6 +111,7 @@ func (l *Ledger) spoil(e *edit, at, n int) {
 	e.put(at+to+1, "NIL")
 	f := l.state()
 	f.spoiled++
+	f.count(refusedTooBig)
 	if !l.syncing {
 		f.swallow, f.answer, f.literal = true, notRefused, l.clientLiteral
 	}

@@ -54,6 +54,41 @@ var refusals = [...]string{
 	refusedTooBig:         " NO [TOOBIG] The message is larger than is permitted here\r\n",
 }
 
+// rules name the refusals, as labels of metrics.
+var rules = [...]string{
+	refusedInvalid:        "invalid",
+	refusedUnauthenticate: "unauthenticate",
+	refusedCompress:       "compress",
+	refusedStartTLS:       "starttls",
+	refusedLogin:          "login",
+	refusedDenied:         "deny",
+	refusedReadOnly:       "read_only",
+	refusedTooBig:         "append_limit",
+}
+
+// RuleNames returns the names of all rules by which commands are refused.
+func RuleNames() []string { return slices.Clone(rules[refusedInvalid:]) }
+
+// TakeRefused reports how many commands each rule has refused since the last call.
+func (l *Ledger) TakeRefused(each func(rule string, n int)) {
+	f := l.filter
+	if f == nil || !f.counted {
+		return
+	}
+	for why, n := range f.counts {
+		if n > 0 {
+			each(rules[why], int(n))
+		}
+	}
+	f.counts, f.counted = [len(refusals)]uint32{}, false
+}
+
+// count notes that a command is refused.
+func (f *filter) count(why refusal) {
+	f.counts[why]++
+	f.counted = true
+}
+
 // mechanism is a row of the table of policies: what it refuses, and how.
 type mechanism struct {
 	says   refusal
