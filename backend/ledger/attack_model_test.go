@@ -12,7 +12,7 @@ import (
 type victim struct {
 	rng     *rand.Rand
 	lenient bool // lines end at CR and NUL too, and white space of all kinds divides words
-	forgets bool // after a command that it does not like it reads the bytes of {n+} as commands, and the rest of APPEND
+	forgets bool // what follows a mistake, the bytes of {n+} or the rest of APPEND, are commands
 
 	in      string
 	names   []string // in upper case

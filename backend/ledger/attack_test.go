@@ -53,7 +53,8 @@ var attackWords = []string{
 	"b UNAUTHENTICATE", "\rb UNAUTHENTICATE\r\n", "\x00b UNAUTHENTICATE\r\n",
 	"a CREATE x\x00b UNAUTHENTICATE\x00\r\n", "b CREATE x\rc STARTTLS\rx\r\n", "x", "abc", " {5}",
 	"{99999999999999999999+}\r\n",
-	"j APPEND x \"b UNAUTHENTICATE\r\n", "j APPEND x {3}\r\nabc \"b UID COPY 1 x\r\n", "k REPLACE 1 x {y}d STARTTLS\r\n",
+	"j APPEND x \"b UNAUTHENTICATE\r\n", "j APPEND x {3}\r\nabc \"b UID COPY 1 x\r\n",
+	"k REPLACE 1 x {y}d STARTTLS\r\n",
 	"j APPEND x CATENATE (BAD)b COPY 1 x\r\n", " CATENATE (TEXT ", " (\\Seen ",
 }
 

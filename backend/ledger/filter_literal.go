@@ -64,10 +64,7 @@ func (l *Ledger) openLiteral(p []byte) int {
 	for end > 0 && tail[end-1] >= '0' && tail[end-1] <= '9' {
 		end--
 	}
-	switch {
-	case end > 1 && tail[end-1] == '{' && tail[end-2] == '~':
-		return len(tail) - end + 2
-	case end > 0 && tail[end-1] == '{', end == len(tail) && end > 0 && tail[end-1] == '~':
+	if end > 0 && tail[end-1] == '{' {
 		return len(tail) - end + 1
 	}
 	return 0
