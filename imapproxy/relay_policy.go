@@ -10,14 +10,18 @@ import (
 // refused, and when that is said, the ledger knows.
 
 // catchUp goes on with what the ledger has kept until the other side had answered,
-// and says what is due.
+// and says what is due. That may make room for more of what is kept.
 func (r *relay) catchUp() {
-	for r.mayResume() {
-		if !r.forward(&r.up, nil) {
+	for {
+		for r.mayResume() {
+			if !r.forward(&r.up, nil) {
+				return
+			}
+		}
+		p := r.beginAnswer()
+		if p == nil {
 			return
 		}
-	}
-	if p := r.beginAnswer(); p != nil {
 		r.say(p)
 	}
 }
