@@ -12,7 +12,7 @@ import (
 type victim struct {
 	rng     *rand.Rand
 	lenient bool // lines end at CR and NUL too, and white space of all kinds divides words
-	forgets bool // what follows a mistake, the bytes of {n+} or the rest of APPEND, are commands
+	forgets bool // what follows a mistake, {n+} or the rest of APPEND, is commands
 
 	in      string
 	names   []string // in upper case
