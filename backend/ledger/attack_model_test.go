@@ -23,9 +23,9 @@ type victim struct {
 }
 
 var (
-	victimLiteral  = regexp.MustCompile(`\{([0-9]{1,9})(\+?)\}$`)
-	victimCatenate = regexp.MustCompile(`(?i)CATENATE \(BAD\)(.*)`)
-	victimStrict   = regexp.MustCompile(`^([^(){%*"\\+\x00-\x20\x7f-\xff]+) ([^(){%*"\\\x00-\x20\x7f-\xff]+)(?: (.*))?$`)
+	victimLiteral = regexp.MustCompile(`\{([0-9]{1,9})(\+?)\}$`)
+	victimMistake = regexp.MustCompile(`(?i)CATENATE \(BAD\)(.*)`)
+	victimStrict  = regexp.MustCompile(`^([^(){%*"\\+\x00-\x20\x7f-\xff]+) ([^(){%*"\\\x00-\x20\x7f-\xff]+)(?: (.*))?$`)
 )
 
 // hear takes bytes and returns answers.
@@ -128,7 +128,7 @@ func (v *victim) rest(line string) string {
 // afterError returns what stands after the first error in a line of APPEND; Dovecot
 // 2.3 reads it as a command.
 func afterError(line string) (after string, wrong bool) {
-	if m := victimCatenate.FindStringSubmatch(line); m != nil {
+	if m := victimMistake.FindStringSubmatch(line); m != nil {
 		return m[1], true
 	}
 	depth := 0

@@ -209,3 +209,17 @@ func TestBlinded(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptLiteral: no byte of a literal may overtake those that are kept.
+func TestKeptLiteral(t *testing.T) {
+	var l Ledger
+	l.Enforce(UsualPolicy(), false)
+	l.Forward([]byte("a APPEND x {5}\r\nhe"))
+	l.Deliver([]byte("+\r\n"))
+	if n := l.ClientLiteral(); n != 0 {
+		t.Errorf("%d bytes may pass before those that are kept", n)
+	}
+	if p := l.Forward(nil); string(p) != "he" || l.ClientLiteral() != 3 {
+		t.Errorf("%q passes, and %d bytes after it", p, l.ClientLiteral())
+	}
+}
