@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"imapproxy/backend/login"
-
 	"imapproxy/backend/printable"
 )
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"imapproxy/backend/login"
-
 	"imapproxy/backend/timing"
 )
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"imapproxy/backend/login"
-
 	"imapproxy/backend/wire"
 )
 

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/backend/fault"
+	"imapproxy/backend/login"
 	"imapproxy/backend/printable"
 )
 

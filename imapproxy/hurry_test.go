@@ -4,9 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 )
 
 // hurryBound is well under the limits that the tests give the endings.

@@ -91,9 +91,10 @@ func TestNextMethodOnNewConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, options...)
-			for _, want := range []int{2, 3} {
+			for i, user := range []string{"joe", "ann"} { // the pool has joe's connection
+				want := i + 2
 				c := r.dial("plain")
-				c.send("a LOGIN joe %s", canary)
+				c.send("a LOGIN %s %s", user, canary)
 				c.expect("a OK .*")
 				if n := len(r.backend.all()); n != want {
 					t.Errorf("the backend got %d connections, want %d", n, want)

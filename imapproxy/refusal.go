@@ -6,10 +6,9 @@ import (
 	"errors"
 	"strings"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 )
 
 // The refusals that a client may read. A user who reads noSuchLogin changes the

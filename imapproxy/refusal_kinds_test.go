@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 )
 
 // TestFailureTexts words each way in which a backend can't be used as what it is.

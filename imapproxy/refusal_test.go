@@ -6,10 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 )
 
 // withAnswers is a backend that answers a login with these lines, <tag> for its

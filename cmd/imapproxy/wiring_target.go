@@ -6,9 +6,8 @@ import (
 	"net/netip"
 	"strings"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 	"imapproxy/cmd/imapproxy/config"
 )
 

@@ -5,9 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"imapproxy/backend/login"
-
 	"imapproxy/backend"
+	"imapproxy/backend/login"
 	"imapproxy/cmd/imapproxy/config"
 )
 
