@@ -31,6 +31,15 @@ func TestPanic(t *testing.T) {
 		}, "Route"},
 		{"relay", func(r *rig, clock *fakeClock) *testClient {
 			c := r.login("plain", "ann")
+			r.await("both relays in the loop, which no one asks the time for any more", func() bool {
+				n := 0
+				r.server.sessions.each(func(s *session) {
+					if s.relay.loop.Load() != nil {
+						n++
+					}
+				})
+				return n == 2
+			})
 			clock.arm(canary)
 			c.send("a NOOP")
 			return c
