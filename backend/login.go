@@ -155,7 +155,7 @@ func idCommand(o Origin) string {
 	return "ID (" + strings.Join(f, " ") + ")"
 }
 
-// master reports whether somebody else logs in for the user.
+// master reports whether another user logs in for this one.
 func (c Credentials) master() bool { return c.AuthID != "" && c.AuthID != c.User }
 
 // plain is the message of PLAIN (RFC 4616) in base64.

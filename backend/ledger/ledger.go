@@ -14,7 +14,9 @@ package ledger
 //
 // Its judgement does not depend on how the bytes are chunked. Memory is bounded:
 // a fixed part, room for a line of either direction once one has come in pieces,
-// and a record for each outstanding command, up to 1,000 of them.
+// a record for each outstanding command, up to 1,000 of them, and what Forward and
+// Deliver keep: of the client's bytes a chunk and the 4,096 bytes of a line before it,
+// of the backend's the beginning of a line.
 type Ledger struct {
 	client  window // the client's line in flight
 	backend window // the backend's line in flight

@@ -220,7 +220,7 @@ func only(names ...string) func(*Policy, string) bool {
 
 const uidPrefix = "UID "
 
-// denies covers the commands of the rules; UID alone stands for all UID commands.
+// denies covers the commands of the rules; UID without another word stands for all UID commands.
 func (p *Policy) denies(name string) bool {
 	base, isUID := strings.CutPrefix(name, uidPrefix)
 	return slices.Contains(p.deny, name) || slices.Contains(p.deny, base) || isUID && slices.Contains(p.deny, "UID")
