@@ -11,47 +11,30 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
+// The words of the configuration, which has checked them.
+var (
+	tlsModes = map[string]backend.TLSMode{
+		"off": backend.TLSOff, "starttls": backend.TLSStartTLS, "implicit": backend.TLSImplicit,
+	}
+	proxyHeaders = map[string]backend.ProxyHeader{
+		"off": backend.ProxyNone, "v1": backend.ProxyV1, "v2": backend.ProxyV2,
+	}
+	mechanisms = map[string]login.Mechanism{
+		"auto": login.MechanismAuto, "plain": login.MechanismPlain, "login": login.MechanismLogin,
+	}
+	texts = map[string]login.Texts{"codes": login.TextsCodes, "all": login.TextsAll, "none": login.TextsNone}
+)
+
 // buildTarget makes a target with its authorities and its master password.
 func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 	t := &backend.Target{
 		Name: c.Name, Addresses: c.Addresses, ForwardID: c.ForwardID, PlainLogin: c.PlainLogin,
+		TLS: tlsModes[c.TLS], Header: proxyHeaders[c.ProxyHeader],
+		Mechanism: mechanisms[c.Mechanism], Texts: texts[c.Texts], Follow: c.Referral == "follow",
 		Limits: backend.Limits{
 			Connect: c.ConnectLimit, TLS: c.TLSLimit, Greeting: c.GreetLimit, Login: c.LoginLimit,
 			Logout: c.LogoutLimit,
 		},
-	}
-	switch c.TLS {
-	case "off":
-		t.TLS = backend.TLSOff
-	case "starttls":
-		t.TLS = backend.TLSStartTLS
-	case "implicit":
-		t.TLS = backend.TLSImplicit
-	}
-	switch c.ProxyHeader {
-	case "off":
-		t.Header = backend.ProxyNone
-	case "v1":
-		t.Header = backend.ProxyV1
-	case "v2":
-		t.Header = backend.ProxyV2
-	}
-	t.Follow = c.Referral == "follow"
-	switch c.Mechanism {
-	case "auto":
-		t.Mechanism = login.MechanismAuto
-	case "plain":
-		t.Mechanism = login.MechanismPlain
-	case "login":
-		t.Mechanism = login.MechanismLogin
-	}
-	switch c.Texts {
-	case "codes":
-		t.Texts = login.TextsCodes
-	case "all":
-		t.Texts = login.TextsAll
-	case "none":
-		t.Texts = login.TextsNone
 	}
 	if t.TLS != backend.TLSOff {
 		t.TLSConfig = &tls.Config{
