@@ -128,15 +128,22 @@ func TestPoolSpare(t *testing.T) {
 	r.await("new spare connections", func() bool { return r.spare() == 2 })
 }
 
+// withSpare is a rig whose pool has jane's connection and a spare one.
+func withSpare(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }),
+		withScript(pooledMailbox(nil)))
+	r.login("plain", "jane").leaveByLogout()
+	r.awaitIdle(1)
+	r.poolWork(0)
+	r.await("a spare connection", func() bool { return r.spare() == 1 })
+	return r
+}
+
 // A spare connection that says anything is not used.
 func TestPoolSpareSpoilt(t *testing.T) {
 	for _, said := range []string{"* BYE too slow\r\n", "* OK [ALERT] what\r\n", "X2 OK forged\r\n", ""} {
-		r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }),
-			withScript(pooledMailbox(nil)))
-		r.login("plain", "jane").leaveByLogout()
-		r.awaitIdle(1)
-		r.poolWork(0)
-		r.await("a spare connection", func() bool { return r.spare() == 1 })
+		r := withSpare(t)
 		if b := r.backend.conn(1); said == "" {
 			b.close()
 		} else {
@@ -159,12 +166,7 @@ func TestPoolSpareAnswered(t *testing.T) {
 		"LIMIT@backend": "LIMIT", "EXPIRED@backend": "EXPIRED", "REFERRAL@backend": "UNAVAILABLE",
 	} {
 		t.Run(user, func(t *testing.T) {
-			r := newRig(t, withClock(newFakeClock()), withPool(func(o *backend.PoolOptions) { o.Spare = 1 }),
-				withScript(pooledMailbox(nil)))
-			r.login("plain", "jane").leaveByLogout()
-			r.awaitIdle(1)
-			r.poolWork(0)
-			r.await("a spare connection", func() bool { return r.spare() == 1 })
+			r := withSpare(t)
 			c := r.dial("plain")
 			c.send("a LOGIN %s %s", user, canary)
 			c.expect(`a NO \[` + want + `\] .*`)

@@ -177,17 +177,23 @@ func TestLedgerAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkLedger(b *testing.B) {
+	benchmarkExchanges(b, func(*Ledger) {}, (*Ledger).Client, (*Ledger).Backend)
+}
+
+// benchmarkExchanges has ledgers take exchanges by the functions for the two sides.
+func benchmarkExchanges(b *testing.B, prepare func(*Ledger), client, backend func(*Ledger, []byte)) {
 	for _, e := range exchanges {
 		b.Run(e.name, func(b *testing.B) {
 			var l Ledger
+			prepare(&l)
 			c, s, c2, s2 := []byte(e.client), []byte(e.backend), []byte(e.client2), []byte(e.backend2)
 			b.SetBytes(int64(len(c) + len(s) + len(c2) + len(s2)))
 			b.ReportAllocs()
 			for b.Loop() {
-				l.Client(c)
-				l.Backend(s)
-				l.Client(c2)
-				l.Backend(s2)
+				client(&l, c)
+				backend(&l, s)
+				client(&l, c2)
+				backend(&l, s2)
 			}
 			if l.Doubt() != "" {
 				b.Fatal(l.Doubt())

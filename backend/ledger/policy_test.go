@@ -164,24 +164,8 @@ func TestPolicyAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkPolicy(b *testing.B) {
-	for _, e := range exchanges {
-		b.Run(e.name, func(b *testing.B) {
-			var l Ledger
-			l.Enforce(UsualPolicy(), false)
-			c, s, c2, s2 := []byte(e.client), []byte(e.backend), []byte(e.client2), []byte(e.backend2)
-			b.SetBytes(int64(len(c) + len(s) + len(c2) + len(s2)))
-			b.ReportAllocs()
-			for b.Loop() {
-				l.Forward(c)
-				l.Deliver(s)
-				l.Forward(c2)
-				l.Deliver(s2)
-			}
-			if l.Doubt() != "" {
-				b.Fatal(l.Doubt())
-			}
-		})
-	}
+	benchmarkExchanges(b, func(l *Ledger) { l.Enforce(UsualPolicy(), false) },
+		func(l *Ledger, p []byte) { l.Forward(p) }, func(l *Ledger, p []byte) { l.Deliver(p) })
 	lines := []byte(strings.Repeat("* 12345 FETCH (UID 67890 FLAGS (\\Seen \\Answered) RFC822.SIZE 3210)\r\n", 480))
 	b.Run("backend lines of 68", func(b *testing.B) {
 		var l Ledger
