@@ -88,7 +88,7 @@ type poolKey struct {
 }
 
 // Pools are the pools of one generation of the configuration, one for each
-// target.
+// target, and one for each address that stands for only a part of a target.
 type Pools struct {
 	dialer *Dialer
 	aside  func(func())
@@ -99,7 +99,7 @@ type Pools struct {
 	cancel context.CancelFunc
 
 	mu     sync.Mutex // protects what follows; nothing blocks under it
-	pools  map[string]*connPool
+	pools  map[string]*connPool // by the target's name and addresses
 	closed bool
 }
 
@@ -141,7 +141,8 @@ func (d *Dialer) NewPools(aside func(func()), counts *PoolCounts) *Pools {
 func (p *Pools) of(t *Target) (*connPool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cp := p.pools[t.Name]
+	key := t.Name + " " + strings.Join(t.Addresses, " ")
+	cp := p.pools[key]
 	if cp != nil || p.closed || t.Pool == nil || len(p.pools) >= maxPools {
 		return cp, nil
 	}
@@ -150,7 +151,7 @@ func (p *Pools) of(t *Target) (*connPool, error) {
 		return nil, err
 	}
 	cp = &connPool{made, t}
-	p.pools[t.Name] = cp
+	p.pools[key] = cp
 	return cp, nil
 }
 

@@ -30,7 +30,10 @@ var neverBackend = []addressRange{
 var narrowOnly = []addressRange{
 	{netip.MustParsePrefix("169.254.169.254/32"), "a cloud metadata address"},
 	{netip.MustParsePrefix("fd00:ec2::254/128"), "a cloud metadata address"},
+	{netip.MustParsePrefix("fd00:ec2::23/128"), "a cloud metadata address"},
 	{netip.MustParsePrefix("fd20:ce::254/128"), "a cloud metadata address"},
+	{netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), "a cloud metadata address"},
+	{netip.MustParsePrefix("fd00:42::42/128"), "a cloud metadata address"},
 	{netip.MustParsePrefix("100.100.100.200/32"), "a cloud metadata address"},
 	{netip.MustParsePrefix("168.63.129.16/32"), "a cloud metadata address"},
 	{netip.MustParsePrefix("192.0.0.192/32"), "a cloud metadata address"},
@@ -41,6 +44,18 @@ var narrowOnly = []addressRange{
 	{netip.MustParsePrefix("64:ff9b::/96"), "a translated IPv4 address (RFC 6052)"},
 	{netip.MustParsePrefix("64:ff9b:1::/48"), "a translated IPv4 address (RFC 8215)"},
 	{netip.MustParsePrefix("2002::/16"), "a tunnelled IPv4 address (RFC 3056)"},
+	{netip.MustParsePrefix("2001::/32"), "a tunnelled IPv4 address (RFC 4380)"},
+	{netip.MustParsePrefix("::/96"), "an IPv4 address in IPv6 (RFC 4291 2.5.5.1)"},
+}
+
+// NarrowOnly returns the ranges that an entry of the allow-list permits only when
+// it is as narrow as they are.
+func NarrowOnly() []netip.Prefix {
+	list := make([]netip.Prefix, len(narrowOnly))
+	for i, r := range narrowOnly {
+		list[i] = r.prefix
+	}
+	return list
 }
 
 // inRange returns why ip is special, "" when it is not.
@@ -62,14 +77,14 @@ type Allow struct {
 }
 
 // ParseAllow reads an entry: an IP address, a prefix or one host name, with a
-// port or a range of ports: "10.0.0.0/8:143-993", "[fd00::/8]:993",
-// "imap1.example.org:143". Metadata, link-local, loopback and translated
-// addresses are permitted only by a prefix that lies inside their range.
+// port, a range of ports or "*" for every port: "10.0.0.0/8:143-993",
+// "[fd00::/8]:993", "imap1.example.org:*". Metadata, link-local, loopback and
+// translated addresses are permitted only by a prefix that lies inside their range.
 func ParseAllow(s string) (Allow, error) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.HasSuffix(s, "]") {
-		return Allow{}, fmt.Errorf("allow-list entry %s has no port: write it as 10.0.0.0/8:143, [fd00::/8]:993 or "+
-			"host:143-993", printable.Quote(s))
+		return Allow{}, fmt.Errorf("allow-list entry %s has no port: write it as 10.0.0.0/8:143, [fd00::/8]:993, "+
+			"host:143-993, or host:* for every port", printable.Quote(s))
 	}
 	var a Allow
 	err := a.setPorts(s[i+1:])
@@ -83,6 +98,10 @@ func ParseAllow(s string) (Allow, error) {
 }
 
 func (a *Allow) setPorts(s string) (err error) {
+	if s == "*" {
+		a.first, a.last = 1, 65535
+		return nil
+	}
 	first, last, isRange := strings.Cut(s, "-")
 	if a.first, err = parsePort(first); err != nil {
 		return err
@@ -174,6 +193,24 @@ func newSelfAddresses(listeners []netip.AddrPort) (selfAddresses, error) {
 		}
 	}
 	return s, nil
+}
+
+// listens reports whether a connection to a target's address would reach a
+// listener of ours.
+func (s selfAddresses) listens(address string) bool {
+	if ap, err := netip.ParseAddrPort(address); err == nil {
+		return s.contains(ap) // with a zone too
+	}
+	e, err := parseEndpoint(address, 0)
+	return err == nil && s.has(e)
+}
+
+// has is contains for an endpoint. Of host names it knows localhost.
+func (s selfAddresses) has(e endpoint) bool {
+	if e.host == "localhost" {
+		e.ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return e.ip.IsValid() && s.contains(netip.AddrPortFrom(e.ip, e.port))
 }
 
 // contains reports whether a connection to ap would reach a listener of ours.

@@ -52,7 +52,7 @@ func TestWideAllowListLeavesSpecialAddressesOut(t *testing.T) {
 		}
 		last := r.prefix.Addr()
 		if !r.prefix.IsSingleIP() {
-			last = last.Next()
+			last = last.Next().Next() // the first one of ::/96 is ::1
 		}
 		if _, err := narrow.Resolve(netip.AddrPortFrom(last, 143).String()); err != nil {
 			t.Errorf("listed by its own prefix: %v", err)
@@ -87,6 +87,9 @@ func TestParseAllow(t *testing.T) {
 		"[fd00::/8]:993":        {prefix: netip.MustParsePrefix("fd00::/8"), first: 993, last: 993},
 		"[fd00::1]:1-65535":     {prefix: netip.MustParsePrefix("fd00::1/128"), first: 1, last: 65535},
 		"IMAP1.Example.org.:99": {host: "imap1.example.org", first: 99, last: 99},
+		"10.0.0.0/8:*":          {prefix: netip.MustParsePrefix("10.0.0.0/8"), first: 1, last: 65535},
+		"[fd00::1]:*":           {prefix: netip.MustParsePrefix("fd00::1/128"), first: 1, last: 65535},
+		"imap1.example.org:*":   {host: "imap1.example.org", first: 1, last: 65535},
 	} {
 		if got, err := ParseAllow(in); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
@@ -100,6 +103,10 @@ func TestParseAllow(t *testing.T) {
 		"10.0.0.1:65536":                "not a number from 1 to 65535",
 		"10.0.0.1:":                     "not a number from 1 to 65535",
 		"10.0.0.1:1-":                   "not a number from 1 to 65535",
+		"10.0.0.1:*-143":                "not a number from 1 to 65535",
+		"10.0.0.1:143-*":                "not a number from 1 to 65535",
+		"10.0.0.1:**":                   "not a number from 1 to 65535",
+		"*:143":                         "nor a host name",
 		"10.0.0.1:993-143":              "write 143-993",
 		"10.0.0.1/8:143":                "write 10.0.0.0/8",
 		"10.0.0.0/33:143":               "not a prefix",

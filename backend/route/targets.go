@@ -6,11 +6,13 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"imapproxy/backend"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/wire"
 )
 
 // maxUnnamedTargets bounds the Targets that are kept for addresses without a
@@ -39,12 +41,13 @@ type TargetsOptions struct {
 // Targets knows every backend that may be used: the named ones, and the
 // addresses that the allow-list permits. It is safe for concurrent use.
 type Targets struct {
-	named    map[string]*backend.Target
-	template *backend.Target
-	allow    []Allow
-	self     selfAddresses
-	sockets  []string
-	unnamed  *lru.Cache[string, *backend.Target] // by canonical host:port
+	named     map[string]*backend.Target
+	byAddress map[string][]*backend.Target // who has an address; see addAddress
+	template  *backend.Target
+	allow     []Allow
+	self      selfAddresses
+	sockets   []string
+	unnamed   *lru.Cache[string, *backend.Target] // by canonical host:port
 }
 
 // NewTargets checks the options and returns all errors at once (errors.Join).
@@ -57,8 +60,8 @@ func NewTargets(o TargetsOptions) (*Targets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of unnamed targets: %w", err)
 	}
-	t := &Targets{named: make(map[string]*backend.Target), template: o.Template, allow: o.Allow, self: self,
-		sockets: o.SelfSockets, unnamed: cache}
+	t := &Targets{named: make(map[string]*backend.Target), byAddress: make(map[string][]*backend.Target),
+		template: o.Template, allow: o.Allow, self: self, sockets: o.SelfSockets, unnamed: cache}
 	var errs []error
 	for _, target := range o.Named {
 		errs = append(errs, t.add(target))
@@ -83,28 +86,39 @@ func (t *Targets) add(target *backend.Target) error {
 	}
 	t.named[target.Name] = target
 	for _, address := range target.Addresses {
-		ap, err := netip.ParseAddrPort(address)
-		if err == nil && t.self.contains(ap) || slices.Contains(t.sockets, address) {
+		if slices.Contains(t.sockets, address) || t.self.listens(address) {
 			return fmt.Errorf("target %q: %s is this proxy's own listener: give the backend's address", target.Name,
 				address)
 		}
+		t.addAddress(target, address)
 	}
 	return nil
 }
 
-// Resolve is a Resolver. A target's name wins; anything else is host,
-// host:port, [IPv6], [IPv6]:port or a bare IPv6 address, must be in the
-// allow-list, and gets a copy of the template. Without a port it means 143, or
-// 993 when the template's TLS is implicit. Resolve asks no DNS: it lets a host
-// name through only when the allow-list holds that very name. The same address
-// gives the same *Target for as long as it is in use.
+// Resolve is a Resolver. A target's name wins, then an address that only one
+// target has, which means that target. Anything else is host, host:port,
+// [IPv6], [IPv6]:port or a bare IPv6 address, must be in the allow-list, and
+// gets a copy of the template. Without a port it means 143, or 993 when the
+// TLS of the target or of the template is implicit. Resolve asks no DNS: it
+// lets a host name through only when a target or the allow-list holds that very
+// name. The same address gives the same *Target for as long as it is in use.
 func (t *Targets) Resolve(hostport string) (*backend.Target, error) {
 	if target, ok := t.named[hostport]; ok {
 		return target, nil
 	}
-	e, err := parseEndpoint(hostport, t.defaultPort())
+	if target, ok := t.sole(hostport); ok && strings.HasPrefix(hostport, wire.UnixPrefix) {
+		return target, nil
+	}
+	e, err := parseEndpoint(hostport, 0)
 	if err == nil {
-		err = t.permit(e)
+		key := e.String()
+		if target, ok := t.sole(key); ok {
+			return target, nil
+		}
+		if e.port == 0 {
+			e.port = usualPort(t.template)
+		}
+		err = t.permit(e, t.byAddress[key])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", printable.Quote(hostport), &notPermitted{err})
@@ -119,19 +133,22 @@ func (*notPermitted) Is(target error) bool { return target == backend.ErrNotPerm
 
 func (e *notPermitted) Unwrap() error { return e.error }
 
-func (t *Targets) defaultPort() uint16 {
-	if t.template != nil && t.template.TLS == backend.TLSImplicit {
+// usualPort is the port of an address that has none, for a target's TLS or,
+// without a target, for none.
+func usualPort(target *backend.Target) uint16 {
+	if target != nil && target.TLS == backend.TLSImplicit {
 		return 993
 	}
 	return 143
 }
 
-// permit refuses an address that a route must not lead to.
-func (t *Targets) permit(e endpoint) error {
+// permit refuses an address that a route must not lead to. owners are the
+// targets that have it: none or several.
+func (t *Targets) permit(e endpoint, owners []*backend.Target) error {
 	if why := inRange(neverBackend, e.ip); why != "" {
 		return fmt.Errorf("%s is never a backend: %s", e.ip, why)
 	}
-	if e.ip.IsValid() && t.self.contains(netip.AddrPortFrom(e.ip, e.port)) {
+	if t.self.has(e) {
 		return errors.New("this is the proxy's own listener")
 	}
 	if t.template != nil {
@@ -141,11 +158,15 @@ func (t *Targets) permit(e endpoint) error {
 			}
 		}
 	}
-	return t.notPermitted(e)
+	return t.notPermitted(e, owners)
 }
 
 // notPermitted says why e is not in the allow-list, and what to do.
-func (t *Targets) notPermitted(e endpoint) error {
+func (t *Targets) notPermitted(e endpoint, owners []*backend.Target) error {
+	if len(owners) > 1 {
+		return fmt.Errorf("%s is an address of the targets %q and %q: write the target's name", e, owners[0].Name,
+			owners[1].Name)
+	}
 	if _, ok := t.named[e.host]; ok {
 		return fmt.Errorf("%s is not permitted: write the target's name, %q, without a port", e, e.host)
 	}

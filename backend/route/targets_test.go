@@ -212,7 +212,7 @@ func TestResolveWithoutTemplateOrList(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := targets.Resolve("192.0.2.1"); err == nil {
+		if _, err := targets.Resolve("192.0.2.2"); err == nil {
 			t.Errorf("%s: an address was accepted", name)
 		}
 		if _, err := targets.Resolve("imap1:143"); err == nil ||
@@ -308,7 +308,7 @@ func FuzzResolve(f *testing.F) {
 		_, _ = fmt.Sscan(port, &n)
 		switch {
 		case slices.Contains([]string{"imap.example.org:143", "store-7.example.org:1143", "127.0.0.8:143",
-			"169.254.10.1:143"}, hostport):
+			"169.254.10.1:143", "192.0.2.1:143", "192.0.2.3:143", "imap2.internal:993"}, hostport):
 			return true
 		case ip == nil || hostport == "10.0.0.1:143":
 			return false

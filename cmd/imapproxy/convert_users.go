@@ -71,6 +71,7 @@ func routesOf(result *convert.Result) (func(user string) convert.Answer, error) 
 		c.Targets[i].CA = "" // it is not dialled
 		named = append(named, buildTarget(&c.Targets[i], r))
 	}
+	c.Route.Backend.CA = ""
 	router, _ := buildRouter(c, named, r)
 	if r.Failed() {
 		return nil, fmt.Errorf("%s", r.Of(config.Error)[0].Text)

@@ -101,11 +101,15 @@ func rewriteOf(c config.Rewrite) username.Rewrite {
 // A map is read only when all before it is good, for else its errors would be
 // consequences.
 func buildRouter(c *config.File, named []*backend.Target, r *config.Report) (backend.Router, route.Resolver) {
-	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c.Listeners)}
-	for i := range c.Listeners {
-		if at := c.Listeners[i].Address; strings.HasPrefix(at, config.UnixPrefix) {
+	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c)}
+	for _, at := range ownAddresses(c) {
+		if strings.HasPrefix(at, config.UnixPrefix) {
 			o.SelfSockets = append(o.SelfSockets, at)
 		}
+	}
+	if c.Route.HasBackend() {
+		o.Template = buildTarget(&config.Target{Settings: c.Route.Backend}, r)
+		o.Template.TCP = c.Route.Backend.TCPOptions(c.TCP)
 	}
 	for i, t := range named {
 		if !config.IsSectionName(t.Name) {
@@ -137,7 +141,23 @@ func buildRouter(c *config.File, named []*backend.Target, r *config.Report) (bac
 		addJoined(r, c.Route.Place, "", err)
 		return nil, nil
 	}
+	if c.Route.Type == "auth" {
+		warnShared(c, targets, r)
+	}
 	return chooseRouter(c, targets, r), targets.Resolve
+}
+
+// warnShared warns of addresses that an answer can't mean a target by.
+func warnShared(c *config.File, targets *route.Targets, r *config.Report) {
+	for _, shared := range targets.Shared() {
+		for i := range c.Targets {
+			if t := &c.Targets[i]; t.Name == shared.Targets[1] {
+				r.Warnf(t.Place, "addresses", "let the answers name the target, or leave the address to one",
+					"%s is an address of the target %q too, so that an answer that names it means neither",
+					shared.Address, shared.Targets[0])
+			}
+		}
+	}
 }
 
 // chooseRouter is the switch over route.type.
@@ -166,12 +186,21 @@ func chooseRouter(c *config.File, targets *route.Targets, r *config.Report) back
 	return router
 }
 
-// selfAddresses are the listeners' addresses, which no route may lead to. A
-// name, or a port that is chosen later, is not known here.
-func selfAddresses(listeners []config.Listener) []netip.AddrPort {
+// ownAddresses are where the listeners and the admin listener are, as written.
+func ownAddresses(c *config.File) []string {
+	list := []string{c.Admin.Address}
+	for _, s := range socketSpecs(c.Listeners) {
+		list = append(list, s.address)
+	}
+	return list
+}
+
+// selfAddresses are ownAddresses but for Unix sockets: no route may lead there.
+// A name, or a port that is chosen later, is not known here.
+func selfAddresses(c *config.File) []netip.AddrPort {
 	var list []netip.AddrPort
-	for _, s := range socketSpecs(listeners) {
-		host, port, err := net.SplitHostPort(s.address)
+	for _, address := range ownAddresses(c) {
+		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			continue
 		}

@@ -199,7 +199,9 @@ func TestSelfAddresses(t *testing.T) {
 	for _, address := range []string{"[::]:143", "0.0.0.0:1143", "127.0.0.1:2143", "[::1]:3143"} {
 		want = append(want, netip.MustParseAddrPort(address))
 	}
-	if got := selfAddresses(listeners); !slices.Equal(got, want) {
+	want = append([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9143")}, want...)
+	c := &config.File{Listeners: listeners, Admin: config.Admin{Address: "127.0.0.1:9143"}}
+	if got := selfAddresses(c); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

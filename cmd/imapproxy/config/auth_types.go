@@ -134,15 +134,14 @@ func checkExternal(e *External, s Source, r *Report) {
 // judges passwords.
 func checkMasters(c *File, r *Report) {
 	s := c.Auth.source()
-	for i := range c.Targets {
-		t := &c.Targets[i]
+	for _, t := range c.backends() {
 		if t.MasterUser != "" && s.BackendJudges {
 			r.Errorf(t.Place, "master_user", "remove it, or write another auth.type",
 				`auth.type is %q, and this would let everybody in with any password`, s.Name)
 		}
 		if t.MasterUser == "" && s.known() && !s.BackendJudges && !s.BackendPassword && c.Auth.External.From != "off" {
 			r.Warnf(t.Place, "master_user", "write master_user and master_password_file",
-				"the target %q has none, so that no user can log in there by a certificate", t.Name)
+				"%s has none, so that no user can log in there by a certificate", t.who())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,27 @@ func checkTargetNames(all []Target, r *Report) {
 	for i := range all {
 		checkName(all[i].Place, all[i].Name, "targets", names, r)
 	}
+}
+
+// backends are the targets and, where it is written, [route.backend]: a target
+// without name and addresses.
+func (c *File) backends() []*Target {
+	all := make([]*Target, len(c.Targets), len(c.Targets)+1)
+	for i := range c.Targets {
+		all[i] = &c.Targets[i]
+	}
+	if c.Route.HasBackend() {
+		all = append(all, &Target{Settings: c.Route.Backend})
+	}
+	return all
+}
+
+// who is how messages call the target.
+func (t *Target) who() string {
+	if t.Place.Name == "route.backend" {
+		return "a backend of route.allow"
+	}
+	return fmt.Sprintf("the target %q", t.Name)
 }
 
 func checkTarget(t *Target, r *Report) {
@@ -26,7 +48,13 @@ func checkTarget(t *Target, r *Report) {
 				"%q: %s", address, err)
 		}
 	}
-	checkTargetTLS(t, r)
+	checkSettings(t, slices.ContainsFunc(t.Addresses, func(a string) bool { return !IsLoopback(a) }), r)
+}
+
+// checkSettings checks what a target and [route.backend] have; outside says that
+// connections leave this machine.
+func checkSettings(t *Target, outside bool, r *Report) {
+	checkTargetTLS(t, outside, r)
 	checkMaster(t, r)
 	checkPool(t, r)
 }
@@ -52,8 +80,8 @@ func checkPool(t *Target, r *Report) {
 	}
 	if len(p.Listeners)+len(p.Networks)+len(p.ClientNames) == 0 {
 		r.Warnf(at, "mode", "choose those with short sessions by listeners, networks or client_names",
-			"connections to the target %q are pooled for every client, also for those that idle for hours and never "+
-				"give one back", t.Name)
+			"connections to %s are pooled for every client, also for those that idle for hours and never "+
+				"give one back", t.who())
 	}
 	if p.KeepAlive > 0 && p.KeepAlive < 10*time.Second {
 		r.Errorf(at, "keepalive", `write at least "10s", or "0s" for never`, "%s is too often", p.KeepAlive)
@@ -69,8 +97,8 @@ func checkPool(t *Target, r *Report) {
 
 // checkPoolListeners finds names of listeners that there are not.
 func checkPoolListeners(c *File, r *Report) {
-	for i := range c.Targets {
-		p := &c.Targets[i].Pool
+	for _, t := range c.backends() {
+		p := &t.Pool
 		for _, name := range p.Listeners {
 			if !slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Name == name }) {
 				r.Errorf(p.Place, "listeners", "name a [[listener]]", "there is no listener %q", name)
@@ -97,7 +125,7 @@ func withPort(address, tls string) string {
 	return address + port
 }
 
-func checkTargetTLS(t *Target, r *Report) {
+func checkTargetTLS(t *Target, outside bool, r *Report) {
 	at := t.Place
 	if t.TLS == "off" {
 		for _, key := range []string{"server_name", "ca", "verify", "tls_min", "tls_timeout"} {
@@ -105,7 +133,7 @@ func checkTargetTLS(t *Target, r *Report) {
 				r.Errorf(at, key, `remove it, or write tls = "starttls" or "implicit"`, `not used with tls = "off"`)
 			}
 		}
-		checkPlainLogin(t, r)
+		checkPlainLogin(t, outside, r)
 		return
 	}
 	if t.PlainLogin {
@@ -114,8 +142,7 @@ func checkTargetTLS(t *Target, r *Report) {
 	}
 	if !t.Verify {
 		r.Warnf(at, "verify", "name the backend's authority with ca instead",
-			"the certificate of the target %q is not verified: anybody in between can read and change everything",
-			t.Name)
+			"the certificate of %s is not verified: anybody in between can read and change everything", t.who())
 		if at.Has("ca") || at.Has("server_name") {
 			r.Errorf(at, "verify", "remove verify = false, or ca and server_name",
 				"false, so that ca and server_name have no effect")
@@ -124,15 +151,14 @@ func checkTargetTLS(t *Target, r *Report) {
 }
 
 // checkPlainLogin demands that passwords in clear are wanted.
-func checkPlainLogin(t *Target, r *Report) {
-	outside := slices.ContainsFunc(t.Addresses, func(a string) bool { return !IsLoopback(a) })
+func checkPlainLogin(t *Target, outside bool, r *Report) {
 	switch {
 	case t.PlainLogin && outside:
 		r.Warnf(t.Place, "plain_login", "use TLS to the backend",
-			"passwords go to the target %q without TLS: whoever sees the network reads them", t.Name)
+			"passwords go to %s without TLS: whoever sees the network reads them", t.who())
 	case outside:
 		r.Errorf(t.Place, "tls", `write tls = "starttls" or "implicit", or plain_login = true`,
-			`"off", and the target %q is not on this machine: passwords would go there without TLS`, t.Name)
+			`"off", and %s is not on this machine: passwords would go there without TLS`, t.who())
 	}
 }
 
@@ -143,66 +169,4 @@ func checkMaster(t *Target, r *Report) {
 	case t.MasterUser == "" && t.MasterFile != "":
 		r.Errorf(t.Place, "master_password_file", "write master_user too", "there is no master_user")
 	}
-}
-
-func checkRoute(c *File, r *Report) {
-	route := &c.Route
-	checkRouteKeys(route, c.Auth.source(), r)
-	for key, name := range map[string]string{"target": route.Target, "template": route.Template} {
-		defined := slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Name == name })
-		if name != "" && !defined {
-			r.Errorf(route.Place, key, "write a [[target]] with this name, or name one of "+targetNames(c.Targets),
-				"there is no target %q", name)
-		}
-	}
-	if len(route.Allow) > 0 && route.Template == "" {
-		r.Errorf(route.Place, "template", "name the target whose settings they take",
-			"missing, and allow names addresses")
-	}
-	if route.Template != "" && len(route.Allow) == 0 {
-		r.Errorf(route.Place, "allow", `write, for example, allow = ["10.0.0.0/24:993"], or remove template`,
-			"missing, and there is a template")
-	}
-}
-
-// checkRouteKeys reports what a type of route needs and what it does not use.
-func checkRouteKeys(route *Route, source Source, r *Report) {
-	at := route.Place
-	unused := func(keys ...string) {
-		for _, key := range keys {
-			if at.Has(key) {
-				r.Errorf(at, key, "remove it, or write another type", "not used with type = %q", route.Type)
-			}
-		}
-	}
-	switch route.Type {
-	case "fixed":
-		if route.Target == "" {
-			r.Errorf(at, "target", "name a target", `missing, and type is "fixed"`)
-		}
-		unused("file", "allow", "template")
-	case "map":
-		if route.File == "" {
-			r.Errorf(at, "file", "name the map", `missing, and type is "map"`)
-		}
-		unused("target")
-	case "auth":
-		if source.BackendJudges {
-			r.Errorf(at, "type", `write "fixed" or "map", or another auth.type`,
-				`"auth", and auth.type is %q, which names no backend`, source.Name)
-		}
-		if route.Target != "" && route.File != "" {
-			r.Errorf(at, "file", "keep one of them",
-				"there are both target and file for users whose answer names no backend")
-		}
-	}
-}
-
-func targetNames(all []Target) string {
-	names := make([]string, len(all))
-	for i := range all {
-		names[i] = all[i].Name
-	}
-	slices.Sort(names)
-	return quoteAll(slices.Compact(names))
 }

@@ -32,7 +32,7 @@ func (d *decoder) section(path []string, name string, in map[string]any, out ref
 	fields := fieldsOf(out.Type())
 	for _, f := range fields {
 		value, written := in[f.Key]
-		d.field(f, at, path, value, written, out.Field(f.Index))
+		d.field(f, at, path, value, written, out.FieldByIndex(f.Index))
 	}
 	d.unknown(at, fields, in)
 }

@@ -13,10 +13,27 @@ import (
 //go:embed keys.txt
 var keysText string
 
-// describedSections is sections with what keys.txt says about them.
+// ownSections is sections without the keys and sections that are another's: see
+// the tag "like".
+func ownSections() []sectionSchema {
+	var list []sectionSchema
+	borrowed := "" // the last section with keys of another's, and a dot
+	for _, s := range sections() {
+		if borrowed != "" && strings.HasPrefix(s.Name, borrowed) {
+			continue
+		}
+		if s.Field.Like != "" {
+			s.Fields, borrowed = nil, s.Name+"."
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// describedSections is ownSections with what keys.txt says about them.
 func describedSections() []sectionSchema {
 	described, _ := parseDescriptions(keysText) // TestDescriptions has seen that there is none
-	list := sections()
+	list := ownSections()
 	for i := range list {
 		s := &list[i]
 		s.Field.Doc = described[s.Name]

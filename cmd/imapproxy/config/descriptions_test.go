@@ -14,7 +14,7 @@ func TestDescriptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names, lines []string
-	for _, s := range sections() {
+	for _, s := range ownSections() {
 		if s.Name != "" {
 			names, lines = append(names, s.Name), append(lines, "["+s.Name+"]")
 		}

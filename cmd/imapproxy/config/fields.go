@@ -35,7 +35,7 @@ var kindWords = map[kind]string{
 
 // field is one key of the schema.
 type field struct {
-	Index    int
+	Index    []int // of reflect's FieldByIndex
 	Key      string
 	Doc      string // what it is for, of describedSections only
 	Default  string
@@ -43,23 +43,25 @@ type field struct {
 	Enum     []string
 	Required bool
 	Example  string
-	Printed  bool // `imapproxy config` prints it as a setting, not as a comment
+	Printed  bool   // `imapproxy config` prints it as a setting, not as a comment
+	Like     string // the section whose keys this one takes, "" for its own
 	Kind     kind
 }
 
-// fieldsOf reads the schema of a section from its struct's tags.
+// fieldsOf reads the schema of a section from the tags of its struct and of
+// those embedded in it.
 func fieldsOf(t reflect.Type) []field {
 	var fields []field
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) {
 		key := f.Tag.Get("key")
 		if key == "" {
 			continue
 		}
 		out := field{
-			Index: i, Key: key, Default: f.Tag.Get("default"),
+			Index: f.Index, Key: key, Default: f.Tag.Get("default"),
 			Min: f.Tag.Get("min"), Max: f.Tag.Get("max"), Required: f.Tag.Get("required") == "yes",
 			Example: f.Tag.Get("example"), Printed: f.Tag.Get("print") != "no", Kind: kindOf(f.Type),
+			Like: f.Tag.Get("like"),
 		}
 		switch enum := f.Tag.Get("enum"); enum {
 		case "":

@@ -23,7 +23,7 @@ func referenceSection(b *strings.Builder, s sectionSchema) {
 	if s.Field.Doc != "" {
 		fmt.Fprintf(b, "\n%s\n", s.Field.Doc)
 	}
-	if s.Parent {
+	if s.Parent || len(s.Fields) == 0 {
 		return
 	}
 	b.WriteString("\n| key | takes | default | meaning |\n|---|---|---|---|\n")

@@ -15,6 +15,7 @@ import "time"
 //	example  the value that `imapproxy config` prints instead of the default; of a list its
 //	         elements, separated by "|"
 //	print    "no" when `imapproxy config` prints the key as a comment
+//	like     the section whose keys this one takes: they are described there, and only there
 
 // File is a whole configuration file.
 type File struct {
@@ -28,7 +29,7 @@ type File struct {
 	Route     Route      `key:"route" required:"yes"`
 	TCP       TCP        `key:"tcp"`
 	Admin     Admin      `key:"admin"`
-	Targets   []Target   `key:"target" required:"yes"`
+	Targets   []Target   `key:"target"`
 }
 
 // Log is the section [log].

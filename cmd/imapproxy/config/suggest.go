@@ -70,7 +70,7 @@ func sections() []sectionSchema {
 			}
 			at++
 			list = slices.Insert(list, at, sectionSchema{Name: name, Header: header(f, name), Field: f})
-			types = slices.Insert(types, at, t.Field(f.Index).Type)
+			types = slices.Insert(types, at, t.FieldByIndex(f.Index).Type)
 		}
 	}
 	return list

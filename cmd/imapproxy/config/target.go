@@ -10,13 +10,21 @@ type Route struct {
 	File     Path     `key:"file" example:"map" print:"no"`
 	Allow    []string `key:"allow" example:"10.0.0.0/24:993" print:"no"`
 	Template string   `key:"template" example:"one" print:"no"`
+
+	Backend Settings `key:"backend" like:"target" print:"no"`
 }
 
 // Target is a section [[target]].
 type Target struct {
+	Name      string   `key:"name" required:"yes" example:"one"`
+	Addresses []string `key:"addresses" required:"yes" example:"imap1.example.org:993"`
+	Settings
+}
+
+// Settings is how a backend is spoken to: what a [[target]] has besides its
+// name and addresses, and the section [route.backend].
+type Settings struct {
 	Place        Place
-	Name         string        `key:"name" required:"yes" example:"one"`
-	Addresses    []string      `key:"addresses" required:"yes" example:"imap1.example.org:993"`
 	TLS          string        `key:"tls" default:"implicit" enum:"off|starttls|implicit"`
 	ServerName   string        `key:"server_name" example:"imap1.example.org" print:"no"`
 	CA           Path          `key:"ca" example:"tls/backend-ca.pem" print:"no"`

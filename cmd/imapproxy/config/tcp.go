@@ -27,7 +27,7 @@ func (l *Listener) tcp() TCP {
 }
 
 // tcp are a target's own settings.
-func (t *Target) tcp() TCP {
+func (t *Settings) tcp() TCP {
 	return TCP{t.Place, t.KeepAliveIdle, t.KeepAliveInterval, t.KeepAliveCount, t.UserTimeout}
 }
 
@@ -43,7 +43,7 @@ func (c TCP) over(common TCP) TCP {
 func (l *Listener) TCPOptions(common TCP) wire.TCPOptions { return l.tcp().over(common).Options() }
 
 // TCPOptions are the settings of the target's connections; common is [tcp].
-func (t *Target) TCPOptions(common TCP) wire.TCPOptions { return t.tcp().over(common).Options() }
+func (t *Settings) TCPOptions(common TCP) wire.TCPOptions { return t.tcp().over(common).Options() }
 
 // Options are the settings for sockets, which add what user_timeout is when
 // it is not written.
@@ -68,8 +68,8 @@ func checkTCP(c *File, r *Report) {
 	for i := range c.Listeners {
 		checkOwnTCP(c.Listeners[i].tcp(), c.TCP, r)
 	}
-	for i := range c.Targets {
-		checkOwnTCP(c.Targets[i].tcp(), c.TCP, r)
+	for _, t := range c.backends() {
+		checkOwnTCP(t.tcp(), c.TCP, r)
 	}
 }
 
