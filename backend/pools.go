@@ -98,7 +98,7 @@ type Pools struct {
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // protects what follows; nothing blocks under it
+	mu     sync.Mutex           // protects what follows; nothing blocks under it
 	pools  map[string]*connPool // by the target's name and addresses
 	closed bool
 }

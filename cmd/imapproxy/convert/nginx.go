@@ -13,8 +13,8 @@ import (
 // NginxOptions is what nginx.conf can't say.
 type NginxOptions struct {
 	// Backends lists the addresses that the auth service may name, as
-	// route.allow takes them: host:port or CIDR:port. nginx goes wherever it is
-	// told to; imapproxy does not. nil allows the private networks' port 143.
+	// route.allow takes them: host:port or CIDR:port. nil allows any, as nginx
+	// does, except for those that take an entry as narrow as they are.
 	Backends []string
 }
 
@@ -190,7 +190,7 @@ type draft struct {
 	login   setting   // limits.login_timeout
 	errors  setting   // limits.bad_commands
 	auth    []setting // auth.http
-	header  setting   // target.proxy_header
+	header  setting   // route.backend.proxy_header
 	name    setting   // hostname
 	log     []setting // [log]
 	logFrom []*statement
@@ -235,6 +235,9 @@ func (c *nginxConverter) result() *Result {
 	r := &Result{}
 	if len(c.servers) > 0 {
 		r.Config = c.write()
+		if len(c.options.Backends) == 0 {
+			c.warnAnyBackend(r.Config)
+		}
 	}
 	r.Findings = c.all()
 	return r

@@ -27,11 +27,6 @@ func (c *nginxConverter) authService(s *draft) {
 	}
 	s.auth = append(s.auth, setting{"url", text(url), from.from()})
 	c.note(from, Converted, "url = %s", text(url))
-	if len(c.options.Backends) == 0 {
-		c.note(from, Differs,
-			"url = %s; nginx goes wherever Auth-Server says, imapproxy only to the addresses of route.allow: name "+
-				"your backends with --backend, or it holds port 143 of the private networks", text(url))
-	}
 	if remote {
 		s.auth = append(s.auth,
 			setting{"insecure", "true", "passwords go to another machine in clear, as with nginx; better an https url"})

@@ -155,7 +155,7 @@ func (c *nginxConverter) backendSide(s *draft) {
 			c.note(from, Converted, "it is the default")
 		case good:
 			s.header = setting{"proxy_header", text(map[string]string{"on": "v1", "v2": "v2"}[word]), from.from()}
-			c.note(from, Converted, "proxy_header = %s of the target", s.header.value)
+			c.note(from, Converted, "proxy_header = %s of route.backend", s.header.value)
 		}
 	}
 	if from := s.one("proxy_pass_error_message"); from != nil {

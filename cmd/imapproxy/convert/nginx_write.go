@@ -2,19 +2,35 @@ package convert
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
+	"imapproxy/backend/route"
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// privateBackends is what the auth service may name unless more is said: the
-// private networks (RFC 1918, RFC 4193) and this machine.
-var privateBackends = []string{"127.0.0.0/8:143", "10.0.0.0/8:143", "172.16.0.0/12:143", "192.168.0.0/16:143",
-	"[fc00::/7]:143"}
+// anyBackend is what the auth service may name unless more is said: every
+// unicast address, and this machine, which takes entries of its own. What
+// package route never permits by so wide an entry stays out.
+var anyBackend = []string{"0.0.0.0/0:*", "[::/0]:*", "127.0.0.0/8:*", "[::1]:*"}
+
+// anyBackendText is the comment of anyBackend, with what stays out by number.
+func anyBackendText() string {
+	var out []string
+	for _, p := range route.NarrowOnly() {
+		switch {
+		case p.Addr().IsLoopback():
+		case p.IsSingleIP():
+			out = append(out, p.Addr().String())
+		default:
+			out = append(out, p.String())
+		}
+	}
+	return "as with nginx, Auth-Server may name any server: narrow this to your backends. Cloud metadata services, " +
+		"link-local addresses and IPv4 addresses within IPv6 are left out, unless an entry is as narrow as they " +
+		"are: " + strings.Join(out, ", ")
+}
 
 // finish brings together what holds for all servers.
 func (c *nginxConverter) finish() {
@@ -33,8 +49,8 @@ func (c *nginxConverter) finish() {
 			s.keys = append(s.keys, s.errors)
 		}
 		if s.header.value != first.header.value {
-			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one target "+
-				"for what the auth service names; convert the servers apart",
+			c.refuse(s.block, "proxy_protocol is %s here and %s in the first IMAP server: imapproxy has one "+
+				"[route.backend] for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
 		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
@@ -177,23 +193,32 @@ func (c *nginxConverter) sessions() (int, *statement) {
 func (c *nginxConverter) writeRoute(d *document, first *draft) {
 	allow, why := c.options.Backends, "the backends that Auth-Server may name"
 	if len(allow) == 0 {
-		allow, why = privateBackends, "nginx went wherever Auth-Server said; name your backends here"
+		allow, why = anyBackend, anyBackendText()
 	}
-	d.section("[route]", []setting{
-		{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why},
-		{"template", text("backend"), ""},
-	})
-	target := []setting{
-		{"name", text("backend"), ""},
-		{"addresses", list([]string{someBackend(allow[0])}), "a placeholder: Auth-Server names the backend"},
+	d.section("[route]", []setting{{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}})
+	settings := []setting{
 		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
 		{"plain_login", "true", ""},
 	}
-	target = append(target, first.backendSpans()...)
+	settings = append(settings, first.backendSpans()...)
 	if first.header.from != "" {
-		target = append(target, first.header)
+		settings = append(settings, first.header)
 	}
-	d.section("[[target]]", target)
+	d.section("[route.backend]", settings)
+}
+
+// warnAnyBackend says, for each auth service, which line of the result lets it
+// name any backend.
+func (c *nginxConverter) warnAnyBackend(config string) {
+	before, _, _ := strings.Cut(config, "\nallow = ")
+	line := strings.Count(before, "\n") + 2
+	for _, s := range c.servers {
+		if from := s.one("auth_http"); from != nil && len(s.auth) > 0 {
+			c.note(from, Differs, "url = %s; as with nginx, it may name any server except link-local addresses, cloud "+
+				"metadata services and IPv4 addresses within IPv6: narrow allow, line %d of the result, to your "+
+				"backends, or name them with --backend", s.auth[0].value, line)
+		}
+	}
 }
 
 // backendSpans is what nginx's timeout says of a backend: one span for the
@@ -221,17 +246,4 @@ func (s *draft) loginSpan() time.Duration {
 		return time.Minute
 	}
 	return d
-}
-
-// someBackend makes an address of an entry of route.allow: the first host of a
-// network.
-func someBackend(entry string) string {
-	i := strings.LastIndexByte(entry, ':')
-	where, port := entry[:i], entry[i+1:]
-	port, _, _ = strings.Cut(port, "-")
-	prefix, err := netip.ParsePrefix(strings.Trim(where, "[]"))
-	if err != nil {
-		return where + ":" + port
-	}
-	return net.JoinHostPort(prefix.Addr().Next().String(), port)
 }

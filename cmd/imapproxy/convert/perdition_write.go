@@ -139,6 +139,10 @@ func (c *perditionConverter) write() (string, []File) {
 	d.section("[rewrite.lookup]", c.lookupKeys())
 	d.section("[rewrite.backend]", c.login.from)
 	lines := c.mapLines()
+	if len(lines) == 0 && len(c.outgoing) == 0 && !c.failed() {
+		c.refuse(&statement{file: c.name}, "no user has a rule in the map, and there is no outgoing_server: perdition "+
+			"could not route any user")
+	}
 	return d.b.String() + c.route(lines), mapFiles(lines)
 }
 
@@ -154,33 +158,29 @@ func (c *perditionConverter) lookupKeys() []setting {
 	return keys
 }
 
-// route writes [route] and the target.
+// route writes [route], and the target that outgoing_server is or, without
+// one, the settings of the backends that the map names.
 func (c *perditionConverter) route(lines []string) string {
 	var d document
 	allow := append(slices.Sorted(maps.Keys(c.allow)), c.options.Backends...)
-	name, addresses := outgoingTarget, c.outgoing
-	if len(addresses) == 0 {
-		name = "backend"
-		if len(allow) > 0 {
-			addresses = []string{someBackend(allow[0])}
-		}
-	}
 	if len(lines) == 0 {
-		d.section("[route]", []setting{{"type", text("fixed"), ""}, {"target", text(name), "outgoing_server"}})
+		d.section("[route]", []setting{{"type", text("fixed"), ""}, {"target", text(outgoingTarget), "outgoing_server"}})
 	} else {
 		route := []setting{{"type", text("map"), ""}, {"file", text(mapName), ""}}
 		if len(allow) > 0 {
-			route = append(route, setting{"allow", list(allow), "what the map names"},
-				setting{"template", text(name), ""})
+			route = append(route, setting{"allow", list(allow), "what the map names"})
+			if len(c.outgoing) > 0 {
+				route = append(route, setting{"template", text(outgoingTarget), ""})
+			}
 		}
 		d.section("[route]", route)
 	}
-	from := ""
-	if name == "backend" {
-		from = "a placeholder: the map names the backends"
+	if len(c.outgoing) == 0 {
+		d.section("[route.backend]", c.targetKeys)
+	} else {
+		d.section("[[target]]", append([]setting{{"name", text(outgoingTarget), ""},
+			{"addresses", list(c.outgoing), ""}}, c.targetKeys...))
 	}
-	d.section("[[target]]",
-		append([]setting{{"name", text(name), ""}, {"addresses", list(addresses), from}}, c.targetKeys...))
 	return d.b.String()
 }
 

@@ -60,7 +60,7 @@ func (d *document) section(header string, settings []setting) {
 		line := s.key + " = " + s.value
 		switch {
 		case s.from != "" && s.width() > longSetting:
-			d.b.WriteString("# " + oneLine(s.from) + "\n")
+			d.comment(oneLine(s.from))
 		case s.from != "":
 			line += strings.Repeat(" ", width-s.width()) + "  # " + oneLine(s.from)
 		}
