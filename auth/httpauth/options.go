@@ -132,7 +132,7 @@ func parseTarget(text string) (target, error) {
 
 var (
 	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-	headerText = regexp.MustCompile(`^[^\x00-\x1F\x7F]*$`)
+	headerText = regexp.MustCompile(`^[^\x00-\x08\x0A-\x1F\x7F]*$`)
 
 	// ownHeaders are the protocol's and net/http's.
 	ownHeaders = []string{
