@@ -171,7 +171,8 @@ func (t *Targets) notPermitted(e endpoint, owners []*backend.Target) error {
 		return fmt.Errorf("%s is not permitted: write the target's name, %q, without a port", e, e.host)
 	}
 	if t.template == nil {
-		return errors.New("there is no target of that name, and addresses without a name are not configured")
+		return errors.New("there is no target of that name or address, and none without a name is permitted: write " +
+			"route.allow with [route.backend] for those")
 	}
 	for _, a := range t.allow {
 		if a.coversHost(e) {

@@ -152,7 +152,12 @@ func startConverted(t *testing.T, folder string, backendPort int) *compatSide {
 // startConvertedAt serves the listener of that number.
 func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *compatSide {
 	t.Helper()
-	out := convertHere(t, folder, backendPort)
+	return startFile(t, convertHere(t, folder, backendPort), listener)
+}
+
+// startFile serves the listener of that number of a configuration file.
+func startFile(t *testing.T, out string, listener int) *compatSide {
+	t.Helper()
 	g, r := loadGeneration(out)
 	if r.Failed() {
 		t.Fatalf("%v\n%s", r.Of(config.Error), mustRead(t, out))
@@ -179,15 +184,17 @@ func startConvertedAt(t *testing.T, folder string, backendPort, listener int) *c
 }
 
 // convertHere converts nginx's configuration in the folder and gives the name
-// of the result.
+// of the result. Without a port no backend is listed.
 func convertHere(t *testing.T, folder string, backendPort int) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	out := filepath.Join(folder, "imapproxy.toml")
-	code := run([]string{"convert", "nginx", filepath.Join(folder, "nginx.conf"), "-o", out, "--force",
-		"--backend", fmt.Sprintf("127.0.0.1/32:%d", backendPort),
-		"--backend", fmt.Sprintf("[::1]:%d", backendPort)}, strings.NewReader(""), &stdout, &stderr)
-	if code != exitOK {
+	arguments := []string{"convert", "nginx", filepath.Join(folder, "nginx.conf"), "-o", out, "--force"}
+	if backendPort != 0 {
+		arguments = append(arguments, "--backend", fmt.Sprintf("127.0.0.1/32:%d", backendPort),
+			"--backend", fmt.Sprintf("[::1]:%d", backendPort))
+	}
+	if code := run(arguments, strings.NewReader(""), &stdout, &stderr); code != exitOK {
 		t.Fatalf("convert: %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	return out

@@ -50,8 +50,9 @@ nothing is written: remove those lines from a copy of CONF.
 The result goes to the file of -o, or to standard output, and the report to
 standard error. Relative names are meant from CONF's folder.
 
-nginx goes to every address that its auth service names. imapproxy goes to those
-in route.allow: give them with --backend.
+nginx goes to every address that its auth service names, imapproxy to those in
+route.allow: give them with --backend. Without it the result allows nearly every
+address, and the report says which line to narrow.
 
 For perdition, /etc/default/perdition says which instances run with which
 flags: name it with --defaults, or give the command lines with --line. A map of

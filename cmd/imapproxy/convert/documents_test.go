@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"imapproxy/backend/route"
 )
 
 // page is a page of docs/ whose blocks are files and outputs.
@@ -74,6 +76,20 @@ func TestDocumentsNginx(t *testing.T) {
 	}
 	p.expect(t, "report", notHere.ReplaceAllString(report(t, r), ""))
 	p.expect(t, "toml converted", r.Config)
+
+	r, err = nginxAt(p.write(t, "nginx", filepath.Join(t.TempDir(), "nginx.conf")), "/etc/nginx", NginxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(r.Config, "[route]\n")
+	part, _, _ = strings.Cut(part, "\n[route.backend]")
+	p.expect(t, "toml any", "[route]\n"+part)
+	for _, narrow := range route.NarrowOnly() {
+		name := strings.TrimSuffix(strings.TrimSuffix(narrow.String(), "/32"), "/128")
+		if !narrow.Addr().IsLoopback() && !strings.Contains(p.text, name) {
+			t.Errorf("%s does not say that %s is left out", p.name, name)
+		}
+	}
 }
 
 // TestDocumentsPerdition does the same for docs/from-perdition.md.
