@@ -70,8 +70,9 @@ func TestCheckRouteBackend(t *testing.T) {
 		{"a bad entry", `allow = ["10.0.0.0/8:all"]` + "\nbackend = { }", "",
 			`error: route.allow: allow-list entry "10.0.0.0/8:all": port "all" is not a number`},
 		{"one address of two targets", "", siteTarget + strings.Replace(siteTarget, "one", "two", 1),
-			"x.toml:14: warning: target.addresses: 127.0.0.1:26043 is an address of the target \"one\" too, so that " +
-				"an answer that names it means neither; let the answers name the target, or leave the address to one\n"},
+			"x.toml:14: warning: target.addresses: 127.0.0.1:26043 is an address of the target \"one\" too, so " +
+				"that an answer that names it means neither; let the answers name the target, or leave the address " +
+				"to one\n"},
 		{"our listener as a target", "", strings.Replace(siteTarget, "26043", "1143", 1),
 			`error: target.addresses: target "one": 127.0.0.1:1143 is this proxy's own listener`},
 	}
@@ -129,7 +130,7 @@ func TestAddressOfTargetEverywhere(t *testing.T) {
 	folder := siteFolder(t)
 	mustWrite(t, folder+"/map", "alice 127.0.0.1:26043\n/^(.*)@example.net$/ 127.0.0.1:26043\n* two\n")
 	const two = "\n[[target]]\nname = \"two\"\naddresses = [\"imap2.example.org\", \"imap3.example.org:1993\"]\n"
-	for _, route := range []string{"", `type = "map"` + "\n" + `file = "map"`, `type = "fixed"` + "\n" + `target = "two"`} {
+	for _, route := range []string{"", "type = \"map\"\nfile = \"map\"", "type = \"fixed\"\ntarget = \"two\""} {
 		text := routeSite("", siteTarget+two)
 		if route != "" {
 			text = strings.Replace(text, `type = "auth"`, route, 1)

@@ -164,7 +164,8 @@ func (c *perditionConverter) route(lines []string) string {
 	var d document
 	allow := append(slices.Sorted(maps.Keys(c.allow)), c.options.Backends...)
 	if len(lines) == 0 {
-		d.section("[route]", []setting{{"type", text("fixed"), ""}, {"target", text(outgoingTarget), "outgoing_server"}})
+		d.section("[route]", []setting{{"type", text("fixed"), ""},
+			{"target", text(outgoingTarget), "outgoing_server"}})
 	} else {
 		route := []setting{{"type", text("map"), ""}, {"file", text(mapName), ""}}
 		if len(allow) > 0 {
