@@ -66,13 +66,12 @@ func routesOf(result *convert.Result) (func(user string) convert.Answer, error) 
 	}
 	c, _ := config.Load(filepath.Join(folder, "imapproxy.toml"))
 	r := &config.Report{}
-	var named []*backend.Target
 	for i := range c.Targets {
 		c.Targets[i].CA = "" // it is not dialled
-		named = append(named, buildTarget(&c.Targets[i], r))
 	}
 	c.Route.Backend.CA = ""
-	router, _ := buildRouter(c, named, r)
+	named, template := buildBackends(c, r)
+	router, _ := buildRouter(c, named, template, r)
 	if r.Failed() {
 		return nil, fmt.Errorf("%s", r.Of(config.Error)[0].Text)
 	}

@@ -60,13 +60,8 @@ func build(c *config.File, r *config.Report) *generation {
 		s.Listeners[l.Name] = built
 		watched = append(watched, files...)
 	}
-	named := make([]*backend.Target, 0, len(c.Targets))
-	for i := range c.Targets {
-		t := buildTarget(&c.Targets[i], r)
-		t.TCP = c.Targets[i].TCPOptions(c.TCP)
-		named = append(named, t)
-	}
-	s.Router, s.Referred = buildRouter(c, named, r)
+	named, template := buildBackends(c, r)
+	s.Router, s.Referred = buildRouter(c, named, template, r)
 	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
 }
 
@@ -97,19 +92,31 @@ func rewriteOf(c config.Rewrite) username.Rewrite {
 		Delimiter: c.Delimiter}
 }
 
+// buildBackends makes the targets and, from [route.backend], the template of the
+// backends that have no section; nil without one.
+func buildBackends(c *config.File, r *config.Report) (named []*backend.Target, template *backend.Target) {
+	for i := range c.Targets {
+		t := buildTarget(&c.Targets[i], r)
+		t.TCP = c.Targets[i].TCPOptions(c.TCP)
+		named = append(named, t)
+	}
+	if c.Route.HasBackend() {
+		template = buildTarget(&config.Target{Settings: c.Route.Backend}, r)
+		template.TCP = c.Route.Backend.TCPOptions(c.TCP)
+	}
+	return named, template
+}
+
 // buildRouter makes the router, and what finds the targets that backends refer to.
 // A map is read only when all before it is good, for else its errors would be
 // consequences.
-func buildRouter(c *config.File, named []*backend.Target, r *config.Report) (backend.Router, route.Resolver) {
-	o := route.TargetsOptions{Named: named, SelfAddresses: selfAddresses(c)}
+func buildRouter(c *config.File, named []*backend.Target, template *backend.Target,
+	r *config.Report) (backend.Router, route.Resolver) {
+	o := route.TargetsOptions{Named: named, Template: template, SelfAddresses: selfAddresses(c)}
 	for _, at := range ownAddresses(c) {
 		if strings.HasPrefix(at, config.UnixPrefix) {
 			o.SelfSockets = append(o.SelfSockets, at)
 		}
-	}
-	if c.Route.HasBackend() {
-		o.Template = buildTarget(&config.Target{Settings: c.Route.Backend}, r)
-		o.Template.TCP = c.Route.Backend.TCPOptions(c.TCP)
 	}
 	for i, t := range named {
 		if !config.IsSectionName(t.Name) {
