@@ -112,6 +112,7 @@ func (c *nginxConverter) mailBlock() {
 		own = append(own, s)
 	}
 	c.shared = c.collect(own, inMail)
+	c.conflict(c.shared)
 	for _, s := range servers {
 		c.server(s)
 	}
@@ -171,6 +172,7 @@ func (c *nginxConverter) server(block *statement) {
 		return
 	}
 	own := c.collect(block.block, inServer)
+	c.conflict(own)
 	s := &draft{block: block, own: own, shared: c.shared}
 	c.note(block, Converted, "a listener for each of its addresses")
 	c.listens(s)

@@ -1,8 +1,11 @@
 package convert
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // nginxLevels maps the levels of error_log to those of imapproxy's log: what
@@ -78,6 +81,9 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 			c.refuse(from, "%s", why)
 			return "", false
 		}
+	case nginxsOwnLog(target):
+		c.note(from, Differs, "standard error, which goes to the journal: imapproxy's user can't write there; "+
+			`for a file, write log.file = "/var/log/imapproxy/imapproxy.log"`)
 	default:
 		key, value = "file", within(c.folder, target)
 	}
@@ -89,6 +95,9 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		}
 		s.log = append(s.log, setting{key, text(value), from.from()})
 		c.note(from, Converted, "log.%s", key)
+		if key == "file" {
+			c.note(from, Converted, "imapproxy's unit lets it write only below /var/log/imapproxy")
+		}
 	}
 	if level != word && !(word == "crit" || word == "alert" || word == "emerg") {
 		c.note(from, Differs, "level %q is imapproxy's %q", word, level)
@@ -97,6 +106,16 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		c.note(from, Converted, "level %s; the line that each session leaves is at info", level)
 	}
 	return level, true
+}
+
+// nginxsOwnLog reports whether a log is one of nginx's own: standard error under
+// another name, a file in its log folder, or one below its prefix, where relative
+// names are meant from.
+func nginxsOwnLog(target string) bool {
+	own := []string{"/dev/stderr/", "/dev/stdout/", "/dev/fd/", "/proc/self/fd/", "/var/log/nginx/",
+		"/usr/local/nginx/logs/", "/opt/zimbra/log/"}
+	return !filepath.IsAbs(target) ||
+		slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(filepath.Clean(target)+"/", p) })
 }
 
 // badSyslog checks the parameters of syslog:...; "" when they are good.
@@ -115,6 +134,9 @@ func badSyslog(parameters string) string {
 	}
 	if !server {
 		return "no syslog server specified"
+	}
+	if _, err := config.ParseSyslog(parameters); err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ func (c *nginxConverter) finish() {
 				"for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
-		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
+		if name := s.one("server_name"); name != nil && s.name.is() && s.name.value != first.name.value {
 			c.note(name, Differs, "left out: hostname is one for all listeners, the first IMAP server's")
 		}
 	}
