@@ -13,6 +13,9 @@ import (
 // authService converts auth_http and what belongs to it.
 func (c *nginxConverter) authService(s *draft) {
 	from := s.one("auth_http")
+	if c.zimbraLookup(s) {
+		return
+	}
 	if from == nil {
 		c.refuse(s.block, `no "auth_http" is defined for the server`)
 		return

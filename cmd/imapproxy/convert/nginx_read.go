@@ -22,7 +22,7 @@ type statement struct {
 }
 
 // secretArgs are directives whose arguments are not shown in a report.
-var secretArgs = map[string]int{"auth_http_header": 1}
+var secretArgs = map[string]int{"auth_http_header": 1, "master_auth_password": 0}
 
 // show returns the directive as it is written, shortened.
 func (s *statement) show() string {

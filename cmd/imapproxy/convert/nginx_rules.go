@@ -110,6 +110,7 @@ var serverSteps = []func(*nginxConverter, *draft){
 	(*nginxConverter).timeouts,
 	(*nginxConverter).buffers,
 	(*nginxConverter).backendSide,
+	(*nginxConverter).zimbra,
 	(*nginxConverter).authService,
 	(*nginxConverter).errorLog,
 }
@@ -122,7 +123,11 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 	}
 	switch {
 	case d.in&where == 0:
-		return fmt.Sprintf("%q directive is not allowed here: it belongs into server{}", s.name)
+		place := "server{}"
+		if d.in == inMail {
+			place = "mail{}"
+		}
+		return fmt.Sprintf("%q directive is not allowed here: it belongs into %s", s.name, place)
 	case s.opens:
 		return fmt.Sprintf("%q directive has no block", s.name)
 	case len(s.args) < d.min || len(s.args) > d.max:
@@ -136,11 +141,11 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 func unknownDirective(name string, where uint) string {
 	masks, known := crossplane.DefaultDirectivesMatchFunc(name)
 	if !known {
-		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for", name)
+		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for; --ignore %[1]s leaves it out", name)
 	}
 	for _, mask := range masks {
 		if mask&where != 0 {
-			return fmt.Sprintf("imapproxy has nothing for %q", name)
+			return fmt.Sprintf("imapproxy has nothing for %q; --ignore %[1]s leaves it out", name)
 		}
 	}
 	return fmt.Sprintf("%q directive is not allowed here", name)
@@ -192,6 +197,8 @@ func (c *nginxConverter) mainBlock(s *statement) {
 				c.top = append(c.top, inner)
 			}
 		}
+	case "zm_lookup", "memcache":
+		c.note(s, NotNeeded, "%s", zimbraBlocks[s.name])
 	case "http", "stream":
 		c.note(s, Stays, "%s{} stays with nginx", s.name)
 		c.stays = append(c.stays, fmt.Sprintf("%s{} (%s)", s.name, s.place()))

@@ -255,8 +255,8 @@ func (c *nginxConverter) tlsTickets(s *draft) {
 // tlsRest names what has no place in imapproxy.
 func (c *nginxConverter) tlsRest(s *draft) {
 	for _, from := range s.of("ssl_conf_command") {
-		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: remove it, or say it with ssl_protocols, "+
-			"ssl_ciphers, ssl_ecdh_curve")
+		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: say it with ssl_protocols, ssl_ciphers, "+
+			"ssl_ecdh_curve; --ignore ssl_conf_command leaves it out")
 	}
 	if from := s.one("ssl_dhparam"); from != nil {
 		c.note(from, NotNeeded, "imapproxy has only ECDHE, no finite-field DH")

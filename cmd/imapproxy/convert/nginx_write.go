@@ -37,6 +37,10 @@ func (c *nginxConverter) finish() {
 				"for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
+		if !sameKeys(s.tls, first.tls) {
+			c.refuse(s.block, "proxy_ssl is not the one of the first IMAP server: imapproxy has one target for what the "+
+				"auth service names; convert the servers apart")
+		}
 		if name := s.one("server_name"); name != nil && s.name.is() && s.name.value != first.name.value {
 			c.note(name, Differs, "left out: hostname is one for all listeners, the first IMAP server's")
 		}
@@ -186,9 +190,8 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 	target := []setting{
 		{"name", text("backend"), ""},
 		{"addresses", list([]string{someBackend(allow[0])}), "a placeholder: Auth-Server names the backend"},
-		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
-		{"plain_login", "true", ""},
 	}
+	target = append(append(target, first.tls...), setting{"plain_login", "true", ""})
 	target = append(target, first.backendSpans()...)
 	if first.header.from != "" {
 		target = append(target, first.header)
