@@ -92,6 +92,9 @@ func (p *program) convert(from, conf string, o *convertOptions) int {
 	case err != nil:
 		return p.failure("%s can't be read: %v", conf, config.PlainPathError(err))
 	}
+	if !result.Failed() {
+		refuseUnusable(conf, result)
+	}
 	report := p.stderr
 	if o.check {
 		report = p.stdout

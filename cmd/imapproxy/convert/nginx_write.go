@@ -191,7 +191,7 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		{"name", text("backend"), ""},
 		{"addresses", list([]string{someBackend(allow[0])}), "a placeholder: Auth-Server names the backend"},
 	}
-	target = append(append(target, first.tls...), setting{"plain_login", "true", ""})
+	target = append(target, first.tls...)
 	target = append(target, first.backendSpans()...)
 	if first.header.from != "" {
 		target = append(target, first.header)

@@ -107,7 +107,8 @@ func (c *nginxConverter) loginLimit(s *draft, name, what string) {
 
 // proxySSL converts Zimbra's TLS to backends, which verifies nothing.
 func (c *nginxConverter) proxySSL(s *draft) {
-	s.tls = []setting{{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""}}
+	s.tls = []setting{{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
+		{"plain_login", "true", ""}}
 	from := s.one("proxy_ssl")
 	if from == nil {
 		return

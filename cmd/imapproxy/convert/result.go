@@ -80,6 +80,22 @@ type Answer struct {
 	Refused  string   // why there is no backend; "" when there is one
 }
 
+// Origin returns the directive that a line of Config came from, with its place, as
+// the line's comment or the one above it says; "" when there is none.
+func (r *Result) Origin(line int) string {
+	lines := strings.Split(r.Config, "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	if at := strings.LastIndex(lines[line-1], "  # "); at >= 0 {
+		return lines[line-1][at+len("  # "):]
+	}
+	if line > 1 && strings.HasPrefix(lines[line-2], "# ") {
+		return strings.TrimPrefix(lines[line-2], "# ")
+	}
+	return ""
+}
+
 // Failed reports whether something was refused.
 func (r *Result) Failed() bool { return r.Count(Refused) > 0 || r.Config == "" }
 
