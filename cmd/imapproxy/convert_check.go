@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 
+	"imapproxy/backend"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/imapproxy/convert"
 	"imapproxy/imapproxy"
@@ -24,14 +25,23 @@ func refuseUnusable(conf string, result *convert.Result) {
 			}
 		}
 		closeSources(s)
+		if c.Route.Type == "auth" { // a map and a target's CA need not be here
+			named := make([]*backend.Target, len(c.Targets))
+			for i := range c.Targets {
+				named[i] = buildTarget(&c.Targets[i], &config.Report{})
+			}
+			buildRouter(c, named, r)
+		}
 	}
 	for _, f := range r.Of(config.Error) {
 		if f.Key == "log.file" {
 			continue // its folder may be on another machine
 		}
-		result.Findings = append(result.Findings, convert.Finding{
-			File: filepath.Base(conf), Status: convert.Refused, Source: result.Origin(f.Line),
-			Text: "the result would not pass check: " + f.Key + ": " + f.Text + "; " + f.Remedy,
-		})
+		text := "the result would not pass check: " + f.Key + ": " + f.Text
+		if f.Remedy != "" {
+			text += "; " + f.Remedy
+		}
+		result.Findings = append(result.Findings, convert.Finding{File: filepath.Base(conf), Status: convert.Refused,
+			Source: result.Origin(f.Line), Text: text})
 	}
 }

@@ -81,6 +81,8 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 			c.refuse(from, "%s", why)
 			return "", false
 		}
+	case target == "" || strings.HasPrefix(target, "/dev/std"):
+		c.note(from, Differs, "standard error, where imapproxy logs anyway; log.file is for real files")
 	case nginxsOwnLog(target):
 		c.note(from, Differs, "standard error, which goes to the journal: imapproxy's user can't write there; "+
 			`for a file, write log.file = "/var/log/imapproxy/imapproxy.log"`)
@@ -108,14 +110,12 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 	return level, true
 }
 
-// nginxsOwnLog reports whether a log is one of nginx's own: standard error under
-// another name, a file in its log folder, or one below its prefix, where relative
-// names are meant from.
+// nginxsOwnLog reports whether a file is in a log folder of nginx, or below its
+// prefix, where relative names are meant from.
 func nginxsOwnLog(target string) bool {
-	own := []string{"/dev/stderr/", "/dev/stdout/", "/dev/fd/", "/proc/self/fd/", "/var/log/nginx/",
-		"/usr/local/nginx/logs/", "/opt/zimbra/log/"}
+	own := []string{"/dev/fd/", "/proc/self/fd/", "/var/log/nginx/", "/usr/local/nginx/logs/", "/opt/zimbra/log/"}
 	return !filepath.IsAbs(target) ||
-		slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(filepath.Clean(target)+"/", p) })
+		slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(filepath.Clean(target), p) })
 }
 
 // badSyslog checks the parameters of syslog:...; "" when they are good.
