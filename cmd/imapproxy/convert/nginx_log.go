@@ -99,6 +99,7 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		c.note(from, Converted, "log.%s", key)
 		if key == "file" {
 			c.note(from, Converted, "imapproxy's unit lets it write only below /var/log/imapproxy")
+			c.file(from, filepath.Dir(value))
 		}
 	}
 	if level != word && !(word == "crit" || word == "alert" || word == "emerg") {
