@@ -141,7 +141,8 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 func unknownDirective(name string, where uint) string {
 	masks, known := crossplane.DefaultDirectivesMatchFunc(name)
 	if !known {
-		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for; --ignore %[1]s leaves it out", name)
+		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for; --ignore %[1]s leaves it out",
+			name)
 	}
 	for _, mask := range masks {
 		if mask&where != 0 {

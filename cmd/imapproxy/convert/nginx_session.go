@@ -73,15 +73,16 @@ func (c *nginxConverter) capabilities(s *draft) {
 			case config.IsAddedCapability(word):
 				added = append(added, word)
 			case !config.IsCapability(word):
-				c.refuse(from, "%q can't be a capability: write each as a word of its own, such as IDLE or LITERAL+", word)
+				c.refuse(from, "%q can't be a capability: write each as a word of its own, such as IDLE or LITERAL+",
+					word)
 			default:
 				capabilities = append(capabilities, word)
 			}
 		}
 		c.note(from, Converted, "capabilities; after the login clients get the backend's own")
 		if len(added) > 0 {
-			c.note(from, Differs, "%s: left out: AUTH= words come by imap_auth, STARTTLS and LOGINDISABLED by starttls, "+
-				"each where it holds", strings.Join(added, " "))
+			c.note(from, Differs, "%s: left out: AUTH= words come by imap_auth, STARTTLS and LOGINDISABLED by "+
+				"starttls, each where it holds", strings.Join(added, " "))
 		}
 	}
 	if len(capabilities) > 0 {
