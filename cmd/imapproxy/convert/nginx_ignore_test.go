@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const ignoringConf = `frob_main on;
+const ignoringConf = `frob_main on; frob_password kanarie;
 frob_block { inner 1; }
 http { server { listen 80; } }
 mail {
@@ -33,7 +33,7 @@ mail {
 
 // TestNginxIgnore says what becomes of directives that are to be ignored.
 func TestNginxIgnore(t *testing.T) {
-	const unknown = "frob_main frob_block frob ssl_conf_command "
+	const unknown = "frob_main frob_password frob_block frob ssl_conf_command "
 	for _, c := range []struct {
 		name   string
 		ignore string
@@ -42,6 +42,7 @@ func TestNginxIgnore(t *testing.T) {
 	}{
 		{"nothing", "", []string{
 			`nginx.conf:1: refused: frob_main on: unknown .*; --ignore frob_main leaves it out`,
+			`nginx.conf:1: refused: frob_password \(not shown\): unknown .*`,
 			`nginx.conf:2: refused: frob_block: unknown .*; --ignore frob_block leaves it out`,
 			`nginx.conf:6: refused: frob on: unknown .*; --ignore frob leaves it out`,
 			`nginx.conf:14: refused: ssl_conf_command .*; --ignore ssl_conf_command leaves it out`,
@@ -54,7 +55,7 @@ func TestNginxIgnore(t *testing.T) {
 			`nginx.conf:13: ignored: frob off: left out .*`,
 			`nginx.conf:14: ignored: ssl_conf_command Options PrioritizeChaCha: left out .*`,
 			`nginx.conf:19: ignored: frob off: left out .*`,
-			`.*; 6 ignored; 2 to stay where they are`,
+			`.*; 7 ignored; 2 to stay where they are`,
 		}, ""},
 		{"a block without one", unknown + "frob_other",
 			[]string{`nginx.conf:7: ignored: frob_other: left out .*`}, `address = "0.0.0.0:143"`},
