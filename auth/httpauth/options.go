@@ -77,7 +77,7 @@ func (o Options) check() (target, error) {
 		faults = append(faults, errors.New("auth http: the number of connections is negative: leave it out for 32"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Header)) {
-		faults = append(faults, checkHeader(name, o.Header[name]))
+		faults = append(faults, CheckHeader(name, o.Header[name]...))
 	}
 	return t, errors.Join(faults...)
 }
@@ -134,21 +134,52 @@ var (
 	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 	headerText = regexp.MustCompile(`^[^\x00-\x08\x0A-\x1F\x7F]*$`)
 
-	// ownHeaders are the protocol's and net/http's.
-	ownHeaders = []string{
-		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Salt", "Auth-Ssl-Cert", "Auth-Protocol", "Auth-Login-Attempt",
-		"Client-Ip", "Client-Port",
-		"Auth-Ssl", "Auth-Ssl-Protocol", "Auth-Ssl-Cipher",
-		"Host", "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade", "Te",
+	// everyQuestion are the protocol's headers that each question has.
+	everyQuestion = []string{
+		"Auth-Method", "Auth-User", "Auth-Pass", "Auth-Protocol", "Auth-Login-Attempt", "Client-Ip", "Client-Port",
 	}
+	// someQuestions are those of some: of CRAM-MD5, of TLS, of certificates, of PROXY.
+	someQuestions = []string{
+		"Auth-Salt", "Auth-Ssl", "Auth-Ssl-Protocol", "Auth-Ssl-Cipher", "Auth-Ssl-Verify", "Auth-Ssl-Subject",
+		"Auth-Ssl-Issuer", "Auth-Ssl-Serial", "Auth-Ssl-Fingerprint", "Auth-Ssl-Cert", "Proxy-Protocol-Addr",
+		"Proxy-Protocol-Port", "Proxy-Protocol-Server-Addr", "Proxy-Protocol-Server-Port",
+	}
+	// httpHeaders are net/http's.
+	httpHeaders = []string{"Host", "Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade", "Te"}
 )
 
-// checkHeader never quotes a value: it may be a shared secret.
-func checkHeader(name string, values []string) error {
+// Sent is whether a question has a header without being told to.
+type Sent int
+
+// The values of Sent.
+const (
+	NotSent   Sent = iota // free for Options.Header
+	Always                // the protocol's, in each question
+	Sometimes             // the protocol's, where it applies
+	ByHTTP                // HTTP's own
+)
+
+// Sends returns whether questions have a header of that name, in whatever letters.
+func Sends(name string) Sent {
+	name = http.CanonicalHeaderKey(name)
+	switch {
+	case slices.Contains(everyQuestion, name):
+		return Always
+	case slices.Contains(someQuestions, name):
+		return Sometimes
+	case slices.Contains(httpHeaders, name):
+		return ByHTTP
+	}
+	return NotSent
+}
+
+// CheckHeader returns what is wrong with a further header of every question, nil
+// for nothing. It never quotes a value: it may be a shared secret.
+func CheckHeader(name string, values ...string) error {
 	switch {
 	case !headerName.MatchString(name):
 		return fmt.Errorf("auth http: %.80q is no header's name: a name has letters, digits and -", name)
-	case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+	case Sends(name) != NotSent:
 		return fmt.Errorf("auth http: the header %.80s is the protocol's own: choose another name", name)
 	case slices.ContainsFunc(values, func(v string) bool { return !headerText.MatchString(v) }):
 		return fmt.Errorf("auth http: the value of the header %.80s holds a control byte: remove it", name)

@@ -112,6 +112,9 @@ func TestRequestHeaders(t *testing.T) {
 			if !slices.Equal(got[name], []string{want}) {
 				t.Errorf("%s: %s is %q, want %q", c.name, name, got[name], want)
 			}
+			if name != "X-Key" && Sends(strings.ToLower(name)) == NotSent {
+				t.Errorf("%s: %s counts as not sent", c.name, name)
+			}
 		}
 		if len(got) != len(c.want) {
 			t.Errorf("%s: headers %q, want %q", c.name, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(c.want)))

@@ -18,6 +18,7 @@ type convertOptions struct {
 	check    bool
 	force    bool
 	backends words
+	ignore   words
 	defaults string
 	lines    words
 	mapText  string
@@ -45,7 +46,8 @@ directive is reported, one a line, as FILE:LINE: STATUS: DIRECTIVE: what became
 of it. STATUS is "converted", "differs" (converted, with a difference that is
 named), "not needed" (with the reason), "stays" (POP3, SMTP, http{}: with the
 old program) or "refused". The exit code is 1 when anything is refused, and then
-nothing is written: remove those lines from a copy of CONF.
+nothing is written: remove those lines from a copy of CONF. For nginx, --ignore
+leaves a directive out wherever it stands, and the report names each ("ignored").
 
 The result goes to the file of -o, or to standard output, and the report to
 standard error. Relative names are meant from CONF's folder.
@@ -69,6 +71,8 @@ that is all it prints.`,
 			fs.Var(&o.backends, "backend",
 				"an `ADDRESS` that the auth service, or a regular expression of perdition's map, may name, as "+
 					"host:port or CIDR:port; may be given again")
+			fs.Var(&o.ignore, "ignore",
+				"nginx: leave this `DIRECTIVE` out, as if it were not there; may be given again")
 			fs.StringVar(&o.defaults, "defaults", "", "perdition: the `FILE` /etc/default/perdition")
 			fs.Var(&o.lines, "line",
 				"perdition: a command `LINE`, such as \"perdition.imap4 -l 143\"; may be given again")
@@ -88,6 +92,9 @@ func (p *program) convert(from, conf string, o *convertOptions) int {
 		return p.wrongUsage(string(usage))
 	case err != nil:
 		return p.failure("%s can't be read: %v", conf, config.PlainPathError(err))
+	}
+	if !result.Failed() {
+		refuseUnusable(conf, result)
 	}
 	report := p.stderr
 	if o.check {
@@ -124,8 +131,14 @@ func convertFrom(from, conf string, o *convertOptions) (*convert.Result, error) 
 		if o.defaults != "" || len(o.lines) > 0 || o.mapText != "" || o.users != "" {
 			return nil, usageError("--defaults, --line, --map and --users are for perdition")
 		}
-		return convert.Nginx(conf, convert.NginxOptions{Backends: o.backends})
+		if err := convert.CheckIgnored(o.ignore); err != nil {
+			return nil, usageError("--ignore: " + err.Error())
+		}
+		return convert.Nginx(conf, convert.NginxOptions{Backends: o.backends, Ignore: o.ignore})
 	case "perdition":
+		if len(o.ignore) > 0 {
+			return nil, usageError("--ignore is for nginx")
+		}
 		return convert.Perdition(conf,
 			convert.PerditionOptions{Defaults: o.defaults, Lines: o.lines, Map: o.mapText, Backends: o.backends})
 	}

@@ -167,6 +167,7 @@ func TestConvertRefuses(t *testing.T) {
 	code, stdout, stderr := runIn(t, folder, "", "convert", "nginx", "nginx.conf", "-o", "out.toml")
 	if code != exitFailed || stdout != "" ||
 		!strings.Contains(stderr, `nginx.conf:4: refused: frobnicate on: unknown directive`) ||
+		!strings.Contains(stderr, `--ignore frobnicate leaves it out`) ||
 		fileExists(filepath.Join(folder, "out.toml")) {
 		t.Errorf("%d\n%s\n%s", code, stdout, stderr)
 	}
@@ -179,6 +180,13 @@ func TestConvertRefuses(t *testing.T) {
 		{[]string{"convert", "nginx"}, exitUsage, "takes 2 argument(s)"},
 		{[]string{"convert", "nginx", "nginx.conf", "--users", "x"}, exitUsage, "are for perdition"},
 		{[]string{"convert", "nginx", "nginx.conf", "--backend", "everywhere"}, exitUsage, "no port"},
+		{[]string{"convert", "nginx", "nginx.conf", "--ignore", "listen"}, exitUsage,
+			"--ignore: listen can't be left out"},
+		{[]string{"convert", "nginx", "nginx.conf", "--ignore", "frobnicate", "--ignore", "server"}, exitUsage,
+			"--ignore: server can't be left out"},
+		{[]string{"convert", "nginx", "nginx.conf", "--check", "--ignore", "frobnicate", "--backend",
+			"192.0.2.1:143"}, exitOK, ""},
+		{[]string{"convert", "perdition", "x.conf", "--ignore", "x"}, exitUsage, "--ignore is for nginx"},
 		{[]string{"convert", "nginx", "missing.conf"}, exitFailed, "missing.conf can't be read: no such file"},
 		{[]string{"convert", "perdition", "missing.conf"}, exitFailed, "missing.conf can't be read: no such file"},
 	} {

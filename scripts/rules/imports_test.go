@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
 
 	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
-	"cmd/imapproxy/convert": {"backend/route", "cmd/imapproxy/config"},
+	"cmd/imapproxy/convert": {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
 
 	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
 

@@ -24,17 +24,26 @@ func checkOffers(c *File, r *Report) {
 // capabilityAtom is an atom of RFC 9051 without "]".
 var capabilityAtom = regexp.MustCompile(`^[!#$&'+,./0-9:;<=>?@A-Z\[^_` + "`" + `a-z|}~-]+$`)
 
+// IsCapability reports whether a word may stand in listener.capabilities.
+func IsCapability(word string) bool { return capabilityAtom.MatchString(word) }
+
+// IsAddedCapability reports whether a capability comes by other keys, where it
+// holds: AUTH= by mechanisms, STARTTLS and LOGINDISABLED by tls.
+func IsAddedCapability(word string) bool {
+	upper := strings.ToUpper(word)
+	return upper == "STARTTLS" || upper == "LOGINDISABLED" || strings.HasPrefix(upper, "AUTH=")
+}
+
 func checkCapabilities(l *Listener, r *Report) {
 	if l.Place.Has("capabilities") && len(l.Capabilities) == 0 {
 		r.Errorf(l.Place, "capabilities", `remove it, or write, for example, ["IMAP4rev1"]`, "empty")
 	}
 	for _, name := range l.Capabilities {
-		upper := strings.ToUpper(name)
 		switch {
-		case !capabilityAtom.MatchString(name):
+		case !IsCapability(name):
 			r.Errorf(l.Place, "capabilities", `write each name as one string, such as ["IMAP4rev1", "IDLE"]`,
 				"%q is not a capability", name)
-		case upper == "STARTTLS" || upper == "LOGINDISABLED" || strings.HasPrefix(upper, "AUTH="):
+		case IsAddedCapability(name):
 			r.Warnf(l.Place, "capabilities", "remove it; AUTH= comes by mechanisms", "%q is added where it holds", name)
 		}
 	}

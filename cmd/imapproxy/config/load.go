@@ -20,13 +20,19 @@ const MaxBytes = 4 << 20
 // opening what it names; changes, such as the command line's, come first. The
 // result may only be used when the report has not failed.
 func Load(file string, changes ...func(*File)) (*File, *Report) {
-	r := &Report{}
-	c := &File{}
 	text, err := ReadLimited(file, MaxBytes)
 	if err != nil {
+		r := &Report{}
 		r.Errorf(Place{File: file}, "", "name a readable file with --config", "can't be read: %v", PlainPathError(err))
-		return c, r
+		return &File{}, r
 	}
+	return LoadText(file, text, changes...)
+}
+
+// LoadText is Load for the text of a file that need not be there yet.
+func LoadText(file, text string, changes ...func(*File)) (*File, *Report) {
+	r := &Report{}
+	c := &File{}
 	if parse(file, text, c, r) {
 		r.settle()
 		for _, change := range changes {

@@ -16,6 +16,8 @@ type NginxOptions struct {
 	// route.allow takes them: host:port or CIDR:port. nil allows any, as nginx
 	// does, except for those that take an entry as narrow as they are.
 	Backends []string
+	// Ignore lists directives to leave out, whatever they say; see CheckIgnored.
+	Ignore []string
 }
 
 // Nginx converts the mail{} of an nginx.conf. The error is about files that
@@ -30,7 +32,8 @@ func Nginx(file string, o NginxOptions) (*Result, error) {
 
 // nginxAt is Nginx with the folder that relative names are meant from.
 func nginxAt(file, folder string, o NginxOptions) (*Result, error) {
-	c := &nginxConverter{name: filepath.Base(file), folder: folder, options: o, notes: newNotes()}
+	c := &nginxConverter{name: filepath.Base(file), folder: folder, options: o, notes: newNotes(),
+		ignored: map[string]bool{}}
 	statements, err := readNginx(file)
 	bad, isBad := errors.AsType[*badConf](err)
 	switch {
@@ -54,7 +57,8 @@ type nginxConverter struct {
 	mail    *statement
 	shared  level // mail{}'s own settings
 	servers []*draft
-	stays   []string // what nginx goes on doing, for the head comment
+	stays   []string        // what nginx goes on doing, for the head comment
+	ignored map[string]bool // the directives that --ignore has met
 }
 
 // level is what one block says: the statements of each directive.
@@ -63,6 +67,8 @@ type level map[string][]*statement
 // main goes through the top level, then through mail{}.
 func (c *nginxConverter) main(statements []*statement) {
 	c.keepOrder(statements)
+	statements = c.leaveOut(statements, "mail", "server")
+	c.unseenIgnored()
 	for _, s := range statements {
 		switch {
 		case s.name == "include":
@@ -112,6 +118,7 @@ func (c *nginxConverter) mailBlock() {
 		own = append(own, s)
 	}
 	c.shared = c.collect(own, inMail)
+	c.conflict(c.shared)
 	for _, s := range servers {
 		c.server(s)
 	}
@@ -131,7 +138,7 @@ func (c *nginxConverter) collect(statements []*statement, where context) level {
 			c.included(s)
 			continue
 		}
-		d, known := nginxDirectives[s.name]
+		d, known := directiveOf(s.name)
 		if why := misplaced(s, d, known, where); why != "" {
 			c.refuse(s, "%s", why)
 			continue
@@ -171,6 +178,7 @@ func (c *nginxConverter) server(block *statement) {
 		return
 	}
 	own := c.collect(block.block, inServer)
+	c.conflict(own)
 	s := &draft{block: block, own: own, shared: c.shared}
 	c.note(block, Converted, "a listener for each of its addresses")
 	c.listens(s)
@@ -191,6 +199,7 @@ type draft struct {
 	errors  setting   // limits.bad_commands
 	auth    []setting // auth.http
 	header  setting   // route.backend.proxy_header
+	tls     []setting // of route.backend
 	name    setting   // hostname
 	log     []setting // [log]
 	logFrom []*statement

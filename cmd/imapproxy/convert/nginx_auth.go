@@ -3,14 +3,19 @@ package convert
 import (
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"imapproxy/auth/httpauth"
 )
 
 // authService converts auth_http and what belongs to it.
 func (c *nginxConverter) authService(s *draft) {
 	from := s.one("auth_http")
+	if c.zimbraLookup(s) {
+		return
+	}
 	if from == nil {
 		c.refuse(s.block, `no "auth_http" is defined for the server`)
 		return
@@ -59,16 +64,16 @@ func (c *nginxConverter) authTimeout(s *draft) {
 	s.auth = append(s.auth, timeout)
 }
 
-// headerName is what a header may be called (RFC 9110 5.6.2).
-var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-
 func (c *nginxConverter) authHeaders(s *draft) {
 	all := s.of("auth_http_header")
 	var pairs, names []string
 	for _, from := range all {
 		name, value := from.args[0], from.args[1]
 		switch {
-		case !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00"):
+		case httpauth.Sends(name) != httpauth.NotSent:
+			c.ownHeader(from, name, value)
+			continue
+		case httpauth.CheckHeader(name, value) != nil:
 			c.refuse(from, "%q is no header that could be sent", name)
 			return
 		case slices.Contains(names, strings.ToLower(name)):
@@ -84,6 +89,25 @@ func (c *nginxConverter) authHeaders(s *draft) {
 	}
 	if len(pairs) > 0 {
 		s.auth = append(s.auth, setting{"headers", "{ " + strings.Join(pairs, ", ") + " }", all[0].from()})
+	}
+}
+
+// ownHeader names a header that imapproxy sends itself, so that nobody misses it.
+// nginx sends both, its own and this one.
+func (c *nginxConverter) ownHeader(from *statement, name, value string) {
+	sent := httpauth.Sends(name)
+	switch {
+	case strings.EqualFold(name, "Host"):
+		c.note(from, Differs, "left out: Host is the host of auth_http; write the wanted name there")
+	case sent == httpauth.ByHTTP:
+		c.note(from, NotNeeded, "%s belongs to the HTTP connection, which imapproxy takes care of", name)
+	case strings.Contains(value, "$"):
+		c.note(from, NotNeeded, "imapproxy sends %s itself, with its value; nginx, which has no variables in mail{}, "+
+			`sends "$" as it stands`, name)
+	case sent == httpauth.Always:
+		c.note(from, NotNeeded, "imapproxy sends %s itself, with the value of each login", name)
+	default:
+		c.note(from, Differs, "left out: imapproxy sends %s itself where it applies, and nothing fixed", name)
 	}
 }
 
@@ -118,6 +142,9 @@ func authURL(value string) (url string, remote bool, why string) {
 	}
 	if host == "" || strings.ContainsAny(host, " @") {
 		return "", false, "invalid host in it"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", false, "invalid port in it"
 	}
 	where := net.JoinHostPort(host, port)
 	if port == "80" {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // listen is one address of an IMAP server.
@@ -81,16 +83,11 @@ func splitListen(address string) (unix, host, ports string, err error) {
 	} else {
 		host, ports = address[:i], address[i+1:]
 	}
-	first, last, isRange := strings.Cut(ports, "-")
-	if !isRange {
-		last = first
-	}
-	a, errA := strconv.ParseUint(first, 10, 16)
-	b, errB := strconv.ParseUint(last, 10, 16)
+	first, last, good := portRange(ports)
 	switch {
-	case errA != nil && i < 0:
+	case !good && i < 0 && !strings.Contains(ports, "-"):
 		return "", "", "", fmt.Errorf("no port in %q", address)
-	case errA != nil || errB != nil || a == 0 || b < a:
+	case !good || first == 0 || last < first:
 		return "", "", "", fmt.Errorf("invalid port in %q", address)
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
@@ -100,10 +97,14 @@ func splitListen(address string) (unix, host, ports string, err error) {
 		}
 		host = addr.String()
 	}
-	if host == "*" || host == "0.0.0.0" {
+	_, addrErr := netip.ParseAddr(host)
+	switch {
+	case host == "*" || host == "0.0.0.0":
 		host = ""
-	} else if host == "" {
+	case host == "":
 		return "", "", "", fmt.Errorf("no host in %q", address)
+	case addrErr != nil && !config.IsHostName(host):
+		return "", "", "", fmt.Errorf("invalid host in %q", address)
 	}
 	return "", host, ports, nil
 }
@@ -180,6 +181,10 @@ func (c *nginxConverter) listenParameters(s *draft, l *listen) bool {
 				c.refuse(l.from, "invalid backlog %q", value)
 				return false
 			}
+			if most := countBoundsOf("listener.backlog").Most; n > most {
+				n = most
+				c.note(l.from, Differs, "backlog is lowered to %d, the most imapproxy takes", most)
+			}
 			l.keys = append(l.keys, setting{"backlog", number(n), l.from.from()})
 		case name == "ipv6only" && (value == "on" || value == "off"):
 			if l.host == "::" && value == "off" {
@@ -242,18 +247,16 @@ func (c *nginxConverter) listenFree(s *draft, l *listen) bool {
 	for _, other := range append(slices.Clone(c.servers), s) {
 		for i := range other.listens {
 			o := &other.listens[i]
-			if o.unix != l.unix || o.ports != l.ports {
+			switch {
+			case o.unix != l.unix || l.unix == "" && !l.sharesPort(o):
 				continue
-			}
-			if o.host == l.host {
+			case o.host == l.host:
 				c.refuse(l.from, "duplicate %q address and port pair: %s has it already", l.from.args[0],
 					o.from.place())
 				return false
-			}
-			if o.family() != l.family() || o.host != "" && o.host != "::" && l.host != "" && l.host != "::" {
+			case o.host != "both" && l.host != "both" && o.family() != l.family(), !o.every() && !l.every():
 				continue
-			}
-			if other == s && o.implicit == l.implicit && (o.host == "" || o.host == "::") {
+			case other == s && o.implicit == l.implicit && o.ports == l.ports && o.every():
 				c.note(l.from, Converted, "the listener of %s holds this address too", o.from.place())
 				return false
 			}
@@ -272,6 +275,30 @@ func (l *listen) local() bool {
 	}
 	addr, err := netip.ParseAddr(l.host)
 	return l.unix != "" || l.host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// every reports whether the listener holds each address of its family, or of both.
+func (l *listen) every() bool {
+	return l.unix == "" && (l.host == "" || l.host == "::" || l.host == "both")
+}
+
+// sharesPort reports whether two listeners have a port in common.
+func (l *listen) sharesPort(o *listen) bool {
+	firstL, lastL, _ := portRange(l.ports)
+	firstO, lastO, _ := portRange(o.ports)
+	return firstL <= lastO && firstO <= lastL
+}
+
+// portRange returns the ends of a port or of a range; false when they are no
+// numbers.
+func portRange(ports string) (first, last uint64, good bool) {
+	low, high, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		high = low
+	}
+	first, errFirst := strconv.ParseUint(low, 10, 16)
+	last, errLast := strconv.ParseUint(high, 10, 16)
+	return first, last, errFirst == nil && errLast == nil
 }
 
 // family is 6 for an IPv6 address, 4 for everything else.

@@ -1,8 +1,11 @@
 package convert
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // nginxLevels maps the levels of error_log to those of imapproxy's log: what
@@ -78,6 +81,11 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 			c.refuse(from, "%s", why)
 			return "", false
 		}
+	case target == "" || strings.HasPrefix(target, "/dev/std"):
+		c.note(from, Differs, "standard error, where imapproxy logs anyway; log.file is for real files")
+	case nginxsOwnLog(target):
+		c.note(from, Differs, "standard error, which goes to the journal: imapproxy's user can't write there; "+
+			`for a file, write log.file = "/var/log/imapproxy/imapproxy.log"`)
 	default:
 		key, value = "file", within(c.folder, target)
 	}
@@ -89,6 +97,10 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		}
 		s.log = append(s.log, setting{key, text(value), from.from()})
 		c.note(from, Converted, "log.%s", key)
+		if key == "file" {
+			c.note(from, Converted, "imapproxy's unit lets it write only below /var/log/imapproxy")
+			c.file(from, filepath.Dir(value))
+		}
 	}
 	if level != word && !(word == "crit" || word == "alert" || word == "emerg") {
 		c.note(from, Differs, "level %q is imapproxy's %q", word, level)
@@ -97,6 +109,14 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		c.note(from, Converted, "level %s; the line that each session leaves is at info", level)
 	}
 	return level, true
+}
+
+// nginxsOwnLog reports whether a file is in a log folder of nginx, or below its
+// prefix, where relative names are meant from.
+func nginxsOwnLog(target string) bool {
+	own := []string{"/dev/fd/", "/proc/self/fd/", "/var/log/nginx/", "/usr/local/nginx/logs/", "/opt/zimbra/log/"}
+	return !filepath.IsAbs(target) ||
+		slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(filepath.Clean(target), p) })
 }
 
 // badSyslog checks the parameters of syslog:...; "" when they are good.
@@ -115,6 +135,9 @@ func badSyslog(parameters string) string {
 	}
 	if !server {
 		return "no syslog server specified"
+	}
+	if _, err := config.ParseSyslog(parameters); err != nil {
+		return err.Error()
 	}
 	return ""
 }

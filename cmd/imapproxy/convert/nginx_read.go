@@ -21,13 +21,19 @@ type statement struct {
 	block []*statement
 }
 
-// secretArgs are directives whose arguments are not shown in a report.
-var secretArgs = map[string]int{"auth_http_header": 1}
+// secretArgs returns how many of a directive's arguments a report may show, and
+// whether the others are secret.
+func secretArgs(name string) (shown int, secret bool) {
+	if name == "auth_http_header" {
+		return 1, true
+	}
+	return 0, strings.HasSuffix(name, "password")
+}
 
 // show returns the directive as it is written, shortened.
 func (s *statement) show() string {
 	words := append([]string{s.name}, s.args...)
-	if keep, secret := secretArgs[s.name]; secret && len(s.args) > keep {
+	if keep, secret := secretArgs(s.name); secret && len(s.args) > keep {
 		words = append(words[:1+keep:1+keep], "(not shown)")
 	}
 	return shorten(strings.Join(words, " "))

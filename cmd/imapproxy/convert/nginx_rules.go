@@ -53,7 +53,7 @@ var nginxDirectives = map[string]nginxDirective{
 	"resolver_timeout":           {inBoth, 1, 1, false, otherProtocol + ": nginx asks the resolver only for SMTP"},
 	"imap_client_buffer":         {inBoth, 1, 1, false, ""},
 	"imap_capabilities":          {inBoth, 1, anyNumber, true, ""},
-	"imap_auth":                  {inBoth, 1, anyNumber, false, ""},
+	"imap_auth":                  {inBoth, 1, anyNumber, true, ""},
 	"auth_http":                  {inBoth, 1, 1, true, ""},
 	"auth_http_timeout":          {inBoth, 1, 1, false, ""},
 	"auth_http_header":           {inBoth, 2, 2, true, ""},
@@ -65,11 +65,11 @@ var nginxDirectives = map[string]nginxDirective{
 	"proxy_protocol":             {inBoth, 1, 1, false, ""},
 	"proxy_smtp_auth":            {inBoth, 1, 1, false, otherProtocol},
 	"xclient":                    {inBoth, 1, 1, false, otherProtocol},
-	"smtp_auth":                  {inBoth, 1, anyNumber, false, otherProtocol},
+	"smtp_auth":                  {inBoth, 1, anyNumber, true, otherProtocol},
 	"smtp_capabilities":          {inBoth, 1, anyNumber, true, otherProtocol},
 	"smtp_client_buffer":         {inBoth, 1, 1, false, otherProtocol},
 	"smtp_greeting_delay":        {inBoth, 1, 1, false, otherProtocol},
-	"pop3_auth":                  {inBoth, 1, anyNumber, false, otherProtocol},
+	"pop3_auth":                  {inBoth, 1, anyNumber, true, otherProtocol},
 	"pop3_capabilities":          {inBoth, 1, anyNumber, true, otherProtocol},
 	"set_real_ip_from":           {inBoth, 1, 1, true, ""},
 	"starttls":                   {inBoth, 1, 1, false, ""},
@@ -79,7 +79,7 @@ var nginxDirectives = map[string]nginxDirective{
 	"ssl_certificate_compression": {inBoth, 1, 1, false,
 		"certificates are sent uncompressed, as nginx does by default"},
 	"ssl_password_file":         {inBoth, 1, 1, false, ""},
-	"ssl_protocols":             {inBoth, 1, anyNumber, false, ""},
+	"ssl_protocols":             {inBoth, 1, anyNumber, true, ""},
 	"ssl_ciphers":               {inBoth, 1, 1, false, ""},
 	"ssl_prefer_server_ciphers": {inBoth, 1, 1, false, ""},
 	"ssl_dhparam":               {inBoth, 1, 1, false, ""},
@@ -110,6 +110,7 @@ var serverSteps = []func(*nginxConverter, *draft){
 	(*nginxConverter).timeouts,
 	(*nginxConverter).buffers,
 	(*nginxConverter).backendSide,
+	(*nginxConverter).zimbra,
 	(*nginxConverter).authService,
 	(*nginxConverter).errorLog,
 }
@@ -122,7 +123,11 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 	}
 	switch {
 	case d.in&where == 0:
-		return fmt.Sprintf("%q directive is not allowed here: it belongs into server{}", s.name)
+		place := "server{}"
+		if d.in == inMail {
+			place = "mail{}"
+		}
+		return fmt.Sprintf("%q directive is not allowed here: it belongs into %s", s.name, place)
 	case s.opens:
 		return fmt.Sprintf("%q directive has no block", s.name)
 	case len(s.args) < d.min || len(s.args) > d.max:
@@ -136,11 +141,12 @@ func misplaced(s *statement, d nginxDirective, known bool, where context) string
 func unknownDirective(name string, where uint) string {
 	masks, known := crossplane.DefaultDirectivesMatchFunc(name)
 	if !known {
-		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for", name)
+		return fmt.Sprintf("unknown directive %q: nothing is known of what it asks for; --ignore %[1]s leaves it out",
+			name)
 	}
 	for _, mask := range masks {
 		if mask&where != 0 {
-			return fmt.Sprintf("imapproxy has nothing for %q", name)
+			return fmt.Sprintf("imapproxy has nothing for %q; --ignore %[1]s leaves it out", name)
 		}
 	}
 	return fmt.Sprintf("%q directive is not allowed here", name)
@@ -192,6 +198,8 @@ func (c *nginxConverter) mainBlock(s *statement) {
 				c.top = append(c.top, inner)
 			}
 		}
+	case "zm_lookup", "memcache":
+		c.note(s, NotNeeded, "%s", zimbraBlocks[s.name])
 	case "http", "stream":
 		c.note(s, Stays, "%s{} stays with nginx", s.name)
 		c.stays = append(c.stays, fmt.Sprintf("%s{} (%s)", s.name, s.place()))

@@ -2,8 +2,11 @@ package convert
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // realIP converts set_real_ip_from.
@@ -12,12 +15,18 @@ func (c *nginxConverter) realIP(s *draft) {
 	all := s.of("set_real_ip_from")
 	for _, from := range all {
 		value := from.args[0]
-		_, prefixErr := netip.ParsePrefix(value)
-		_, addrErr := netip.ParseAddr(value)
-		if prefixErr != nil && addrErr != nil && value != "unix:" {
+		prefix, prefixErr := netip.ParsePrefix(value)
+		addr, addrErr := netip.ParseAddr(value)
+		switch {
+		case prefixErr != nil && addrErr != nil && value != "unix:":
 			c.refuse(from, "%q is neither an address nor a network: nginx asks for a name's address once at its "+
 				"start, imapproxy wants it written", value)
 			return
+		case addr.Zone() != "" || addr.Is4In6() || prefix.Addr().Is4In6():
+			c.refuse(from, "%q has a zone, or an IPv4 address within IPv6: write the plain address", value)
+			return
+		case prefix.IsValid() && prefix != prefix.Masked():
+			value = prefix.Masked().String() // as nginx takes it, with a warning
 		}
 		trusted = append(trusted, value)
 		c.note(from, Converted, "proxy_trusted")
@@ -39,31 +48,74 @@ var imapMechanisms = map[string]string{
 // imap converts what nginx says to clients before the login.
 func (c *nginxConverter) imap(s *draft) {
 	s.keys = append(s.keys, setting{"nginx_compat", "true", "nginx's semantics and texts"})
+	c.capabilities(s)
+	c.mechanisms(s)
+	from := s.one("server_name")
+	switch {
+	case from == nil:
+	case !config.IsHostName(from.args[0]):
+		c.note(from, Differs, "left out: %q is not a host name, which nginx needs only for CRAM-MD5", from.args[0])
+	default:
+		s.name = setting{"hostname", text(from.args[0]), from.from()}
+		c.note(from, Converted, "hostname")
+	}
+}
+
+// capabilities converts imap_capabilities. What imapproxy adds itself, where it
+// holds, is left out.
+func (c *nginxConverter) capabilities(s *draft) {
 	var capabilities []string
 	all := s.of("imap_capabilities")
 	for _, from := range all {
-		capabilities = append(capabilities, from.args...)
+		var added []string
+		for _, word := range from.args {
+			switch {
+			case config.IsAddedCapability(word):
+				added = append(added, word)
+			case !config.IsCapability(word):
+				c.refuse(from, "%q can't be a capability: write each as a word of its own, such as IDLE or LITERAL+",
+					word)
+			default:
+				capabilities = append(capabilities, word)
+			}
+		}
 		c.note(from, Converted, "capabilities; after the login clients get the backend's own")
+		if len(added) > 0 {
+			c.note(from, Differs, "%s: left out: AUTH= words come by imap_auth, STARTTLS and LOGINDISABLED by "+
+				"starttls, each where it holds", strings.Join(added, " "))
+		}
 	}
 	if len(capabilities) > 0 {
 		s.add("capabilities", list(capabilities), all[0])
 	}
-	if from := s.one("imap_auth"); from != nil {
-		var mechanisms []string
+}
+
+// mechanisms converts imap_auth, which may stand more than once and adds up.
+func (c *nginxConverter) mechanisms(s *draft) {
+	var mechanisms []string
+	all := s.of("imap_auth")
+	for _, from := range all {
 		for _, word := range from.args {
 			mechanism, ok := imapMechanisms[strings.ToLower(word)]
-			if !ok {
+			switch {
+			case strings.EqualFold(word, "gssapi"):
+				c.note(from, Differs, "gssapi is left out: imapproxy does not have it")
+				continue
+			case !ok:
 				c.refuse(from, "invalid value %q: nginx takes plain, login, cram-md5, external", word)
 				return
+			case !slices.Contains(mechanisms, mechanism):
+				mechanisms = append(mechanisms, mechanism)
 			}
-			mechanisms = append(mechanisms, mechanism)
+			c.note(from, Converted, "mechanisms")
 		}
-		s.add("mechanisms", list(mechanisms), from)
-		c.note(from, Converted, "mechanisms")
 	}
-	if from := s.one("server_name"); from != nil {
-		s.name = setting{"hostname", text(from.args[0]), from.from()}
-		c.note(from, Converted, "hostname")
+	switch {
+	case len(all) == 0:
+	case len(mechanisms) == 0:
+		c.refuse(all[0], "imapproxy has none of these mechanisms: it has plain, login, cram-md5, external")
+	default:
+		s.add("mechanisms", list(mechanisms), all[0])
 	}
 }
 

@@ -16,6 +16,20 @@ func (s *draft) implicit() bool {
 	return slices.ContainsFunc(s.listens, func(l listen) bool { return l.implicit })
 }
 
+// conflict refuses "ssl on" next to starttls in one block, as nginx does; of two
+// blocks, the inner one's word holds.
+func (c *nginxConverter) conflict(l level) {
+	if len(l["ssl"]) == 0 || len(l["starttls"]) == 0 {
+		return
+	}
+	ssl, starttls := l["ssl"][0], l["starttls"][0]
+	if on, err := parseNginxFlag(ssl.args[0]); err != nil || !on || strings.EqualFold(starttls.args[0], "off") {
+		return
+	}
+	c.refuse(starttls, `"starttls" directive conflicts with "ssl on" at %s: remove "ssl on" to keep STARTTLS, or `+
+		"starttls for TLS from the first byte", ssl.place())
+}
+
 // certificates converts starttls, the certificates and their passphrases.
 func (c *nginxConverter) certificates(s *draft) {
 	c.starttls(s)
@@ -95,8 +109,11 @@ func (c *nginxConverter) starttls(s *draft) {
 		}
 		l.keys = append(keys, l.keys...)
 	}
+	plain := slices.ContainsFunc(s.listens, func(l listen) bool { return !l.implicit })
 	switch {
 	case from == nil:
+	case mode != "off" && !plain && len(s.listens) > 0:
+		c.note(from, NotNeeded, "every listener of the server begins with TLS")
 	case mode == "on":
 		c.note(from, Converted,
 			`tls = "starttls"; insecure = true, where it stands, keeps passwords before STARTTLS possible, as with `+
@@ -114,12 +131,19 @@ var nginxTLSVersions = map[string]string{"sslv2": "", "sslv3": "", "tlsv1": "1.0
 
 // tlsVersions converts ssl_protocols.
 func (c *nginxConverter) tlsVersions(s *draft) {
-	from := s.one("ssl_protocols")
-	if from == nil || !s.hasTLS() {
+	all := s.of("ssl_protocols")
+	if len(all) == 0 || !s.hasTLS() {
 		return
 	}
-	var versions, old []string
-	for _, word := range from.args {
+	from := all[0]
+	var words, versions, old []string
+	for _, one := range all { // they add up
+		words = append(words, one.args...)
+		if one != from {
+			c.note(one, Converted, "added to what %s says", from.place())
+		}
+	}
+	for _, word := range words {
 		version, known := nginxTLSVersions[strings.ToLower(word)]
 		switch {
 		case !known:
@@ -231,8 +255,8 @@ func (c *nginxConverter) tlsTickets(s *draft) {
 // tlsRest names what has no place in imapproxy.
 func (c *nginxConverter) tlsRest(s *draft) {
 	for _, from := range s.of("ssl_conf_command") {
-		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: remove it, or say it with ssl_protocols, "+
-			"ssl_ciphers, ssl_ecdh_curve")
+		c.refuse(from, "an OpenSSL command has no meaning outside OpenSSL: say it with ssl_protocols, ssl_ciphers, "+
+			"ssl_ecdh_curve; --ignore ssl_conf_command leaves it out")
 	}
 	if from := s.one("ssl_dhparam"); from != nil {
 		c.note(from, NotNeeded, "imapproxy has only ECDHE, no finite-field DH")

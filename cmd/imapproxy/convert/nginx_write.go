@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,11 @@ func (c *nginxConverter) finish() {
 				"[route.backend] for what the auth service names; convert the servers apart",
 				s.header.value, first.header.value)
 		}
-		if name := s.one("server_name"); name != nil && s.name.value != first.name.value {
+		if !sameKeys(s.tls, first.tls) {
+			c.refuse(s.block, "proxy_ssl is not the one of the first IMAP server: imapproxy has one target for what "+
+				"the auth service names; convert the servers apart")
+		}
+		if name := s.one("server_name"); name != nil && s.name.is() && s.name.value != first.name.value {
 			c.note(name, Differs, "left out: hostname is one for all listeners, the first IMAP server's")
 		}
 	}
@@ -196,11 +201,7 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		allow, why = anyBackend, anyBackendText()
 	}
 	d.section("[route]", []setting{{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}})
-	settings := []setting{
-		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
-		{"plain_login", "true", ""},
-	}
-	settings = append(settings, first.backendSpans()...)
+	settings := append(slices.Clone(first.tls), first.backendSpans()...)
 	if first.header.from != "" {
 		settings = append(settings, first.header)
 	}

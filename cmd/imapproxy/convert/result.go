@@ -19,6 +19,7 @@ type Status string
 // The statuses, from the least to the most important.
 const (
 	NotNeeded Status = "not needed"
+	Ignored   Status = "ignored"   // because the caller says so
 	Stays     Status = "stays"     // with the program that is converted from
 	Converted Status = "converted" // and means the same
 	Differs   Status = "differs"   // converted, with a difference that Text names
@@ -31,7 +32,7 @@ const refusedCommands = "after the login UNAUTHENTICATE, COMPRESS, STARTTLS, LOG
 
 // statusOrder ranks the statuses: a directive that several servers inherit gets
 // the most important of what they say of it.
-var statusOrder = []Status{NotNeeded, Stays, Converted, Differs, Refused}
+var statusOrder = []Status{NotNeeded, Ignored, Stays, Converted, Differs, Refused}
 
 // Finding is what became of one directive, option or map line.
 type Finding struct {
@@ -79,6 +80,22 @@ type Answer struct {
 	Refused  string   // why there is no backend; "" when there is one
 }
 
+// Origin returns the directive that a line of Config came from, with its place, as
+// the line's comment or the one above it says; "" when there is none.
+func (r *Result) Origin(line int) string {
+	lines := strings.Split(r.Config, "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	if at := strings.LastIndex(lines[line-1], "  # "); at >= 0 {
+		return lines[line-1][at+len("  # "):]
+	}
+	if line > 1 && strings.HasPrefix(lines[line-2], "# ") {
+		return strings.TrimPrefix(lines[line-2], "# ")
+	}
+	return ""
+}
+
 // Failed reports whether something was refused.
 func (r *Result) Failed() bool { return r.Count(Refused) > 0 || r.Config == "" }
 
@@ -97,6 +114,9 @@ func (r *Result) Count(s Status) int {
 func (r *Result) Summary() string {
 	text := fmt.Sprintf("%d converted, %d converted with a difference, %d not needed, %d refused",
 		r.Count(Converted), r.Count(Differs), r.Count(NotNeeded), r.Count(Refused))
+	if n := r.Count(Ignored); n > 0 {
+		text += fmt.Sprintf("; %d ignored", n)
+	}
 	if n := r.Count(Stays); n > 0 {
 		text += fmt.Sprintf("; %d to stay where they are", n)
 	}
