@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"crypto/tls"
 	"net"
 	"slices"
 	"strings"
@@ -186,20 +185,9 @@ func (c *perditionConverter) listenerTLS(i *instance) {
 	if u == nil {
 		return
 	}
-	chosen, unknown := cipherList(u.value)
-	switch {
-	case len(unknown) > 0 || len(chosen) == 0:
-		c.refuse(u.at, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as "+
-			"ECDHE-RSA-AES128-GCM-SHA256")
-		return
-	case len(chosen) < len(openSSLSuites):
-		names := make([]string, len(chosen))
-		for n, suite := range chosen {
-			names[n] = tls.CipherSuiteName(suite.id)
-		}
+	if names, good := c.ciphers(u.at, u.value); good && names != nil {
 		i.keys = append(i.keys, setting{"tls_ciphers", list(names), u.from()})
 	}
-	c.done(u, "those of its suites that imapproxy has, which are ECDHE with AES or CHACHA20")
 }
 
 // looser are options that make perdition take certificates imapproxy does not.
