@@ -52,14 +52,19 @@ type perditionConverter struct {
 	instances []*instance
 	stays     []string
 	others    []*use // of instances that stay
+	leftOut   []*use // of an instance that can't start
 
 	delimiter  string
 	lookup     mangle
 	login      mangle
 	dbUser     bool // username_from_database
 	keys       []string
-	outgoing   []string // outgoing_server, with ports
-	port       string   // outgoing_port
+	outgoing   []string             // outgoing_server, with ports
+	port       string               // of backends without one
+	portless   bool                 // there is such a backend
+	leading    *instance            // whose way to backends is taken
+	mode       string               // tls of the target and of route.backend
+	ownTargets map[string]ownTarget // by name
 	mapEntries []mapEntry
 	byKey      map[string]int // into mapEntries
 	mapRules   []regexRule
@@ -76,9 +81,11 @@ type instance struct {
 	at       *statement
 	line     []*use
 	settings map[string][]*use
+	lost     []*use // in the file, and not in force
 
 	tls      listenTLS
 	outgoing string // off, starttls or implicit
+	port     string // of backends without one
 	keys     []setting
 	listens  []string // addresses
 }
@@ -97,8 +104,28 @@ func (i *instance) one(long string) *use {
 var sharedOptions = []string{
 	"add_domain", "authenticate_in", "client_server_specification", "domain_delimiter", "explicit_domain", "lower_case",
 	"map_library", "map_library_opt", "outgoing_server", "query_key", "strip_domain", "username_from_database",
-	"outgoing_port",
 	"login_disabled", "timeout", "authenticate_timeout", "connection_limit", "log_facility", "debug",
+}
+
+// perditionDefaults are the values of shared options that are not given.
+var perditionDefaults = map[string]string{"domain_delimiter": "@", "map_library": "gdbm", "query_key": `\U`,
+	"timeout": "1800", "authenticate_timeout": "1800", "connection_limit": "0", "log_facility": "mail"}
+
+// effective returns what an option comes to.
+func effective(long string, uses []*use) []string {
+	if len(uses) == 0 {
+		return []string{perditionDefaults[long]}
+	}
+	values := make([]string, len(uses))
+	for n, u := range uses {
+		switch values[n] = u.value; {
+		case !u.option.arg:
+			values[n] = "on"
+		case long == "map_library" && u.value != "":
+			values[n] = libraryName(u.value)
+		}
+	}
+	return values
 }
 
 // sameEverywhere refuses instances that route differently.
@@ -107,7 +134,7 @@ func (c *perditionConverter) sameEverywhere() {
 	for _, other := range c.instances[1:] {
 		for _, long := range sharedOptions {
 			a, b := first.settings[long], other.settings[long]
-			if slices.EqualFunc(a, b, func(x, y *use) bool { return x.value == y.value }) {
+			if slices.Equal(effective(long, a), effective(long, b)) {
 				continue
 			}
 			at := first.at
@@ -127,8 +154,10 @@ func (c *perditionConverter) convert() *Result {
 	c.sameEverywhere()
 	first := c.instances[0]
 	c.names(first)
+	c.outgoingWays()
 	c.backends(first)
 	c.theMap(first)
+	c.mapMode()
 	c.sessionLimits(first)
 	c.texts(first)
 	c.logging(first)
@@ -136,10 +165,11 @@ func (c *perditionConverter) convert() *Result {
 		c.listener(i)
 	}
 	c.addressesDiffer()
-	c.way()
-	c.targetKeys = c.target()
+	c.targetKeys = c.target(c.mode)
 	r := &Result{}
 	config, maps := c.write()
+	c.way()
+	c.unusedTLS()
 	c.leftOver()
 	if !c.failed() {
 		r.Config, r.Maps, r.Old = config, maps, c.old

@@ -3,13 +3,24 @@ package convert
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// protocols maps the names of --protocol and of the programs to an instance.
-var perditionProtocols = map[string]string{
-	"imap4": "imap4", "imap": "imap4", "imap4s": "imap4s", "imaps": "imap4s", "pop3": "pop3", "pop3s": "pop3s",
-	"managesieve": "managesieve",
+// perditionProtocols are the names of --protocol, each of an instance.
+var perditionProtocols = []string{"imap4", "imap4s", "pop3", "pop3s", "managesieve"}
+
+// perditionProgram returns the instance that a program's name stands for, "" for
+// perdition itself.
+func perditionProgram(name string) (instance string, known bool) {
+	switch name {
+	case "perdition":
+		return "", true
+	case "perdition.imaps":
+		return "imap4s", true
+	}
+	instance, found := strings.CutPrefix(name, "perdition.")
+	return instance, found && slices.Contains(perditionProtocols, instance)
 }
 
 // findInstances finds out which processes there are.
@@ -29,7 +40,9 @@ func (c *perditionConverter) findInstances() error {
 			c.note(at, Converted,
 				"as the instances imap4 and imap4s, which Debian starts: say with --defaults or --line what runs here")
 			c.addInstance("imap4", nil, at)
-			c.addInstance("imap4s", nil, at)
+			again := &statement{file: c.name}
+			c.order = append(c.order, again)
+			c.addAssumed("imap4s", nil, again)
 		}
 	}
 	for _, line := range c.options.Lines {
@@ -40,11 +53,11 @@ func (c *perditionConverter) findInstances() error {
 			c.refuse(at, "it can't be read: %v", err)
 			continue
 		}
-		base := filepath.Base(words[0])
 		at.name = shorten(words[0])
-		protocol, named := perditionProtocols[strings.TrimPrefix(base, "perdition.")]
-		if base != "perdition" && !named {
-			c.refuse(at, "it does not begin with perdition")
+		protocol, known := perditionProgram(filepath.Base(words[0]))
+		if !known {
+			c.refuse(at, "it does not begin with one of perdition's programs: perdition.imap4, perdition.imaps, "+
+				"perdition")
 			continue
 		}
 		c.addInstance(protocol, c.lineUses(words[1:], "--line", 0), at)
@@ -61,11 +74,12 @@ func (c *perditionConverter) findInstances() error {
 func (c *perditionConverter) addInstance(protocol string, line []*use, at *statement) {
 	file := c.confFile(protocol, line)
 	conf := c.conf(file)
-	i := &instance{name: protocol, at: at, line: line, settings: settle(line, conf)}
+	i := &instance{name: protocol, at: at, line: line}
+	i.settings, i.lost = settle(line, conf)
 	if p := i.one("protocol"); p != nil {
-		name, known := perditionProtocols[strings.ToLower(p.value)]
-		if !known {
-			c.refuse(p.at, "unknown protocol %q", p.value)
+		name := strings.ToLower(p.value)
+		if !slices.Contains(perditionProtocols, name) {
+			c.refuse(p.at, "unknown protocol %q: perdition has IMAP4, IMAP4S, POP3, POP3S, MANAGESIEVE", p.value)
 			return
 		}
 		i.name = name
@@ -84,24 +98,52 @@ func (c *perditionConverter) addInstance(protocol string, line []*use, at *state
 	}
 }
 
+// addAssumed takes a process that Debian starts unless it is told not to. One of
+// TLS that has no certificate does not start.
+func (c *perditionConverter) addAssumed(protocol string, line []*use, at *statement) {
+	before := len(c.instances)
+	c.addInstance(protocol, line, at)
+	if len(c.instances) == before {
+		return
+	}
+	i := c.instances[before]
+	if i.name != "imap4s" || i.one("ssl_mode") != nil || i.one("ssl_cert_file") != nil || c.here(standardCertificate) {
+		return
+	}
+	c.instances = c.instances[:before]
+	c.leftOut = append(c.leftOut, line...)
+	c.note(at, Differs, "the instance imap4s is left out: there is no certificate %s, and without one perdition does "+
+		"not start it; where it runs, convert there or name the certificate with ssl_cert_file",
+		within(c.home, standardCertificate))
+}
+
+// here reports whether a file lies next to CONF.
+func (c *perditionConverter) here(name string) bool {
+	_, err := os.Stat(filepath.Join(c.folder, name))
+	return err == nil
+}
+
 // confFile returns the configuration file of an instance: that of the command
-// line; else the one named after the program or the protocol, when it lies
-// next to CONF; else CONF.
+// line, which is "" for none; else the one named after the program or the
+// protocol, when it lies next to CONF; else CONF.
 func (c *perditionConverter) confFile(protocol string, line []*use) string {
 	if f := usesOf(line, "config_file"); len(f) > 0 {
 		return f[len(f)-1].value
 	}
 	for _, name := range map[string][]string{"imap4": {"perdition.imap4.conf"},
 		"imap4s": {"perdition.imaps.conf", "perdition.imap4s.conf"}}[protocol] {
-		if _, err := os.Stat(filepath.Join(c.folder, name)); err == nil {
+		if c.here(name) {
 			return name
 		}
 	}
 	return c.name
 }
 
-// conf reads a configuration file, once.
+// conf reads a configuration file, once; "" is none.
 func (c *perditionConverter) conf(name string) []*use {
+	if name == "" {
+		return nil
+	}
 	path := within(c.folder, name)
 	if uses, ok := c.confs[path]; ok {
 		return uses

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"net"
-	"slices"
 	"strings"
 )
 
@@ -21,6 +20,12 @@ var sslModes = map[string]struct {
 	"tls_listen_force": {"only", ""}, "tls_outgoing_force": {"", "force"}, "tls_all_force": {"only", "force"},
 }
 
+// contradicts reports whether two words of ssl_mode ask for TLS from the first
+// byte and for STARTTLS.
+func contradicts(before, word string) bool {
+	return word != "" && before != "off" && (before == "implicit") != (word == "implicit")
+}
+
 // outgoingTLS reads ssl_mode of an instance.
 func (c *perditionConverter) outgoingTLS(i *instance) {
 	i.tls, i.outgoing = "off", "off"
@@ -29,15 +34,19 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 	}
 	for _, u := range i.settings["ssl_mode"] {
 		for word := range strings.SplitSeq(u.value, ",") {
-			mode, known := sslModes[strings.ToLower(strings.TrimSpace(word))]
-			if !known {
+			mode, known := sslModes[strings.ToLower(word)]
+			switch {
+			case !known:
 				c.refuse(u.at, "unknown ssl_mode %q", word)
 				return
+			case contradicts(string(i.tls), string(mode.listen)) || contradicts(i.outgoing, mode.outgoing):
+				c.refuse(u.at, "%q contradicts what stands before it: perdition does not take it", word)
+				return
 			}
-			if mode.listen != "" {
+			if mode.listen != "" && i.tls != "only" {
 				i.tls = mode.listen
 			}
-			if mode.outgoing != "" {
+			if mode.outgoing != "" && i.outgoing != "force" {
 				i.outgoing = mode.outgoing
 			}
 		}
@@ -53,39 +62,9 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 	}
 }
 
-// strengths orders the ways to speak to a backend.
-var strengths = []string{"off", "starttls", "implicit"}
-
-// strongest is the best protected way to the backends of all instances.
-func (c *perditionConverter) strongest() string {
-	best := "off"
-	for _, i := range c.instances {
-		if slices.Index(strengths, i.outgoing) > slices.Index(strengths, best) {
-			best = i.outgoing
-		}
-	}
-	return best
-}
-
-// way returns where the instances went to their backends in different ways.
-func (c *perditionConverter) way() {
-	best := c.strongest()
-	for _, i := range c.instances {
-		if i.outgoing == best {
-			continue
-		}
-		at := i.at
-		if u := i.one("ssl_mode"); u != nil {
-			at = u.at
-		}
-		c.note(at, Differs, "the instance %s went to backends with tls %s; imapproxy has one way to a backend and "+
-			"takes %s for all", i.name, i.outgoing, best)
-	}
-}
-
 // listener converts an instance's addresses and its TLS.
 func (c *perditionConverter) listener(i *instance) {
-	port := map[string]string{"imap4": "143", "imap4s": "993"}[i.name]
+	port := instancePorts[i.name]
 	if u := i.one("listen_port"); u != nil {
 		if port = portNumber(u.value); port == "" {
 			c.refuse(u.at, "%q is no port: write its number", u.value)
@@ -126,10 +105,13 @@ func (c *perditionConverter) listener(i *instance) {
 	c.listenerTLS(i)
 }
 
+// standardCertificate is perdition's own value of ssl_cert_file.
+const standardCertificate = "perdition.crt.pem"
+
 // listenerCertificate converts the certificate, which perdition has one of.
 func (c *perditionConverter) listenerCertificate(i *instance) {
 	for _, f := range []struct{ long, key, standard string }{
-		{"ssl_cert_file", "certificate", "perdition.crt.pem"}, {"ssl_key_file", "key", "perdition.key.pem"},
+		{"ssl_cert_file", "certificate", standardCertificate}, {"ssl_key_file", "key", "perdition.key.pem"},
 	} {
 		if u := i.one(f.long); u != nil {
 			i.keys = append(i.keys, setting{f.key, text(within(c.home, u.value)), u.from()})
