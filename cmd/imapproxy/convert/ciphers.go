@@ -46,25 +46,29 @@ var openSSLAliases = map[string][]string{
 	"TLSv1.2": {"AESGCM", "CHACHA20"}, "TLSv1.0": {"CBC"}, "TLSv1": {"CBC"}, "ALL": {"HIGH"},
 }
 
-// foreignWords are words of cipher lists that hold none of Go's suites.
-var foreignWords = strings.Fields(`
-	aNULL eNULL NULL DH COMPLEMENTOFALL COMPLEMENTOFDEFAULT LOW MEDIUM SSLv3 3DES MD5 SHA256 SHA384
-	CAMELLIA CAMELLIA128 CAMELLIA256 ARIA ARIA128 ARIA256 ARIAGCM AESCCM AESCCM8 RSA kRSA DHE EDH kDHE kEDH ADH AECDH
-	aDSS DSS PSK kPSK aPSK kECDHEPSK kDHEPSK kRSAPSK SRP kSRP aSRP`)
+// foreignWords are words of cipher lists that hold none of Go's suites, joined
+// by spaces.
+const foreignWords = "aNULL eNULL NULL DH COMPLEMENTOFALL COMPLEMENTOFDEFAULT LOW MEDIUM SSLv3 3DES MD5 SHA256 " +
+	"SHA384 CAMELLIA CAMELLIA128 CAMELLIA256 ARIA ARIA128 ARIA256 ARIAGCM AESCCM AESCCM8 RSA kRSA DHE EDH kDHE kEDH " +
+	"ADH AECDH aDSS DSS PSK kPSK aPSK kECDHEPSK kDHEPSK kRSAPSK SRP kSRP aSRP"
 
 // formerWords are words that older releases of OpenSSL knew, or that only some
 // builds know. OpenSSL 3 skips them.
-var formerWords = strings.Fields(`
-	SSLv2 EXP EXPORT EXPORT40 EXPORT56 DES RC4 RC2 IDEA SEED KRB5 kKRB5 aKRB5 FZA kFZA aFZA eFZA
-	kDH kDHr kDHd aDH kECDH kECDHr kECDHe aECDH
-	kGOST kGOST18 aGOST aGOST01 aGOST12 GOST94 GOST12 GOST89MAC GOST89MAC12 GOST2012 MAGMA KUZNYECHIK`)
+const formerWords = "SSLv2 EXP EXPORT EXPORT40 EXPORT56 DES RC4 RC2 IDEA SEED KRB5 kKRB5 aKRB5 FZA kFZA aFZA eFZA " +
+	"kDH kDHr kDHd aDH kECDH kECDHr kECDHe aECDH " +
+	"kGOST kGOST18 aGOST aGOST01 aGOST12 GOST94 GOST12 GOST89MAC GOST89MAC12 GOST2012 MAGMA KUZNYECHIK"
 
-// suiteParts are what the names of OpenSSL's suites are made of, which say
-// whether OpenSSL has, or had, a suite.
-var suiteParts = strings.Fields(`
-	ECDHE ECDSA RSA DHE DSS ADH AECDH ECDH DH EDH PSK SRP AES AES128 AES256 128 256 CHACHA20 POLY1305
-	CAMELLIA128 CAMELLIA256 ARIA128 ARIA256 GCM CCM CCM8 CBC CBC3 NULL SHA SHA256 SHA384 MD5
-	EXP EXP1024 RC4 RC2 DES 3DES EDE IDEA SEED KRB5 GOST94 GOST89 GOST2001 GOST2012 GOST8912 MAGMA KUZNYECHIK OMAC`)
+// suiteParts are what the names of OpenSSL's suites are made of, and
+// formerParts those of suites that it no longer has.
+const (
+	suiteParts = "ECDHE ECDSA RSA DHE DSS ADH AECDH PSK SRP AES AES128 AES256 128 256 CHACHA20 POLY1305 " +
+		"CAMELLIA128 CAMELLIA256 ARIA128 ARIA256 GCM CCM CCM8 CBC NULL SHA SHA256 SHA384 MD5"
+	formerParts = "ECDH DH EDH CBC3 EXP EXP1024 RC4 RC2 DES 3DES EDE IDEA SEED KRB5 GOST94 GOST89 GOST2001 GOST2012 " +
+		"GOST8912 MAGMA KUZNYECHIK OMAC"
+)
+
+// listed reports whether a word is one of some that spaces join.
+func listed(words, word string) bool { return slices.Contains(strings.Fields(words), word) }
 
 // tls13Suites are the suites of TLS 1.3, which a cipher list may name and does
 // not choose.
@@ -95,20 +99,21 @@ const (
 // kindOfCipherWord sorts a word.
 func kindOfCipherWord(word string) cipherWord {
 	switch _, alias := openSSLAliases[word]; {
-	case alias, slices.Contains(foreignWords, word), slices.Contains(tls13Suites, word),
+	case alias, listed(foreignWords, word), slices.Contains(tls13Suites, word),
 		slices.ContainsFunc(openSSLSuites, func(s openSSLSuite) bool { return s.has(word) }):
 		return knownWord
-	case slices.Contains(formerWords, word):
+	case listed(formerWords, word):
 		return formerWord
 	case !strings.Contains(word, "-"):
 		return unknownWord
 	}
 	former := false
 	for part := range strings.SplitSeq(word, "-") {
-		if !slices.Contains(suiteParts, part) {
+		isFormer := listed(formerParts, part)
+		if !isFormer && !listed(suiteParts, part) {
 			return unknownWord
 		}
-		former = former || slices.Contains(suiteParts[slices.Index(suiteParts, "EXP"):], part)
+		former = former || isFormer
 	}
 	if former {
 		return formerWord

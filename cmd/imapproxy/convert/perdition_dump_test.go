@@ -48,7 +48,8 @@ func TestDumpWithNULs(t *testing.T) {
 	if got != dumpRules || r.Failed() {
 		t.Errorf("%s\n%s", got, report(t, r))
 	}
-	if said := report(t, r); !strings.Contains(said, "ends with a NUL byte") || strings.Contains(said, "not key:value") {
+	said := report(t, r)
+	if !strings.Contains(said, "ends with a NUL byte") || strings.Contains(said, "not key:value") {
 		t.Error(said)
 	}
 }
@@ -60,7 +61,7 @@ func TestDumpsOfPrograms(t *testing.T) {
 	for program, library := range map[string]string{"makegdbm": "gdbm", "makebdb": "bdb"} {
 		t.Run(program, func(t *testing.T) {
 			if _, err := exec.LookPath(program); err != nil {
-				t.Skipf("SKIPPED: %s is not installed: scripts/install-test-programs installs it with perdition", program)
+				t.Skipf("SKIPPED: %s is not installed: scripts/install-test-programs installs perdition", program)
 			}
 			db := filepath.Join(t.TempDir(), "popmap."+library+".db")
 			build := exec.Command(program, db)

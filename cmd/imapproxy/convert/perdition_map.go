@@ -102,8 +102,8 @@ func (c *perditionConverter) exactMap(i *instance, at *statement, library, name 
 		if u := i.one("map_library_opt"); u != nil {
 			at = u.at
 		}
-		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it ("+dumps+"), with --map",
-			c.shownMap(path))
+		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it ("+dumps+"), with "+
+			"--map", c.shownMap(path))
 		return
 	}
 	c.hasMap = true
@@ -150,8 +150,8 @@ func (c *perditionConverter) readEntries(shown, text, library string) {
 	byKey := map[string]int{}
 	c.byKey = byKey
 	if isDatabase(text) {
-		c.refuse(&statement{file: shown}, "a database, not its text: name the text that it was made of, or a dump of it "+
-			"("+dumps+"), with --map")
+		c.refuse(&statement{file: shown}, "a database, not its text: name the text that it was made of, or a dump "+
+			"of it ("+dumps+"), with --map")
 		return
 	}
 	text = withoutNULs(text)

@@ -83,8 +83,9 @@ var looser = []string{"ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed"
 // outgoingOptions are about TLS towards backends, listenOptions about that
 // towards clients.
 var (
-	outgoingOptions = slices.Concat(looser, []string{"ssl_no_cert_verify", "ssl_ca_file", "ssl_ca_path",
-		"ssl_outgoing_min_proto_version", "ssl_outgoing_max_proto_version", "ssl_outgoing_ciphers"})
+	outgoingOptions = []string{"ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed", "ssl_cert_accept_expired",
+		"ssl_cert_accept_not_yet_valid", "ssl_no_cn_verify", "ssl_no_cert_verify", "ssl_ca_file", "ssl_ca_path",
+		"ssl_outgoing_min_proto_version", "ssl_outgoing_max_proto_version", "ssl_outgoing_ciphers"}
 	listenOptions = []string{"ssl_ca_chain_file", "ssl_cert_file", "ssl_key_file", "ssl_passphrase_fd",
 		"ssl_passphrase_file", "ssl_listen_min_proto_version", "ssl_listen_max_proto_version", "ssl_listen_ciphers"}
 )
@@ -177,8 +178,8 @@ func (c *perditionConverter) verification(from *instance) []setting {
 			"imapproxy reads authorities from one file: cat %s > FILE and name it with ca; without ca the system's "+
 				"count", filepathGlob(u.value))
 	} else if files, err := os.ReadDir(filepath.Join(c.folder, folder)); err == nil && len(files) > 0 {
-		c.note(from.at, Differs, "perdition's authorities are in %s; imapproxy reads them from one file: cat %s > FILE "+
-			"and name it with ca; without ca the system's count", within(c.home, folder),
+		c.note(from.at, Differs, "perdition's authorities are in %s; imapproxy reads them from one file: cat %s > "+
+			"FILE and name it with ca; without ca the system's count", within(c.home, folder),
 			filepathGlob(within(c.home, folder)))
 	}
 	for _, long := range looser {

@@ -75,8 +75,8 @@ func (c *perditionConverter) modeFor(port string) string {
 
 // contradiction says that a port can't be spoken to in the ways of all
 // instances.
-const contradiction = "one of perdition's instances speaks TLS from the first byte to %s and another does not, so that " +
-	"one of them fails: give both the same ssl_mode towards backends, or convert one with --line"
+const contradiction = "one of perdition's instances speaks TLS from the first byte to %s and another does not, so " +
+	"that one of them fails: give both the same ssl_mode towards backends, or convert one with --line"
 
 // mapMode takes another way for the backends of a map when none of them goes the
 // best protected one, and there is no outgoing_server.
