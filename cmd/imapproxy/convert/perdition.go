@@ -168,6 +168,7 @@ func (c *perditionConverter) convert() *Result {
 	c.targetKeys = c.target(c.mode)
 	r := &Result{}
 	config, maps := c.write()
+	config += c.writeOwn()
 	c.way()
 	c.unusedTLS()
 	c.leftOver()

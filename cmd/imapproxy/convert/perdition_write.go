@@ -139,7 +139,7 @@ func (c *perditionConverter) write() (string, []File) {
 	d.section("[rewrite.lookup]", c.lookupKeys())
 	d.section("[rewrite.backend]", c.login.from)
 	lines := c.mapLines()
-	return d.b.String() + c.route(lines) + c.writeOwn(), mapFiles(lines)
+	return d.b.String() + c.route(lines), mapFiles(lines)
 }
 
 // lookupKeys are [rewrite.lookup]: \u as the only query_key strips the domain too.
