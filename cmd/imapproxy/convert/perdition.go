@@ -165,6 +165,11 @@ func (c *perditionConverter) convert() *Result {
 		c.listener(i)
 	}
 	c.addressesDiffer()
+	for _, address := range c.outgoing {
+		if c.ownListener(address) {
+			c.refuse(first.one("outgoing_server").at, loops, address)
+		}
+	}
 	c.targetKeys = c.target(c.mode)
 	r := &Result{}
 	config, maps := c.write()

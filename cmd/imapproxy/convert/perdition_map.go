@@ -345,6 +345,10 @@ func mapField(s string) string {
 // where returns how a map names a backend: by its address, or by a target's name
 // where it is not spoken to as the others are.
 func (c *perditionConverter) where(at *statement, address, port string) (string, bool) {
+	if c.ownListener(address) {
+		c.refuse(at, loops, address)
+		return "", false
+	}
 	switch mode := c.modeFor(port); mode {
 	case "":
 		c.refuse(at, contradiction, address)

@@ -2,6 +2,8 @@ package convert
 
 import (
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -105,6 +107,33 @@ func (c *perditionConverter) mapMode() {
 		c.mode = other
 	}
 }
+
+// ownListener reports whether an address is one of the proxy's listeners.
+func (c *perditionConverter) ownListener(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	local := host == "localhost" || err == nil && ip.IsLoopback()
+	for _, i := range c.instances {
+		for _, listens := range i.listens {
+			at, ownPort, err := net.SplitHostPort(listens)
+			own, notIP := netip.ParseAddr(at)
+			switch {
+			case err != nil || port != ownPort:
+			case at == host, notIP == nil && own.IsUnspecified() && local,
+				host == "localhost" && notIP == nil && own.IsLoopback():
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// loops says what a backend is that ownListener reports.
+const loops = "%s is this proxy's own listener: perdition finds the loop and refuses the login; name the backend, or " +
+	"give listeners another bind_address"
 
 // own returns the name of a target for a backend that is not spoken to as the
 // others are.
