@@ -111,7 +111,7 @@ func (c *perditionConverter) unusedTLS() {
 			case !same && u != nil:
 				c.note(u.at, Differs, "imapproxy has one way to a backend, that of the instance %s: left out",
 					c.leading.name)
-			case !same:
+			case !same && long != "ssl_no_cert_verify": // see verification
 				c.note(i.at, Differs, "imapproxy has one way to a backend, that of the instance %s, with its %s",
 					c.leading.name, long)
 			}
@@ -144,7 +144,7 @@ func (c *perditionConverter) target(mode string) []setting {
 	if u := from.one("ssl_outgoing_max_proto_version"); u != nil {
 		if version, good := c.version(u, "1.3"); good && version < "1.2" {
 			c.refuse(u.at, "backends must speak TLS 1.2 at least")
-		} else if good {
+		} else if good && u.value != "" {
 			c.note(u.at, Differs, "left out: towards backends the newest version is taken")
 		}
 	}
@@ -158,7 +158,13 @@ func (c *perditionConverter) target(mode string) []setting {
 // verification converts what is asked of a backend's certificate.
 func (c *perditionConverter) verification(from *instance) []setting {
 	authorities := []string{"ssl_ca_file", "ssl_ca_path"}
-	if u := from.one("ssl_no_cert_verify"); u != nil {
+	verifies := slices.IndexFunc(c.instances, func(i *instance) bool {
+		return i.outgoing != "off" && i.one("ssl_no_cert_verify") == nil
+	})
+	if u := from.one("ssl_no_cert_verify"); u != nil && verifies >= 0 {
+		c.note(u.at, Differs, "the instance %s verifies the certificates of backends; imapproxy has one way to a "+
+			"backend, and verifies for all", c.instances[verifies].name)
+	} else if u != nil {
 		c.done(u, "verify = false: anybody between here and the backend can read and change everything")
 		for _, long := range slices.Concat(authorities, looser) {
 			if other := from.one(long); other != nil {
