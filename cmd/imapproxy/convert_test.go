@@ -87,9 +87,8 @@ var expectedDifferences = map[string]string{
 func TestComparison(t *testing.T) {
 	for _, name := range conversions(t) {
 		short := strings.TrimSuffix(filepath.Base(name), ".txtar")
-		if !strings.Contains(name, "/perdition/") || short == "defaults" || short == "line" ||
-			short == "posix_regex_hosts" {
-			continue // these need flags
+		if !strings.Contains(name, "/perdition/") {
+			continue
 		}
 		t.Run(short, func(t *testing.T) {
 			archive, err := txtar.ParseFile(name)
@@ -101,7 +100,12 @@ func TestComparison(t *testing.T) {
 				mustWrite(t, filepath.Join(folder, f.Name), string(f.Data))
 			}
 			mustWrite(t, filepath.Join(folder, "users"), strings.Join(comparedUsers, "\n")+"\n")
-			code, stdout, stderr := runIn(t, folder, "", "convert", "perdition", "perdition.conf", "--users", "users")
+			args := []string{"convert", "perdition", "perdition.conf", "--users", "users"}
+			for line := range strings.Lines(string(archive.Comment)) {
+				option, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+				args = append(args, "--"+option, value)
+			}
+			code, stdout, stderr := runIn(t, folder, "", args...)
 			var different []string
 			for _, m := range regexp.MustCompile(`(?m)^(\S+) .*DIFFERS$`).FindAllStringSubmatch(stdout, -1) {
 				different = append(different, m[1])

@@ -52,7 +52,7 @@ func (c *perditionConverter) readDefaults() error {
 		if strings.HasPrefix(d.instance, "imap") {
 			c.note(at, Converted, "the instance %s", d.instance)
 		}
-		c.addInstance(d.instance, slices.Concat(all, flags(d.key+"_FLAGS")), at)
+		c.addAssumed(d.instance, slices.Concat(all, flags(d.key+"_FLAGS")), at)
 	}
 	for _, v := range values {
 		if !c.noted(v.at) {

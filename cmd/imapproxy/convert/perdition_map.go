@@ -102,8 +102,8 @@ func (c *perditionConverter) exactMap(i *instance, at *statement, library, name 
 		if u := i.one("map_library_opt"); u != nil {
 			at = u.at
 		}
-		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it (makegdbm -u, "+
-			"makebdb -u, cdb -d), with --map", c.shownMap(path))
+		c.refuse(at, "%s can't be read: name the text that the map was made of, or a dump of it ("+dumps+"), with "+
+			"--map", c.shownMap(path))
 		return
 	}
 	c.hasMap = true
@@ -149,6 +149,12 @@ var cdbLine = regexp.MustCompile(`^\+([0-9]+),([0-9]+):(.*)$`)
 func (c *perditionConverter) readEntries(shown, text, library string) {
 	byKey := map[string]int{}
 	c.byKey = byKey
+	if isDatabase(text) {
+		c.refuse(&statement{file: shown}, "a database, not its text: name the text that it was made of, or a dump "+
+			"of it ("+dumps+"), with --map")
+		return
+	}
+	text = withoutNULs(text)
 	line := 0
 	for raw := range strings.Lines(text) {
 		line++
@@ -159,6 +165,10 @@ func (c *perditionConverter) readEntries(shown, text, library string) {
 			if strings.TrimSpace(raw) != "" && !strings.HasPrefix(raw, "#") {
 				c.note(at, NotNeeded, "not key:value, so that perdition's map does not have it")
 			}
+			continue
+		}
+		if strings.HasSuffix(key, "\x00") {
+			c.note(at, NotNeeded, "its key ends with a NUL byte, so that perdition does not find it")
 			continue
 		}
 		if why := badEntry(key, value); why != "" {
@@ -179,6 +189,42 @@ func (c *perditionConverter) readEntries(shown, text, library string) {
 		byKey[key] = len(c.mapEntries)
 		c.mapEntries = append(c.mapEntries, e)
 	}
+}
+
+// dumps are the programs that print a database.
+const dumps = "makegdbm -u, makebdb -u, cdb -d"
+
+// withoutNULs removes what makegdbm -u writes too much: a NUL after each colon
+// and each end of a line.
+func withoutNULs(dump string) string {
+	if !strings.Contains(dump, "\x00") {
+		return dump
+	}
+	var b strings.Builder
+	for line := range strings.SplitSeq(dump, "\n") {
+		key, value, found := strings.Cut(strings.TrimPrefix(line, "\x00"), ":\x00")
+		b.WriteString(key)
+		if found {
+			b.WriteString(":" + strings.TrimSuffix(value, "\x00")) // what perdition reads ends there
+		}
+		b.WriteString("\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// isDatabase reports whether a text is a file of GDBM or of Berkeley DB, which
+// begin with known numbers.
+func isDatabase(text string) bool {
+	for _, magic := range []struct {
+		at    int
+		bytes string
+	}{{0, "\xcd\x9a\x57\x13"}, {0, "\xce\x9a\x57\x13"}, {0, "\xcf\x9a\x57\x13"}, {0, "\xd0\x9a\x57\x13"},
+		{0, "\xd1\x9a\x57\x13"}, {12, "\x61\x15\x06\x00"}, {12, "\x62\x31\x05\x00"}} {
+		if len(text) > magic.at && strings.HasPrefix(text[magic.at:], magic.bytes) {
+			return true
+		}
+	}
+	return false
 }
 
 // cutEntry takes a line apart.
@@ -296,6 +342,25 @@ func mapField(s string) string {
 	return strconv.Quote(s)
 }
 
+// where returns how a map names a backend: by its address, or by a target's name
+// where it is not spoken to as the others are.
+func (c *perditionConverter) where(at *statement, address, port string) (string, bool) {
+	if c.ownListener(address) {
+		c.refuse(at, loops, address)
+		return "", false
+	}
+	switch mode := c.modeFor(port); mode {
+	case "":
+		c.refuse(at, contradiction, address)
+		return "", false
+	case c.mode:
+		c.allowed(address)
+		return address, true
+	default:
+		return c.own(address, mode), true
+	}
+}
+
 // result returns an entry's right side: [user@]host:port, or the target of
 // outgoing_server when it names no server.
 func (c *perditionConverter) result(e *mapEntry) (string, bool) {
@@ -306,8 +371,9 @@ func (c *perditionConverter) result(e *mapEntry) (string, bool) {
 			c.refuse(e.at, "%q is not host[:port]", e.host+":"+e.port)
 			return "", false
 		}
-		c.allowed(address)
-		where = address
+		if where, good = c.where(e.at, address, e.port); !good {
+			return "", false
+		}
 	} else if len(c.outgoing) == 0 {
 		c.refuse(e.at, "it names no server, and there is no outgoing_server")
 		return "", false

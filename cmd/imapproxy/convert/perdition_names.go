@@ -161,34 +161,43 @@ func serverPort(value, delimiter string) (user, host, port string) {
 // address joins a host with its port or the default one.
 func (c *perditionConverter) address(host, port string) (string, bool) {
 	if port == "" {
-		port = c.port
+		port, c.portless = c.port, true
 	}
 	n := portNumber(port)
 	return net.JoinHostPort(host, n), n != "" && host != "" && !strings.ContainsAny(host, " \t\"")
 }
 
-// backends converts outgoing_server, outgoing_port and who judges passwords.
-func (c *perditionConverter) backends(i *instance) {
-	for _, o := range c.instances {
-		c.outgoingTLS(o)
-	}
-	c.port = map[bool]string{true: "993", false: "143"}[c.strongest() == "implicit"]
-	if u := i.one("outgoing_port"); u != nil {
-		if c.port = portNumber(u.value); c.port == "" {
-			c.refuse(u.at, "%q is no port: write its number", u.value)
-			return
+// outgoingServers reads the entries of outgoing_server.
+func (c *perditionConverter) outgoingServers(u *use) bool {
+	for n, entry := range strings.Split(u.value, ",") {
+		user, host, port := serverPort(strings.TrimSpace(entry), c.delimiter)
+		address, good := c.address(host, port)
+		mode := c.modeFor(port)
+		if n == 0 && mode != "" {
+			c.mode = mode
 		}
-		c.done(u, "the port of backends without one")
+		switch {
+		case !good || user != "":
+			c.refuse(u.at, "%q is not host[:port]", entry)
+			return false
+		case mode == "":
+			c.refuse(u.at, contradiction, address)
+			return false
+		case mode != c.mode:
+			c.refuse(u.at, "the first server is spoken to with tls %s and %s with tls %s: one target can't do both",
+				c.mode, address, mode)
+			return false
+		}
+		c.outgoing = append(c.outgoing, address)
 	}
+	return true
+}
+
+// backends converts outgoing_server and who judges passwords.
+func (c *perditionConverter) backends(i *instance) {
 	if u := i.one("outgoing_server"); u != nil {
-		for entry := range strings.SplitSeq(u.value, ",") {
-			user, host, port := serverPort(strings.TrimSpace(entry), c.delimiter)
-			address, good := c.address(host, port)
-			if !good || user != "" {
-				c.refuse(u.at, "%q is not host[:port]", entry)
-				return
-			}
-			c.outgoing = append(c.outgoing, address)
+		if !c.outgoingServers(u) {
+			return
 		}
 		c.done(u, `the target "outgoing"`)
 		if len(c.outgoing) > 1 {

@@ -32,7 +32,7 @@ var perditionOptions = []perditionOption{
 	{"debug", "d", false, ""},
 	{"explicit_domain", "e", true, ""},
 	{"log_facility", "F", true, ""},
-	{"config_file", "f", true, "it has been read"},
+	{"config_file", "f", true, "it counts only on the command line, and there it has been followed"},
 	{"group", "g", true, unitsWork},
 	{"help", "h", false, "it only prints the help"},
 	{"inetd_mode", "i", false, "imapproxy listens itself"},
@@ -118,26 +118,52 @@ func (c *perditionConverter) confUses(shown, text string) []*use {
 	var uses []*use
 	for _, l := range lines {
 		at := &statement{name: l.words[0], file: shown, line: l.line}
-		option, known := findPerditionOption(l.words[0])
+		c.order = append(c.order, at)
+		name, value, joined := strings.Cut(l.words[0], "=")
+		if !joined {
+			value = l.rest
+		}
+		option, known := findPerditionOption(name)
 		if len(l.words) > 1 {
 			at.args = []string{shownValue(option, l.rest)}
+		} else if joined {
+			at.name = name + "=" + shownValue(option, value)
 		}
-		switch {
-		case l.indented:
-			c.note(at, NotNeeded, "perdition takes nothing from a line that begins with a space")
-		case !known:
-			c.refuse(at, "unknown option: perdition 2.2 does not have it")
-		case option.arg && len(l.words) == 1:
-			c.refuse(at, "it has no value")
+		switch why := badUse(l, option, known && (!joined || len(name) > 1), joined); {
+		case why != "":
+			c.refuse(at, "%s", why)
 		default:
-			if !option.arg && len(l.words) > 1 {
-				c.note(at, Differs, "the value %q changes nothing, with perdition as well: the option counts", l.rest)
-			}
-			uses = append(uses, &use{option, l.rest, at})
+			uses = append(uses, &use{option, value, at})
 		}
-		c.order = append(c.order, at)
 	}
 	return uses
+}
+
+const (
+	startsNot = "perdition does not start with this line: "
+	readsNot  = ", and perdition reads nothing of the file after it"
+)
+
+// badUse returns what is wrong with a line of perdition.conf. perdition makes
+// "--KEY" and "VALUE" of it, which leaves KEY=VALUE possible for long names.
+func badUse(l wordLine, option perditionOption, known, joined bool) string {
+	switch {
+	case l.indented:
+		return startsNot + "it takes an indented line for a stray word; move it to the line's beginning or remove it"
+	case !known:
+		return "unknown option: perdition 2.2 does not have it" + readsNot
+	case joined && !option.arg:
+		return "it takes no value" + readsNot
+	case joined && len(l.words) > 1:
+		return startsNot + "after KEY=VALUE nothing may follow; write KEY VALUE"
+	case !option.arg && len(l.words) > 1:
+		return startsNot + "it takes no value; to switch it off, remove the line"
+	case option.arg && !joined && len(l.words) == 1:
+		return "it has no value, and perdition takes the next line's first word for it"
+	case option.arg && option.why == "" && strings.HasPrefix(l.rest, "="):
+		return "perdition takes the = for a part of the value: write KEY VALUE or KEY=VALUE"
+	}
+	return ""
 }
 
 // lineUses reads the options of a command line, in popt's ways: -l 143, -l143,
@@ -202,15 +228,29 @@ var fileFirst = map[string]bool{"bind_address": true, "outgoing_server": true, "
 // addUp are options that a second time adds to.
 var addUp = map[string]bool{"add_domain": true, "strip_domain": true, "lower_case": true, "ssl_mode": true}
 
-// settle decides between the command line and the file.
-func settle(line, file []*use) map[string][]*use {
-	settled := map[string][]*use{}
+// coveredBy names for an option the other one that shares its bit in perdition's
+// mask of what the command line has: when that is on the command line, the
+// file's option is lost.
+var coveredBy = map[string]string{
+	"ssl_listen_ciphers": "ssl_outgoing_ciphers", "ssl_outgoing_ciphers": "ssl_listen_ciphers",
+	"ssl_no_cert_verify": "ssl_no_client_cert_verify", "ssl_no_client_cert_verify": "ssl_no_cert_verify",
+	"debug": "connection_logging", "connection_logging": "debug",
+}
+
+// settle decides between the command line and the file. lost are options of the
+// file that perdition does not take although the command line lacks them.
+func settle(line, file []*use) (settled map[string][]*use, lost []*use) {
+	settled = map[string][]*use{}
 	for _, o := range perditionOptions {
 		first, second := usesOf(line, o.long), usesOf(file, o.long)
 		if fileFirst[o.long] {
 			first, second = second, first
 		}
-		if len(first) == 0 {
+		switch {
+		case len(first) > 0:
+		case len(usesOf(line, coveredBy[o.long])) > 0:
+			lost = append(lost, second...)
+		default:
 			first = second
 		}
 		if len(first) > 1 && !addUp[o.long] {
@@ -220,7 +260,7 @@ func settle(line, file []*use) map[string][]*use {
 			settled[o.long] = first
 		}
 	}
-	return settled
+	return settled, lost
 }
 
 func usesOf(all []*use, long string) []*use {

@@ -217,9 +217,13 @@ func (c *perditionConverter) ruleAddress(r *regexRule, where *string, shift int)
 			c.refuse(r.at, "%q is not host[:port]", *where)
 			return false
 		}
-		c.allowed(address)
-		*where = address
-		return true
+		*where, good = c.where(r.at, address, port)
+		return good
+	}
+	if mode := c.modeFor(port); mode != c.mode {
+		c.refuse(r.at, "the user's name makes the server here, on a port that is spoken to with another tls than the "+
+			"others: convert one instance with --line")
+		return false
 	}
 	if len(c.options.Backends) == 0 {
 		c.refuse(r.at, "the user's name makes the server here, and imapproxy goes only to listed backends: list "+
@@ -228,6 +232,7 @@ func (c *perditionConverter) ruleAddress(r *regexRule, where *string, shift int)
 	}
 	if port == "" {
 		*where += ":" + c.port
+		c.portless = true
 	}
 	if names := groupNumbers(*where); len(names) > 0 && names[len(names)-1] > r.posix.NumSubexp() {
 		c.refuse(r.at, "there is no group %d, so that perdition looks for a server with a $ in its name",

@@ -1,9 +1,7 @@
 package convert
 
 import (
-	"crypto/tls"
 	"net"
-	"slices"
 	"strings"
 )
 
@@ -22,6 +20,12 @@ var sslModes = map[string]struct {
 	"tls_listen_force": {"only", ""}, "tls_outgoing_force": {"", "force"}, "tls_all_force": {"only", "force"},
 }
 
+// contradicts reports whether two words of ssl_mode ask for TLS from the first
+// byte and for STARTTLS.
+func contradicts(before, word string) bool {
+	return word != "" && before != "off" && (before == "implicit") != (word == "implicit")
+}
+
 // outgoingTLS reads ssl_mode of an instance.
 func (c *perditionConverter) outgoingTLS(i *instance) {
 	i.tls, i.outgoing = "off", "off"
@@ -30,15 +34,19 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 	}
 	for _, u := range i.settings["ssl_mode"] {
 		for word := range strings.SplitSeq(u.value, ",") {
-			mode, known := sslModes[strings.ToLower(strings.TrimSpace(word))]
-			if !known {
+			mode, known := sslModes[strings.ToLower(word)]
+			switch {
+			case !known:
 				c.refuse(u.at, "unknown ssl_mode %q", word)
 				return
+			case contradicts(string(i.tls), string(mode.listen)) || contradicts(i.outgoing, mode.outgoing):
+				c.refuse(u.at, "%q contradicts what stands before it: perdition calls that an invalid combination", word)
+				return
 			}
-			if mode.listen != "" {
+			if mode.listen != "" && i.tls != "only" {
 				i.tls = mode.listen
 			}
-			if mode.outgoing != "" {
+			if mode.outgoing != "" && i.outgoing != "force" {
 				i.outgoing = mode.outgoing
 			}
 		}
@@ -54,39 +62,9 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 	}
 }
 
-// strengths orders the ways to speak to a backend.
-var strengths = []string{"off", "starttls", "implicit"}
-
-// strongest is the best protected way to the backends of all instances.
-func (c *perditionConverter) strongest() string {
-	best := "off"
-	for _, i := range c.instances {
-		if slices.Index(strengths, i.outgoing) > slices.Index(strengths, best) {
-			best = i.outgoing
-		}
-	}
-	return best
-}
-
-// way returns where the instances went to their backends in different ways.
-func (c *perditionConverter) way() {
-	best := c.strongest()
-	for _, i := range c.instances {
-		if i.outgoing == best {
-			continue
-		}
-		at := i.at
-		if u := i.one("ssl_mode"); u != nil {
-			at = u.at
-		}
-		c.note(at, Differs, "the instance %s went to backends with tls %s; imapproxy has one way to a backend and "+
-			"takes %s for all", i.name, i.outgoing, best)
-	}
-}
-
 // listener converts an instance's addresses and its TLS.
 func (c *perditionConverter) listener(i *instance) {
-	port := map[string]string{"imap4": "143", "imap4s": "993"}[i.name]
+	port := instancePorts[i.name]
 	if u := i.one("listen_port"); u != nil {
 		if port = portNumber(u.value); port == "" {
 			c.refuse(u.at, "%q is no port: write its number", u.value)
@@ -127,10 +105,13 @@ func (c *perditionConverter) listener(i *instance) {
 	c.listenerTLS(i)
 }
 
+// standardCertificate is perdition's own value of ssl_cert_file.
+const standardCertificate = "perdition.crt.pem"
+
 // listenerCertificate converts the certificate, which perdition has one of.
 func (c *perditionConverter) listenerCertificate(i *instance) {
 	for _, f := range []struct{ long, key, standard string }{
-		{"ssl_cert_file", "certificate", "perdition.crt.pem"}, {"ssl_key_file", "key", "perdition.key.pem"},
+		{"ssl_cert_file", "certificate", standardCertificate}, {"ssl_key_file", "key", "perdition.key.pem"},
 	} {
 		if u := i.one(f.long); u != nil {
 			i.keys = append(i.keys, setting{f.key, text(within(c.home, u.value)), u.from()})
@@ -151,112 +132,3 @@ func (c *perditionConverter) listenerCertificate(i *instance) {
 		c.refuse(u.at, "imapproxy reads a key's passphrase from a file: write it there with ssl_passphrase_file")
 	}
 }
-
-// tlsWords maps perdition's names of TLS versions.
-var tlsWords = map[string]string{"sslv3": "1.0", "tlsv1": "1.0", "tlsv1.0": "1.0", "tlsv1.1": "1.1", "tlsv1.2": "1.2",
-	"tlsv1.3": "1.3"}
-
-// version converts an option that names a TLS version.
-func (c *perditionConverter) version(u *use) (string, bool) {
-	version, known := tlsWords[strings.ToLower(u.value)]
-	if !known {
-		c.refuse(u.at, "unknown TLS version %q", u.value)
-	}
-	return version, known
-}
-
-// listenerTLS converts versions and suites of the clients' side.
-func (c *perditionConverter) listenerTLS(i *instance) {
-	for _, bound := range []struct{ long, key, standard string }{
-		{"ssl_listen_min_proto_version", "tls_min", "1.2"}, {"ssl_listen_max_proto_version", "tls_max", "1.3"},
-	} {
-		u := i.one(bound.long)
-		if u == nil {
-			continue
-		}
-		version, good := c.version(u)
-		if good && version != bound.standard {
-			i.keys = append(i.keys, setting{bound.key, text(version), u.from()})
-		}
-		if good {
-			c.done(u, "%s = %s", bound.key, text(version))
-		}
-	}
-	u := i.one("ssl_listen_ciphers")
-	if u == nil {
-		return
-	}
-	chosen, unknown := cipherList(u.value)
-	switch {
-	case len(unknown) > 0 || len(chosen) == 0:
-		c.refuse(u.at, "imapproxy has none of these suites: it has ECDHE with AES or CHACHA20, such as "+
-			"ECDHE-RSA-AES128-GCM-SHA256")
-		return
-	case len(chosen) < len(openSSLSuites):
-		names := make([]string, len(chosen))
-		for n, suite := range chosen {
-			names[n] = tls.CipherSuiteName(suite.id)
-		}
-		i.keys = append(i.keys, setting{"tls_ciphers", list(names), u.from()})
-	}
-	c.done(u, "those of its suites that imapproxy has, which are ECDHE with AES or CHACHA20")
-}
-
-// looser are options that make perdition take certificates imapproxy does not.
-var looser = []string{"ssl_ca_accept_self_signed", "ssl_cert_accept_self_signed", "ssl_cert_accept_expired",
-	"ssl_cert_accept_not_yet_valid", "ssl_no_cn_verify"}
-
-// target converts how backends are spoken to; the keys are those of [[target]].
-func (c *perditionConverter) target() []setting {
-	mode := c.strongest()
-	keys := []setting{{"tls", text(mode), ""}}
-	if mode == "off" {
-		return append(keys, setting{"plain_login", "true", "as with perdition; better \"starttls\" or \"implicit\""})
-	}
-	from := c.instances[0]
-	for _, i := range c.instances {
-		if i.outgoing == mode {
-			from = i
-			break
-		}
-	}
-	if u := from.one("ssl_no_cert_verify"); u != nil {
-		c.done(u, "verify = false: anybody between here and the backend can read and change everything")
-		return append(keys, setting{"verify", "false", u.from()})
-	}
-	if u := from.one("ssl_ca_file"); u != nil {
-		keys = append(keys, setting{"ca", text(within(c.home, u.value)), u.from()})
-		c.done(u, "ca of the target")
-	}
-	if u := from.one("ssl_ca_path"); u != nil {
-		c.note(u.at, Differs,
-			"imapproxy reads authorities from one file: cat %s > FILE and name it with ca; without ca the system's "+
-				"count", filepathGlob(u.value))
-	}
-	for _, long := range looser {
-		if u := from.one(long); u != nil {
-			c.note(u.at, Differs,
-				"imapproxy verifies the backend's certificate and name: renew it, name it or its authority with ca, "+
-					"and a different name with server_name")
-		}
-	}
-	if u := from.one("ssl_outgoing_min_proto_version"); u != nil {
-		version, good := c.version(u)
-		switch {
-		case good && version < "1.2":
-			c.note(u.at, Differs, "backends must speak TLS 1.2 at least")
-		case good:
-			keys = append(keys, setting{"tls_min", text(version), u.from()})
-			c.done(u, "tls_min of the target")
-		}
-	}
-	for _, long := range []string{"ssl_outgoing_max_proto_version", "ssl_outgoing_ciphers"} {
-		if u := from.one(long); u != nil {
-			c.note(u.at, Differs, "left out: towards backends the newest version and Go's own suites are taken")
-		}
-	}
-	return keys
-}
-
-// filepathGlob names the files of a folder of authorities.
-func filepathGlob(folder string) string { return strings.TrimSuffix(folder, "/") + "/*.pem" }
