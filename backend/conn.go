@@ -106,6 +106,10 @@ func (c *Conn) Enforce(p *ledger.Policy) {
 // hides, for the client's tagged OK.
 func (c *Conn) Capabilities() string { return c.caps.forClient(c.Ledger.Policy()) }
 
+// SaysCapabilities reports whether the backend has said its capabilities in a line
+// of their own, unasked, and not in its OK to the login.
+func (c *Conn) SaysCapabilities() bool { return c.caps.untagged }
+
 // StartRelay hands the question of what may be sent over to the ledger.
 func (c *Conn) StartRelay() {
 	c.relay = true

@@ -260,6 +260,7 @@ func (c *Conn) askCapability() error {
 	case err == nil && r.word == "OK" && !c.caps.known():
 		return errUnexpected
 	}
+	c.caps.untagged = false
 	return err
 }
 

@@ -142,9 +142,10 @@ func checkMaster(t *Target, r *Report) {
 		r.Errorf(t.Place, "master_user", "name its password's file with master_password_file", "has no password")
 	case t.MasterUser == "" && t.MasterFile != "":
 		r.Errorf(t.Place, "master_password_file", "write master_user too", "there is no master_user")
-	case t.MasterUser != "" && (t.Mechanism == "login" || t.Mechanism == "literals"):
-		r.Errorf(t.Place, "mechanism", `write "auto" or "plain"`, "%q, and a master login goes only by AUTHENTICATE PLAIN",
-			t.Mechanism)
+	}
+	if t.MasterUser != "" && (t.Mechanism == "login" || t.Mechanism == "literals") {
+		r.Errorf(t.Place, "mechanism", `write "auto" or "plain"`,
+			"%q, and a master login goes only by AUTHENTICATE PLAIN", t.Mechanism)
 	}
 }
 

@@ -188,6 +188,8 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		{"addresses", list([]string{someBackend(allow[0])}), "a placeholder: Auth-Server names the backend"},
 		{"tls", text("off"), "nginx has no TLS to backends; better \"starttls\" or \"implicit\""},
 		{"plain_login", "true", ""},
+		{"mechanism", text("literals"), "nginx's only way; better \"auto\""},
+		{"forward_id", "false", "nginx sends no ID; true tells the backend the client's address"},
 	}
 	target = append(target, first.backendSpans()...)
 	if first.header.from != "" {
