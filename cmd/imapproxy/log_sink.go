@@ -34,13 +34,15 @@ func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
 	}
+	all := len(o.list) > 0 // some place takes the lines that no other does
 	for _, output := range c.Outputs {
+		all = all || len(output.Listeners) == 0
 		if _, err = o.add(output, stderr); err != nil {
 			o.close()
 			return nil, fmt.Errorf("log.output: %w", err)
 		}
 	}
-	if len(o.list) == 0 {
+	if !all {
 		err = base(config.LogOutput{Stderr: true})
 	}
 	return o, err

@@ -192,7 +192,7 @@ type draft struct {
 	auth    []setting // auth.http
 	header  setting   // target.proxy_header
 	name    setting   // hostname
-	log     []setting // [log]
+	log     []logPlace
 	logFrom []*statement
 }
 

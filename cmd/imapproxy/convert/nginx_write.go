@@ -67,12 +67,12 @@ func (c *nginxConverter) write() string {
 	if first.name.is() {
 		d.section("", []setting{first.name})
 	}
-	d.section("[log]", first.log)
-	names := map[string]bool{}
+	names := c.listenerNames()
+	c.writeLog(&d, names)
 	for i, s := range c.servers {
-		for _, l := range s.listens {
+		for j, l := range s.listens {
 			d.section("[[listener]]",
-				append([]setting{{"name", text(listenerName(&l, names)), ""},
+				append([]setting{{"name", text(names[i][j]), ""},
 					{"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
 			if i > 0 && !sameKeys(s.auth, first.auth) {
 				d.section("[listener.auth]", s.auth)
