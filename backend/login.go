@@ -24,9 +24,9 @@ var (
 // logIn logs in: ID first when the backend offers it, then AUTHENTICATE PLAIN
 // when offered (RFC 4616), else LOGIN with synchronising literals, which no
 // byte of a password can leave. A backend that was not asked what it offers
-// (login.MechanismLiterals) is asked only for a token, which needs to know. It returns the text of the backend's OK, never
-// empty. The error is a *Refused when the backend judged, an *Error otherwise.
-// The caller ends the connection on either.
+// (login.MechanismLiterals) is asked only for a token, which needs to know. It
+// returns the text of the backend's OK, never empty. The error is a *Refused when the
+// backend judged, an *Error otherwise. The caller ends the connection on either.
 func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text string, err error) {
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true

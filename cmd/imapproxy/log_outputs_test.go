@@ -66,7 +66,9 @@ func TestLogOutputs(t *testing.T) {
 func TestLogLevelReloaded(t *testing.T) {
 	folder := t.TempDir()
 	c := config.Log{Level: "warn", Format: "json", File: config.Path(filepath.Join(folder, "base")),
-		Outputs: []config.LogOutput{{File: config.Path(filepath.Join(folder, "output")), Level: "error", Format: "json"}}}
+		Outputs: []config.LogOutput{
+			{File: config.Path(filepath.Join(folder, "output")), Level: "error", Format: "json"},
+		}}
 	sink, err := openSink(c, io.Discard)
 	try(t, "sink", err)
 	log, w := loggerTo(c, sink)

@@ -133,7 +133,9 @@ func TestTLSSessionsBound(t *testing.T) {
 				own.Certificate = append(own.Certificate, leaf)
 			}
 			client := resumer("imap.example.org")
-			client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+			client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &own, nil
+			}
 			for i := range 2 {
 				state, err := shake(t, g.Settings.Listeners["imaps"].TLSConfig, client)
 				if err != nil || state.DidResume != (i == 1 && test.resumed) {

@@ -72,7 +72,8 @@ func checkTLSVersions(l *Listener, r *Report) {
 			"not used where the clients keep their sessions in tickets")
 	}
 	if at.Has("tls_session_timeout") && l.SessionCache == 0 {
-		r.Errorf(at, "tls_session_timeout", "remove it, or write tls_session_cache", "not used without tls_session_cache")
+		r.Errorf(at, "tls_session_timeout", "remove it, or write tls_session_cache",
+			"not used without tls_session_cache")
 	}
 }
 

@@ -13,6 +13,9 @@ const (
 	leastZone       = 32 << 10 // nginx refuses a smaller one
 )
 
+// noSessionIDs is what crypto/tls can't do.
+const noSessionIDs = "a client of TLS 1.2 that takes no tickets can't resume, since imapproxy gives no session IDs"
+
 // tlsSessions converts the resumption of TLS sessions.
 func (c *nginxConverter) tlsSessions(s *draft) {
 	if !s.hasTLS() {
@@ -67,13 +70,11 @@ func (c *nginxConverter) sessionCache(s *draft, tickets bool) bool {
 	case kept == 0:
 		c.note(from, NotNeeded, "no sessions are kept")
 	case tickets:
-		c.note(from, Differs, "left out: sessions are resumed by tickets, which need no cache; a client of TLS 1.2 that "+
-			"takes no tickets can't resume, since imapproxy gives no session IDs")
+		c.note(from, Differs, "left out: sessions are resumed by tickets, which need no cache; %s", noSessionIDs)
 	default:
 		most := countBoundsOf("listener.tls_session_cache").Most
 		s.add("tls_session_cache", number(min(kept, most)), from)
-		c.note(from, Differs, "tls_session_cache, for each listener and not for each worker or zone; a client of TLS 1.2 "+
-			"that takes no tickets can't resume, since imapproxy gives no session IDs")
+		c.note(from, Differs, "tls_session_cache, for each listener and not for each worker or zone; %s", noSessionIDs)
 		if kept > most {
 			c.note(from, Differs, "lowered to %d, the most imapproxy takes", most)
 		}
