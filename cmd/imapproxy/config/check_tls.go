@@ -71,10 +71,6 @@ func checkTLSVersions(l *Listener, r *Report) {
 		r.Errorf(at, "tls_session_cache", "remove it, or write tls_session_tickets = false",
 			"not used where the clients keep their sessions in tickets")
 	}
-	if at.Has("tls_session_timeout") && l.SessionCache == 0 {
-		r.Errorf(at, "tls_session_timeout", "remove it, or write tls_session_cache",
-			"not used without tls_session_cache")
-	}
 }
 
 func checkClientCertificates(l *Listener, r *Report) {

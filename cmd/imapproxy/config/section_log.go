@@ -29,7 +29,8 @@ func checkLog(c *File, r *Report) {
 			}
 		}
 		if places != 1 {
-			r.Errorf(o.Place, "output", "write one of file, syslog and stderr = true", "goes to %d places", places)
+			r.Errorf(o.Place, "file", "write one of file, syslog and stderr = true",
+				"an output goes to one place, and this one to %d", places)
 		}
 		checkLogPlace(o.Place, o.File, o.Syslog, r)
 		for _, name := range o.Listeners {
