@@ -74,7 +74,8 @@ type answer struct {
 	text string
 }
 
-// response returns the next response. A line that ends in a literal is read
+// response returns the next response; what is none comes with errJunk, and with
+// its tag where it has one. A line that ends in a literal is read
 // on, within the bounds, and kept to its first part: nothing before the login
 // needs what stands in a literal.
 func (a *answers) response() (answer, error) {
@@ -84,7 +85,7 @@ func (a *answers) response() (answer, error) {
 	}
 	r, ok := parseAnswer(line)
 	if !ok {
-		return answer{}, errJunk
+		return r, errJunk
 	}
 	for part := line; r.tag == "*" && !isStatus(r.word); {
 		n, more := literalEnd(part)

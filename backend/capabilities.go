@@ -9,20 +9,22 @@ import (
 
 // capabilities is a backend's list as it gave it, or nothing.
 type capabilities struct {
-	list []string
+	list     []string
+	untagged bool // said in a line of its own, unasked
 }
 
 // known reports whether the backend has said what it offers.
 func (c capabilities) known() bool { return c.list != nil }
 
-func (c *capabilities) set(s string) { c.list = strings.Fields(printableList(s)) }
+func (c *capabilities) set(s string) { *c = capabilities{list: strings.Fields(printableList(s))} }
 
-func (c *capabilities) forget() { c.list = nil }
+func (c *capabilities) forget() { *c = capabilities{} }
 
 // learn takes the list from a response, if it carries one.
 func (c *capabilities) learn(r answer) {
 	if r.tag == "*" && r.word == "CAPABILITY" {
 		c.set(r.text)
+		c.untagged = true
 		return
 	}
 	word, list, ok := strings.Cut(r.code, " ")

@@ -96,12 +96,19 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Enforce puts a policy in force for the session that takes the connection.
-func (c *Conn) Enforce(p *ledger.Policy) { c.Ledger.Enforce(p, c.caps.has("UNAUTHENTICATE")) }
+// Enforce puts a policy in force for the session that takes the connection. A
+// backend that has not said what it offers may have every command.
+func (c *Conn) Enforce(p *ledger.Policy) {
+	c.Ledger.Enforce(p, !c.caps.known() || c.caps.has("UNAUTHENTICATE"))
+}
 
 // Capabilities is what the backend offers after the login, less what the policy
 // hides, for the client's tagged OK.
 func (c *Conn) Capabilities() string { return c.caps.forClient(c.Ledger.Policy()) }
+
+// SaysCapabilities reports whether the backend has said its capabilities in a line
+// of their own, unasked, and not in its OK to the login.
+func (c *Conn) SaysCapabilities() bool { return c.caps.untagged }
 
 // StartRelay hands the question of what may be sent over to the ledger.
 func (c *Conn) StartRelay() {

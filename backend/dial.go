@@ -15,6 +15,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/login"
 	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
@@ -268,7 +269,7 @@ func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 			return "tls", err
 		}
 	}
-	if !c.caps.known() {
+	if !c.caps.known() && t.Mechanism != login.MechanismLiterals {
 		c.enter(phaseCapability)
 		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "capability", err

@@ -68,7 +68,7 @@ func told(received string) bool {
 	return false
 }
 
-// apply sets up a target: starttls, implicit, id, master, plain, login, v1, v2, name=HOST for the
+// apply sets up a target: starttls, implicit, id, master, plain, login, literals, pool, v1, v2, name=HOST for the
 // server name, trust-all, and short=PHASE for a short limit.
 func apply(tb testing.TB, t *Target, words string, a *authority) {
 	tb.Helper()
@@ -88,6 +88,10 @@ func apply(tb testing.TB, t *Target, words string, a *authority) {
 			t.Mechanism = login.MechanismPlain
 		case "login":
 			t.Mechanism = login.MechanismLogin
+		case "literals":
+			t.Mechanism = login.MechanismLiterals
+		case "pool":
+			t.Pool = &PoolOptions{}
 		case "v1":
 			t.Header = ProxyV1
 		case "v2":

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/login"
 	"imapproxy/backend/printable"
 	"imapproxy/backend/wire"
 )
@@ -22,15 +23,22 @@ var (
 
 // logIn logs in: ID first when the backend offers it, then AUTHENTICATE PLAIN
 // when offered (RFC 4616), else LOGIN with synchronising literals, which no
-// byte of a password can leave. It returns the text of the backend's OK, never
-// empty. The error is a *Refused when the backend judged, an *Error otherwise.
-// The caller ends the connection on either.
+// byte of a password can leave. A backend that was not asked what it offers
+// (login.MechanismLiterals) is asked only for a token, which needs to know. It
+// returns the text of the backend's OK, never empty. The error is a *Refused when the
+// backend judged, an *Error otherwise. The caller ends the connection on either.
 func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text string, err error) {
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true
 	}
 	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Addr, "login", err)
+	}
+	if !c.caps.known() && cred.Token != "" && c.Target.Mechanism == login.MechanismLiterals {
+		c.enter(phaseCapability)
+		if err := c.duringLogin(ctx, c.askCapability); err != nil {
+			return "", c.failed(ctx, "capability", err)
+		}
 	}
 	c.enter(phaseLogin)
 	defer func() { c.hidden = hidden{} }()
@@ -42,7 +50,7 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 	if err != nil {
 		return "", c.notLoggedIn(ctx, cred, err)
 	}
-	if !c.caps.known() {
+	if !c.caps.known() && (c.Target.Mechanism != login.MechanismLiterals || c.Target.Pool != nil) {
 		if err := c.duringLogin(ctx, c.askCapability); err != nil {
 			return "", c.failed(ctx, "capability", err)
 		}
@@ -199,7 +207,7 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 	for range maxAnswerLines {
 		r, err := c.in.response()
 		if err != nil {
-			return answer{}, err
+			return r, err
 		}
 		c.withhold(&r)
 		switch {
@@ -236,7 +244,8 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 	return answer{}, errTooMuch
 }
 
-// askCapability asks what the backend offers.
+// askCapability asks what the backend offers. One that does not answer that by OK
+// has said nothing of it: then what needs no offer is tried.
 func (c *Conn) askCapability() error {
 	fault.Point("dial.capability")
 	c.caps.forget()
@@ -244,9 +253,14 @@ func (c *Conn) askCapability() error {
 		return err
 	}
 	r, err := c.await("X3", false)
-	if err == nil && (r.word != "OK" || !c.caps.known()) {
-		err = errUnexpected
+	switch {
+	case errors.Is(err, errJunk) && r.tag == "X3": // a word that IMAP does not have, such as ERR
+		c.inStep = true
+		return nil
+	case err == nil && r.word == "OK" && !c.caps.known():
+		return errUnexpected
 	}
+	c.caps.untagged = false
 	return err
 }
 
@@ -257,6 +271,9 @@ func (c *Conn) askSTARTTLS() error {
 	if !c.caps.known() {
 		if err := c.askCapability(); err != nil {
 			return err
+		}
+		if !c.caps.known() {
+			return errUnexpected
 		}
 	}
 	if !c.caps.has("STARTTLS") {

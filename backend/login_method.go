@@ -52,12 +52,15 @@ func (c Credentials) methods(t *Target, offered *capabilities) ([]method, error)
 	case t.Mechanism == login.MechanismPlain:
 		return list, nil
 	case c.master():
-		if t.Mechanism == login.MechanismLogin || !plain {
+		if t.Mechanism != login.MechanismAuto || !plain {
 			return nil, fmt.Errorf("%w: a master login needs AUTH=PLAIN, which the backend does not offer", errConfig)
 		}
 		return list, nil
 	}
 	disabled := offered.has("LOGINDISABLED")
+	if t.Mechanism == login.MechanismLiterals && !disabled {
+		return []method{loginSync}, nil
+	}
 	if offered.has("AUTH=LOGIN") && (disabled || !plain && t.Mechanism == login.MechanismAuto) {
 		list = append(list, loginSASL)
 	}

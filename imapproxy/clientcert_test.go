@@ -78,13 +78,18 @@ func withCertificates(t *testing.T, r *rig, mode CertificateMode) (authority *cl
 // certificate or without.
 func (r *rig) secure(listener string, certificate *tls.Certificate) *testClient {
 	r.t.Helper()
+	return r.secureBy(listener, certificate, clientTLS("imap"))
+}
+
+// secureBy is secure for a client with settings of its own.
+func (r *rig) secureBy(listener string, certificate *tls.Certificate, cfg *tls.Config) *testClient {
+	r.t.Helper()
 	c := r.connectRaw(listener)
 	if listener == "starttls" {
 		c.expect(`\* OK .*`)
 		c.send("s STARTTLS")
 		c.expect("s OK .*")
 	}
-	cfg := clientTLS("imap")
 	if certificate != nil { // whatever the server says of authorities
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return certificate,
@@ -140,6 +145,26 @@ func TestClientCertificates(t *testing.T) {
 						}
 					})
 			}
+		}
+	}
+}
+
+// TestClientCertificateResumed: a session that is resumed is judged anew, by the
+// authorities that hold now.
+func TestClientCertificateResumed(t *testing.T) {
+	r := newRig(t)
+	authority := withCertificates(t, r, CertificateOn)
+	certificate := authority.certificate(t, "good")
+	cfg := clientTLS("imap")
+	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for i, greeting := range []string{`\* OK .*`, `\* OK .*`, `\* BYE .*`} {
+		if i == 2 {
+			r.settings.Listeners["tls"].Clients.Use(&auth.Authorities{Roots: x509.NewCertPool(), Depth: 1})
+		}
+		c := r.secureBy("tls", certificate, cfg)
+		c.expect(greeting)
+		if resumed := c.conn.(*tls.Conn).ConnectionState().DidResume; resumed != (i > 0) {
+			t.Errorf("connection %d: resumed %v", i+1, resumed)
 		}
 	}
 }

@@ -48,6 +48,15 @@ func (nginxDialect) greet(s *session) error {
 
 func (nginxDialect) limitsDialogue() bool { return true }
 
+// offer passes the backend's line on, as nginx does since 1.27.3.
+func (nginxDialect) offer(c *backend.Conn) (line, code string) {
+	list := c.Capabilities()
+	if list == "" || !c.SaysCapabilities() {
+		return "", loginCode(list)
+	}
+	return "* CAPABILITY " + list + "\r\n", ""
+}
+
 func (nginxDialect) granted(s *session) {
 	s.compatLog(false, "client logged in%s", s.compatContext(""))
 }

@@ -24,7 +24,7 @@ func (s *session) compatLog(fault bool, format string, args ...any) {
 	if fault {
 		level = zerolog.ErrorLevel
 	}
-	s.server.log.WithLevel(level).Str("session", s.id).
+	s.server.log.WithLevel(level).Str("session", s.id).Str("listener", s.listener.Name).
 		Msgf("*%d %s", s.number(), printable.Text(fmt.Sprintf(format, args...), 0))
 }
 

@@ -34,8 +34,8 @@ func (s *session) attempt(a *loginAttempt) (refusal string, err error) {
 		return refusal, nil
 	}
 	s.server.metrics.granted(s.server.clock.Now().Sub(s.login.attemptedAt))
-	return "", s.say(alertLines("OK", s.backend.TakeAlerts()) + a.tag + " OK " + loginCode(s.backend.Capabilities()) +
-		text + "\r\n")
+	line, code := s.listener.dialect().offer(s.backend)
+	return "", s.say(alertLines("OK", s.backend.TakeAlerts()) + line + a.tag + " OK " + code + text + "\r\n")
 }
 
 // interrupted answers a login that the session's end has overtaken, where the

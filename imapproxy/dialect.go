@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"imapproxy/backend"
 	"imapproxy/backend/fault"
 )
 
@@ -17,6 +18,9 @@ type dialect interface {
 	// limitsDialogue reports whether the time to log in is that of the dialogue
 	// only, and begins anew after a refused login.
 	limitsDialogue() bool
+	// offer words what the backend offers to a client that is logged in: a line before
+	// the answer, or a response code in it.
+	offer(*backend.Conn) (line, code string)
 	// granted notes that the client is logged in.
 	granted(*session)
 	// refuse words a login that came to nothing, without the last CRLF; ours is the
@@ -70,6 +74,8 @@ func (ownDialect) read(s *session) (reply, error) {
 }
 
 func (ownDialect) limitsDialogue() bool { return false }
+
+func (ownDialect) offer(c *backend.Conn) (line, code string) { return "", loginCode(c.Capabilities()) }
 
 func (ownDialect) granted(*session) {}
 

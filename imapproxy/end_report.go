@@ -26,7 +26,6 @@ func (s *session) report(reason endReason, detail error) {
 			last = c
 		}
 	}
-	e.Str("listener", s.listener.Name)
 	optional(e, "tls", s.client.tlsVersion())
 	optional(e, "certificate", bounded(s.client.verify))
 	optional(e, "mechanism", s.mechanism)
@@ -63,7 +62,7 @@ func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()
 // fields puts in who it is about. What a client chose stands in a field,
 // bounded, never in the message.
 func (s *session) fields(e *zerolog.Event) *zerolog.Event {
-	e.Str("session", s.id).Str("client", wire.ClientText(s.client.addr))
+	e.Str("session", s.id).Str("listener", s.listener.Name).Str("client", wire.ClientText(s.client.addr))
 	optional(e, "user", bounded(s.user))
 	optional(e, "authzid", bounded(s.authzID))
 	optional(e, "backend", s.backendAddr)

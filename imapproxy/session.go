@@ -158,6 +158,7 @@ func (s *session) open(d dialect) error {
 	if err := s.readProxyHeader(); err != nil {
 		return err
 	}
+	s.fields(s.server.log.Debug()).Msg("session begun")
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
 		fault.Point("session.tls")

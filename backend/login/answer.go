@@ -10,9 +10,10 @@ type Mechanism int
 
 // The mechanisms.
 const (
-	MechanismAuto  Mechanism = iota // what the backend offers, and another way when it does not accept that
-	MechanismPlain                  // AUTHENTICATE PLAIN only
-	MechanismLogin                  // LOGIN, or AUTHENTICATE LOGIN where LOGIN is disabled
+	MechanismAuto     Mechanism = iota // what the backend offers, and another way when it does not accept that
+	MechanismPlain                     // AUTHENTICATE PLAIN only
+	MechanismLogin                     // LOGIN, or AUTHENTICATE LOGIN where LOGIN is disabled
+	MechanismLiterals                  // LOGIN with literals, without a question for the capabilities before it
 )
 
 // Texts says what a client is told in the backend's own words when its login is

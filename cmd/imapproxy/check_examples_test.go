@@ -110,7 +110,10 @@ func withDefaults(example string) string {
 			defaulted = true
 		}
 	}
-	return strings.Join(cutSection(cutSection(lines, "#[listener.auth]"), "#[auth.http]"), "\n")
+	for _, header := range []string{"#[[log.output]]", "#[listener.auth]", "#[auth.http]"} {
+		lines = cutSection(lines, header)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // cutSection drops the lines of a section that is switched off, up to the next

@@ -27,6 +27,7 @@ import (
 //	                      repeated for each question
 //	backend: greeting=... or literal=..., login=..., each "-" for silence or "close"; extra=..., push=yes,
 //	                      delay=1s before the greeting, proxy=yes for a PROXY header in front,
+//	                      simple=yes for one that hangs up at any command but LOGIN and LOGOUT,
 //	                      away=yes for a backend that does not listen, at=[::1]:0 for another address
 //	verdict: same         or "differs because ..."; "freenginx's" is not run against nginx, which lacks it
 //
@@ -192,6 +193,8 @@ func (d compatDialogue) backend(t *testing.T) *backendScript {
 			b.login = value
 		case "extra":
 			b.extra = value
+		case "simple":
+			b.simple = value == "yes"
 		case "push":
 			b.push = value == "yes"
 		case "proxy":

@@ -77,6 +77,7 @@ type backendScript struct {
 	away     bool          // nothing listens
 	extra    string        // offered with IMAP4rev1
 	push     bool          // says something five times a second after the login
+	simple   bool          // hangs up at any command but LOGIN and LOGOUT
 
 	mu     sync.Mutex
 	logins []string
@@ -115,6 +116,9 @@ func (b *backendScript) serve(c net.Conn) {
 		verb, arg, _ := strings.Cut(rest, " ")
 		if loggedIn {
 			b.note(&b.said, rest)
+		}
+		if b.simple && verb != "LOGIN" && verb != "LOGOUT" {
+			return
 		}
 		switch strings.ToUpper(verb) {
 		case "CAPABILITY":

@@ -39,7 +39,7 @@ func TestConversionsPassCheck(t *testing.T) {
 			mustWrite(t, file, string(f.Data))
 			_, r := config.Load(file)
 			for _, problem := range r.Of(config.Error) {
-				if problem.Key == "log.file" && strings.Contains(problem.Text, "is missing") {
+				if strings.HasPrefix(problem.Key, "log.") && strings.Contains(problem.Text, "is missing") {
 					continue // a folder that this machine lacks
 				}
 				expected := problem.Text

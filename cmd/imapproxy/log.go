@@ -26,6 +26,7 @@ func newLogger(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
 // loggerTo is newLogger for what takes lines of JSON.
 func loggerTo(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
 	w := newLogWriter(out, logQueue)
+	w.outputs, _ = out.(*logOutputs) // nil for a writer that takes what log.level says
 	w.setLevel(c.Level)
 	return zerolog.New(w).Hook(logTime{}), w
 }
@@ -33,11 +34,21 @@ func loggerTo(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
 // setLevel puts the least level that is written in force; a reload may change
 // it.
 func (w *logWriter) setLevel(name string) {
-	level, err := zerolog.ParseLevel(name)
-	if err != nil {
-		level = zerolog.InfoLevel
+	level := logLevel(name)
+	if w.outputs != nil {
+		w.outputs.base.Store(int32(level))
+		level = w.outputs.least()
 	}
 	w.level.Store(int32(level))
+}
+
+// logLevel returns the level of that name.
+func logLevel(name string) zerolog.Level {
+	level, err := zerolog.ParseLevel(name)
+	if err != nil || name == "" {
+		return zerolog.InfoLevel
+	}
+	return level
 }
 
 // WriteLevel implements zerolog.LevelWriter.
@@ -52,6 +63,9 @@ func (w *logWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 // logFormat puts the format for people in front of a terminal. It stands after
 // the queue, so that a slow terminal costs the sessions nothing.
 func logFormat(format string, out io.Writer) io.Writer {
+	if format == "nginx" {
+		return nginxLines{out}
+	}
 	onTerminal := isTerminal(out)
 	if format == "json" || (format != "console" && !onTerminal) {
 		return out
@@ -79,6 +93,7 @@ func (logTime) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 // of its own as soon as there is room. It is safe for concurrent use.
 type logWriter struct {
 	out     zerolog.LevelWriter
+	outputs *logOutputs // out, where the configuration names places
 	lines   chan logLine
 	stop    chan struct{}
 	stopped chan struct{}

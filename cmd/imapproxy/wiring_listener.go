@@ -51,13 +51,18 @@ type listenerTLS struct {
 	config  *config.Listener
 	current atomic.Pointer[tls.Config]
 	clients imapproxy.ClientCertificates
-	stamps  []fileStamp // of the files that current was made of, or that failed last
+	// sessions that may be resumed; nil when they are not kept here. Only load and follow use it.
+	sessions *tlsSessions
+	stamps   []fileStamp // of the files that current was made of, or that failed last
 }
 
 // follow reads the files again when one of them has changed. What is wrong with
 // them stands in the report, once for each change; then what was read before
 // stays in force.
 func (t *listenerTLS) follow(r *config.Report) (changed bool) {
+	if t.sessions != nil {
+		t.sessions.expire()
+	}
 	now := stampsOf(t.config.TLSFiles())
 	if slices.Equal(now, t.stamps) {
 		return false
@@ -74,6 +79,10 @@ func (t *listenerTLS) load(r *config.Report) bool {
 	r.Merge(own)
 	if own.Failed() || len(next.Certificates) == 0 {
 		return false
+	}
+	if t.config.SessionCache > 0 {
+		t.sessions = newTLSSessions(t.config.SessionCache, t.config.SessionTimeout)
+		t.sessions.use(next)
 	}
 	t.clients.Use(authorities)
 	t.current.Store(next)

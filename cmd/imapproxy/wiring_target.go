@@ -21,6 +21,7 @@ var (
 	}
 	mechanisms = map[string]login.Mechanism{
 		"auto": login.MechanismAuto, "plain": login.MechanismPlain, "login": login.MechanismLogin,
+		"literals": login.MechanismLiterals,
 	}
 	texts = map[string]login.Texts{"codes": login.TextsCodes, "all": login.TextsAll, "none": login.TextsNone}
 )

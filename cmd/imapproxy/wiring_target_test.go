@@ -40,6 +40,11 @@ backend_texts = "none"
 [[target]]
 name = "three"
 addresses = ["imap3.example.org:993"]
+
+[[target]]
+name = "four"
+addresses = ["imap4.example.org:993"]
+mechanism = "literals"
 `
 
 // TestTargetOptions says that a target's options reach the backend, and which servers
@@ -57,8 +62,9 @@ func TestTargetOptions(t *testing.T) {
 		texts     login.Texts
 		follow    bool
 	}{
-		"one": {login.MechanismLogin, login.TextsAll, true},
-		"two": {login.MechanismPlain, login.TextsNone, false},
+		"one":  {login.MechanismLogin, login.TextsAll, true},
+		"two":  {login.MechanismPlain, login.TextsNone, false},
+		"four": {login.MechanismLiterals, login.TextsCodes, false},
 	} {
 		got, err := g.Settings.Referred(server)
 		if err != nil || got.Mechanism != want.mechanism || got.Texts != want.texts || got.Follow != want.follow {

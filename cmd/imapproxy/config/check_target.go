@@ -169,4 +169,8 @@ func checkMaster(t *Target, r *Report) {
 	case t.MasterUser == "" && t.MasterFile != "":
 		r.Errorf(t.Place, "master_password_file", "write master_user too", "there is no master_user")
 	}
+	if t.MasterUser != "" && (t.Mechanism == "login" || t.Mechanism == "literals") {
+		r.Errorf(t.Place, "mechanism", `write "auto" or "plain"`,
+			"%q, and a master login goes only by AUTHENTICATE PLAIN", t.Mechanism)
+	}
 }

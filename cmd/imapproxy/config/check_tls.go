@@ -10,6 +10,7 @@ import (
 var tlsKeys = []string{
 	"certificate", "key", "ocsp_file", "key_password_file", "certificates", "starttls_only",
 	"tls_min", "tls_max", "tls_ciphers", "tls_curves", "tls_session_tickets", "tls_ticket_keys",
+	"tls_session_cache", "tls_session_timeout",
 	"client_certificates", "client_ca", "trusted_certificates", "client_ca_depth", "client_crl",
 }
 
@@ -65,6 +66,10 @@ func checkTLSVersions(l *Listener, r *Report) {
 	_ = l.CurveIDs(r)
 	if at.Has("tls_ticket_keys") && !l.SessionTickets {
 		r.Errorf(at, "tls_ticket_keys", "remove one of them", "tls_session_tickets is false")
+	}
+	if l.SessionCache > 0 && l.SessionTickets {
+		r.Errorf(at, "tls_session_cache", "remove it, or write tls_session_tickets = false",
+			"not used where the clients keep their sessions in tickets")
 	}
 }
 

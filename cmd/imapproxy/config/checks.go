@@ -4,8 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,7 +14,7 @@ import (
 func check(c *File, r *Report) {
 	checkHostname(c, r)
 	checkListeners(c.Listeners, r)
-	checkLog(&c.Log, r)
+	checkLog(c, r)
 	checkLimits(&c.Limits, r)
 	checkTCP(c, r)
 	checkAdmin(c, r)
@@ -117,22 +115,6 @@ func IsLoopback(address string) bool {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && addr.Unmap().IsLoopback()
-}
-
-func checkLog(l *Log, r *Report) {
-	if l.Place.Has("syslog") {
-		if _, err := ParseSyslog(l.Syslog); err != nil {
-			r.Errorf(l.Place, "syslog", `write, for example, syslog = "server=unix:/dev/log,facility=mail"`, "%v", err)
-		}
-	}
-	if l.File == "" {
-		return
-	}
-	if info, err := os.Stat(filepath.Dir(string(l.File))); err != nil || !info.IsDir() {
-		r.Errorf(l.Place, "file", "make the folder, or name another file", "the folder of %s is missing", l.File)
-	} else if info, err := os.Stat(string(l.File)); err == nil && info.IsDir() {
-		r.Errorf(l.Place, "file", "name a file", "%s is a folder", l.File)
-	}
 }
 
 func checkRewrite(c *Rewrites, r *Report) {

@@ -24,6 +24,9 @@ type Listener struct {
 	SessionTickets bool     `key:"tls_session_tickets" default:"true"`
 	TicketKeys     []string `key:"tls_ticket_keys" example:"tls/ticket.key" print:"no"`
 
+	SessionCache   int           `key:"tls_session_cache" default:"0" min:"0" max:"1000000" print:"no"`
+	SessionTimeout time.Duration `key:"tls_session_timeout" default:"5m" min:"1s" max:"168h" print:"no"`
+
 	ClientCertificates  string `key:"client_certificates" default:"off" enum:"off|on|optional|optional_no_ca"`
 	ClientCA            Path   `key:"client_ca" example:"tls/client-ca.pem" print:"no"`
 	TrustedCertificates Path   `key:"trusted_certificates" example:"tls/client-ca.pem" print:"no"`

@@ -36,9 +36,11 @@ type File struct {
 type Log struct {
 	Place  Place
 	Level  string `key:"level" default:"info" enum:"debug|info|warn|error"`
-	Format string `key:"format" default:"auto" enum:"auto|json|console"`
+	Format string `key:"format" default:"auto" enum:"auto|json|console|nginx"`
 	File   Path   `key:"file" example:"/var/log/imapproxy/imapproxy.log" print:"no"`
 	Syslog string `key:"syslog" example:"server=unix:/dev/log" print:"no"`
+
+	Outputs []LogOutput `key:"output" print:"no"`
 }
 
 // Limits is the section [limits].

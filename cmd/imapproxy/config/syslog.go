@@ -9,36 +9,38 @@ import (
 
 // Syslog is a parsed log.syslog.
 type Syslog struct {
-	network, address string
-	facility, Least  syslog.Priority
-	tag              string
+	Network, Address string // "unixgram" and a path, or "udp" and host:port
+	Facility, Least  syslog.Priority
+	Tag              string
+	NoHostname       bool // lines of nginx's format have none; others have one where the server is not this machine's
 }
 
 // Dial connects to the server. The caller closes the result.
 func (s Syslog) Dial() (*syslog.Writer, error) {
-	if s.address == localSyslog {
-		return syslog.New(s.facility|syslog.LOG_INFO, s.tag)
+	if s.Address == localSyslog {
+		return syslog.New(s.Facility|syslog.LOG_INFO, s.Tag)
 	}
-	return syslog.Dial(s.network, s.address, s.facility|syslog.LOG_INFO, s.tag)
+	return syslog.Dial(s.Network, s.Address, s.Facility|syslog.LOG_INFO, s.Tag)
 }
 
 // ParseSyslog reads nginx's way of naming a syslog server:
 // server=unix:/dev/log,facility=mail,tag=imapproxy,severity=info.
 func ParseSyslog(text string) (Syslog, error) {
-	s := Syslog{facility: syslog.LOG_MAIL, Least: syslog.LOG_DEBUG, tag: "imapproxy"}
+	s := Syslog{Facility: syslog.LOG_MAIL, Least: syslog.LOG_DEBUG, Tag: "imapproxy"}
 	for _, part := range strings.Split(text, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		known := true
 		switch key {
 		case "server":
-			s.network, s.address = syslogServer(value)
+			s.Network, s.Address = syslogServer(value)
 		case "facility":
-			s.facility, known = facilities[value]
+			s.Facility, known = facilities[value]
 		case "severity":
 			s.Least, known = severities[value]
 		case "tag":
-			s.tag = value
-		case "nohostname": // the socket of this machine takes none in any case
+			s.Tag = value
+		case "nohostname":
+			s.NoHostname = true
 		default:
 			return s, fmt.Errorf("%q is not known; write server=, facility=, severity= and tag=", part)
 		}
@@ -46,7 +48,7 @@ func ParseSyslog(text string) (Syslog, error) {
 			return s, fmt.Errorf("%q is not a %s of syslog", value, key)
 		}
 	}
-	if s.address == "" {
+	if s.Address == "" {
 		return s, errors.New("names no server; write, for example, server=unix:/dev/log")
 	}
 	return s, nil

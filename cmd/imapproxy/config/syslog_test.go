@@ -19,7 +19,7 @@ func TestParseSyslog(t *testing.T) {
 		"server=unix:/dev/log,colour=red":  `"colour=red" is not known`,
 	} {
 		s, err := ParseSyslog(text)
-		got := s.network + " " + s.address
+		got := s.Network + " " + s.Address
 		if err != nil {
 			got = err.Error()
 		}

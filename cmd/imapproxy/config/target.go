@@ -35,7 +35,7 @@ type Settings struct {
 	MasterUser   string        `key:"master_user" example:"proxy" print:"no"`
 	MasterFile   Path          `key:"master_password_file" example:"master.password" print:"no"`
 	PlainLogin   bool          `key:"plain_login" default:"false"`
-	Mechanism    string        `key:"mechanism" default:"auto" enum:"auto|plain|login"`
+	Mechanism    string        `key:"mechanism" default:"auto" enum:"auto|plain|login|literals"`
 	Texts        string        `key:"backend_texts" default:"codes" enum:"codes|all|none"`
 	Referral     string        `key:"referral" default:"refuse" enum:"refuse|follow"`
 	ConnectLimit time.Duration `key:"connect_timeout" default:"5s" min:"100ms" max:"60s"`

@@ -201,7 +201,7 @@ type draft struct {
 	header  setting   // route.backend.proxy_header
 	tls     []setting // of route.backend
 	name    setting   // hostname
-	log     []setting // [log]
+	log     []logPlace
 	logFrom []*statement
 }
 

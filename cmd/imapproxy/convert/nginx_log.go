@@ -15,9 +15,6 @@ var nginxLevels = map[string]string{
 	"alert": "error", "emerg": "error",
 }
 
-// logLevels orders imapproxy's levels, the most talkative first.
-var logLevels = []string{"debug", "info", "warn", "error"}
-
 // errorLog converts the error_log that holds for the server: its own, mail{}'s
 // or main's.
 func (c *nginxConverter) errorLog(s *draft) {
@@ -29,36 +26,25 @@ func (c *nginxConverter) errorLog(s *draft) {
 			}
 		}
 	}
-	if len(c.servers) > 0 {
-		c.oneLog(s)
-		return
+	if len(c.servers) > 0 && slices.Equal(s.logFrom, c.servers[0].logFrom) {
+		return // they are converted
 	}
-	level := "error"
-	var place *statement
 	for _, from := range s.logFrom {
-		got, good := c.logTarget(s, from)
-		if good && (place == nil || slices.Index(logLevels, got) < slices.Index(logLevels, level)) {
-			level, place = got, from
-		}
-	}
-	if place != nil {
-		s.log = append([]setting{{"level", text(level), place.from()}}, s.log...)
-	}
-}
-
-// oneLog refuses nothing: there is one log, and each line names its listener.
-func (c *nginxConverter) oneLog(s *draft) {
-	for _, from := range s.logFrom {
-		if !slices.Contains(c.servers[0].logFrom, from) {
-			c.note(from, Differs,
-				"left out: there is one log for all listeners, the one of the first IMAP server; each line names "+
-					"its listener")
+		if place, good := c.logTarget(from); good {
+			s.log = append(s.log, place)
 		}
 	}
 }
 
-// logTarget converts one error_log and gives its level.
-func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
+// logPlace is where one error_log writes.
+type logPlace struct {
+	key, value string // file or syslog; both "" for standard error
+	level      string
+	from       *statement
+}
+
+// logTarget converts one error_log.
+func (c *nginxConverter) logTarget(from *statement) (logPlace, bool) {
 	target, word := from.args[0], "error"
 	if len(from.args) > 1 {
 		word = from.args[1]
@@ -66,7 +52,7 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 	level, known := nginxLevels[word]
 	if !known {
 		c.refuse(from, "invalid log level %q", word)
-		return "", false
+		return logPlace{}, false
 	}
 	key, value := "", ""
 	switch {
@@ -74,12 +60,12 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		c.note(from, Converted, "standard error, where imapproxy logs anyway")
 	case strings.HasPrefix(target, "memory:"):
 		c.note(from, NotNeeded, "a log in memory is for debugging nginx itself")
-		return "", false
+		return logPlace{}, false
 	case strings.HasPrefix(target, "syslog:"):
 		key, value = "syslog", strings.TrimPrefix(target, "syslog:")
 		if why := badSyslog(value); why != "" {
 			c.refuse(from, "%s", why)
-			return "", false
+			return logPlace{}, false
 		}
 	case target == "" || strings.HasPrefix(target, "/dev/std"):
 		c.note(from, Differs, "standard error, where imapproxy logs anyway; log.file is for real files")
@@ -90,12 +76,6 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 		key, value = "file", within(c.folder, target)
 	}
 	if key != "" {
-		if slices.ContainsFunc(s.log, func(t setting) bool { return t.key == key }) {
-			c.note(from, Differs, "left out: the log goes to one %s",
-				map[string]string{"file": "file", "syslog": "syslog server"}[key])
-			return "", false
-		}
-		s.log = append(s.log, setting{key, text(value), from.from()})
 		c.note(from, Converted, "log.%s", key)
 		if key == "file" {
 			c.note(from, Converted, "imapproxy's unit lets it write only below /var/log/imapproxy")
@@ -108,7 +88,7 @@ func (c *nginxConverter) logTarget(s *draft, from *statement) (string, bool) {
 	if level == "warn" || level == "error" {
 		c.note(from, Converted, "level %s; the line that each session leaves is at info", level)
 	}
-	return level, true
+	return logPlace{key, value, level, from}, true
 }
 
 // nginxsOwnLog reports whether a file is in a log folder of nginx, or below its

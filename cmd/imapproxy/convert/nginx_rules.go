@@ -102,7 +102,7 @@ var serverSteps = []func(*nginxConverter, *draft){
 	(*nginxConverter).tlsVersions,
 	(*nginxConverter).tlsCiphers,
 	(*nginxConverter).tlsCurves,
-	(*nginxConverter).tlsTickets,
+	(*nginxConverter).tlsSessions,
 	(*nginxConverter).tlsRest,
 	(*nginxConverter).clientCertificates,
 	(*nginxConverter).realIP,

@@ -212,46 +212,6 @@ func (c *nginxConverter) tlsCurves(s *draft) {
 	}
 }
 
-// tlsTickets converts the resumption of TLS sessions.
-func (c *nginxConverter) tlsTickets(s *draft) {
-	if !s.hasTLS() {
-		return
-	}
-	if from := s.one("ssl_session_tickets"); from != nil {
-		if on, good := c.flag(from); good && !on {
-			s.add("tls_session_tickets", "false", from)
-			c.note(from, Converted, "tls_session_tickets = false")
-		} else if good {
-			c.note(from, Converted, "it is the default")
-		}
-	}
-	var files []string
-	keys := s.of("ssl_session_ticket_key")
-	for _, from := range keys {
-		c.note(from, Converted, "tls_ticket_keys; the first one encrypts")
-		files = append(files, c.file(from, from.args[0]))
-	}
-	if len(files) > 0 {
-		s.add("tls_ticket_keys", list(files), keys[0])
-	}
-	if from := s.one("ssl_session_timeout"); from != nil {
-		if _, err := parseNginxTime(from.args[0]); err != nil {
-			c.refuse(from, "%v", err)
-			return
-		}
-		c.note(from, Differs, "left out: the client is told a lifetime of its tickets that can't be set")
-	}
-	if from := s.one("ssl_session_cache"); from != nil {
-		for _, word := range from.args {
-			name, _, _ := strings.Cut(word, ":")
-			if _, good := c.oneOf(from, name, "off", "none", "builtin", "shared"); !good {
-				return
-			}
-		}
-		c.note(from, NotNeeded, "sessions are resumed by tickets, which need no cache")
-	}
-}
-
 // tlsRest names what has no place in imapproxy.
 func (c *nginxConverter) tlsRest(s *draft) {
 	for _, from := range s.of("ssl_conf_command") {

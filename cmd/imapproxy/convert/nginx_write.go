@@ -88,12 +88,12 @@ func (c *nginxConverter) write() string {
 	if first.name.is() {
 		d.section("", []setting{first.name})
 	}
-	d.section("[log]", first.log)
-	names := map[string]bool{}
+	names := c.listenerNames()
+	c.writeLog(&d, names)
 	for i, s := range c.servers {
-		for _, l := range s.listens {
+		for j, l := range s.listens {
 			d.section("[[listener]]",
-				append([]setting{{"name", text(listenerName(&l, names)), ""},
+				append([]setting{{"name", text(names[i][j]), ""},
 					{"address", text(l.address()), l.comment()}}, s.listenerKeys(&l)...))
 			if i > 0 && !sameKeys(s.auth, first.auth) {
 				d.section("[listener.auth]", s.auth)
@@ -201,7 +201,10 @@ func (c *nginxConverter) writeRoute(d *document, first *draft) {
 		allow, why = anyBackend, anyBackendText()
 	}
 	d.section("[route]", []setting{{"type", text("auth"), "Auth-Server and Auth-Port"}, {"allow", list(allow), why}})
-	settings := append(slices.Clone(first.tls), first.backendSpans()...)
+	settings := append(slices.Clone(first.tls),
+		setting{"mechanism", text("literals"), "nginx's only way; better \"auto\""},
+		setting{"forward_id", "false", "nginx sends no ID; true tells the backend the client's address"})
+	settings = append(settings, first.backendSpans()...)
 	if first.header.from != "" {
 		settings = append(settings, first.header)
 	}
