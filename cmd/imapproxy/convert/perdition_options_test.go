@@ -220,3 +220,24 @@ func TestNoFileAsPerdition(t *testing.T) {
 			c.all(), i.one("timeout"))
 	}
 }
+
+// TestNoCertificateAsPerdition says that perdition does not start an instance of
+// TLS without its certificate, which is why such a one is left out.
+func TestNoCertificateAsPerdition(t *testing.T) {
+	notQuick(t)
+	const program = perditionPrograms + "perdition.imaps"
+	if _, err := os.Stat(program); err != nil {
+		t.Skip("SKIPPED: perdition is not installed: scripts/install-test-programs installs it")
+	}
+	conf := filepath.Join(t.TempDir(), "perdition.conf")
+	if err := os.WriteFile(conf, []byte(plainConf+"ssl_cert_file "+conf+".crt\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--no_daemon", "-F", "+", "-f", conf, "--pid_file", "")
+	limit := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "error establishing SSL context") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -142,5 +143,29 @@ func TestOldAnswers(t *testing.T) {
 	}
 	for question := range want {
 		t.Errorf("%s: not asked", question)
+	}
+}
+
+// TestPerditionAuthorities says that the authorities in perdition's own folder,
+// which count without any option, are not lost in silence.
+func TestPerditionAuthorities(t *testing.T) {
+	for conf, want := range map[string]bool{"": true, "ssl_no_cert_verify\n": false, "ssl_mode none\n": false} {
+		folder := t.TempDir()
+		if err := os.Mkdir(filepath.Join(folder, "perdition.ca"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"perdition.ca/ca.pem": "an authority\n",
+			"perdition.conf": "protocol IMAP4S\nmap_library \"\"\noutgoing_server imap1.example.org\n" + conf} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := Perdition(filepath.Join(folder, "perdition.conf"), PerditionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := report(t, r); strings.Contains(said, "perdition's authorities are in") != want {
+			t.Errorf("%q: %s", conf, said)
+		}
 	}
 }

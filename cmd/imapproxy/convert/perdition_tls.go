@@ -40,7 +40,8 @@ func (c *perditionConverter) outgoingTLS(i *instance) {
 				c.refuse(u.at, "unknown ssl_mode %q", word)
 				return
 			case contradicts(string(i.tls), string(mode.listen)) || contradicts(i.outgoing, mode.outgoing):
-				c.refuse(u.at, "%q contradicts what stands before it: perdition calls that an invalid combination", word)
+				c.refuse(u.at, "%q contradicts what stands before it: perdition calls that an invalid combination",
+					word)
 				return
 			}
 			if mode.listen != "" && i.tls != "only" {
