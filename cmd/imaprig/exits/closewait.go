@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"imapproxy/cmd/imaprig/rig"
 )
@@ -15,7 +14,7 @@ import (
 const closeWaitHelp = `usage: imaprig closewait [flags]
 
 Shows in half a minute, and without Java, how sockets in CLOSE_WAIT come to a server whose clients are gone: a faulty
-server in memory, behind nginx and behind imapproxy, with clients that end in three ways. ` + "`imaprig exits`" + ` has more
+server in memory, behind nginx and behind imapproxy, with clients that end in three ways. The subcommand exits has more
 faults, endings and targets.
 
 Exit code: 0 imapproxy leaves none, 1 it does or the run failed, 2 wrong usage.
@@ -46,7 +45,7 @@ func RunCloseWait(ctx context.Context, args []string, stdout, stderr io.Writer) 
 func parseCloseWait(args []string, stdout io.Writer) (*runOptions, error) {
 	o := &runOptions{user: "rig%d", password: "secret"}
 	flags := rig.NewFlags("closewait")
-	flags.Var(&o.peers, "peer", "the proxies that imapproxy is compared with, `NAMES` separated by commas (default nginx)")
+	flags.Var(&o.peers, "peer", "compare imapproxy with these proxies, `NAMES` separated by commas (default nginx)")
 	flags.StringVar(&o.self, "self", "", "imapproxy's program `FILE` (default: next to this one, or bin/imapproxy)")
 	flags.IntVar(&o.sessions, "sessions", 20, fmt.Sprintf("clients of each kind, 1 to %d", maxSessions))
 	if err := rig.ParseFlags(flags, args, closeWaitHelp, stdout); err != nil {
@@ -74,8 +73,11 @@ func closeWaitStories() []closeWaitStory {
 	}
 }
 
-// watchCloseWait is how long sockets may take to go.
-const watchCloseWait = 4 * time.Second
+const closeWaitHead = `The server is a faulty one in memory: LOGOUT ends a session, but it does not notice that a
+client has closed. Through each proxy come %d clients, and go. How many of the server's sockets stay in
+CLOSE_WAIT?
+
+`
 
 const closeWaitRow = "%-36s  %-12s  %-11v  %v\n"
 
@@ -90,10 +92,7 @@ func (o *runOptions) showCloseWait(ctx context.Context, w io.Writer) (left int, 
 			return 0, err
 		}
 	}
-	fmt.Fprintf(w, `The server is a faulty one in memory: LOGOUT ends a session, but it does not notice that a client has closed.
-Through each proxy come %d clients, and go. How many of the server's sockets stay in CLOSE_WAIT?
-
-`, o.sessions)
+	fmt.Fprintf(w, closeWaitHead, o.sessions)
 	versions := map[string]string{}
 	fmt.Fprintf(w, closeWaitRow, "THE CLIENTS", "COME THROUGH", "CONNECTIONS", "THEN IN CLOSE_WAIT")
 	for _, story := range closeWaitStories() {
