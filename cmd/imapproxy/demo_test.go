@@ -23,13 +23,12 @@ func TestDemoLines(t *testing.T) {
 	d.paste("curl .*alice", "This mail of alice is on backend one.")()
 	d.paste("printf", "c OK ")()
 	stays := d.paste("echo .* probe", "alice is logged in, in IDLE for 10m0s")
-	eventually(t, "the client that stays", func() (bool, string) {
-		out, err := exec.Command("sh", "-c", "cd '"+d.folder+"'; "+d.line("bin/imapproxy sessions")).CombinedOutput()
-		return strings.Contains(string(out), "IDLE"), fmt.Sprint(string(out), err)
-	})
+	d.until("bin/imapproxy sessions", "IDLE")
 	d.paste("bin/imapproxy sessions", "alice")()
 	d.paste("bin/imapproxy sockets", "ESTABLISHED")()
-	d.paste("bin/imapproxy pool", `one +0 +0 +2 +0 `)()
+	const idle = `one +0 +0 +2 +0 `
+	d.until("bin/imapproxy pool", idle)
+	d.paste("bin/imapproxy pool", idle)()
 	d.paste("bin/imapproxy kick", "1 session kicked")()
 	d.exit = exitFailed
 	if out := stays(); !strings.Contains(out, "* BYE") {
@@ -99,6 +98,17 @@ func (d *demoRun) line(begin string) string {
 	}
 	d.t.Fatalf("no line begins with %s:\n%s", begin, strings.Join(d.lines, "\n"))
 	return ""
+}
+
+// until runs a line that begins like this until its output matches.
+func (d *demoRun) until(begin, want string) {
+	d.t.Helper()
+	eventually(d.t, begin, func() (bool, string) {
+		cmd := exec.Command("sh", "-c", d.line(begin))
+		cmd.Dir = d.folder
+		out, err := cmd.CombinedOutput()
+		return regexp.MustCompile(want).Match(out), fmt.Sprint(string(out), err)
+	})
 }
 
 // paste runs a line that begins like this, as it is. The result waits for its end, wants its output to match, and
