@@ -87,11 +87,11 @@ admin = { address = "unix:admin.sock" }
 	}
 }
 
-// TestDemoWithAdmin: what the demo tells to paste works.
+// TestDemoWithAdmin wants the demo to have an admin listener, and to say in one piece how it is asked.
 func TestDemoWithAdmin(t *testing.T) {
 	folder := t.TempDir()
 	process, out, wait := startProgram(t, folder, "demo", "--plain", "127.0.0.1:0", "--tls", "127.0.0.1:0")
-	told := regexp.MustCompile(`(?m)^Who is logged in: imapproxy sessions (--admin unix:\S+)$`)
+	told := regexp.MustCompile(`(?m)^  \S+ sessions (--config \S+)$`)
 	var args []string
 	eventually(t, "demo", func() (bool, string) {
 		m := told.FindStringSubmatch(out.String())
@@ -102,7 +102,7 @@ func TestDemoWithAdmin(t *testing.T) {
 		return true, ""
 	})
 	_, welcome, _ := strings.Cut(out.String(), "imapproxy demo: ")
-	welcome, _, _ = strings.Cut(welcome, "Who is logged in")
+	welcome, _, _ = strings.Cut(welcome, "Ctrl-C ends the demo")
 	if strings.Contains(welcome, `"level"`) {
 		t.Errorf("the log stands in the middle of what the demo tells:\n%s", welcome)
 	}

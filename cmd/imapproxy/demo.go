@@ -3,12 +3,9 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/template"
 
 	"imapproxy/auth"
@@ -72,7 +69,7 @@ func (p *program) demo(o demoOptions) (code int) {
 	if r.Failed() {
 		return exitFailed
 	}
-	return p.runDaemon(g, load, func(d *daemon) { p.demoWelcome(dir, d) })
+	return p.runDaemon(g, load, func(d *daemon) { p.demoWelcome(file, d) })
 }
 
 // demoConfig is what a person would write for two backends on one machine.
@@ -112,6 +109,10 @@ file = "map"
 name = "{{$name}}"
 addresses = ["{{$address}}"]
 tls = "off"
+
+[target.pool]
+mode = "on"
+listeners = ["imaps"]
 {{end}}`))
 
 // writeDemo writes a configuration with its files and returns its name.
@@ -142,29 +143,4 @@ func writeDemo(dir string, o demoOptions, b *demoBackends) (string, error) {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	return file, err
-}
-
-// demoWelcome prints who can log in, and three ways to. It is one write: the log
-// goes to the same terminal meanwhile.
-func (p *program) demoWelcome(dir string, d *daemon) {
-	plain, tls := d.sockets["imap"].Addr(), d.sockets["imaps"].Addr()
-	ca := filepath.Join(dir, "cert.pem")
-	w := &strings.Builder{}
-	_, _ = fmt.Fprintf(w, "imapproxy demo: STARTTLS on %s, TLS on %s\n\nWho can log in:\n", plain, tls)
-	for _, u := range demoUsers() {
-		_, _ = fmt.Fprintf(w, "  user %-6s password %-11s whose mail is on backend %s\n", u.name, u.password, u.backend)
-	}
-	_, _ = fmt.Fprintf(w, `
-Paste into another terminal:
-  curl --cacert %[1]s --user alice:wonderland 'imaps://%[3]s/INBOX;MAILINDEX=1'
-  curl --cacert %[1]s --ssl-reqd --user bob:builder 'imap://%[2]s/INBOX;MAILINDEX=1'
-  printf 'a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGOUT\r\n' | `+
-		`openssl s_client -quiet -verify_return_error -CAfile %[1]s -connect %[3]s
-
-The configuration is %[4]s. Ctrl-C ends the demo.
-`, ca, plain, tls, filepath.Join(dir, "imapproxy.toml"))
-	if d.admin.current != nil {
-		_, _ = fmt.Fprintf(w, "Who is logged in: imapproxy sessions --admin %s\n", d.current.Admin.name())
-	}
-	_, _ = io.WriteString(p.stdout, w.String())
 }

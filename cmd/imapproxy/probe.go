@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"net"
@@ -24,8 +23,10 @@ func probeCommand() command {
 It connects to a listener of the configuration as a mail client does: connect,
 TLS, greeting, login, NOOP, LOGOUT. The listener has to show the certificate
 that the configuration names, whatever name is in it. The password is asked for
-on a terminal and read from the first line of standard input otherwise. Exit
-code 1 when a phase fails.`,
+on a terminal and read from the first line of standard input otherwise. With
+--stay it is in IDLE before LOGOUT, as a mail client that waits for mail, and
+shows whether something on the way ends silent connections. Exit code 1 when a
+phase fails.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			o := probeOptions{}
 			file := configFlag(fs)
@@ -33,6 +34,7 @@ code 1 when a phase fails.`,
 			fs.StringVar(&o.address, "address", "", "connect to `HOST:PORT` instead of the listener's address")
 			fs.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
 			fs.DurationVar(&o.timeout, "timeout", time.Minute, "give up after this `TIME`")
+			fs.DurationVar(&o.stay, "stay", 0, "stay in IDLE for this `TIME`, or until Ctrl-C")
 			return func(p *program, args []string) int { return p.probe(*file, args[0], o) }
 		},
 	}
@@ -43,11 +45,18 @@ type probeOptions struct {
 	address      string
 	passwordFile string
 	timeout      time.Duration
+	stay         time.Duration
 }
+
+// maxStay is the longest --stay.
+const maxStay = 24 * time.Hour
 
 func (p *program) probe(file, user string, o probeOptions) int {
 	if o.timeout <= 0 {
 		return p.wrongUsage("--timeout has to be positive, such as 30s")
+	}
+	if o.stay < 0 || o.stay > maxStay {
+		return p.wrongUsage("--stay has to be 0s to 24h")
 	}
 	g := p.load(file)
 	if g == nil {
@@ -69,10 +78,9 @@ func (p *program) probe(file, user string, o probeOptions) int {
 	if address == "" {
 		address = dialAddress(config.PortRange(l.Address)[0])
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
-	defer cancel()
-	d := &probeDialogue{listener: g.Settings.Listeners[l.Name], address: address, user: user, secret: secret}
-	err = d.run(ctx)
+	d := &probeDialogue{listener: g.Settings.Listeners[l.Name], address: address, user: user, secret: secret,
+		timeout: o.timeout, stay: o.stay, stdout: p.stdout}
+	err = d.run()
 	d.table(p)
 	if err != nil {
 		return p.failure("probe of %s: %v", address, err)

@@ -28,31 +28,60 @@ type probeDialogue struct {
 	address  string
 	user     string
 	secret   auth.Secret
+	timeout  time.Duration // of all phases together, without the stay
+	stay     time.Duration // in IDLE; 0 = no IDLE
+	stdout   io.Writer
 
 	conn   net.Conn
 	in     *bufio.Reader
 	tags   int
 	phases []phase
+	bye    string // the last line with BYE
+}
+
+// probeStep is one phase: what is done in it, and the note that the table has of it.
+type probeStep struct {
+	name string
+	do   func(context.Context) (note string, err error)
 }
 
 // run goes through the phases up to the first that fails.
-func (d *probeDialogue) run(ctx context.Context) error {
+func (d *probeDialogue) run() error {
 	defer func() {
 		if d.conn != nil {
 			_ = d.conn.Close()
 		}
 	}()
-	steps := []struct {
-		name string
-		do   func(context.Context) (note string, err error)
-	}{{"connect", d.connect}, {"TLS", d.handshake}, {"greeting", d.greeting}, {"login", d.login}, {"NOOP", d.noop},
-		{"LOGOUT", d.logout}}
+	steps := []probeStep{{"connect", d.connect}, {"TLS", d.handshake}, {"greeting", d.greeting}, {"login", d.login},
+		{"NOOP", d.noop}}
 	switch d.listener.TLS {
 	case imapproxy.StartTLS:
 		steps[1], steps[2] = steps[2], steps[1]
 		steps[2].do = d.startTLS
 	case imapproxy.NoTLS:
 		steps = append(steps[:1], steps[2:]...)
+	}
+	logout := probeStep{"LOGOUT", d.logout}
+	if d.stay == 0 {
+		return d.within(d.timeout, append(steps, logout)...)
+	}
+	if err := d.within(d.timeout, steps...); err != nil {
+		return err
+	}
+	if err := d.within(d.stay+d.timeout, probeStep{"IDLE", d.idle}); err != nil {
+		return err
+	}
+	return d.within(d.timeout, logout)
+}
+
+// within goes through steps that have so long together.
+func (d *probeDialogue) within(limit time.Duration, steps ...probeStep) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if d.conn != nil {
+		if err := d.conn.SetDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
 	}
 	for _, step := range steps {
 		start := time.Now()
@@ -207,10 +236,18 @@ func (d *probeDialogue) answer(tag string) (string, error) {
 	}
 }
 
+// line reads one. At the end of input it returns what the proxy has said of it.
 func (d *probeDialogue) line() (string, error) {
 	line, err := d.in.ReadString('\n')
+	if err == io.EOF && d.bye != "" {
+		return "", errors.New(d.bye)
+	}
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+	line = strings.TrimRight(line, "\r\n")
+	if strings.HasPrefix(strings.ToUpper(line), "* BYE") {
+		d.bye = line
+	}
+	return line, nil
 }

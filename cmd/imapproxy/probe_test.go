@@ -139,6 +139,8 @@ func TestProbe(t *testing.T) {
 			"connect greeting login total", "login failed: p1 NO no"},
 		{"gone at NOOP", "off", scripted{greeting, with("NOOP", ""), nil, false}, good,
 			"connect greeting login NOOP total", "NOOP failed: the proxy closed the connection"},
+		{"no IDLE", "off", scripted{greeting, with("IDLE", "TAG NO not now\r\n"), nil, false}, good,
+			"connect greeting login NOOP IDLE total", "IDLE failed: NO not now"},
 		{"silent", "off", scripted{"", nil, nil, false}, good, "connect greeting total",
 			"greeting failed: no answer within --timeout"},
 		{"endless", "off", scripted{strings.Repeat("x", maxProbeBytes+1), nil, nil, false}, good,
@@ -150,8 +152,12 @@ func TestProbe(t *testing.T) {
 			if tt.name == "silent" {
 				timeout = "50ms"
 			}
+			stay := "0s"
+			if tt.name == "no IDLE" {
+				stay = "10s"
+			}
 			code, stdout, stderr := runIn(t, folder, tt.password, "probe", "alice", "--config", "x.toml",
-				"--listener", tt.listener, "--address", tt.server.serve(t), "--timeout", timeout)
+				"--listener", tt.listener, "--address", tt.server.serve(t), "--timeout", timeout, "--stay", stay)
 			if (code == exitOK) != (tt.failure == "") || !strings.Contains(stderr, tt.failure) {
 				t.Errorf("code %d, %q, want %q", code, stderr, tt.failure)
 			}
@@ -170,46 +176,6 @@ func checkPhases(t *testing.T, table, phases string) {
 	}
 	if got := strings.Join(names, " "); got != phases {
 		t.Errorf("phases %q, want %q:\n%s", got, phases, table)
-	}
-}
-
-// TestProbeOfTheRealProxy logs in through a running proxy, in each way.
-func TestProbeOfTheRealProxy(t *testing.T) {
-	backends, err := startDemoBackends(demoUsers())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer backends.close()
-	folder := t.TempDir()
-	file, err := writeDemo(folder, demoOptions{"127.0.0.1:0", "127.0.0.1:0"}, backends)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, r := loadGeneration(file)
-	if r.Failed() {
-		t.Fatal(r.Sorted())
-	}
-	log, lines := newLogger(g.Config.Log, io.Discard)
-	defer func() { _ = lines.Close(logFlushLimit) }()
-	d := newDaemon(g, nil, log, lines)
-	if err := d.start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { d.server.Close(); d.serving.Wait(); d.admin.stop(); g.close() }()
-	mustWrite(t, filepath.Join(folder, "password"), "wonderland\n")
-	for _, listener := range []string{"imap", "imaps"} {
-		address := d.sockets[listener].Addr().String()
-		code, stdout, stderr := runIn(t, folder, "", "probe", "alice", "--config", file, "--listener", listener,
-			"--address", address, "--password-file", "password")
-		if code != exitOK || !strings.Contains(stdout, "LOGOUT") || !strings.Contains(stdout, "TLS 1.3") {
-			t.Errorf("%s: code %d\n%s%s", listener, code, stdout, stderr)
-		}
-		code, stdout, stderr = runIn(t, folder, "nonsense\n", "probe", "alice", "--config", file,
-			"--listener", listener, "--address", address)
-		if code != exitFailed || !strings.Contains(stderr, "AUTHENTICATIONFAILED") ||
-			strings.Contains(stdout+stderr, "nonsense") {
-			t.Errorf("%s: code %d\n%s%s", listener, code, stdout, stderr)
-		}
 	}
 }
 

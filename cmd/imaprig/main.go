@@ -4,6 +4,7 @@
 //
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
 //	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
+//	imaprig closewait           the same in short: what stays in CLOSE_WAIT behind nginx and behind imapproxy
 //	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
 //	imaprig bench               our proxy compared with nginx and HAProxy, and with the targets
 //	imaprig backend             an IMAP server that costs next to nothing, for load
@@ -42,6 +43,8 @@ func commands() []command {
 			exits.Run},
 		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served",
 			exits.RunExhaust},
+		{"closewait", "show sockets in CLOSE_WAIT behind nginx, and none behind imapproxy, in half a minute",
+			exits.RunCloseWait},
 		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", load.Run},
 		{"bench", "compare our proxy with nginx and HAProxy, and with the targets", bench.Run},
 		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"imapproxy/cmd/imaprig/internal/rigtest"
 	"imapproxy/cmd/imaprig/rig"
 )
 
@@ -85,6 +88,21 @@ func TestServersUsage(t *testing.T) {
 		if code := run([]string{name, "--help"}, &stdout, &stderr); code != rig.ExitOK ||
 			!strings.Contains(stdout.String(), "usage: imaprig "+name) {
 			t.Errorf("%s --help: code %d, %q", name, code, stdout.String())
+		}
+	}
+}
+
+// TestReadme wants the lines of README to be subcommands.
+func TestReadme(t *testing.T) {
+	lines := regexp.MustCompile(`(?m)^    bin/imaprig ([a-z]+)`).FindAllStringSubmatch(
+		rigtest.ReadFile(t, filepath.Join(rigtest.Root(t), "README.md")), -1)
+	if len(lines) != 3 {
+		t.Errorf("%d lines to paste, want 3", len(lines))
+	}
+	for _, line := range lines {
+		var stdout, stderr strings.Builder
+		if code := run([]string{line[1], "--help"}, &stdout, &stderr); code != rig.ExitOK {
+			t.Errorf("%s: code %d, %s", line[1], code, stderr.String())
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (o *runOptions) check() error {
 		return errors.New("want one of --proxy ADDR, --peer NAMES and --self FILE")
 	case o.sessions < 1 || o.sessions > maxSessions:
 		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxSessions)
-	case o.backendPort < 1 || o.backendPort > 65535:
+	case o.proxy != "" && (o.backendPort < 1 || o.backendPort > 65535):
 		return fmt.Errorf("--backend-port %d: want 1 to 65535", o.backendPort)
 	case strings.ContainsAny(o.user+o.password, "\r\n\x00"):
 		return errors.New("--user and --password: want no line end and no NUL")

@@ -18,6 +18,7 @@ type BackendOptions struct {
 	TLSListen  string // "" for none
 	loginDelay time.Duration
 	IdlePush   time.Duration // between two new messages in IDLE, 0 = none
+	IgnoreEOF  bool          // sessions in clear never notice that the client has closed; LOGOUT ends them
 }
 
 const backendHelp = `usage: imaprig backend [flags]
@@ -39,6 +40,8 @@ func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) in
 		"self-signed and made at start")
 	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
 	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
+	flags.BoolVar(&o.IgnoreEOF, "ignore-eof", false, "be a faulty server: do not notice, on --listen, that a client "+
+		"has closed; only LOGOUT ends a session")
 	err := ParseFlags(flags, args, backendHelp, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -80,6 +83,8 @@ type FastBackend struct {
 	body      *Body
 	server    FastServer
 	logins    atomic.Uint64
+	accepted  atomic.Int64
+	hangs     atomic.Bool
 }
 
 // FastBodySize is the size of the largest message, in bytes.
@@ -118,6 +123,12 @@ func (b *FastBackend) Addrs() []net.Addr {
 	return addrs
 }
 
+// Accepted returns how many connections there were.
+func (b *FastBackend) Accepted() int { return int(b.accepted.Load()) }
+
+// Hang makes a server with IgnoreEOF read nothing more, not even LOGOUT, from any connection.
+func (b *FastBackend) Hang() { b.hangs.Store(true) }
+
 // Run serves until ctx ends.
 func (b *FastBackend) Run(ctx context.Context) error {
 	return errors.Join(b.server.Accept(ctx, b.listeners...), b.body.Close())
@@ -125,12 +136,16 @@ func (b *FastBackend) Run(ctx context.Context) error {
 
 // serve serves one connection.
 func (b *FastBackend) serve(conn *net.TCPConn) {
+	b.accepted.Add(1)
 	if err := conn.SetDeadline(time.Now().Add(fastSessionLimit)); err != nil {
 		return
 	}
 	s := &fastSession{backend: b, conn: conn}
-	if len(b.listeners) > 1 && conn.LocalAddr().String() == b.listeners[1].Addr().String() {
+	switch {
+	case len(b.listeners) > 1 && conn.LocalAddr().String() == b.listeners[1].Addr().String():
 		s.conn = tls.Server(conn, b.tls)
+	case b.opts.IgnoreEOF:
+		s.conn = &pollingConn{conn, &b.hangs}
 	}
 	s.run()
 }

@@ -41,7 +41,7 @@ func NeedRoot(t *testing.T) {
 // OwnProgram builds our proxy and returns its path.
 func OwnProgram(t *testing.T) string {
 	t.Helper()
-	NeedPrograms(t, "go", "java")
+	NeedPrograms(t, "go")
 	path := filepath.Join(t.TempDir(), "imapproxy")
 	if out, err := exec.Command("go", "build", "-o", path, "imapproxy/cmd/imapproxy").CombinedOutput(); err != nil {
 		t.Fatalf("build the proxy: %v: %s", err, out)
