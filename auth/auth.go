@@ -102,6 +102,15 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, r *Request) (*Grant, error)
 }
 
+// Caching is an Authenticator that remembers which passwords it has verified.
+type Caching interface {
+	Authenticator
+
+	// ObserveCache has f called at each login that could have been answered from
+	// memory, with whether it was. It may be called at any time; the last f counts.
+	ObserveCache(f func(hit bool))
+}
+
 // Patient is an Authenticator that has clients wait when its source of users asks
 // for it.
 type Patient interface {
