@@ -63,10 +63,12 @@ type Grant struct {
 // Denied is the error of a refused login. The client and the log get different
 // texts.
 type Denied struct {
-	Code string        // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
-	Text string        // what the client may read; "" means a standard text
-	Log  string        // what the log says
-	Wait time.Duration // how long to wait before the client is answered
+	Code string // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
+	// for the log only: the account may not log in, whatever the password; the client reads the same as of a wrong one
+	Disabled bool
+	Text     string        // what the client may read; "" means a standard text
+	Log      string        // what the log says
+	Wait     time.Duration // how long to wait before the client is answered
 
 	// for a bearer token: what the error challenge says, mostly JSON (RFC 7628 section 3.2.2); "" for the
 	// usual

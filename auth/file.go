@@ -118,7 +118,7 @@ func (u *fileUser) byCertificate() (*Grant, error) {
 	case u == nil:
 		return nil, &Denied{Log: "unknown user"}
 	case u.hash == nil:
-		return nil, &Denied{Log: "locked user"}
+		return nil, &Denied{Log: "locked user", Disabled: true}
 	}
 	return &Grant{User: u.login, Server: u.backend}, nil
 }
@@ -127,16 +127,16 @@ func (u *fileUser) byCertificate() (*Grant, error) {
 // answer nor the time tells whether a user exists. It computes none where this
 // password of this user has been found right before, by the same hash.
 func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Request) error {
-	h, why := set.dummy, "unknown user"
+	h, refusal := set.dummy, &Denied{Log: "unknown user"}
 	if user != nil {
-		why = "locked user"
+		refusal = &Denied{Log: "locked user", Disabled: true}
 	}
 	known := user != nil && user.hash != nil
 	if known {
-		h, why = user.hash, "wrong password"
+		h, refusal = user.hash, &Denied{Log: "wrong password"}
 	}
 	if h == nil { // a file without a single password
-		return &Denied{Log: why}
+		return refusal
 	}
 	var cache *VerifiedCache // nil where the hash costs no more than a look into it
 	if h.costly != "" {
@@ -160,7 +160,7 @@ func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Requ
 	case err != nil:
 		return err
 	case !ok || !known: // an unknown user is never remembered, even with the password of the dummy hash
-		return &Denied{Log: why}
+		return refusal
 	}
 	cache.add(e)
 	return nil

@@ -104,7 +104,7 @@ func TestFileUnknownUserDoesTheSameWork(t *testing.T) {
 			t.Fatalf("%s: got %v", user, err)
 		}
 		face := *denied
-		face.Log = ""
+		face.Log, face.Disabled = "", false // for the log
 		return face, work
 	}
 	wantFace, wantWork := attempt("bob", "", "wrong")

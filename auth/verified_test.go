@@ -277,7 +277,8 @@ func TestFileRemembersNoError(t *testing.T) {
 	broken := errors.New("broken")
 	u.match = func(*hash, Secret) (bool, error) { return true, broken }
 	for range 2 {
-		if _, err := u.Authenticate(context.Background(), &Request{User: "bob", Secret: canary}); !errors.Is(err, broken) {
+		_, err := u.Authenticate(context.Background(), &Request{User: "bob", Secret: canary})
+		if !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -40,7 +40,8 @@ func newMetrics(s *Server) *metrics {
 	m.sessions = m.counter("session_starts_total", "Sessions begun.", "listener")
 	m.ends = m.counter("session_ends_total", "Sessions ended, by reason.", "reason")
 	m.logins = m.counter("logins_total", "Logins tried, by result: granted, denied, unavailable.", "result")
-	m.authCache = m.counter("auth_cache_total", "Passwords looked for among those verified before: hit, miss.", "result")
+	m.authCache = m.counter("auth_cache_total", "Passwords looked for among those verified before: hit, miss.",
+		"result")
 	bytes := m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
 	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
 	m.refused = m.counter("commands_refused_total", "Commands refused after the login, by the policy's rule.", "rule")
