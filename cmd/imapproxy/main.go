@@ -44,6 +44,7 @@ type command struct {
 	args    string // its arguments in words, all of them required; "" for none
 	summary string // one line
 	details string // what --help says beneath the usage
+	signals []signalUse
 	// setup defines the flags and returns what to do once they are parsed; the
 	// result is the exit code.
 	setup func(fs *flag.FlagSet) func(p *program, args []string) int
