@@ -25,7 +25,8 @@ func forgeries() []string {
 		jsonLine, "\n" + jsonLine, "\r\n" + jsonLine + "\r\n", "host imapproxy[1]: " + jsonLine,
 		"\nJan  1 00:00:00 host imapproxy[1]: " + jsonLine, strings.ReplaceAll(jsonLine, `"`, `\"`),
 		`x","cause":"credentials","client":"6.6.6.6:1`, `x","message":"login refused"}`, `x\`,
-		`x\","cause":"credentials"`, consoleLine, "\n" + consoleLine, "\r" + consoleLine, "x " + consoleLine, `x" ` + consoleLine + ` "`,
+		`x\","cause":"credentials"`, consoleLine, "\n" + consoleLine, "\r" + consoleLine,
+		"x " + consoleLine, `x" ` + consoleLine + ` "`,
 		`" cause=credentials client=6.6.6.6:1 y="`, `\" cause=credentials client=6.6.6.6:1 `,
 		"x cause=credentials client=6.6.6.6:1",
 		"cause=credentials", "client=6.6.6.6:1", "x=6.6.6.6", "=", "6.6.6.6", "[6.6.6.6]:1", "<HOST>",
@@ -193,7 +194,8 @@ func TestFail2banJail(t *testing.T) {
 		try(t, "folder", os.Mkdir(filepath.Join(folder, "jail.d"), 0o700))
 		for from, to := range map[string]string{"filter": "filter.d", "jail": "jail.d"} {
 			text := mustRead(t, "../../packaging/fail2ban/"+from+".conf")
-			mustWrite(t, filepath.Join(folder, to, "imapproxy.conf"), strings.Replace(text, "enabled = false", enabled, 1))
+			mustWrite(t, filepath.Join(folder, to, "imapproxy.conf"),
+				strings.Replace(text, "enabled = false", enabled, 1))
 		}
 		dump := succeeds(t, exec.Command("fail2ban-client", "-c", folder, "-d"))
 		if !strings.Contains(dump, want) || (want == "") == strings.Contains(dump, "imapproxy") {

@@ -80,7 +80,8 @@ func TestPrometheusExample(t *testing.T) {
 	var admin strings.Builder
 	for line := range strings.Lines(mustRead(t, "../../packaging/examples/prometheus.yml")) {
 		if text, isComment := strings.CutPrefix(line, "#"); isComment {
-			if text = strings.TrimSpace(text); strings.HasPrefix(text, "address =") || strings.HasPrefix(text, "token_file =") {
+			text = strings.TrimSpace(text)
+			if strings.HasPrefix(text, "address =") || strings.HasPrefix(text, "token_file =") {
 				admin.WriteString(text + "\n")
 			}
 			continue

@@ -37,8 +37,8 @@ func TestSignalsDocumented(t *testing.T) {
 // TestManualKeepsTables has each row of the table of `imapproxy pool` as an item.
 func TestManualKeepsTables(t *testing.T) {
 	page := programManual()
-	for _, column := range []string{"LEASED", "WAITING", "IDLE", "CHECKING", "RESETTING", "DIALLING", "SPARE", "MAXWAIT",
-		"HITS", "MISSES", "NOT REUSED"} {
+	for _, column := range []string{"LEASED", "WAITING", "IDLE", "CHECKING", "RESETTING", "DIALLING", "SPARE",
+		"MAXWAIT", "HITS", "MISSES", "NOT REUSED"} {
 		if !strings.Contains(page, ".TP\n.B \""+column+"\"\n") {
 			t.Errorf("the manual has %s not as a row", column)
 		}

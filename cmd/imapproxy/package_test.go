@@ -108,7 +108,8 @@ func checkExtras(t *testing.T) {
 	if jail := mustRead(t, "/etc/fail2ban/jail.d/imapproxy.conf"); !strings.Contains(jail, "\nenabled = false\n") {
 		t.Errorf("the jail is switched on:\n%s", jail)
 	}
-	for _, file := range []string{"/etc/fail2ban/filter.d/imapproxy.conf", "/usr/share/zsh/vendor-completions/_imapproxy",
+	for _, file := range []string{"/etc/fail2ban/filter.d/imapproxy.conf",
+		"/usr/share/zsh/vendor-completions/_imapproxy",
 		"/usr/share/fish/vendor_completions.d/imapproxy.fish", "/usr/share/doc/imapproxy/examples/prometheus.yml"} {
 		if mustRead(t, file) == "" {
 			t.Errorf("%s is empty", file)

@@ -9,7 +9,8 @@ func signalUses() []signalUse {
 		{"HUP", "Reads the configuration, users, maps and certificates again. Running sessions keep theirs; a bad " +
 			"configuration changes nothing."},
 		{"USR1", "Opens the log's file again, for logrotate."},
-		{"QUIT", "Retires: no new clients; the sessions go on until they end, at most for limits.retire_timeout (24h)."},
+		{"QUIT", "Retires: no new clients; the sessions go on until they end, at most for " +
+			"limits.retire_timeout (24h)."},
 		{"TERM, INT", "Drains: the listeners close, each session ends with BYE at a safe point, what is left after " +
 			"limits.drain_timeout is cut. A second one cuts at once."},
 	}

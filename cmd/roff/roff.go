@@ -14,8 +14,8 @@ type Page struct{ text strings.Builder }
 // whatis(1) shows. No word is divided at the end of a line: names of keys are looked for.
 func New(name, section, version, summary string) *Page {
 	p := &Page{}
-	fmt.Fprintf(&p.text, ".TH %s %s \"\" \"imapproxy %s\"\n.nh\n.ad l\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section,
-		escape(version), escape(name), escape(summary))
+	fmt.Fprintf(&p.text, ".TH %s %s \"\" \"imapproxy %s\"\n.nh\n.ad l\n.SH NAME\n%s \\- %s\n",
+		strings.ToUpper(name), section, escape(version), escape(name), escape(summary))
 	return p
 }
 
