@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -242,30 +243,28 @@ func TestFileRemembersOnlyItsOwnHash(t *testing.T) {
 // for each place, not for each connection.
 func TestFileRemembersWhileOthersWait(t *testing.T) {
 	u := newCachedUsers(t, "bob:"+hashSHA)
-	u.slots = make(chan struct{}, 1)
-	begun, release := make(chan bool, 8), make(chan bool)
-	plain := u.match
-	u.match = func(h *hash, s Secret) (bool, error) {
-		begun <- true
-		<-release
-		return plain(h, s)
-	}
-	ended := make(chan error)
-	login := func() {
-		_, err := u.Authenticate(context.Background(), &Request{User: "bob", Secret: canary})
-		ended <- err
-	}
-	go login()
-	<-begun
-	for range 4 {
-		go login()
-	}
-	close(release)
-	for range 5 {
-		if err := <-ended; err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		u.slots = make(chan struct{}, 1)
+		release, ended := make(chan bool), make(chan error)
+		plain := u.match
+		u.match = func(h *hash, s Secret) (bool, error) {
+			<-release
+			return plain(h, s)
 		}
-	}
+		for range 5 {
+			go func() {
+				_, err := u.Authenticate(context.Background(), &Request{User: "bob", Secret: canary})
+				ended <- err
+			}()
+		}
+		synctest.Wait() // one computes, the others wait for its place
+		close(release)
+		for range 5 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	if u.computed != 1 || u.hits != 4 {
 		t.Errorf("%d computations and %d hits for 5 logins at once, want 1 and 4", u.computed, u.hits)
 	}

@@ -65,6 +65,8 @@ func TestCauses(t *testing.T) {
 			c.send("a LOGIN %s %s", test.user, test.password)
 			c.expect("a (NO|BAD) .*")
 			c.send("b LOGOUT")
+			c.until("b")
+			c.close()
 			end := r.endsWith(c, endLogout)
 			for _, l := range append(r.failures(), end) {
 				if l.str("cause") != string(test.want) {
@@ -143,6 +145,8 @@ func TestLoginLine(t *testing.T) {
 		r.await("the line", func() bool { return len(r.log.lines(t, "session logged in")) == 1 })
 		line := r.log.lines(t, "session logged in")[0]
 		c.send("c LOGOUT")
+		c.until("c")
+		c.close()
 		end := r.endsWith(c, endLogout)
 		fields := []string{"session", "client", "user", "authzid", "backend", "listener", "mechanism", "level"}
 		if listener == "tls" {
@@ -185,6 +189,8 @@ func TestLoginsFromTheCache(t *testing.T) {
 		c.send("a LOGIN joe %s", canary)
 		c.expect("a OK .*")
 		c.send("b LOGOUT")
+		c.until("b")
+		c.close()
 		r.endsWith(c, endLogout)
 	}
 	visit()
