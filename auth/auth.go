@@ -63,10 +63,12 @@ type Grant struct {
 // Denied is the error of a refused login. The client and the log get different
 // texts.
 type Denied struct {
-	Code string        // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
-	Text string        // what the client may read; "" means a standard text
-	Log  string        // what the log says
-	Wait time.Duration // how long to wait before the client is answered
+	Code string // response code of RFC 5530 without brackets; "" means AUTHENTICATIONFAILED
+	// for the log only: the account may not log in, whatever the password; the client reads the same as of a wrong one
+	Disabled bool
+	Text     string        // what the client may read; "" means a standard text
+	Log      string        // what the log says
+	Wait     time.Duration // how long to wait before the client is answered
 
 	// for a bearer token: what the error challenge says, mostly JSON (RFC 7628 section 3.2.2); "" for the
 	// usual
@@ -100,6 +102,15 @@ func (u *Unavailable) Error() string { return u.Log }
 // It must be safe for concurrent use and must return soon after ctx is done.
 type Authenticator interface {
 	Authenticate(ctx context.Context, r *Request) (*Grant, error)
+}
+
+// Caching is an Authenticator that remembers which passwords it has verified.
+type Caching interface {
+	Authenticator
+
+	// ObserveCache has f called at each login that could have been answered from
+	// memory, with whether it was. It may be called at any time; the last f counts.
+	ObserveCache(f func(hit bool))
 }
 
 // Patient is an Authenticator that has clients wait when its source of users asks

@@ -31,16 +31,19 @@ import (
 type File struct {
 	path  string
 	users atomic.Pointer[userSet]
-	slots chan struct{} // one for each hash being computed; argon2id takes 64 MiB and a core each
+	slots chan struct{} // one for each hash being computed; argon2id takes a core and up to 64 MiB each
+	cache *VerifiedCache
 	match func(*hash, Secret) (bool, error)
 }
 
 // OpenFile reads a user file. The error joins every fault of the file, each
-// with file, line and remedy.
-func OpenFile(path string) (*File, error) {
+// with file, line and remedy. The cache, which may be nil, spares logins the
+// computation that an earlier one has paid for.
+func OpenFile(path string, cache *VerifiedCache) (*File, error) {
 	f := &File{
 		path:  path,
 		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		cache: cache,
 		match: func(h *hash, s Secret) (bool, error) { return h.verify(s) },
 	}
 	if err := f.Reload(); err != nil {
@@ -64,8 +67,12 @@ func (f *File) Reload() error {
 		users.warnings = append(users.warnings, f.path+": every user of this machine can read the hashes: chmod o-r")
 	}
 	f.users.Store(users)
+	f.cache.Purge()
 	return nil
 }
+
+// ObserveCache implements Caching.
+func (f *File) ObserveCache(observe func(hit bool)) { f.cache.Observe(observe) }
 
 // Lookup returns what the file says of a user without asking for a password: the
 // name and the backend (target's name, host[:port] or "") of a grant for it.
@@ -95,7 +102,7 @@ func (f *File) Authenticate(ctx context.Context, r *Request) (*Grant, error) {
 	if r.Mechanism == External {
 		return user.byCertificate()
 	}
-	if err := f.verify(ctx, set, user, r.Secret); err != nil {
+	if err := f.verify(ctx, set, user, r); err != nil {
 		return nil, err
 	}
 	if r.AuthzID == "" || r.AuthzID == r.User {
@@ -111,47 +118,69 @@ func (u *fileUser) byCertificate() (*Grant, error) {
 	case u == nil:
 		return nil, &Denied{Log: "unknown user"}
 	case u.hash == nil:
-		return nil, &Denied{Log: "locked user"}
+		return nil, &Denied{Log: "locked user", Disabled: true}
 	}
 	return &Grant{User: u.login, Server: u.backend}, nil
 }
 
 // verify computes exactly one hash whatever the user is, so that neither the
-// answer nor the time tells whether a user exists.
-func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, secret Secret) error {
-	h, why := set.dummy, "unknown user"
+// answer nor the time tells whether a user exists. It computes none where this
+// password of this user has been found right before, by the same hash.
+func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Request) error {
+	h, refusal := set.dummy, &Denied{Log: "unknown user"}
 	if user != nil {
-		why = "locked user"
+		refusal = &Denied{Log: "locked user", Disabled: true}
 	}
 	known := user != nil && user.hash != nil
 	if known {
-		h, why = user.hash, "wrong password"
+		h, refusal = user.hash, &Denied{Log: "wrong password"}
 	}
-	ok, err := f.compute(ctx, h, secret)
+	if h == nil { // a file without a single password
+		return refusal
+	}
+	var cache *VerifiedCache // nil where the hash costs no more than a look into it
+	if h.costly != "" {
+		cache = f.cache
+	}
+	e := cache.entry(f.path, r.User, h.costly, r.Secret)
+	if cache.has(e) {
+		return nil
+	}
+	release, err := f.place(ctx)
 	if err != nil {
 		return err
 	}
-	if !ok || !known {
-		return &Denied{Log: why}
+	defer release()
+	if cache.has(e) { // clients open several connections at once, and another was quicker
+		return nil
 	}
+	cache.observe(false)
+	ok, err := f.match(h, r.Secret)
+	switch {
+	case err != nil:
+		return err
+	case !ok || !known: // an unknown user is never remembered, even with the password of the dummy hash
+		return refusal
+	}
+	cache.add(e)
 	return nil
 }
 
-// compute verifies under the limit on hashes at once. Waiting for a place ends
-// with ctx; a computation that has begun can't be stopped.
-func (f *File) compute(ctx context.Context, h *hash, secret Secret) (bool, error) {
-	if h == nil { // a file without a single password
-		return false, nil
-	}
+// place waits until a hash may be computed and returns what ends that. Waiting
+// ends with ctx; a computation that has begun can't be stopped.
+func (f *File) place(ctx context.Context) (release func(), err error) {
 	select {
 	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
+		release = func() { <-f.slots }
 	case <-ctx.Done():
 	}
 	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("waiting to verify a password: %w", context.Cause(ctx))
+		if release != nil {
+			release()
+		}
+		return nil, fmt.Errorf("waiting to verify a password: %w", context.Cause(ctx))
 	}
-	return f.match(h, secret)
+	return release, nil
 }
 
 // master grants a login as another user, once the password has proved right.

@@ -104,7 +104,7 @@ func TestFileUnknownUserDoesTheSameWork(t *testing.T) {
 			t.Fatalf("%s: got %v", user, err)
 		}
 		face := *denied
-		face.Log = ""
+		face.Log, face.Disabled = "", false // for the log
 		return face, work
 	}
 	wantFace, wantWork := attempt("bob", "", "wrong")
@@ -209,7 +209,7 @@ func TestFileReload(t *testing.T) {
 	if err := f.Reload(); err != nil || login("eve") != nil || login("bob") == nil {
 		t.Errorf("a good file: %v, %v, %v", err, login("eve"), login("bob"))
 	}
-	if _, err := OpenFile(f.path + ".missing"); err == nil {
+	if _, err := OpenFile(f.path+".missing", nil); err == nil {
 		t.Error("a missing file was opened")
 	}
 }
@@ -231,7 +231,7 @@ func openUsers(t *testing.T, lines ...string) *File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users")
 	writeUsers(t, path, lines...)
-	f, err := OpenFile(path)
+	f, err := OpenFile(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

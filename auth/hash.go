@@ -14,6 +14,7 @@ import (
 type hash struct {
 	kind   string // algorithm and cost; two hashes of one kind cost the same work
 	weak   string // why the kind is no protection any more, "" when it is one
+	costly string // the hash as the file has it, where verifying it takes long; "" for what a cache can't make cheaper
 	verify func(Secret) (bool, error)
 }
 
@@ -109,7 +110,7 @@ func (p *hashReader) modular(text string) (*hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hash{kind: kind, verify: func(s Secret) (bool, error) { return matchDigest(digest, kind, s) }}
+	h := &hash{kind: kind, costly: text, verify: func(s Secret) (bool, error) { return matchDigest(digest, kind, s) }}
 	if strings.HasPrefix(text, "$1$") {
 		h.weak = "MD5-crypt can be guessed in hours"
 	}

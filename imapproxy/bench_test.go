@@ -3,7 +3,11 @@ package imapproxy
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net/netip"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"imapproxy/backend/lines"
 )
@@ -56,5 +60,16 @@ func BenchmarkRegistry(b *testing.B) {
 				r.remove(s)
 			}
 		})
+	}
+}
+
+// BenchmarkLoginLine writes the line of a login; the end's is longer.
+func BenchmarkLoginLine(b *testing.B) {
+	s := &session{id: newSessionID(), server: &Server{log: zerolog.New(io.Discard)}, listener: &Listener{Name: "imaps"},
+		user: "joe@example.org", mechanism: "PLAIN", backendAddr: "192.0.2.7:993"}
+	s.client.addr = netip.MustParseAddrPort("198.51.100.7:50000")
+	b.ReportAllocs()
+	for b.Loop() {
+		s.reportLogin()
 	}
 }

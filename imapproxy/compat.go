@@ -73,7 +73,7 @@ func (d nginxDialect) silentUntil(r *relay) (at time.Time, inIdle bool) {
 // refusal words why the login failed. The client stays when the auth server has
 // said how long it waits.
 func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text string, end endReason, err error) {
-	if waitOf(s.login.failure) <= 0 {
+	if waitOf(s.login.failed.err) <= 0 {
 		end = endLoginFailed
 	}
 	if explained, err := s.compatExplain(a); err != nil || !explained {
@@ -82,9 +82,9 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text st
 	var denied *auth.Denied
 	var unavailable *auth.Unavailable
 	switch {
-	case errors.As(s.login.failure, &denied) && denied.Code == "CLIENTBUG": // nginx asks, and is answered so
+	case errors.As(s.login.failed.err, &denied) && denied.Code == "CLIENTBUG": // nginx asks, and is answered so
 		text = compatRefused
-	case errors.As(s.login.failure, &denied):
+	case errors.As(s.login.failed.err, &denied):
 		text = denied.Text
 		if denied.Code != "" && text != "" {
 			text = "[" + denied.Code + "] " + text
@@ -92,7 +92,7 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text st
 		if text == "" {
 			text = compatRefused
 		}
-	case errors.As(s.login.failure, &unavailable):
+	case errors.As(s.login.failed.err, &unavailable):
 		text = "[UNAVAILABLE] " + unavailable.Text
 	default:
 		return d.failure(s, a, ours), endLoginFailed, nil
@@ -104,9 +104,9 @@ func (d nginxDialect) refusal(s *session, a *loginAttempt, ours string) (text st
 // failure words a login that was not judged, or that the backend has refused. Words
 // that anyone on the way to the backend may have written are not passed on.
 func (d nginxDialect) failure(s *session, a *loginAttempt, ours string) string {
-	answer, _ := backend.AnswerOf(s.login.failure)
+	answer, _ := backend.AnswerOf(s.login.failed.err)
 	var refused *backend.Refused
-	if errors.As(s.login.failure, &refused) { // also where the password is the auth server's: nginx passes that too
+	if errors.As(s.login.failed.err, &refused) { // also where the password is the auth server's: nginx passes that too
 		answer = refused.Answer
 	}
 	words := answer.Line

@@ -67,15 +67,15 @@ func (s *session) compatLogFailure(words string, passed bool) {
 	case words != "":
 		s.compatLog(!passed, "upstream sent invalid response: \"%s\"%s", words,
 			s.compatContext("reading response from upstream"))
-	case errors.As(s.login.failure, &service):
+	case errors.As(s.login.failed.err, &service):
 		s.compatLog(true, "auth http server %s %s%s", service.Server, compatAuthFault(service),
 			s.compatContext("in http auth state"))
-	case !errors.As(s.login.failure, &failed):
-		s.compatLog(true, "%v%s", s.login.failure, s.compatContext("in http auth state"))
+	case !errors.As(s.login.failed.err, &failed):
+		s.compatLog(true, "%v%s", s.login.failed.err, s.compatContext("in http auth state"))
 	case failed.Kind == backend.KindTimeout:
 		s.compatLog(true, "upstream timed out (110: Connection timed out)%s", s.compatContext("connecting to upstream"))
 	default:
-		s.compatLog(true, "%v%s", s.login.failure, s.compatContext("connecting to upstream"))
+		s.compatLog(true, "%v%s", s.login.failed.err, s.compatContext("connecting to upstream"))
 	}
 }
 

@@ -46,7 +46,7 @@ func TestMasterConfusions(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	users, err := auth.OpenFile(file)
+	users, err := auth.OpenFile(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func (s *session) policy() *ledger.Policy {
 
 // take makes the connection the session's.
 func (s *session) take(conn *backend.Conn) {
-	s.backend, s.login.failure = conn, nil
+	s.backend, s.login.failed = conn, failedLogin{}
 	conn.Enforce(s.policy())
 	s.backendAddr = conn.Addr
 	s.interrupter.addSocket(conn.Raw())

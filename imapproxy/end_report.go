@@ -26,9 +26,7 @@ func (s *session) report(reason endReason, detail error) {
 			last = c
 		}
 	}
-	optional(e, "tls", s.client.tlsVersion())
-	optional(e, "certificate", bounded(s.client.verify))
-	optional(e, "mechanism", s.mechanism)
+	s.access(e)
 	optional(e, "last_command", last)
 	optional(e, "backend_end", string(s.ending))
 	e.Int64("bytes_in", s.relay.up.bytes.Load()).
@@ -37,8 +35,9 @@ func (s *session) report(reason endReason, detail error) {
 		Str("phase", s.endedIn).
 		Str("reason", string(reason))
 	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
-		detail = s.loginFailure()
+		detail = s.loginFailure().err
 	}
+	optional(e, "cause", string(s.loginFailure().cause))
 	if detail != nil {
 		e.AnErr("error", detail)
 	}
@@ -46,12 +45,19 @@ func (s *session) report(reason endReason, detail error) {
 	s.listener.dialect().report(s, reason, detail)
 }
 
-// loginFailure is why the last login failed; nil once the client is logged in.
-func (s *session) loginFailure() error {
+// reportLogin writes the line of a client that is logged in.
+func (s *session) reportLogin() {
+	e := s.event()
+	s.access(e)
+	e.Msg("session logged in")
+}
+
+// loginFailure is why the last login failed; the zero value once the client is logged in.
+func (s *session) loginFailure() failedLogin {
 	if s.login == nil {
-		return nil
+		return failedLogin{}
 	}
-	return s.login.failure
+	return s.login.failed
 }
 
 // event begins a line about this session.
@@ -61,12 +67,26 @@ func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()
 
 // fields puts in who it is about. What a client chose stands in a field,
 // bounded, never in the message.
-func (s *session) fields(e *zerolog.Event) *zerolog.Event {
-	e.Str("session", s.id).Str("listener", s.listener.Name).Str("client", wire.ClientText(s.client.addr))
+func (s *session) fields(e *zerolog.Event) *zerolog.Event { return s.identity(s.connection(e)) }
+
+// connection puts in where the client is: nothing of its choice.
+func (s *session) connection(e *zerolog.Event) *zerolog.Event {
+	return e.Str("session", s.id).Str("listener", s.listener.Name).Str("client", wire.ClientText(s.client.addr))
+}
+
+// identity puts in who the client says it is, and where it was sent.
+func (s *session) identity(e *zerolog.Event) *zerolog.Event {
 	optional(e, "user", bounded(s.user))
 	optional(e, "authzid", bounded(s.authzID))
 	optional(e, "backend", s.backendAddr)
 	return e
+}
+
+// access puts in how the client has come in.
+func (s *session) access(e *zerolog.Event) {
+	optional(e, "tls", s.client.tlsVersion())
+	optional(e, "certificate", bounded(s.client.verify))
+	optional(e, "mechanism", s.mechanism)
 }
 
 // bounded cuts what a client chose.

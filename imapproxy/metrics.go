@@ -18,6 +18,7 @@ type metrics struct {
 	ends          *prometheus.CounterVec
 	logins        *prometheus.CounterVec
 	loginTime     prometheus.Histogram
+	authCache     *prometheus.CounterVec
 	bytesIn       prometheus.Counter
 	bytesOut      prometheus.Counter
 	refused       *prometheus.CounterVec
@@ -39,6 +40,8 @@ func newMetrics(s *Server) *metrics {
 	m.sessions = m.counter("session_starts_total", "Sessions begun.", "listener")
 	m.ends = m.counter("session_ends_total", "Sessions ended, by reason.", "reason")
 	m.logins = m.counter("logins_total", "Logins tried, by result: granted, denied, unavailable.", "result")
+	m.authCache = m.counter("auth_cache_total", "Passwords looked for among those verified before: hit, miss.",
+		"result")
 	bytes := m.counter("relayed_bytes_total", "Bytes relayed; in is from clients, out is to clients.", "direction")
 	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
 	m.refused = m.counter("commands_refused_total", "Commands refused after the login, by the policy's rule.", "rule")
@@ -81,6 +84,9 @@ func (m *metrics) begin() {
 	for _, result := range []string{"granted", "denied", "unavailable"} {
 		m.logins.WithLabelValues(result)
 	}
+	for _, result := range []string{"hit", "miss"} {
+		m.authCache.WithLabelValues(result)
+	}
 	for _, rule := range ledger.RuleNames() {
 		m.refused.WithLabelValues(rule)
 	}
@@ -114,6 +120,14 @@ func (m *metrics) panicked(place string) { m.panics.WithLabelValues(place).Inc()
 func (m *metrics) granted(took time.Duration) {
 	m.logins.WithLabelValues("granted").Inc()
 	m.loginTime.Observe(took.Seconds())
+}
+
+func (m *metrics) verified(hit bool) {
+	result := "miss"
+	if hit {
+		result = "hit"
+	}
+	m.authCache.WithLabelValues(result).Inc()
 }
 
 func (m *metrics) ended(s *session, reason endReason) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/login"
@@ -69,43 +71,40 @@ func (s *session) refuse(err error) string {
 	case s.login.ctx.Err() != nil:
 		return noBackend // it is not read
 	case errors.As(err, &denied):
-		s.denied(err, causeOf(denied.Code))
+		s.denied(err, causeOfDenial(denied), denied.Code)
 		return denial(denied.Code, denied.Text)
 	case failed != nil:
-		s.unavailable(err, string(failed.Kind))
+		s.unavailable(err, causeOfFailure(failed), string(failed.Kind))
 		return failureText(failed)
 	case errors.As(err, &refused):
 		s.backendAddr, s.login.alerts = refused.Addr, refused.Alerts
-		s.denied(err, causeOf(refused.Code))
+		s.denied(err, causeOfCode(refused.Code, causeBackend), refused.Code)
 		s.server.refusals.learn(refused.Answer, s.server.clock.Now().Sub(s.login.attemptedAt))
 		return answerText(refused.Answer)
 	}
-	s.unavailable(err, "auth")
+	s.unavailable(err, causeAuth, "")
 	return noAnswer
 }
-
-// causeOf is a response code as the log's cause.
-func causeOf(code string) string { return cmp.Or(strings.ToLower(code), "refused") }
 
 // refuseRoute answers for a user without a backend. Where the backend would
 // have judged the password, it was not judged: neither the answer nor the time it
 // takes may tell who exists.
 func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) string {
 	if errors.Is(err, backend.ErrNotPermitted) {
-		s.unavailable(err, "route")
+		s.unavailable(err, causeSetup, "route")
 		return noServiceText
 	}
 	if !errors.Is(err, backend.ErrNoRoute) {
-		s.unavailable(err, "route")
+		s.unavailable(err, causeRoute, "")
 		return noAnswer
 	}
 	if g.BackendJudges {
 		text, took := s.server.refusals.usual()
 		s.pause(ctx, took-s.server.clock.Now().Sub(s.login.attemptedAt))
-		s.denied(err, "route")
+		s.denied(err, causeCredentials, "route") // an unknown user, as far as anyone can know
 		return text
 	}
-	s.unavailable(err, "route")
+	s.unavailable(err, causeRoute, "")
 	return noRouteText
 }
 
@@ -167,25 +166,36 @@ func alertLines(word string, alerts []string) string {
 	return lines
 }
 
-func (s *session) denied(err error, cause string) {
+// denied notes a login that was judged and refused; code is the response code that
+// says why, "" for none.
+func (s *session) denied(err error, c cause, code string) {
 	s.login.refusals++
 	s.dropIdle()
 	s.server.metrics.logins.WithLabelValues("denied").Inc()
-	s.login.failure = err
-	s.event().Str("cause", cause).Err(err).Msg("login refused")
+	s.failed(s.server.log.Info(), failedLogin{err, c, strings.ToLower(code)}).Msg("login refused")
 }
 
 // unavailable notes a login that was not judged. What the operator has to mend is
 // an error, what may pass a warning.
-func (s *session) unavailable(err error, cause string) {
+func (s *session) unavailable(err error, c cause, kind string) {
 	s.server.metrics.logins.WithLabelValues("unavailable").Inc()
-	s.login.failure = err
-	e := s.warning()
-	if cause == string(backend.KindCredentials) || cause == string(backend.KindReferral) {
-		e = s.fields(s.server.log.Error())
+	e := s.server.log.Warn()
+	if kind == string(backend.KindCredentials) || kind == string(backend.KindReferral) {
+		e = s.server.log.Error()
 	}
+	s.failed(e, failedLogin{err, c, kind})
 	if a, found := backend.AnswerOf(err); found && a.Referral != "" {
 		e.Str("referral", a.Referral)
 	}
-	e.Str("cause", cause).Err(err).Msg("login not possible")
+	e.Msg("login not possible")
+}
+
+// failed keeps why the login failed for the session's end, and puts it into a
+// line. The cause stands in front of all that a client or a server chose, where
+// programs can find it without reading that.
+func (s *session) failed(e *zerolog.Event, f failedLogin) *zerolog.Event {
+	s.login.failed = f
+	s.connection(e).Str("cause", string(f.cause))
+	optional(e, "detail", f.detail)
+	return s.identity(e).Err(f.err)
 }

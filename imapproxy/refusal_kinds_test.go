@@ -41,7 +41,8 @@ func TestRefusingBackendIsBackedOff(t *testing.T) {
 		t.Errorf("%d connections, want a pause", n)
 	}
 	l := r.log.lines(t, "login not possible")
-	if last := l[len(l)-1]; last.str("cause") != "backed_off" || !strings.Contains(last.str("error"), "maintenance") {
+	if last := l[len(l)-1]; last.str("cause") != string(causeBackend) || last.str("detail") != "backed_off" ||
+		!strings.Contains(last.str("error"), "maintenance") {
 		t.Errorf("the log has %v", last)
 	}
 	clock.advance(10 * time.Second)

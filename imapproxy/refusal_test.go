@@ -37,42 +37,48 @@ func TestBackendsAnswer(t *testing.T) {
 		answer string
 		texts  login.Texts
 		want   string // in parts: an alert, and what follows
-		cause  string
+		cause  cause
+		detail string
 		counts bool // as a failed login
 	}{
 		{"<tag> NO [AUTHENTICATIONFAILED] nope", codes, "a NO [AUTHENTICATIONFAILED] Wrong user name or password",
-			"authenticationfailed", true},
-		{"<tag> NO [AUTHENTICATIONFAILED] nope", all, "a NO [AUTHENTICATIONFAILED] nope", "authenticationfailed", true},
+			causeCredentials, "authenticationfailed", true},
+		{"<tag> NO [AUTHENTICATIONFAILED] nope", all, "a NO [AUTHENTICATIONFAILED] nope",
+			causeCredentials, "authenticationfailed", true},
 		{"<tag> NO [AUTHENTICATIONFAILED] nope", none, "a NO Wrong user name or password",
-			"authenticationfailed", true},
-		{"<tag> NO Login failed.", codes, "a NO Login refused by the mail server", "refused", true},
-		{"<tag> NO Login failed.", all, "a NO Login failed.", "refused", true},
-		{"<tag> NO Account is locked until 18:00", codes, "a NO Login refused by the mail server", "refused", true},
-		{"<tag> NO [TEMPFAIL] later", codes, "a NO Login refused by the mail server", "refused", true},
+			causeCredentials, "authenticationfailed", true},
+		{"<tag> NO Login failed.", codes, "a NO Login refused by the mail server", causeCredentials, "", true},
+		{"<tag> NO Login failed.", all, "a NO Login failed.", causeCredentials, "", true},
+		{"<tag> NO Account is locked until 18:00", codes, "a NO Login refused by the mail server",
+			causeCredentials, "", true},
+		{"<tag> NO [TEMPFAIL] later", codes, "a NO Login refused by the mail server", causeCredentials, "", true},
 		{"<tag> NO [WEBALERT https://example.org/] log in", codes, "a NO Login refused by the mail server",
-			"refused", true},
-		{"<tag> NO [WEBALERT https://example.org/] log in", all, "a NO log in", "refused", true},
+			causeCredentials, "", true},
+		{"<tag> NO [WEBALERT https://example.org/] log in", all, "a NO log in", causeCredentials, "", true},
 		{"<tag> NO [ALERT] Application-specific password required", codes,
-			"a NO [ALERT] Application-specific password required", "alert", true},
+			"a NO [ALERT] Application-specific password required", causeRefused, "alert", true},
 		{"<tag> NO [alert] Too many simultaneous connections", none, "a NO [ALERT] Too many simultaneous connections",
-			"alert", true},
-		{"<tag> NO [ALERT] [CAPABILITY X] a\x1bb", codes, "a NO [ALERT] CAPABILITY X] a?b", "alert", true},
-		{"<tag> NO [EXPIRED] old", codes, "a NO [EXPIRED] The password has expired", "expired", true},
+			causeRefused, "alert", true},
+		{"<tag> NO [ALERT] [CAPABILITY X] a\x1bb", codes, "a NO [ALERT] CAPABILITY X] a?b",
+			causeRefused, "alert", true},
+		{"<tag> NO [EXPIRED] old", codes, "a NO [EXPIRED] The password has expired", causeDisabled, "expired", true},
 		{"<tag> NO [LIMIT] many", codes, "a NO [LIMIT] Too many connections for this account; close one and try again",
-			"refusing", false},
-		{"<tag> NO [OVERQUOTA] full", all, "a NO [OVERQUOTA] full", "refusing", false},
+			causeLimit, "refusing", false},
+		{"<tag> NO [OVERQUOTA] full", all, "a NO [OVERQUOTA] full", causeLimit, "refusing", false},
 		{"<tag> NO [CANNOT] x", codes,
-			"a NO [CANNOT] The mail server can't do that for this account; ask your administrator", "refusing", false},
+			"a NO [CANNOT] The mail server can't do that for this account; ask your administrator",
+			causeBackend, "refusing", false},
 		{"<tag> NO [CLIENTBUG] x", codes,
-			"a NO [CLIENTBUG] The mail server does not accept what the mail program sends", "refusing", false},
-		{"<tag> NO [UNAVAILABLE] maintenance", all, "a NO [UNAVAILABLE] maintenance", "refusing", false},
-		{"* BYE [UNAVAILABLE] maintenance", codes, "a " + noLogins, "refusing", false},
-		{"* BYE too many", all, "a NO [UNAVAILABLE] too many", "refusing", false},
-		{"* BYE [ALERT] going down", codes, "a NO [ALERT] going down", "refusing", false},
+			"a NO [CLIENTBUG] The mail server does not accept what the mail program sends",
+			causeBackend, "refusing", false},
+		{"<tag> NO [UNAVAILABLE] maintenance", all, "a NO [UNAVAILABLE] maintenance", causeBackend, "refusing", false},
+		{"* BYE [UNAVAILABLE] maintenance", codes, "a " + noLogins, causeBackend, "refusing", false},
+		{"* BYE too many", all, "a NO [UNAVAILABLE] too many", causeBackend, "refusing", false},
+		{"* BYE [ALERT] going down", codes, "a NO [ALERT] going down", causeBackend, "refusing", false},
 		{"<tag> NO [REFERRAL imap://user;AUTH=*@imap9.example.org/] moved", codes,
-			"a " + notPossible, "referral", false},
+			"a " + notPossible, causeSetup, "referral", false},
 		{"* NO [ALERT] full\r\n<tag> NO no", codes, "* NO [ALERT] full\na NO Login refused by the mail server",
-			"refused", true},
+			causeCredentials, "", true},
 	} {
 		t.Run(test.answer, func(t *testing.T) {
 			r := newRig(t, withAnswers(test.answer), withTexts(test.texts))
@@ -87,10 +93,10 @@ func TestBackendsAnswer(t *testing.T) {
 			}
 			r.await("the log", func() bool { return len(r.log.lines(t, message)) == 1 })
 			l := r.log.lines(t, message)[0]
-			if l.str("cause") != test.cause {
-				t.Errorf("the cause is %q, want %q", l.str("cause"), test.cause)
+			if l.str("cause") != string(test.cause) || l.str("detail") != test.detail {
+				t.Errorf("the cause is %q, %q, want %q, %q", l.str("cause"), l.str("detail"), test.cause, test.detail)
 			}
-			if want := "error"; test.cause == "referral" && (l.str("level") != want ||
+			if want := "error"; test.detail == "referral" && (l.str("level") != want ||
 				l.str("referral") != "imap9.example.org") {
 				t.Errorf("the log has %v", l)
 			}
@@ -151,7 +157,8 @@ func TestRefusedOperator(t *testing.T) {
 				}
 				return
 			}
-			if len(l) != 1 || l[0].str("level") != "error" || l[0].str("cause") != "credentials" {
+			if len(l) != 1 || l[0].str("level") != "error" || l[0].str("cause") != string(causeSetup) ||
+				l[0].str("detail") != "credentials" {
 				t.Fatalf("the log has %v", l)
 			}
 			text := l[0].str("error")

@@ -153,6 +153,7 @@ func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server
 	s.accepting, s.endAccepting = context.WithCancel(context.Background())
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
+	s.observeCache(settings)
 	s.observe(dialer)
 	return s
 }
@@ -163,7 +164,16 @@ func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server
 func (s *Server) Reload(settings *Settings) {
 	next := *settings
 	s.addPools(&next)
+	s.observeCache(&next)
 	s.settings.Store(&next)
+}
+
+// observeCache counts the logins that an authenticator answers from what it
+// has verified before.
+func (s *Server) observeCache(settings *Settings) {
+	if a, ok := settings.Auth.(auth.Caching); ok {
+		a.ObserveCache(s.metrics.verified)
+	}
 }
 
 // Settings is the generation in force.

@@ -60,14 +60,14 @@ type loginState struct {
 	ctx         context.Context // done when the session is cut
 	attemptedAt time.Time       // the last login
 	attempts    int
-	refusals    int      // logins refused
-	bad         int      // bad commands
-	ttl         int      // what the client's ID says of x-proxy-ttl, or our own
-	clientName  string   // of the client's ID
-	authUser    string   // the user as authenticated
-	backendUser string   // the user at the backend, once the route is known
-	failure     error    // why the last login failed
-	alerts      []string // what its backend has said that the user must read
+	refusals    int         // logins refused
+	bad         int         // bad commands
+	ttl         int         // what the client's ID says of x-proxy-ttl, or our own
+	clientName  string      // of the client's ID
+	authUser    string      // the user as authenticated
+	backendUser string      // the user at the backend, once the route is known
+	failed      failedLogin // the last that failed; zero once one has gone well
+	alerts      []string    // what its backend has said that the user must read
 }
 
 func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *session {
@@ -118,6 +118,7 @@ func (s *session) logIn() error {
 			return err
 		}
 		if refusal == "" {
+			s.reportLogin()
 			d.granted(s)
 			return nil
 		}

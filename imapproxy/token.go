@@ -41,9 +41,9 @@ func (s *session) errorChallenge(r *auth.Request) (challenge string, found bool)
 	switch {
 	case !auth.IsToken(r.Mechanism):
 		return "", false
-	case errors.As(s.login.failure, &denied):
+	case errors.As(s.login.failed.err, &denied):
 		return denied.Challenge, true
-	case errors.As(s.login.failure, &refused):
+	case errors.As(s.login.failed.err, &refused):
 		return refused.Challenge, true
 	}
 	return "", false

@@ -39,6 +39,7 @@ func convertCommand() command {
 	return command{
 		name:    "convert",
 		args:    "FROM CONF",
+		words:   []string{"nginx", "perdition"},
 		summary: "converts a configuration of nginx's mail proxy or of perdition",
 		details: `
 FROM is nginx or perdition, CONF its nginx.conf or perdition.conf. Each

@@ -54,7 +54,8 @@ wait "$dovecot"
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	notQuick(t)
-	packages := map[string]string{"dovecot": "dovecot-imapd", "doveadm": "dovecot-core", "mbsync": "isync"}
+	packages := map[string]string{"dovecot": "dovecot-imapd", "doveadm": "dovecot-core", "mbsync": "isync",
+		"fail2ban-regex": "fail2ban", "fail2ban-client": "fail2ban"}
 	for _, program := range programs {
 		if _, err := exec.LookPath(programPath(program)); err == nil {
 			continue

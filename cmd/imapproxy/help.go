@@ -68,16 +68,31 @@ func (c command) usage(w io.Writer) {
 		if i == 0 {
 			b.WriteString("\nFlags:\n")
 		}
-		value, text := flag.UnquoteUsage(f)
-		dashes := "--"
-		if len(f.Name) == 1 {
-			dashes = "-"
+		term, text := describeFlag(f)
+		fmt.Fprintf(&b, "  %-22s %s\n", term, text)
+	}
+	for i, s := range c.signals {
+		if i == 0 {
+			b.WriteString("\nSignals:\n")
 		}
-		fmt.Fprintf(&b, "  %-22s %s", strings.TrimSpace(dashes+f.Name+" "+value), text)
-		if f.DefValue != "" && f.DefValue != "false" {
-			fmt.Fprintf(&b, " (without it: %s)", f.DefValue)
-		}
-		b.WriteString("\n")
+		fmt.Fprintf(&b, "  %-22s %s\n", s.names, s.does)
 	}
 	_, _ = io.WriteString(w, b.String())
+}
+
+// describeFlag returns a flag as it is written, with its value, and what it does.
+func describeFlag(f *flag.Flag) (term, text string) {
+	value, text := flag.UnquoteUsage(f)
+	if f.DefValue != "" && f.DefValue != "false" {
+		text += fmt.Sprintf(" (without it: %s)", f.DefValue)
+	}
+	return strings.TrimSpace(dashed(f.Name) + " " + value), text
+}
+
+// dashed is a flag's name as it is written: -o, --config.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }

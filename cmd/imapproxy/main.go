@@ -44,6 +44,8 @@ type command struct {
 	args    string // its arguments in words, all of them required; "" for none
 	summary string // one line
 	details string // what --help says beneath the usage
+	signals []signalUse
+	words   []string // what its first argument may be, for shells; nil for what can't be listed
 	// setup defines the flags and returns what to do once they are parsed; the
 	// result is the exit code.
 	setup func(fs *flag.FlagSet) func(p *program, args []string) int
@@ -54,7 +56,7 @@ func commands() []command {
 	return []command{serveCommand(), checkCommand(), demoCommand(), configCommand(), passwdCommand(), routeCommand(),
 		probeCommand(),
 		sessionsCommand(), socketsCommand(), poolCommand(), kickCommand(), drainCommand(), convertCommand(),
-		manualCommand(), versionCommand()}
+		manualCommand(), completionCommand(), versionCommand()}
 }
 
 // run is the program without its exit.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"io"
 	"strings"
 
@@ -47,12 +46,13 @@ func programManual() string {
 			p.Text(c.details)
 		}
 		for _, f := range c.flags() {
-			value, text := flag.UnquoteUsage(f)
-			if f.DefValue != "" && f.DefValue != "false" {
-				text += fmt.Sprintf(" (without it: %s)", f.DefValue)
-			}
-			p.Item(strings.TrimSpace("--"+f.Name+" "+value), text)
+			p.Item(describeFlag(f))
 		}
+	}
+	p.Section("Signals")
+	p.Text("What imapproxy serve does with a signal:")
+	for _, s := range signalUses() {
+		p.Item("SIG"+strings.ReplaceAll(s.names, ", ", ", SIG"), s.does)
 	}
 	p.Section("Exit status")
 	p.Text("0 fine, 1 failed, 2 wrong usage.")

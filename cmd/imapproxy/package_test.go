@@ -44,6 +44,7 @@ func TestDebianPackage(t *testing.T) {
 	succeeds(t, exec.Command("dpkg", "--install", packages[0]))
 
 	checkManuals(t, filepath.Join(root, "dist/man"))
+	checkExtras(t)
 	unit := readUnit(t, "/usr/lib/systemd/system/imapproxy.service")
 	succeeds(t, exec.Command("systemd-analyze", "verify", "/usr/lib/systemd/system/imapproxy.service"))
 	checked := succeeds(t, asUser(t, unit["User"], unit["ExecStartPre"]))
@@ -54,7 +55,8 @@ func TestDebianPackage(t *testing.T) {
 
 	succeeds(t, exec.Command("dpkg", "--purge", "imapproxy"))
 	for _, path := range []string{"/usr/bin/imapproxy", "/usr/bin/imaprig", "/etc/imapproxy",
-		"/usr/lib/systemd/system/imapproxy.service", "/usr/share/doc/imapproxy"} {
+		"/usr/lib/systemd/system/imapproxy.service", "/usr/share/doc/imapproxy", "/etc/logrotate.d/imapproxy",
+		"/etc/fail2ban/filter.d/imapproxy.conf", "/etc/fail2ban/jail.d/imapproxy.conf"} {
 		if fileExists(path) {
 			t.Errorf("%s is left", path)
 		}
@@ -97,6 +99,28 @@ func checkManuals(t *testing.T, folder string) {
 			t.Errorf("%s: %s\n%s", page, &warnings, &shown)
 		}
 	}
+}
+
+// checkExtras looks at what the package brings for other programs: they take it, and
+// it changes nothing by itself.
+func checkExtras(t *testing.T) {
+	t.Helper()
+	if jail := mustRead(t, "/etc/fail2ban/jail.d/imapproxy.conf"); !strings.Contains(jail, "\nenabled = false\n") {
+		t.Errorf("the jail is switched on:\n%s", jail)
+	}
+	for _, file := range []string{"/etc/fail2ban/filter.d/imapproxy.conf",
+		"/usr/share/zsh/vendor-completions/_imapproxy",
+		"/usr/share/fish/vendor_completions.d/imapproxy.fish", "/usr/share/doc/imapproxy/examples/prometheus.yml"} {
+		if mustRead(t, file) == "" {
+			t.Errorf("%s is empty", file)
+		}
+	}
+	for _, program := range []string{"imapproxy", "imaprig"} {
+		succeeds(t, exec.Command("bash", "-euc", `source "$0"; complete -p "$1"`,
+			"/usr/share/bash-completion/completions/"+program, program))
+	}
+	need(t, "logrotate")
+	succeeds(t, exec.Command(programPath("logrotate"), "--debug", "/etc/logrotate.d/imapproxy"))
 }
 
 // readUnit gives the last value of each key of a unit.

@@ -21,7 +21,7 @@ func TestPasswdMakesUsersThatCanLogIn(t *testing.T) {
 		}
 		name := filepath.Join(folder, "users")
 		mustWrite(t, name, line)
-		users, err := auth.OpenFile(name)
+		users, err := auth.OpenFile(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

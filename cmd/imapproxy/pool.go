@@ -19,17 +19,17 @@ func poolCommand() command {
 One line for each target with a pool, and one for all of them. The columns, with
 the names that PgBouncer's SHOW POOLS has for them:
 
-LEASED     in a session's hands (cl_active, sv_active)
-WAITING    logins that wait for a connection (cl_waiting)
-IDLE       ready for the same user's next session (sv_idle)
-CHECKING   idle, and asked by NOOP (sv_used)
-RESETTING  on the way back (sv_tested)
-DIALLING   being made and logged in (sv_login)
-SPARE      greeted, not logged in
-MAXWAIT    how long the first of those that wait has waited (maxwait)
-HITS       logins that got a connection that was there
-MISSES     logins for which one had to be made
-NOT REUSED connections that were not used again, by why`,
+LEASED      in a session's hands (cl_active, sv_active)
+WAITING     logins that wait for a connection (cl_waiting)
+IDLE        ready for the same user's next session (sv_idle)
+CHECKING    idle, and asked by NOOP (sv_used)
+RESETTING   on the way back (sv_tested)
+DIALLING    being made and logged in (sv_login)
+SPARE       greeted, not logged in
+MAXWAIT     how long the first of those that wait has waited (maxwait)
+HITS        logins that got a connection that was there
+MISSES      logins for which one had to be made
+NOT REUSED  connections that were not used again, by why`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {
 			o := adminFlags(fs)
 			return func(p *program, _ []string) int { return p.pool(o) }

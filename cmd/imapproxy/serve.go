@@ -15,14 +15,8 @@ func serveCommand() command {
 	return command{
 		name:    "serve",
 		summary: "runs the proxy in the foreground",
+		signals: signalUses(),
 		details: `
-SIGHUP reads the configuration, users, maps and certificates again; running
-sessions keep theirs, and a bad configuration changes nothing. SIGUSR1 opens
-the log's file again. SIGQUIT retires: no new clients are let in, and sessions
-go on until they end by themselves or limits.retire_timeout is over. SIGTERM and
-SIGINT drain: the listeners are closed at once, each client reads BYE at a safe
-point, what is left is cut after limits.drain_timeout; a second one cuts now.
-
 Listening sockets that systemd hands over are used for the listeners of the same
 name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`,
 		setup: func(fs *flag.FlagSet) func(*program, []string) int {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"time"
 
 	"imapproxy/auth"
 	"imapproxy/cmd/imapproxy/config"
@@ -55,7 +56,7 @@ func buildUserFile(c *config.Auth, r *config.Report) (auth.Authenticator, explan
 	if c.File == "" || !checkReadable(c.Place, "file", c.File, r) {
 		return nil, nil
 	}
-	users, err := auth.OpenFile(string(c.File))
+	users, err := auth.OpenFile(string(c.File), auth.NewVerifiedCache(c.Cache.Positive, time.Now))
 	if err != nil {
 		addJoined(r, c.Place, "file", err)
 		return nil, nil

@@ -51,6 +51,7 @@ func commands() []command {
 		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", rig.RunAuthServer},
 		{"watch", "show the socket states of a server's port and what they mean", runWatch},
 		{"manual", "print the manual page imaprig(1)", runManual},
+		{"completion", "print what has bash complete subcommands and flags", runCompletion},
 	}
 }
 

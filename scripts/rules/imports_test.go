@@ -19,13 +19,13 @@ var everywhere = []string{"backend/printable", "scripts/dialogue"}
 // everything below as well. The client side knows the two parents and never a
 // driver; the decision and the backend know nothing of each other.
 var mayImport = map[string][]string{
-	"cmd":           {"cmd/roff"},
-	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
+	"cmd":           {"cmd/completion", "cmd/roff"},
+	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/completion", "cmd/roff"},
 
 	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
 	"cmd/imapproxy/convert": {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
 
-	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/roff"},
+	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/completion", "cmd/roff"},
 
 	"cmd/imaprig/bench": {
 		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/load", "cmd/imaprig/rig", "cmd/imaprig/term",

@@ -22,6 +22,7 @@ type Source struct {
 	BackendPassword bool // its answer may hold the password for the backend
 	Certificates    bool // it can say whose a client's certificate is
 	PerListener     bool // a listener may have its own, in [listener.auth]
+	Caches          bool // the passwords that it has found right are remembered ([auth.cache])
 
 	check func(*Auth, *Report) // of its own keys; nil when there are none
 }
@@ -29,7 +30,8 @@ type Source struct {
 // Sources returns what auth.type may be, in the order of the reference.
 func Sources() []Source {
 	return []Source{
-		{Name: "file", Key: "file", Mechanisms: []string{plain, login, auth.External}, check: checkUserFile},
+		{Name: "file", Key: "file", Mechanisms: []string{plain, login, auth.External}, Caches: true,
+			check: checkUserFile},
 		{Name: "passthrough", Mechanisms: []string{plain, login, auth.XOAuth2, auth.OAuthBearer}, BackendJudges: true},
 		{
 			Name: "http", Key: "http", Mechanisms: saslMechanisms(),
@@ -87,6 +89,10 @@ func checkAuth(a *Auth, r *Report) {
 		return // reported already
 	}
 	checkExternal(&a.External, s, r)
+	if a.Place.Has("cache") && !s.Caches {
+		r.Errorf(a.Place, "cache", "remove the section, or "+writeType(func(s Source) bool { return s.Caches }),
+			"not used with type = %q", a.Type)
+	}
 	for _, other := range Sources() {
 		if other.Key != "" && other.Name != s.Name && a.Place.Has(other.Key) {
 			r.Errorf(a.Place, other.Key, "remove "+pronoun(other.Key)+`, or write type = "`+other.Name+`"`,

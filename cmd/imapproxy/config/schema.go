@@ -70,7 +70,14 @@ type Auth struct {
 	File  Path   `key:"file" example:"users"`
 	HTTP  HTTP   `key:"http" print:"no"`
 
+	Cache    Cache    `key:"cache" print:"no"`
 	External External `key:"external" print:"no"`
+}
+
+// Cache is the section [auth.cache].
+type Cache struct {
+	Place    Place
+	Positive time.Duration `key:"positive" default:"5m" min:"0s" max:"24h"`
 }
 
 // External is the section [auth.external].
