@@ -84,7 +84,7 @@ func (a *answers) response() (answer, error) {
 	}
 	r, ok := parseAnswer(line)
 	if !ok {
-		return answer{}, errJunk
+		return answer{}, junk(line)
 	}
 	for part := line; r.tag == "*" && !isStatus(r.word); {
 		n, more := literalEnd(part)

@@ -62,7 +62,10 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{&Error{Kind: kindClosed, Addr: "h:1", Phase: "login", Err: io.EOF}, "backend h:1: login: closed: EOF"},
 		{&Error{Kind: kindTLS, Addr: "h:1", Phase: "tls", Err: errors.New(hostile)},
-			"backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
+			"backend h:1: tls: a??" + strings.Repeat("?", 1021)},
+		{&Error{Kind: KindPool, Target: "one", Addr: "one", Phase: "wait", Err: io.EOF}, "target one: wait: pool: EOF"},
+		{&Refused{Target: "one", Addr: "h:1", Answer: c.answered(answer{word: "NO", text: "no"})},
+			"target one at h:1 refused the login: no"},
 		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", code: "EXPIRED", text: "old"})},
 			"backend h:1 refused the login: [EXPIRED] old"},
 		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", text: "no"})},
