@@ -180,8 +180,8 @@ func nameAdvice(e x509.HostnameError) Advice {
 		names = append(names, ip.String())
 	}
 	if len(names) == 0 {
-		return Advice{fmt.Sprintf("its certificate, of %q, has no name that counts", e.Certificate.Subject), "server_name",
-			"renew it on the backend with a subjectAltName"}
+		return Advice{fmt.Sprintf("its certificate, of %q, has no name that counts", e.Certificate.Subject),
+			"server_name", "renew it on the backend with a subjectAltName"}
 	}
 	const most = 5
 	list := strings.Join(names[:min(len(names), most)], ", ")

@@ -26,30 +26,32 @@ func TestAdvice(t *testing.T) {
 		key    string
 		want   string
 	}{
-		{"", play{none}, "addresses", "connect: connection refused: nothing listens there; start the server, or name the " +
-			"address and port at which it listens"},
-		{"implicit", play{none}, "addresses", "connect: connection refused: nothing listens there; start the server, or " +
-			"name the address and port at which it listens"},
+		{"", play{none}, "addresses", "connect: connection refused: nothing listens there; start the server, or name " +
+			"the address and port at which it listens"},
+		{"implicit", play{none}, "addresses", "connect: connection refused: nothing listens there; start the server, " +
+			"or name the address and port at which it listens"},
 		{"implicit", play{greeting}, "tls", "tls: the server begins without TLS; " + plainAnswer},
 		{"implicit", play{"S: * BYE full"}, "tls", "tls: the server begins without TLS; " + plainAnswer},
 		{"implicit", play{"S: 220 mx ESMTP"}, "addresses", "tls: the server speaks SMTP, not IMAP; " + loginPort},
 		{"implicit", play{"S: +OK ready"}, "addresses", "tls: the server speaks POP3, not IMAP; " + loginPort},
 		{"implicit", play{"S: HTTP/1.1 400 Bad"}, "addresses", "tls: the server speaks HTTP, not IMAP; " + loginPort},
 		{"implicit", play{"S: strange words"}, "tls", "tls: the server does not speak TLS; " + loginPort},
-		{"", play{"S: 220 mx ESMTP"}, "addresses", "greeting: protocol: the server speaks SMTP, not IMAP; " + loginPort},
+		{"", play{"S: 220 mx ESMTP"}, "addresses", "greeting: protocol: the server speaks SMTP, not IMAP; " +
+			loginPort},
 		{"", play{"S: +OK ready"}, "addresses", "greeting: protocol: the server speaks POP3, not IMAP; " + loginPort},
 		{"", play{`S: "IMPLEMENTATION" "x"`}, "addresses",
 			"greeting: protocol: the server speaks ManageSieve, not IMAP; " + loginPort},
-		{"", play{"S: HTTP/1.1 400 Bad"}, "addresses", "greeting: protocol: the server speaks HTTP, not IMAP; " + loginPort},
+		{"", play{"S: HTTP/1.1 400 Bad"}, "addresses", "greeting: protocol: the server speaks HTTP, not IMAP; " +
+			loginPort},
 		{"", play{"S: strange words"}, "addresses", "greeting: protocol: not an IMAP response"},
-		{"", play{`S- "\x15\x03\x03 \x02\x01\n"`}, "tls", "greeting: protocol: the server expects TLS from the first byte; " +
-			`write tls = "implicit"`},
+		{"", play{`S- "\x15\x03\x03 \x02\x01\n"`}, "tls", "greeting: protocol: the server expects TLS from the " +
+			`first byte; write tls = "implicit"`},
 		{"starttls short=greeting", play{"MUTE"}, "tls", "greeting: timeout: no answer within 300ms; write tls = " +
 			`"implicit" if the port is for TLS from the first byte, as 993 is`},
 		{"implicit short=greeting", play{"TLS good", "MUTE"}, "addresses", "greeting: timeout: no answer within 300ms"},
 		{"implicit short=tls", play{"MUTE"}, "tls_timeout", "tls: timeout: no answer within 300ms"},
-		{"", play{"CLOSE"}, "proxy_header", "greeting: closed: the backend closed the connection; write proxy_header = " +
-			`"v2" if the backend expects the PROXY protocol`},
+		{"", play{"CLOSE"}, "proxy_header", "greeting: closed: the backend closed the connection; write " +
+			`proxy_header = "v2" if the backend expects the PROXY protocol`},
 		{"v1", play{"C: PROXY*", "RST"}, "addresses", "greeting: closed: the backend reset the connection"},
 		{"v1", play{"C: PROXY*", "CLOSE"}, "addresses", "greeting: closed: the backend closed the connection"},
 		{"starttls", play{"S: * OK [CAPABILITY IMAP4rev1] hi"}, "tls", "starttls: config: STARTTLS is not offered; " +
@@ -59,25 +61,28 @@ func TestAdvice(t *testing.T) {
 		{"", play{"S: * BYE [UNAVAILABLE] full"}, "addresses", "greeting: refusing: BYE [UNAVAILABLE] full"},
 		{"", play{"S: * OK hi", "C: *", "S: X3 BAD what"}, "addresses",
 			"capability: protocol: an answer that does not fit the command"},
-		{"implicit", play{"TLS self-signed"}, "ca", `tls: its certificate is signed by "CN=test authority", which is no ` +
-			"known authority; set target.ca to the CA's file"},
-		{"implicit", play{"TLS own"}, "ca", `tls: its certificate, of "CN=test authority", is self-signed; set target.ca ` +
-			"to a file with this certificate"},
+		{"implicit", play{"TLS self-signed"}, "ca", `tls: its certificate is signed by "CN=test authority", which ` +
+			"is no known authority; set target.ca to the CA's file"},
+		{"implicit", play{"TLS own"}, "ca", `tls: its certificate, of "CN=test authority", is self-signed; set ` +
+			"target.ca to a file with this certificate"},
 		{"implicit", play{"TLS expired"}, "addresses", "tls: its certificate expired on DAY; renew it on the backend"},
-		{"implicit", play{"TLS not-yet"}, "addresses", "tls: its certificate is valid from DAY on; check the clocks of " +
-			"both machines"},
-		{"implicit", play{"TLS other-name"}, "server_name", "tls: its certificate is for imap.example.net, and not for " +
-			"127.0.0.1; set target.server_name to one of its names"},
-		{"implicit name=x.example", play{"TLS good"}, "server_name", "tls: its certificate is for 127.0.0.1, and not for " +
-			"x.example; set target.server_name to one of its names"},
-		{"implicit", play{"TLS nameless"}, "server_name", `tls: its certificate, of "CN=imap.example.org", has no name ` +
+		{"implicit", play{"TLS not-yet"}, "addresses", "tls: its certificate is valid from DAY on; check the clocks " +
+			"of both machines"},
+		{"implicit", play{"TLS other-name"}, "server_name", "tls: its certificate is for imap.example.net, and not " +
+			"for 127.0.0.1; set target.server_name to one of its names"},
+		{"implicit name=x.example", play{"TLS good"}, "server_name", "tls: its certificate is for 127.0.0.1, and not " +
+			"for x.example; set target.server_name to one of its names"},
+		{"implicit", play{"TLS nameless"}, "server_name", `tls: its certificate, of "CN=imap.example.org", has no ` +
+			`name ` +
 			"that counts; renew it on the backend with a subjectAltName"},
-		{"implicit", play{"TLS old"}, "tls_min", "tls: it speaks only older versions of TLS than target.tls_min; let it " +
-			"speak TLS 1.2 or newer"},
-		{"", play{"S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi"}, "tls", "login: config: the backend offers neither " +
+		{"implicit", play{"TLS old"}, "tls_min", "tls: it speaks only older versions of TLS than target.tls_min; let " +
+			"it speak TLS 1.2 or newer"},
+		{"", play{"S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi"}, "tls", "login: config: the backend offers " +
+			"neither " +
 			`AUTH=PLAIN nor LOGIN without TLS; write tls = "starttls"`},
 		{"master", play{"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi", "C: *", "S: X2 NO no"}, "master_user",
-			`login: credentials: master user "master" is refused: no; write the backend's master user, and its password ` +
+			`login: credentials: master user "master" is refused: no; write the backend's master user, and its ` +
+				`password ` +
 				"into master_password_file"},
 	} {
 		addr := closedPort(t)

@@ -147,7 +147,7 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 	switch kind {
 	case "":
 		d.health.good(addr)
-	case KindTimeout, kindConnect, kindClosed, kindTLS, kindProtocol, kindRefusing, kindDNS:
+	case KindTimeout, kindConnect, KindClosed, KindTLS, KindProtocol, KindRefusing, kindDNS:
 		d.health.failed(addr, err, d.Clock.Now())
 	default:
 		d.health.undecided(addr)

@@ -20,11 +20,11 @@ type Kind string
 const (
 	kindDNS      Kind = "dns"      // the name has no address
 	kindConnect  Kind = "connect"  // no TCP connection
-	kindTLS      Kind = "tls"      // the handshake or the certificate failed
-	kindProtocol Kind = "protocol" // the backend broke the protocol or a bound
-	kindClosed   Kind = "closed"   // the backend closed or reset the connection
+	KindTLS      Kind = "tls"      // the handshake or the certificate failed
+	KindProtocol Kind = "protocol" // the backend broke the protocol or a bound
+	KindClosed   Kind = "closed"   // the backend closed or reset the connection
 	KindTimeout  Kind = "timeout"  // a limit of Limits
-	kindRefusing Kind = "refusing" // BYE, or NO [UNAVAILABLE] and the like
+	KindRefusing Kind = "refusing" // BYE, or NO [UNAVAILABLE] and the like
 	KindConfig   Kind = "config"   // what is asked for is not allowed or not offered
 	KindLoop     Kind = "loop"     // too many proxies in a row
 	// KindCredentials is a backend that refuses a master user, or a password that is not the client's own: the
@@ -122,7 +122,7 @@ func classify(err error) Kind {
 	case errors.As(err, &network) && network.Timeout():
 		return KindTimeout
 	}
-	return kindClosed
+	return KindClosed
 }
 
 // isLocal tells a shortage of our own from a fault of the backend's, which
@@ -159,14 +159,14 @@ func kindOf(phase string, err error) Kind {
 	case errors.As(err, &r) && r.Referral != "":
 		return KindReferral
 	case errors.As(err, &r):
-		return kindRefusing
+		return KindRefusing
 	case errors.Is(err, errConfig):
 		return KindConfig
 	case isProtocol(err):
-		return kindProtocol
-	case phase == "tls" && kind == kindClosed && !isClosing(err):
-		return kindTLS
-	case phase == "connect" && kind == kindClosed:
+		return KindProtocol
+	case phase == "tls" && kind == KindClosed && !isClosing(err):
+		return KindTLS
+	case phase == "connect" && kind == KindClosed:
 		return kindConnect
 	}
 	return kind

@@ -280,3 +280,17 @@ func (c *Conn) askSTARTTLS() error {
 	}
 	return err
 }
+
+// Offered returns what the backend offers, all of it.
+func (c *Conn) Offered() []string { return slices.Clone(c.caps.list) }
+
+// AskCapabilities asks once more on a connection that Dial has made. An exchange shows
+// that the backend is in step, which a greeting does not. The error is an *Error.
+func (c *Conn) AskCapabilities(ctx context.Context) error {
+	c.enter(phaseCapability)
+	if err := c.duringLogin(ctx, c.askCapability); err != nil {
+		return c.failed(ctx, phaseCapability, err)
+	}
+	c.enter(phaseReady)
+	return nil
+}
