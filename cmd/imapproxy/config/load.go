@@ -44,16 +44,35 @@ func parse(file, text string, c *File, r *Report) bool {
 	var table map[string]any
 	if _, err := toml.Decode(text, &table); err != nil {
 		at := Place{File: file, Head: 1}
+		what, remedy := "", "mend the syntax first"
 		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			at.Head = syntax.Position.Line
-			err = errors.New(strings.TrimSuffix(syntax.Message, "."))
+			what = strings.TrimSuffix(syntax.Message, ".")
+			if own, known := mend(lineOf(text, at.Head)); own != "" {
+				what, remedy = own, known
+			} else if strings.HasSuffix(what, "has already been defined") {
+				remedy = "remove one of them"
+			}
 		}
-		r.Errorf(at, "TOML", "mend the syntax first; nothing else has been checked", "%v", err)
+		if what == "" {
+			what = err.Error()
+		}
+		r.Errorf(at, "TOML", remedy+"; nothing else has been checked", "%s", what)
 		return false
 	}
 	d := &decoder{file: file, folder: filepath.Dir(file), lines: indexLines(text), report: r}
 	d.section(nil, "", table, reflect.ValueOf(c).Elem())
 	return true
+}
+
+// lineOf returns the line with a number, "" where there is none.
+func lineOf(text string, number int) string {
+	for line := range strings.Lines(text) {
+		if number--; number == 0 {
+			return strings.TrimRight(line, "\r\n")
+		}
+	}
+	return ""
 }
 
 // ReadLimited reads a file of at most limit bytes.

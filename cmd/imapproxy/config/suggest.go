@@ -9,6 +9,9 @@ import (
 // suggest returns what may have been meant by an unknown key: a key of the same
 // section that is written nearly the same, or the section it belongs to.
 func suggest(key string, fields []field) string {
+	if text := meant(key, fields); text != "" {
+		return text
+	}
 	best, distance := "", 3
 	for _, f := range fields {
 		if n := editDistance(strings.ToLower(key), f.Key); n < distance {
