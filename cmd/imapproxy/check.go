@@ -19,6 +19,7 @@ func configFlag(fs *flag.FlagSet) *string {
 func checkCommand() command {
 	return command{
 		name:    "check",
+		extra:   "config",
 		summary: "says whether a configuration is good, and all that is wrong with it",
 		details: `
 It reads the configuration and every file that it names, as serve does, and
