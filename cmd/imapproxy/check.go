@@ -24,7 +24,8 @@ func checkCommand() command {
 		details: `
 It reads the configuration and every file that it names, as serve does, and
 prints each error and warning with file, line and remedy. It opens no socket
-and asks no server.
+and asks no server. Whether the service can read all files is known only when
+the service's user runs it: runuser -u imapproxy -- imapproxy check
 
 With --backends it then connects to every address of every target, as a login
 would, and says of each what it has found: TLS, certificate, greeting and
@@ -39,8 +40,8 @@ capabilities, or what is wrong and what to write. No one is logged in, unless
 	}
 }
 
-func (p *program) check(file string, backends bool, user string) int {
-	if user != "" && !backends {
+func (p *program) check(file string, backends bool, loginAs string) int {
+	if loginAs != "" && !backends {
 		return p.wrongUsage("--user is for --backends")
 	}
 	g, r := loadGeneration(file)
@@ -50,7 +51,7 @@ func (p *program) check(file string, backends bool, user string) int {
 	}
 	defer g.close()
 	if backends {
-		found, err := p.checkBackends(g, user)
+		found, err := p.checkBackends(g, loginAs)
 		if err != nil {
 			return p.failure("--user: %v", err)
 		}

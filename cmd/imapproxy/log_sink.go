@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/syslog"
 	"os"
 	"sync"
@@ -41,6 +42,9 @@ func openSink(c config.Log, stderr io.Writer) (*logSink, error) {
 		s.file = &logFile{name: string(c.File)}
 		if err := s.file.reopen(); err != nil {
 			s.closer()
+			if errors.Is(err, fs.ErrPermission) {
+				err = fmt.Errorf("%w: let the user %s write into its folder", err, config.ProcessUser())
+			}
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
 		s.places = append(s.places, levelWriter(logFormat(c.Format, s.file)))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,7 +25,12 @@ func Load(file string, changes ...func(*File)) (*File, *Report) {
 	c := &File{}
 	text, err := ReadLimited(file, MaxBytes)
 	if err != nil {
-		r.Errorf(Place{File: file}, "", "name a readable file with --config", "can't be read: %v", PlainPathError(err))
+		remedy := "name a readable file with --config"
+		if errors.Is(err, fs.ErrPermission) {
+			what, command := denied(file)
+			err, remedy = errors.New("permission denied: "+what), "as root: "+command
+		}
+		r.Errorf(Place{File: file}, "", remedy, "can't be read: %v", PlainPathError(err))
 		return c, r
 	}
 	if parse(file, text, c, r) {
@@ -92,10 +98,15 @@ func ReadLimited(name string, limit int64) (string, error) {
 	return string(text), nil
 }
 
-// PlainPathError drops the file's name from an error of package os, for
-// messages that have named the file already.
+// PlainPathError drops the file's name from an error of package os, for messages that have
+// named the file already. A missing permission is explained.
 func PlainPathError(err error) error {
-	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+	pathErr, ok := errors.AsType[*os.PathError](err)
+	switch {
+	case ok && errors.Is(err, fs.ErrPermission):
+		what, command := denied(pathErr.Path)
+		return fmt.Errorf("%w: %s; as root: %s", pathErr.Err, what, command)
+	case ok:
 		return pathErr.Err
 	}
 	return err
