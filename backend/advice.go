@@ -151,10 +151,10 @@ func tlsAdvice(t *Target, phase string, err error) (Advice, bool) {
 	text := plainText(err)
 	switch {
 	case isUnknown && leaf != nil && bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
-		return Advice{fmt.Sprintf("its certificate, of %q, is self-signed", leaf.Subject), "ca",
+		return Advice{fmt.Sprintf("its certificate, of %q, is self-signed: an unknown authority", leaf.Subject), "ca",
 			"set target.ca to a file with this certificate"}, true
 	case isUnknown:
-		return Advice{fmt.Sprintf("its certificate is signed by %q, which is no known authority", unknown.Cert.Issuer),
+		return Advice{fmt.Sprintf("its certificate is signed by an unknown authority, %q", unknown.Cert.Issuer),
 			"ca", "set target.ca to the CA's file"}, true
 	case isInvalid && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
 		return Advice{"its certificate is valid from " + day(invalid.Cert.NotBefore) + " on", keyAddresses,

@@ -61,10 +61,10 @@ func TestAdvice(t *testing.T) {
 		{"", play{"S: * BYE [UNAVAILABLE] full"}, "addresses", "greeting: refusing: BYE [UNAVAILABLE] full"},
 		{"", play{"S: * OK hi", "C: *", "S: X3 BAD what"}, "addresses",
 			"capability: protocol: an answer that does not fit the command"},
-		{"implicit", play{"TLS self-signed"}, "ca", `tls: its certificate is signed by "CN=test authority", which ` +
-			"is no known authority; set target.ca to the CA's file"},
-		{"implicit", play{"TLS own"}, "ca", `tls: its certificate, of "CN=test authority", is self-signed; set ` +
-			"target.ca to a file with this certificate"},
+		{"implicit", play{"TLS self-signed"}, "ca", "tls: its certificate is signed by an unknown authority, " +
+			`"CN=test authority"; set target.ca to the CA's file`},
+		{"implicit", play{"TLS own"}, "ca", `tls: its certificate, of "CN=test authority", is self-signed: an ` +
+			"unknown authority; set target.ca to a file with this certificate"},
 		{"implicit", play{"TLS expired"}, "addresses", "tls: its certificate expired on DAY; renew it on the backend"},
 		{"implicit", play{"TLS not-yet"}, "addresses", "tls: its certificate is valid from DAY on; check the clocks " +
 			"of both machines"},

@@ -65,7 +65,7 @@ func TestCheckBackendsOfDovecot(t *testing.T) {
 		{d.PlainPort, `tls = "off"`, `ok: no TLS, greeting ".*", .*AUTH=PLAIN`},
 		{d.TLSPort, `tls = "starttls"`, `expects TLS from the first byte; write tls = "implicit"`},
 		{d.PlainPort, `tls = "implicit"`, `begins without TLS; write tls = "starttls"`},
-		{d.TLSPort, `tls = "implicit"`, `no known authority; set target\.ca to the CA's file`},
+		{d.TLSPort, `tls = "implicit"`, `signed by an unknown authority, ".*"; set target\.ca to the CA's file`},
 		{d.TLSPort, "server_name = \"imap.example.net\"\nca = \"" + d.CAFile + "\"", `not for imap\.example\.net; set`},
 		{d.TLSPort, "proxy_header = \"v2\"\nca = \"" + d.CAFile + "\"", `write proxy_header = "off"`},
 		{d.PlainPort, "proxy_header = \"v1\"\ntls = \"off\"", `write proxy_header = "off"`},
