@@ -93,6 +93,9 @@ func plainText(err error) string {
 func connectAdvice(err error) (Advice, bool) {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
+	case isDNS && dns.IsNotFound:
+		return Advice{fmt.Sprintf("the name has no address: %q is not known", dns.Name), keyAddresses,
+			"write a name that this machine can resolve, or an address"}, true
 	case isDNS:
 		return Advice{fmt.Sprintf("the name %q can't be resolved: %s", dns.Name, dns.Err), keyAddresses,
 			"write a name that this machine can resolve, or an address"}, true

@@ -124,7 +124,7 @@ func TestAdviceOnNames(t *testing.T) {
 		return nil, &net.DNSError{Err: "no such host", Name: "imap.example.org", IsNotFound: true}
 	}
 	for addr, want := range map[string]string{
-		"imap.example.org:143": `connect: dns: the name "imap.example.org" can't be resolved: no such host; write a ` +
+		"imap.example.org:143": `connect: dns: the name has no address: "imap.example.org" is not known; write a ` +
 			"name that this machine can resolve, or an address",
 		"unix:" + t.TempDir() + "/none": "connect: there is no such socket; start the server, or name its socket",
 	} {
