@@ -85,7 +85,7 @@ func (a *answers) response() (answer, error) {
 	}
 	r, ok := parseAnswer(line)
 	if !ok {
-		return r, errJunk
+		return r, junk(line)
 	}
 	for part := line; r.tag == "*" && !isStatus(r.word); {
 		n, more := literalEnd(part)

@@ -110,7 +110,7 @@ func checkBounds(tb testing.TB, c *Conn, w *wireless) {
 func (st story) check(tb testing.TB) {
 	tb.Helper()
 	if st.err != nil {
-		text := (&Error{Kind: kindProtocol, Addr: "192.0.2.1:143", Phase: st.phase, Err: st.err}).Error()
+		text := (&Error{Kind: KindProtocol, Addr: "192.0.2.1:143", Phase: st.phase, Err: st.err}).Error()
 		if st.refused {
 			text = st.err.Error()
 		}

@@ -29,7 +29,8 @@ func newAuthority(tb testing.TB) *authority {
 	a := &authority{tb: tb, key: key}
 	a.cert = a.sign(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageCertSign, NotAfter: time.Now().Add(time.Hour),
 	}, key)
 	return a
 }
@@ -86,6 +87,10 @@ func (a *authority) certificates() map[string]*tls.Config {
 	tls12 := a.issue(x509.Certificate{IPAddresses: loopback})
 	tls12.MaxVersion = tls.VersionTLS12
 	return map[string]*tls.Config{
+		"not-yet": a.issue(x509.Certificate{IPAddresses: loopback, NotBefore: time.Now().Add(48 * time.Hour),
+			NotAfter: time.Now().Add(72 * time.Hour)}),
+		"nameless":    a.issue(x509.Certificate{Subject: pkix.Name{CommonName: "imap.example.org"}}),
+		"own":         {Certificates: []tls.Certificate{{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}}},
 		"good":        a.issue(x509.Certificate{IPAddresses: loopback}),
 		"named":       a.issue(x509.Certificate{DNSNames: []string{"imap.example.org"}}),
 		"expired":     a.issue(x509.Certificate{IPAddresses: loopback, NotAfter: time.Now().Add(-time.Minute)}),

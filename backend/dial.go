@@ -16,6 +16,7 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/login"
+	"imapproxy/backend/printable"
 	"imapproxy/backend/timing"
 	"imapproxy/backend/wire"
 )
@@ -40,6 +41,7 @@ type Dialer struct {
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
 	Ended   func(c *Conn, e Ending)
 	Skipped func(t *Target, failed *Error) // an address was tried and failed, and a later one answered
+	Greeted func(c *Conn, text string)     // text is the backend's, made printable
 	// Fallback is called when a target does not accept a mechanism that it offers, and another one goes; once in
 	// ten minutes.
 	Fallback func(t *Target, what string)
@@ -55,7 +57,7 @@ type Dialer struct {
 // socket is left open.
 func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 	if o.TTL <= 0 {
-		return nil, &Error{Kind: KindLoop, Addr: t.Name, Phase: "connect",
+		return nil, &Error{Kind: KindLoop, Target: t.Name, Addr: t.Name, Phase: "connect",
 			Err: errors.New("x-proxy-ttl is used up: proxies appear to be looping")}
 	}
 	var failed *Error
@@ -73,7 +75,7 @@ func (d *Dialer) Dial(ctx context.Context, t *Target, o Origin) (*Conn, error) {
 		}
 	}
 	if failed == nil {
-		failed = &Error{Kind: KindConfig, Addr: t.Name, Phase: "connect",
+		failed = &Error{Kind: KindConfig, Target: t.Name, Addr: t.Name, Phase: "connect",
 			Err: errors.New("the target has no address")}
 	}
 	return nil, failed
@@ -94,7 +96,7 @@ func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) 
 	begun := d.Clock.Now()
 	known := t.Name + " " + addr // targets with other limits judge for themselves
 	if err := d.health.mayTry(known, begun); err != nil {
-		return nil, wrap(ctx, addr, "connect", err)
+		return nil, wrap(ctx, t, addr, "connect", err)
 	}
 	c, failed := d.open(ctx, t, addr, o)
 	d.judge(t, known, failed, d.Clock.Now().Sub(begun))
@@ -105,7 +107,7 @@ func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) 
 func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
 	raw, err := d.connect(ctx, t, addr)
 	if err != nil {
-		return nil, wrap(ctx, addr, "connect", err)
+		return nil, wrap(ctx, t, addr, "connect", err)
 	}
 	c := d.newConn(raw, t, addr, o.SessionID)
 	ready := false
@@ -146,7 +148,7 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 	switch kind {
 	case "":
 		d.health.good(addr)
-	case KindTimeout, kindConnect, kindClosed, kindTLS, kindProtocol, kindRefusing, kindDNS:
+	case KindTimeout, kindConnect, KindClosed, KindTLS, KindProtocol, KindRefusing, kindDNS:
 		d.health.failed(addr, err, d.Clock.Now())
 	default:
 		d.health.undecided(addr)
@@ -347,6 +349,9 @@ func (c *Conn) greeting() error {
 	case "OK":
 		c.caps.learn(r)
 		c.noteAlert(r)
+		if c.dialer.Greeted != nil {
+			c.dialer.Greeted(c, printable.Text(r.text, maxText))
+		}
 	case "PREAUTH":
 		err = errPreauth
 	case "BYE":

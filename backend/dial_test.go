@@ -160,7 +160,7 @@ func TestDialSaysWhatFailedEverywhere(t *testing.T) {
 	nothing := closedPort(t)
 	d, _ := testDialer()
 	_, err := d.Dial(context.Background(), testTarget(bye.addr, nothing), testOrigin())
-	wantKind(t, err, "greeting", kindRefusing)
+	wantKind(t, err, "greeting", KindRefusing)
 	for _, part := range []string{bye.addr, "BYE full", nothing, "connection refused"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in %v", part, err)
@@ -266,8 +266,8 @@ func TestDialVerifiesByTheHostsName(t *testing.T) {
 		kind       Kind
 	}{
 		{"imap.example.org", "named", ""},
-		{"imap.example.org", "other-name", kindTLS},
-		{"imap.example.org", "good", kindTLS}, // which is for the address
+		{"imap.example.org", "other-name", KindTLS},
+		{"imap.example.org", "good", KindTLS}, // which is for the address
 	} {
 		s := startScripted(t, play{"TLS " + c.cert, "S: * OK [CAPABILITY IMAP4rev1] hello"}, certs)
 		_, port, _ := net.SplitHostPort(s.addr)
@@ -302,7 +302,7 @@ func TestDialVerifiesWithoutConfiguration(t *testing.T) {
 	target.TLS = TLSImplicit
 	d, _ := testDialer()
 	_, err := d.Dial(context.Background(), target, testOrigin())
-	wantKind(t, err, "tls", kindTLS)
+	wantKind(t, err, "tls", KindTLS)
 }
 
 // steadyClock goes on by a second each time it is asked, and puts calls off

@@ -20,11 +20,11 @@ type Kind string
 const (
 	kindDNS      Kind = "dns"      // the name has no address
 	kindConnect  Kind = "connect"  // no TCP connection
-	kindTLS      Kind = "tls"      // the handshake or the certificate failed
-	kindProtocol Kind = "protocol" // the backend broke the protocol or a bound
-	kindClosed   Kind = "closed"   // the backend closed or reset the connection
+	KindTLS      Kind = "tls"      // the handshake or the certificate failed
+	KindProtocol Kind = "protocol" // the backend broke the protocol or a bound
+	KindClosed   Kind = "closed"   // the backend closed or reset the connection
 	KindTimeout  Kind = "timeout"  // a limit of Limits
-	kindRefusing Kind = "refusing" // BYE, or NO [UNAVAILABLE] and the like
+	KindRefusing Kind = "refusing" // BYE, or NO [UNAVAILABLE] and the like
 	KindConfig   Kind = "config"   // what is asked for is not allowed or not offered
 	KindLoop     Kind = "loop"     // too many proxies in a row
 	// KindCredentials is a backend that refuses a master user, or a password that is not the client's own: the
@@ -39,23 +39,40 @@ const (
 
 // Error says that a backend could not be used. It never holds a secret.
 type Error struct {
-	Kind  Kind
-	Addr  string // host:port that was tried
-	Phase string // connect, header, tls, greeting, capability, starttls, id, login, pool
-	Err   error
+	Kind   Kind
+	Target string // its name, "" where that is not known
+	Addr   string // host:port that was tried, the target's name before that
+	Phase  string // connect, header, tls, greeting, capability, starttls, id, login, pool
+	Err    error
 
 	Alerts []string // what the backend has said meanwhile that the user must read
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("backend %s: %s: %s: %s", e.Addr, e.Phase, e.Kind, printable.Text(e.Err.Error(), 1024))
+	what := e.Phase
+	if string(e.Kind) != e.Phase {
+		what += ": " + string(e.Kind)
+	}
+	return fmt.Sprintf("%s: %s: %s", place(e.Target, e.Addr), what, printable.Text(e.Err.Error(), 1024))
+}
+
+// place names a backend in an error.
+func place(target, addr string) string {
+	switch target {
+	case "":
+		return "backend " + addr
+	case addr:
+		return "target " + target
+	}
+	return "target " + target + " at " + addr
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
 // Refused says that the backend judged the login and refused it.
 type Refused struct {
-	Addr string
+	Target string // its name, "" where that is not known
+	Addr   string
 	login.Answer
 
 	Challenge string   // what it said of a bearer token (RFC 7628 section 3.2.2), "" for nothing
@@ -63,7 +80,7 @@ type Refused struct {
 }
 
 func (e *Refused) Error() string {
-	return fmt.Sprintf("backend %s refused the login: %s", e.Addr, e.Answer)
+	return fmt.Sprintf("%s refused the login: %s", place(e.Target, e.Addr), e.Answer)
 }
 
 // bracketed is a response code as it stands in a line, "" for none.
@@ -105,7 +122,7 @@ func classify(err error) Kind {
 	case errors.As(err, &network) && network.Timeout():
 		return KindTimeout
 	}
-	return kindClosed
+	return KindClosed
 }
 
 // isLocal tells a shortage of our own from a fault of the backend's, which
@@ -125,12 +142,12 @@ type refusing struct{ login.Answer }
 func (e *refusing) Error() string { return e.Word + " " + e.String() }
 
 // wrap makes the *Error of a phase.
-func wrap(ctx context.Context, addr, phase string, err error) *Error {
+func wrap(ctx context.Context, t *Target, addr, phase string, err error) *Error {
 	kind := kindOf(phase, err)
 	if ctx.Err() != nil {
 		kind = kindCancelled
 	}
-	return &Error{Kind: kind, Addr: addr, Phase: phase, Err: err}
+	return &Error{Kind: kind, Target: t.Name, Addr: addr, Phase: phase, Err: advise(t, phase, err)}
 }
 
 func kindOf(phase string, err error) Kind {
@@ -142,14 +159,14 @@ func kindOf(phase string, err error) Kind {
 	case errors.As(err, &r) && r.Referral != "":
 		return KindReferral
 	case errors.As(err, &r):
-		return kindRefusing
+		return KindRefusing
 	case errors.Is(err, errConfig):
 		return KindConfig
 	case isProtocol(err):
-		return kindProtocol
-	case phase == "tls" && kind == kindClosed && !isClosing(err):
-		return kindTLS
-	case phase == "connect" && kind == kindClosed:
+		return KindProtocol
+	case phase == "tls" && kind == KindClosed && !isClosing(err):
+		return KindTLS
+	case phase == "connect" && kind == KindClosed:
 		return kindConnect
 	}
 	return kind

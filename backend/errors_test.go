@@ -36,14 +36,14 @@ func TestKinds(t *testing.T) {
 		{"connect", fmt.Errorf("%w: later", errBackedOff), kindBackedOff},
 		{"connect", network(syscall.EMFILE), KindLocal},
 		{"connect", network(syscall.EADDRNOTAVAIL), KindLocal},
-		{"tls", io.EOF, kindClosed},
-		{"tls", network(syscall.ECONNRESET), kindClosed},
-		{"tls", network(syscall.EPIPE), kindClosed},
-		{"tls", errors.New("tls: something"), kindTLS},
-		{"tls", errInjected, kindProtocol},
-		{"greeting", io.ErrUnexpectedEOF, kindClosed},
-		{"greeting", errPreauth, kindProtocol},
-		{"login", &refusing{login.Answer{Word: "BYE"}}, kindRefusing},
+		{"tls", io.EOF, KindClosed},
+		{"tls", network(syscall.ECONNRESET), KindClosed},
+		{"tls", network(syscall.EPIPE), KindClosed},
+		{"tls", errors.New("tls: something"), KindTLS},
+		{"tls", errInjected, KindProtocol},
+		{"greeting", io.ErrUnexpectedEOF, KindClosed},
+		{"greeting", errPreauth, KindProtocol},
+		{"login", &refusing{login.Answer{Word: "BYE"}}, KindRefusing},
 		{"starttls", fmt.Errorf("%w: no", errConfig), KindConfig},
 	} {
 		if got := kindOf(c.phase, c.err); got != c.want {
@@ -60,9 +60,12 @@ func TestErrorTexts(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&Error{Kind: kindClosed, Addr: "h:1", Phase: "login", Err: io.EOF}, "backend h:1: login: closed: EOF"},
-		{&Error{Kind: kindTLS, Addr: "h:1", Phase: "tls", Err: errors.New(hostile)},
-			"backend h:1: tls: tls: a??" + strings.Repeat("?", 1021)},
+		{&Error{Kind: KindClosed, Addr: "h:1", Phase: "login", Err: io.EOF}, "backend h:1: login: closed: EOF"},
+		{&Error{Kind: KindTLS, Addr: "h:1", Phase: "tls", Err: errors.New(hostile)},
+			"backend h:1: tls: a??" + strings.Repeat("?", 1021)},
+		{&Error{Kind: KindPool, Target: "one", Addr: "one", Phase: "wait", Err: io.EOF}, "target one: wait: pool: EOF"},
+		{&Refused{Target: "one", Addr: "h:1", Answer: c.answered(answer{word: "NO", text: "no"})},
+			"target one at h:1 refused the login: no"},
 		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", code: "EXPIRED", text: "old"})},
 			"backend h:1 refused the login: [EXPIRED] old"},
 		{&Refused{Addr: "h:1", Answer: c.answered(answer{word: "NO", text: "no"})},

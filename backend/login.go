@@ -32,7 +32,7 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true
 	}
 	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
-		return "", wrap(ctx, c.Addr, "login", err)
+		return "", wrap(ctx, c.Target, c.Addr, "login", err)
 	}
 	if !c.caps.known() && cred.Token != "" && c.Target.Mechanism == login.MechanismLiterals {
 		c.enter(phaseCapability)
@@ -78,14 +78,14 @@ func (c *Conn) notLoggedIn(ctx context.Context, cred Credentials, err error) err
 			failed.Alerts = append(failed.Alerts, refused.Text)
 		}
 		failed.Kind = KindCredentials
-		failed.Err = fmt.Errorf("target %s refuses %s: %w", c.Target.Name, cred.owner(), refused)
+		failed.Err = &advised{cred.refusedAdvice(refused), refused}
 	}
 	return failed
 }
 
 // failed returns the error of a phase, with what has been said meanwhile.
 func (c *Conn) failed(ctx context.Context, phase string, err error) *Error {
-	e := wrap(ctx, c.Addr, phase, err)
+	e := wrap(ctx, c.Target, c.Addr, phase, err)
 	e.Alerts = c.TakeAlerts()
 	return e
 }
@@ -96,6 +96,15 @@ func (c Credentials) owner() string {
 		return "master user " + printable.Quote(c.AuthID)
 	}
 	return "the password that the auth source gives for the user"
+}
+
+// refusedAdvice is about credentials of the operator's that the backend does not accept.
+func (c Credentials) refusedAdvice(r *Refused) Advice {
+	a := Advice{c.owner() + " is refused: " + r.Answer.String(), keyAddresses, ""}
+	if c.master() {
+		a.Key, a.Remedy = "master_user", "write the backend's master user, and its password into master_password_file"
+	}
+	return a
 }
 
 // unfit says why the credentials can't be sent: a missing user would log in as
@@ -277,7 +286,7 @@ func (c *Conn) askSTARTTLS() error {
 		}
 	}
 	if !c.caps.has("STARTTLS") {
-		return fmt.Errorf("%w: STARTTLS is not offered", errConfig)
+		return fmt.Errorf("%w: %w", errConfig, errNoSTARTTLS)
 	}
 	if err := c.send("X3 STARTTLS\r\n"); err != nil {
 		return err
@@ -287,4 +296,18 @@ func (c *Conn) askSTARTTLS() error {
 		err = &refusing{c.answered(r)}
 	}
 	return err
+}
+
+// Offered returns what the backend offers, all of it.
+func (c *Conn) Offered() []string { return slices.Clone(c.caps.list) }
+
+// AskCapabilities asks once more on a connection that Dial has made. An exchange shows
+// that the backend is in step, which a greeting does not. The error is an *Error.
+func (c *Conn) AskCapabilities(ctx context.Context) error {
+	c.enter(phaseCapability)
+	if err := c.duringLogin(ctx, c.askCapability); err != nil {
+		return c.failed(ctx, phaseCapability, err)
+	}
+	c.enter(phaseReady)
+	return nil
 }

@@ -68,9 +68,21 @@ func (c Credentials) methods(t *Target, offered *capabilities) ([]method, error)
 		list = append(list, loginSync, loginQuoted)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: the backend offers neither AUTH=PLAIN nor LOGIN", errConfig)
+		return nil, fmt.Errorf("%w: %w", errConfig, errNoMethod)
 	}
 	return list, nil
+}
+
+// MayLogIn returns why no password could be sent on a connection that Dial has made, nil
+// when one could.
+func (c *Conn) MayLogIn() error {
+	if err := c.Target.mayTell(c.remote); err != nil {
+		return advise(c.Target, phaseLogin, err)
+	}
+	if _, err := (Credentials{User: "user", AuthID: c.Target.Master.AuthID}).methods(c.Target, &c.caps); err != nil {
+		return advise(c.Target, phaseLogin, err)
+	}
+	return nil
 }
 
 // tryMethods logs in by the first method that the backend accepts; which one that

@@ -176,7 +176,7 @@ func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	_, err := c.logIn(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
-	wantKind(t, err, "login", kindRefusing)
+	wantKind(t, err, "login", KindRefusing)
 	c.End()
 }
 

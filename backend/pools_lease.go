@@ -54,7 +54,7 @@ var ErrNoPool = errors.New("the target has no pool")
 func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin, q PoolRequest) (*Lease, error) {
 	cp, err := p.of(t)
 	if err != nil {
-		return nil, &Error{Kind: KindConfig, Addr: t.Name, Phase: "pool", Err: err}
+		return nil, &Error{Kind: KindConfig, Target: t.Name, Addr: t.Name, Phase: "pool", Err: err}
 	}
 	if cp == nil {
 		return nil, ErrNoPool
@@ -65,7 +65,7 @@ func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin
 	case errors.Is(err, pool.ErrClosed):
 		return nil, ErrNoPool
 	case err != nil:
-		e := wrap(ctx, t.Name, "wait", err)
+		e := wrap(ctx, t, t.Name, "wait", err)
 		if ctx.Err() == nil {
 			e.Kind = KindPool
 		}
@@ -129,7 +129,7 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 		command, ask = idCommand(o), true
 	}
 	if err := c.stillGood(ctx, command, ask); err != nil {
-		return wrap(ctx, c.Addr, "check", err)
+		return wrap(ctx, c.Target, c.Addr, "check", err)
 	}
 	l.Text = c.pooled.text
 	return nil
@@ -140,7 +140,7 @@ func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
 	c.hand(o.SessionID, phaseReady)
 	if wire.Unread(&c.raw) {
-		return wrap(ctx, c.Addr, "check", errOutOfStep)
+		return wrap(ctx, c.Target, c.Addr, "check", errOutOfStep)
 	}
 	c.spent, c.in.budget.used = 0, 0
 	text, err := c.logIn(ctx, l.cred, o)

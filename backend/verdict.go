@@ -118,7 +118,7 @@ func (c *Conn) verdict(r answer) error {
 	if a.Referral != "" || !judged {
 		return &refusing{a}
 	}
-	return &Refused{Addr: c.Addr, Answer: a}
+	return &Refused{Target: c.Target.Name, Addr: c.Addr, Answer: a}
 }
 
 // isAnswered reports whether the backend has answered the login: it is not to be sent

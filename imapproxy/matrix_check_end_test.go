@@ -113,7 +113,7 @@ var failures = map[string]string{
 	"dialing/timeout":          "connect: timeout",
 	"dialing/emfile_or_memory": "too many open files", "dialing/dns_fail": "dns: the name has no address",
 	"backend_tls/b_fin": "tls: closed", "backend_tls/b_rst": "tls: closed", "backend_tls/b_vanish": "tls: timeout",
-	"backend_tls/b_protocol": "tls: tls", "backend_tls/timeout": "tls: timeout",
+	"backend_tls/b_protocol": "tls: the server does not speak TLS", "backend_tls/timeout": "tls: timeout",
 	"backend_tls/cert_bad":   "unknown authority",
 	"backend_greeting/b_fin": "greeting: closed", "backend_greeting/b_rst": "greeting: closed",
 	"backend_greeting/b_vanish":   "greeting: timeout",

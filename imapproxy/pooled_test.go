@@ -267,7 +267,7 @@ func TestPoolWait(t *testing.T) {
 	clock.advance(r.target.Pool.WaitTimeout)
 	third.expect(`in NO \[UNAVAILABLE\] .*`)
 	if text := r.log.text(); !strings.Contains(text,
-		"backend one: wait: pool: none became free within the time to wait") {
+		"target one: wait: pool: none became free within the time to wait") {
 		t.Errorf("the log does not say why\n%s", text)
 	}
 	if s := r.server.Pools()[0]; s.Waits != 2 || s.WaitTimeouts != 1 || s.Hits != 1 || s.Misses != 1 {

@@ -3,11 +3,13 @@ package httpauth
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 
@@ -67,6 +69,40 @@ func errorChallenge(a *answer, r *auth.Request) string {
 // character in it must be found.
 func clean(s string) string { return strings.TrimSpace(printable.Only(s, 0)) }
 
+// plain is an error without the layers' names in its text, which the message needs not
+// repeat, and with what to do about it.
+type plain struct {
+	err    error
+	remedy string
+}
+
+// Error implements error.
+func (e *plain) Error() string {
+	inner := e.err
+	var call *os.SyscallError
+	if errors.As(inner, &call) {
+		inner = call.Err
+	}
+	text := strings.ReplaceAll(inner.Error(), "x509: ", "")
+	text, _, _ = strings.Cut(text, " (possibly because of ")
+	return text + e.remedy
+}
+
+func (e *plain) Unwrap() error { return e.err }
+
+// certificateRemedy returns what to write where a certificate does not verify.
+func certificateRemedy(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	switch {
+	case errors.As(err, &unknown):
+		return "; set auth.http.ca to the CA's file"
+	case errors.As(err, &name):
+		return "; write a name of the certificate into auth.http.url"
+	}
+	return ""
+}
+
 // transportError puts a failure into words. net/http's own texts quote what the
 // server sent, and a server may send the password back: only the errors of
 // sockets and certificates are passed on.
@@ -81,11 +117,11 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	case errors.As(err, &slow) && slow.Timeout():
 		return c.fault(auth.ServiceTimeout, "no answer within the time")
 	case errors.As(err, &verify):
-		return c.caused(auth.ServiceFailed, "", verify)
+		return c.caused(auth.ServiceFailed, "", &plain{verify.Err, certificateRemedy(verify.Err)})
 	case errors.As(err, &record):
 		return c.failed("it does not speak TLS there")
 	case errors.As(err, &op):
-		return c.caused(auth.ServiceFailed, "", op)
+		return c.caused(auth.ServiceFailed, "", &plain{op.Err, ""})
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return c.failed("it closed the connection without an answer")
 	case strings.Contains(err.Error(), "response headers exceeded"):

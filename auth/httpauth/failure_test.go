@@ -178,7 +178,8 @@ func TestTLS(t *testing.T) {
 		want string // of the outcome or the error
 	}{
 		{"with its CA", Options{URL: s.URL, TLSConfig: &tls.Config{RootCAs: roots}}, "granted"},
-		{"with the system's CAs", Options{URL: s.URL}, "certificate signed by unknown authority"},
+		{"with the system's CAs", Options{URL: s.URL},
+			"certificate signed by unknown authority; set auth.http.ca to the CA's file"},
 		{"another name", Options{URL: s.URL, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "other.example"}},
 			"other.example"},
 		{"unverified", Options{URL: s.URL, TLSConfig: &tls.Config{InsecureSkipVerify: true}, Insecure: true},

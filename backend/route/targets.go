@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -171,8 +172,8 @@ func (t *Targets) notPermitted(e endpoint, owners []*backend.Target) error {
 		return fmt.Errorf("%s is not permitted: write the target's name, %q, without a port", e, e.host)
 	}
 	if t.template == nil {
-		return errors.New("there is no target of that name or address, and none without a name is permitted: write " +
-			"route.allow with [route.backend] for those")
+		return fmt.Errorf("there is no target of that name or address, and none without a name is permitted: write "+
+			"route.allow with [route.backend] for those; known targets: %s", t.known())
 	}
 	for _, a := range t.allow {
 		if a.coversHost(e) {
@@ -182,8 +183,18 @@ func (t *Targets) notPermitted(e endpoint, owners []*backend.Target) error {
 	if why := inRange(narrowOnly, e.ip); why != "" {
 		return fmt.Errorf("%s is not permitted: %s; the allow-list must hold it by a prefix inside that range", e, why)
 	}
-	return fmt.Errorf("%s is neither a target's name nor in the allow-list: add it there if it is a backend of yours",
-		e)
+	return fmt.Errorf("%s is neither a target's name nor in the allow-list: add it there if it is a backend of yours; "+
+		"known targets: %s", e, t.known())
+}
+
+// known lists the names of the first targets.
+func (t *Targets) known() string {
+	const most = 8
+	names := slices.Sorted(maps.Keys(t.named))
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // fromTemplate keeps one Target for each address, however many ask at once.

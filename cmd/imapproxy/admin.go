@@ -65,7 +65,8 @@ func (a *admin) open(to adminAccess) (*adminListener, error) {
 	}
 	ln, err := listenAdmin(to)
 	if err != nil {
-		return nil, fmt.Errorf("the admin listener can't listen on %s: %w", to.name(), err)
+		return nil, fmt.Errorf("the admin listener can't listen on %s: %w%s", to.name(), plainNet(err),
+			listenRemedy(to.name(), err))
 	}
 	l := &adminListener{network: to.Network, address: to.Address, ln: ln, log: a.log, answers: a.answers,
 		over: make(chan struct{})}

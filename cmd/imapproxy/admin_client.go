@@ -142,13 +142,14 @@ func (a adminAccess) noAnswer(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens on %s: is the proxy running, and has it read this address? (%w)", a.name(),
-			err)
+			plainNet(err))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be used: be the proxy's user, or root (%w)", a.name(), err)
+		return fmt.Errorf("%s may not be used by the user %s: be the proxy's user, or root, as with sudo (%w)",
+			a.name(), config.ProcessUser(), plainNet(err))
 	case isNet && timeout.Timeout():
 		return fmt.Errorf("%s did not answer within %v", a.name(), adminAnswerLimit)
 	}
-	return fmt.Errorf("no answer from %s: %w", a.name(), err)
+	return fmt.Errorf("no answer from %s: %w", a.name(), plainNet(err))
 }
 
 // refused returns the error that an answer holds.

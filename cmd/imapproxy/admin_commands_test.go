@@ -42,6 +42,8 @@ func TestAdminCommands(t *testing.T) {
 				{"sockets", exitOK, `^STATE +SIDE +PEER +TARGET +PHASE +SINCE +SESSION\n` +
 					`(ESTABLISHED +(client +127\.0\.0\.1:\d+ +-|backend +127\.0\.0\.1:\d+ +(one|two)) ` +
 					`+\w+ +\d+s +[a-z0-9]+\n){4}4 sockets\n$`},
+				{"session bob", exitOK, `IDLE\n1 session\n$`},
+				{"kick nobody", exitFailed, "there is no such session.* --session takes an id"},
 				{"kick --user nobody", exitFailed, "there is no such session"},
 				{"kick --user nobody --json", exitFailed, `\{"kicked":0\}`},
 				{"kick --user alice", exitOK, "^1 session kicked\n$"},

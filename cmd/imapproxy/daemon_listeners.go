@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -27,7 +28,7 @@ func (d *daemon) openListeners(specs []socketSpec, kept map[string]net.Listener)
 		}
 		if err != nil {
 			problems = errors.Join(problems,
-				fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, err,
+				fmt.Errorf("listener %s can't listen on %s: %w%s", s.config.Name, s.address, plainNet(err),
 					listenRemedy(s.address, err)))
 			continue
 		}
@@ -46,15 +47,26 @@ func closeAll(opened map[string]net.Listener) {
 	}
 }
 
+// plainNet drops from an error of package net what the message has said already.
+func plainNet(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = call.Err
+	}
+	return err
+}
+
 // listenRemedy returns what to do about the usual reasons.
 func listenRemedy(address string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "; another program has this port: end it, or give the listener another port"
+		return "; another program has this port: end it, or give the listener another port; `ss -ltnp` names it"
 	case errors.Is(err, syscall.EACCES) && strings.HasPrefix(address, config.UnixPrefix):
-		return "; the proxy's user may not make a file there"
+		return "; the user " + config.ProcessUser() + " may not make a file there"
 	case errors.Is(err, syscall.EACCES):
-		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE, which the user " + config.ProcessUser() + " lacks"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "; this machine does not have the address"
 	}

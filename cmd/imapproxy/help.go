@@ -26,9 +26,13 @@ func (p *program) help(args []string) int {
 		p.overview(p.stdout)
 		return exitOK
 	case 1:
-		c, ok := findCommand(args[0])
+		name := args[0]
+		if other, known := aliases[name]; known {
+			name = other
+		}
+		c, ok := findCommand(name)
 		if !ok {
-			return p.wrongUsage("there is no command " + quote(args[0]) + "; `imapproxy help` lists them")
+			return p.wrongUsage(noCommand(args[0]))
 		}
 		c.usage(p.stdout)
 		return exitOK
@@ -41,6 +45,12 @@ func (c command) line() string {
 	line := "imapproxy " + c.name
 	if c.args != "" {
 		line += " " + c.args
+	}
+	for _, f := range c.flags() {
+		if f.Name == c.extra {
+			value, _ := flag.UnquoteUsage(f)
+			line += " [" + value + "]"
+		}
 	}
 	if len(c.flags()) > 0 {
 		line += " [flags]"

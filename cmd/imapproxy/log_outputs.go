@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"sync/atomic"
 
@@ -42,6 +44,9 @@ func (o *logOutputs) add(c config.LogOutput, stderr io.Writer) (*logOutput, erro
 	case c.File != "":
 		file := &logFile{name: string(c.File)}
 		if err := file.reopen(); err != nil {
+			if errors.Is(err, fs.ErrPermission) {
+				err = fmt.Errorf("%w: let the user %s write into its folder", err, config.ProcessUser())
+			}
 			return nil, err
 		}
 		o.files = append(o.files, file)

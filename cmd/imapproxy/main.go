@@ -42,6 +42,7 @@ type program struct {
 type command struct {
 	name    string
 	args    string // its arguments in words, all of them required; "" for none
+	extra   string // the flag that one more argument is taken for, "" for none
 	summary string // one line
 	details string // what --help says beneath the usage
 	signals []signalUse
@@ -70,12 +71,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if name == "help" || name == "-h" || name == "-help" || name == "--help" {
 		return p.help(args)
 	}
-	if name == "--version" {
-		name = "version"
+	if other, known := aliases[name]; known {
+		name = other
 	}
 	c, ok := findCommand(name)
 	if !ok {
-		return p.wrongUsage("there is no command " + quote(name) + "; `imapproxy help` lists them")
+		return p.wrongUsage(noCommand(name))
 	}
 	return p.runCommand(c, args)
 }
@@ -95,15 +96,22 @@ func (p *program) runCommand(c command, args []string) int {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	action := c.setup(fs)
-	plain, err := parseAnywhere(fs, args)
+	plain, err := parseAnywhere(fs, shortConfig(fs, args))
 	switch {
 	case err == flag.ErrHelp:
 		c.usage(p.stdout)
 		return exitOK
 	case err != nil:
-		return p.wrongUsage(err.Error() + "; see `imapproxy " + c.name + " --help`")
+		return p.wrongUsage(wrongFlag(fs, err) + "; see `imapproxy " + c.name + " --help`")
 	}
-	if want := strings.Fields(c.args); len(plain) != len(want) {
+	want := strings.Fields(c.args)
+	if c.extra != "" && len(plain) == len(want)+1 && !isSet(fs, c.extra) {
+		if err := fs.Set(c.extra, plain[len(want)]); err != nil {
+			return p.wrongUsage(err.Error())
+		}
+		plain = plain[:len(want)]
+	}
+	if len(plain) != len(want) {
 		return p.wrongUsage(fmt.Sprintf("%s takes %d argument(s), not %d; usage: %s", c.name, len(want), len(plain),
 			c.line()))
 	}

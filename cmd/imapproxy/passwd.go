@@ -13,6 +13,7 @@ import (
 func passwdCommand() command {
 	return command{
 		name:    "passwd",
+		extra:   "user",
 		summary: "prints the hash of a password, for the file of users",
 		details: `
 On a terminal it asks twice and does not show what is typed; otherwise it reads

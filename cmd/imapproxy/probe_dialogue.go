@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"imapproxy/auth"
@@ -105,10 +106,10 @@ func reasonFor(ctx context.Context, err error) string {
 		return "no answer within --timeout"
 	case errors.Is(err, io.EOF):
 		return "the proxy closed the connection"
-	case strings.Contains(err.Error(), "connection refused"):
-		return err.Error() + ": is imapproxy running?"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return plainNet(err).Error() + ": is imapproxy running?"
 	}
-	return err.Error()
+	return plainNet(err).Error()
 }
 
 func (d *probeDialogue) connect(ctx context.Context) (string, error) {

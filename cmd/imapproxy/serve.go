@@ -14,6 +14,7 @@ import (
 func serveCommand() command {
 	return command{
 		name:    "serve",
+		extra:   "config",
 		summary: "runs the proxy in the foreground",
 		signals: signalUses(),
 		details: `

@@ -13,6 +13,7 @@ import (
 func sessionsCommand() command {
 	return command{
 		name:    "sessions",
+		extra:   "user",
 		summary: "lists the sessions of a running proxy",
 		details: `
 The oldest stand first. AGE is the time since the client connected, QUIET since

@@ -20,6 +20,7 @@ import (
 type generation struct {
 	Config   *config.File
 	Settings *imapproxy.Settings
+	Targets  []*backend.Target // in the order of the file
 	Admin    adminAccess
 	TLS      []*listenerTLS // what follows its files
 	Explain  explanation
@@ -62,7 +63,7 @@ func build(c *config.File, r *config.Report) *generation {
 	}
 	named, template := buildBackends(c, r)
 	s.Router, s.Referred = buildRouter(c, named, template, r)
-	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
+	return &generation{c, s, named, buildAdmin(&c.Admin, r), watched, explain}
 }
 
 // hostname is the machine's when the configuration names none.

@@ -47,8 +47,7 @@ func buildAdmin(c *config.Admin, r *config.Report) adminAccess {
 	token, err := passwordFile(string(c.TokenFile))
 	switch {
 	case err != nil:
-		r.Errorf(c.Place, "token_file", "write the token into its first line",
-			"%s: %v", c.TokenFile, config.PlainPathError(err))
+		r.Unreadable(c.Place, "token_file", "write the token into its first line", c.TokenFile, err)
 	case !goodToken(token):
 		r.Errorf(c.Place, "token_file", "write, for example, what `openssl rand -hex 32` prints",
 			"%s: the token has fewer than %d characters, or blanks or control characters among them", c.TokenFile,

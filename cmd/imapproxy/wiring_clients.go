@@ -42,7 +42,7 @@ func loadRevocations(c *config.Listener, r *config.Report) []*x509.RevocationLis
 	}
 	text, err := config.ReadLimited(string(c.ClientCRL), maxRevocationBytes)
 	if err != nil {
-		r.Errorf(c.Place, "client_crl", "name a readable file", "%s: %v", c.ClientCRL, config.PlainPathError(err))
+		r.Unreadable(c.Place, "client_crl", "name a readable file", c.ClientCRL, err)
 		return nil
 	}
 	lists, err := parseRevocations([]byte(text))
@@ -97,7 +97,7 @@ func buildExternal(c *config.External, r *config.Report) *auth.CertificateUsers 
 	if c.File != "" {
 		var err error
 		if text, err = config.ReadLimited(string(c.File), config.MaxBytes); err != nil {
-			r.Errorf(c.Place, "file", "name a readable file", "%s: %v", c.File, config.PlainPathError(err))
+			r.Unreadable(c.Place, "file", "name a readable file", c.File, err)
 			return nil
 		}
 	}

@@ -21,7 +21,7 @@ const maxCertificateBytes = 4 << 20
 func loadCertificate(c *config.Certificate, passwords []string, r *config.Report) (pair tls.Certificate, good bool) {
 	certPEM, err := config.ReadLimited(string(c.Certificate), maxCertificateBytes)
 	if err != nil {
-		r.Errorf(c.Place, "certificate", "name a PEM file", "%s: %v", c.Certificate, config.PlainPathError(err))
+		r.Unreadable(c.Place, "certificate", "name a PEM file", c.Certificate, err)
 	}
 	leaf := checkLeaf(c, certPEM, err == nil, r)
 	keyFile, key := c.Key, "key"
@@ -31,7 +31,7 @@ func loadCertificate(c *config.Certificate, passwords []string, r *config.Report
 	keyPEM, err := config.ReadLimited(string(keyFile), maxCertificateBytes)
 	if err != nil {
 		if key == "key" {
-			r.Errorf(c.Place, key, "name a PEM file", "%s: %v", keyFile, config.PlainPathError(err))
+			r.Unreadable(c.Place, key, "name a PEM file", keyFile, err)
 		}
 		return pair, false
 	}
@@ -121,12 +121,12 @@ func checkReadable(at config.Place, key string, file config.Path, r *config.Repo
 		err = errors.New("it is not a file")
 	}
 	if err != nil {
-		r.Errorf(at, key, "name a readable file", "%s: %v", file, config.PlainPathError(err))
+		r.Unreadable(at, key, "name a readable file", file, err)
 		return false
 	}
 	f, err := os.Open(string(file))
 	if err != nil {
-		r.Errorf(at, key, "name a readable file", "%s: %v", file, config.PlainPathError(err))
+		r.Unreadable(at, key, "name a readable file", file, err)
 		return false
 	}
 	_ = f.Close()

@@ -21,8 +21,7 @@ func keyPasswords(c *config.Listener, r *config.Report) []string {
 	}
 	text, err := config.ReadLimited(string(c.KeyPasswords), 64<<10)
 	if err != nil {
-		r.Errorf(c.Place, "key_password_file", "name a readable file",
-			"%s: %v", c.KeyPasswords, config.PlainPathError(err))
+		r.Unreadable(c.Place, "key_password_file", "name a readable file", c.KeyPasswords, err)
 		return nil
 	}
 	warnReadable(c.Place, "key_password_file", c.KeyPasswords, "the passwords of private keys", r)

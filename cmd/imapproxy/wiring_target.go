@@ -89,8 +89,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 func loadMasterPassword(c *config.Target, r *config.Report) string {
 	secret, err := passwordFile(string(c.MasterFile))
 	if err != nil {
-		r.Errorf(c.Place, "master_password_file", "write the password into its first line",
-			"%s: %v", c.MasterFile, config.PlainPathError(err))
+		r.Unreadable(c.Place, "master_password_file", "write the password into its first line", c.MasterFile, err)
 		return ""
 	}
 	warnReadable(c.Place, "master_password_file", c.MasterFile, "the master password", r)
@@ -105,7 +104,7 @@ func loadAuthorities(at config.Place, key string, file config.Path, r *config.Re
 	}
 	text, err := config.ReadLimited(string(file), maxCertificateBytes)
 	if err != nil {
-		r.Errorf(at, key, "name a PEM file with certificates", "%s: %v", file, config.PlainPathError(err))
+		r.Unreadable(at, key, "name a PEM file with certificates", file, err)
 		return nil
 	}
 	pool := x509.NewCertPool()

@@ -40,8 +40,7 @@ func loadTicketKeys(c *config.Listener, r *config.Report) [][32]byte {
 	for _, name := range c.TicketFiles() {
 		text, err := config.ReadLimited(name, 80)
 		if err != nil {
-			r.Errorf(c.Place, "tls_ticket_keys", "make it with: openssl rand 80",
-				"%s: %v", name, config.PlainPathError(err))
+			r.Unreadable(c.Place, "tls_ticket_keys", "make it with: openssl rand 80", config.Path(name), err)
 			continue
 		}
 		switch len(text) {
@@ -64,7 +63,7 @@ func loadOCSP(c *config.Certificate, pair *tls.Certificate, r *config.Report) {
 	}
 	text, err := config.ReadLimited(string(c.OCSPFile), maxCertificateBytes)
 	if err != nil {
-		r.Errorf(c.Place, "ocsp_file", "name a readable file", "%s: %v", c.OCSPFile, config.PlainPathError(err))
+		r.Unreadable(c.Place, "ocsp_file", "name a readable file", c.OCSPFile, err)
 		return
 	}
 	response, err := ocsp.ParseResponse([]byte(text), nil)

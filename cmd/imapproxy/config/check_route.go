@@ -53,7 +53,7 @@ func checkAllow(route *Route, r *Report) {
 	}
 	if len(wide) > 0 {
 		r.Warnf(route.Place, "allow", "write the addresses or networks of your backends",
-			"%s let a route lead users and their passwords to nearly any server", quoteAll(wide))
+			"%s: routes may lead users and their passwords to nearly any server", quoteAll(wide))
 	}
 }
 

@@ -241,10 +241,35 @@ func (d *decoder) wrongType(f field, at Place, value any) {
 	if n, ok := value.(int64); ok && f.Kind == kindSpan {
 		remedy = fmt.Sprintf("write \"%ds\" if seconds are meant", n)
 	}
+	if right := f.asMeant(value); right != "" {
+		remedy = "write " + f.Key + " = " + right
+	}
 	if f.isSection() {
 		remedy = "write a section " + header(f, at.key(f.Key))
 	}
 	d.report.Errorf(at, f.Key, remedy, "is %s, not %s", article(tomlType(value)), article(kindWords[f.Kind]))
+}
+
+// asMeant returns a value of another type as the field takes it, "" where it can't.
+func (f field) asMeant(value any) string {
+	switch v := value.(type) {
+	case int64, float64:
+		if text := fmt.Sprint(v); f.Kind == kindText && (len(f.Enum) == 0 || slices.Contains(f.Enum, text)) {
+			return strconv.Quote(text)
+		}
+	case string:
+		switch right, _ := inTOML(v, []field{f}); {
+		case f.Kind == kindFlag && (right == "true" || right == "false"):
+			return right
+		case f.Kind == kindList:
+			return "[" + strconv.Quote(v) + "]"
+		case f.Kind == kindCount:
+			if n, err := strconv.Atoi(v); err == nil {
+				return strconv.Itoa(n)
+			}
+		}
+	}
+	return ""
 }
 
 // kindExample shows how a value of the field's kind is written.

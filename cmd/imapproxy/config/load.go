@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,7 +24,12 @@ func Load(file string, changes ...func(*File)) (*File, *Report) {
 	text, err := ReadLimited(file, MaxBytes)
 	if err != nil {
 		r := &Report{}
-		r.Errorf(Place{File: file}, "", "name a readable file with --config", "can't be read: %v", PlainPathError(err))
+		remedy := "name a readable file with --config"
+		if errors.Is(err, fs.ErrPermission) {
+			what, command := denied(file)
+			err, remedy = errors.New("permission denied: "+what), "as root: "+command
+		}
+		r.Errorf(Place{File: file}, "", remedy, "can't be read: %v", PlainPathError(err))
 		return &File{}, r
 	}
 	return LoadText(file, text, changes...)
@@ -50,16 +56,35 @@ func parse(file, text string, c *File, r *Report) bool {
 	var table map[string]any
 	if _, err := toml.Decode(text, &table); err != nil {
 		at := Place{File: file, Head: 1}
+		what, remedy := "", "mend the syntax first"
 		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 			at.Head = syntax.Position.Line
-			err = errors.New(strings.TrimSuffix(syntax.Message, "."))
+			what = strings.TrimSuffix(syntax.Message, ".")
+			if own, known := mend(lineOf(text, at.Head)); own != "" {
+				what, remedy = own, known
+			} else if strings.HasSuffix(what, "has already been defined") {
+				remedy = "remove one of them"
+			}
 		}
-		r.Errorf(at, "TOML", "mend the syntax first; nothing else has been checked", "%v", err)
+		if what == "" {
+			what = err.Error()
+		}
+		r.Errorf(at, "TOML", remedy+"; nothing else has been checked", "%s", what)
 		return false
 	}
 	d := &decoder{file: file, folder: filepath.Dir(file), lines: indexLines(text), report: r}
 	d.section(nil, "", table, reflect.ValueOf(c).Elem())
 	return true
+}
+
+// lineOf returns the line with a number, "" where there is none.
+func lineOf(text string, number int) string {
+	for line := range strings.Lines(text) {
+		if number--; number == 0 {
+			return strings.TrimRight(line, "\r\n")
+		}
+	}
+	return ""
 }
 
 // ReadLimited reads a file of at most limit bytes.
@@ -79,10 +104,15 @@ func ReadLimited(name string, limit int64) (string, error) {
 	return string(text), nil
 }
 
-// PlainPathError drops the file's name from an error of package os, for
-// messages that have named the file already.
+// PlainPathError drops the file's name from an error of package os, for messages that have
+// named the file already. A missing permission is explained.
 func PlainPathError(err error) error {
-	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+	pathErr, ok := errors.AsType[*os.PathError](err)
+	switch {
+	case ok && errors.Is(err, fs.ErrPermission):
+		what, command := denied(pathErr.Path)
+		return fmt.Errorf("%w: %s; as root: %s", pathErr.Err, what, command)
+	case ok:
 		return pathErr.Err
 	}
 	return err

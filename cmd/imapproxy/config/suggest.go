@@ -9,23 +9,31 @@ import (
 // suggest returns what may have been meant by an unknown key: a key of the same
 // section that is written nearly the same, or the section it belongs to.
 func suggest(key string, fields []field) string {
-	best, distance := "", 3
-	for _, f := range fields {
-		if n := editDistance(strings.ToLower(key), f.Key); n < distance {
-			best, distance = f.Key, n
-		}
-	}
-	if best != "" {
-		return "did you mean " + best + "?"
-	}
-	if homes := homesOf(key); len(homes) > 0 {
-		return "it belongs in " + strings.Join(homes, " or ")
+	if text := meant(key, fields); text != "" {
+		return text
 	}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.Key
 	}
+	if near := Nearest(key, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if homes := homesOf(key); len(homes) > 0 {
+		return "it belongs in " + strings.Join(homes, " or ")
+	}
 	return "remove it, or write one of " + strings.Join(names, ", ")
+}
+
+// Nearest returns the word that is written nearly as the one given, "" where there is none.
+func Nearest(word string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if n := editDistance(strings.ToLower(word), k); n < distance {
+			best, distance = k, n
+		}
+	}
+	return best
 }
 
 // homesOf lists the sections of the schema that have a key.
