@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +23,19 @@ func TestSources(t *testing.T) {
 		}
 		if !s.serves(plain) || !s.serves(login) {
 			t.Errorf("%s does not serve PLAIN and LOGIN", s.Name)
+		}
+	}
+}
+
+// TestCacheOfSources takes [auth.cache] only where there is something to remember.
+func TestCacheOfSources(t *testing.T) {
+	for _, s := range Sources() {
+		a := &Auth{Place: Place{Name: "auth", Lines: map[string]int{"type": 1, "cache": 2}}, Type: s.Name}
+		r := &Report{}
+		checkAuth(a, r)
+		refused := strings.Contains(fmt.Sprint(r.Of(Error)), "auth.cache")
+		if refused == s.Caches {
+			t.Errorf("type %q: %v", s.Name, r.Of(Error))
 		}
 	}
 }
