@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -67,6 +66,7 @@ func build(c *config.File, r *config.Report) *generation {
 		named = append(named, t)
 	}
 	s.Router, s.Referred = buildRouter(c, named, r)
+	warnOfUsers(c, authenticator, s.Referred, r)
 	return &generation{c, s, buildAdmin(&c.Admin, r), watched, explain}
 }
 
@@ -134,7 +134,7 @@ func buildRouter(c *config.File, named []*backend.Target, r *config.Report) (bac
 	}
 	targets, err := route.NewTargets(o)
 	if err != nil {
-		addJoined(r, c.Route.Place, "", err)
+		r.Errorf(c.Route.Place, "", "", "%v", err)
 		return nil, nil
 	}
 	return chooseRouter(c, targets, r), targets.Resolve
@@ -155,8 +155,11 @@ func chooseRouter(c *config.File, targets *route.Targets, r *config.Report) back
 	case c.Route.File != "":
 		m, err := route.OpenMap(string(c.Route.File), targets.Resolve, rewriteOf(c.Rewrite.Lookup), login)
 		if err != nil {
-			addJoined(r, c.Route.Place, "file", err)
+			r.Errorf(c.Route.Place, "file", "", "%v", err)
 			return nil
+		}
+		for _, warning := range m.Warnings() {
+			r.Warnf(c.Route.Place, "file", "", "%s", warning)
 		}
 		router = m
 	}
@@ -191,18 +194,4 @@ func selfAddresses(listeners []config.Listener) []netip.AddrPort {
 		list = append(list, netip.AddrPortFrom(addr, uint16(n)))
 	}
 	return list
-}
-
-// addJoined reports each error of errors.Join as one finding.
-func addJoined(r *config.Report, at config.Place, key string, err error) {
-	if joined, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err); ok {
-		for _, e := range joined.Unwrap() {
-			r.Errorf(at, key, "", "%v", e)
-		}
-		return
-	}
-	r.Errorf(at, key, "", "%v", err)
 }
