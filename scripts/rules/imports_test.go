@@ -20,7 +20,7 @@ var everywhere = []string{"backend/printable", "scripts/dialogue"}
 // driver; the decision and the backend know nothing of each other.
 var mayImport = map[string][]string{
 	"cmd":           {"cmd/roff"},
-	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff"},
+	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/roff", "docs"},
 
 	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
 	"cmd/imapproxy/convert": {"cmd/imapproxy/config"},
@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"backend/timing":    {},
 	"backend/username":  {},
 	"backend/wire":      {},
+	"docs":              {},
 	"scripts":           {},
 }
 
