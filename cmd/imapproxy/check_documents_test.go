@@ -70,7 +70,8 @@ func TestDocumentedFiles(t *testing.T) {
 func TestDocumentManuals(t *testing.T) {
 	for manual, page := range map[string]string{"imapproxy-users.5": docs.Users, "imapproxy-map.5": docs.Maps} {
 		code, stdout, _ := runIn(t, t.TempDir(), "", "manual", manual)
-		if code != exitOK || !strings.HasPrefix(stdout, ".TH "+strings.ToUpper(strings.TrimSuffix(manual, ".5"))+" 5 ") {
+		if title := strings.ToUpper(strings.TrimSuffix(manual, ".5")); code != exitOK ||
+			!strings.HasPrefix(stdout, ".TH "+title+" 5 ") {
 			t.Fatalf("%s: code %d, %.80s", manual, code, stdout)
 		}
 		shown := strings.NewReplacer(`\fB`, "", `\fR`, "", `\-`, "-", `\e`, `\`, `""`, `"`, "\n", " ").Replace(stdout)
