@@ -84,8 +84,14 @@ func (f *File) Lookup(user string) (login, server string, known bool) {
 	return u.login, u.backend, true
 }
 
-// Warnings names what in the file weakens it, one sentence each.
+// Warnings names what in the file weakens it or was hardly meant so, one sentence each.
 func (f *File) Warnings() []string { return f.users.Load().warnings }
+
+// Warning returns a sentence that says what of the users that about chooses, with
+// their lines; "" for none.
+func (f *File) Warning(what string, about func(name, server string) bool) string {
+	return warning(f.path, f.users.Load().byLine(), what, func(u *fileUser) bool { return about(u.name, u.backend) })
+}
 
 // Authenticate implements Authenticator. A user with the master flag may log
 // in with another user of the file as authorization identity: the grant is

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -32,10 +33,7 @@ const (
 	masterAny
 )
 
-const (
-	maxUserLine   = 8 << 10
-	maxFileErrors = 100
-)
+const maxUserLine = 8 << 10
 
 // parseUsers reads a user file. No error quotes more than a user's name: what
 // stands at the place of a hash may be a password.
@@ -45,27 +43,18 @@ func parseUsers(path string, data []byte) (*userSet, error) {
 		return nil, err
 	}
 	set := &userSet{byName: map[string]*fileUser{}}
-	var faults []error
-	n, more := 0, 0
+	faults := lineFaults{path: path}
+	n := 0
 	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
 		n++
 		user, err := reader.user(strings.TrimRight(line, "\r\n"), n)
 		if err == nil && user != nil {
 			err = set.add(user)
 		}
-		switch {
-		case err == nil:
-		case len(faults) < maxFileErrors:
-			faults = append(faults, fmt.Errorf("%s:%d: %w", path, n, err))
-		default:
-			more++
-		}
+		faults.add(n, err)
 	}
-	if more > 0 {
-		faults = append(faults, fmt.Errorf("%s: %d more errors: mend these first", path, more))
-	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+	if err := faults.join(); err != nil {
+		return nil, err
 	}
 	set.finish(path)
 	return set, nil
@@ -134,21 +123,35 @@ func (u *fileUser) fields(fields []string) (plaintext bool, err error) {
 			u.login = value
 		default:
 			return false, fmt.Errorf("field %d after the hash is unknown or has no good value: there are "+
-				"backend=NAME, user=NAME, master, master=any, plaintext", i+1)
+				"backend=NAME, user=NAME, master, master=any, plaintext%s", i+1, otherField(key, fields))
 		}
 		seen[key] = true
 	}
 	return plaintext, nil
 }
 
+// otherFields are Dovecot's, and what takes their place here.
+var otherFields = map[string]string{
+	"host": "backend=", "destuser": "user=", "nopassword": "type = \"passthrough\" in [auth]",
+	"proxy": "nothing: every user is proxied", "proxy_maybe": "nothing: every user is proxied",
+}
+
+// otherField says more of a field that is unknown, "" where nothing is known of it. It
+// quotes none: it may be a part of a password.
+func otherField(key string, fields []string) string {
+	if write := otherFields[key]; write != "" {
+		return "; Dovecot's " + key + " is here " + write
+	}
+	if slices.ContainsFunc(fields, func(field string) bool { return strings.Contains(field, ":") }) {
+		return "; of a line of Dovecot's passwd-file, /etc/passwd or /etc/shadow keep name and hash only"
+	}
+	return ""
+}
+
 // finish chooses the dummy and collects the warnings, which a map's order must
 // not shuffle.
 func (s *userSet) finish(path string) {
-	users := make([]*fileUser, 0, len(s.byName))
-	for _, u := range s.byName {
-		users = append(users, u)
-	}
-	slices.SortFunc(users, func(a, b *fileUser) int { return cmp.Compare(a.line, b.line) })
+	users := s.byLine()
 	kinds := map[string]int{}
 	var most string
 	for _, u := range users {
@@ -169,9 +172,36 @@ func (s *userSet) finish(path string) {
 	}
 	s.warn(path, users, "master=any: they may log in as anybody, the backend judges",
 		func(u *fileUser) bool { return u.master == masterAny })
+	for _, odd := range oddNames {
+		s.warn(path, users, odd.what, func(u *fileUser) bool { return odd.is(u.name) })
+	}
 	if len(users) == 0 {
 		s.warnings = append(s.warnings, path+": no users: nobody can log in")
 	}
+}
+
+// oddNames are names that no client sends, and that were surely meant as something
+// else.
+var oddNames = []struct {
+	what string
+	is   func(name string) bool
+}{
+	{"no domain after the @: write the whole name that the client sends", func(name string) bool {
+		return strings.HasSuffix(name, "@")
+	}},
+	{"a name has no wildcards, and a domain is no user: write a line for each user", func(name string) bool {
+		return name[0] == '@' || strings.Contains(name, "*") || name[0] == '%'
+	}},
+	{"a regular expression is no user: write a line for each user", func(name string) bool {
+		return name[0] == '~' || name[0] == '^' || name[0] == '/'
+	}},
+	{"the quotes are part of the name: leave them out", inQuotes},
+	{"the brackets are part of the name: leave them out", func(name string) bool { return name[0] == '<' }},
+}
+
+// byLine returns the users in the order of their lines.
+func (s *userSet) byLine() []*fileUser {
+	return slices.SortedFunc(maps.Values(s.byName), func(a, b *fileUser) int { return cmp.Compare(a.line, b.line) })
 }
 
 func weaknesses(users []*fileUser) []string {
@@ -186,6 +216,13 @@ func weaknesses(users []*fileUser) []string {
 
 // warn adds one sentence that names the first users it is about.
 func (s *userSet) warn(path string, users []*fileUser, what string, about func(*fileUser) bool) {
+	if text := warning(path, users, what, about); text != "" {
+		s.warnings = append(s.warnings, text)
+	}
+}
+
+// warning returns one sentence that names the first users it is about, "" for none.
+func warning(path string, users []*fileUser, what string, about func(*fileUser) bool) string {
 	const named = 5
 	var names []string
 	count := 0
@@ -198,10 +235,10 @@ func (s *userSet) warn(path string, users []*fileUser, what string, about func(*
 		}
 	}
 	if count == 0 {
-		return
+		return ""
 	}
 	if count > named {
 		names = append(names, fmt.Sprintf("and %d more", count-named))
 	}
-	s.warnings = append(s.warnings, path+": "+strings.Join(names, ", ")+": "+what)
+	return path + ": " + strings.Join(names, ", ") + ": " + what
 }

@@ -3,11 +3,17 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-crypt/crypt"
 	"github.com/go-crypt/crypt/algorithm"
+	"github.com/go-crypt/crypt/algorithm/argon2"
+	"github.com/go-crypt/crypt/algorithm/bcrypt"
 	"github.com/go-crypt/crypt/algorithm/md5crypt"
+	"github.com/go-crypt/crypt/algorithm/pbkdf2"
+	"github.com/go-crypt/crypt/algorithm/scrypt"
+	"github.com/go-crypt/crypt/algorithm/shacrypt"
 )
 
 // hash is a stored password in the form it can be verified in.
@@ -45,22 +51,33 @@ var cryptSchemes = map[string]string{
 	"ARGON2ID":     "$argon2id$",
 }
 
+// plainSchemes have the password itself after them.
+var plainSchemes = []string{"PLAIN", "CLEAR", "CLEARTEXT"}
+
 // hashReader turns the text of hashes into hashes. Its errors never quote the
 // text: it may be a password that was not hashed by mistake.
 type hashReader struct{ decoder *crypt.Decoder }
 
 func newHashReader() (*hashReader, error) {
-	d, err := crypt.NewDefaultDecoder()
-	if err != nil {
-		return nil, err
+	d := crypt.NewDecoder()
+	return &hashReader{d}, registerModular(d)
+}
+
+// registerModular registers the modular-crypt hashes that are read.
+func registerModular(r algorithm.DecoderRegister) error {
+	for _, register := range []func(algorithm.DecoderRegister) error{argon2.RegisterDecoder, bcrypt.RegisterDecoder,
+		shacrypt.RegisterDecoder, scrypt.RegisterDecoder, pbkdf2.RegisterDecoder, md5crypt.RegisterDecoderCommon} {
+		if err := register(r); err != nil {
+			return err
+		}
 	}
-	return &hashReader{d}, md5crypt.RegisterDecoderCommon(d)
+	return nil
 }
 
 // read returns nil without an error for a locked user ("*", or "!" in front).
 func (p *hashReader) read(text string, plaintext bool) (*hash, error) {
 	scheme, rest := cutScheme(text)
-	if plain := scheme == "PLAIN" || scheme == "CLEAR" || scheme == "CLEARTEXT"; plain != plaintext {
+	if plain := slices.Contains(plainSchemes, scheme); plain != plaintext {
 		if plain {
 			return nil, errPlaintext
 		}
@@ -80,9 +97,11 @@ func (p *hashReader) read(text string, plaintext bool) (*hash, error) {
 	case modular && !strings.HasPrefix(rest, begin):
 		return nil, errKind
 	case scheme != "" && !modular:
-		return nil, errScheme
+		return nil, unknownScheme(scheme)
+	case rest == "x" && scheme == "":
+		return nil, errElsewhere
 	case rest == "" || rest[0] != '$':
-		return nil, errNotHash
+		return nil, notHash(rest)
 	}
 	return p.modular(rest)
 }
@@ -104,7 +123,7 @@ func cutScheme(text string) (scheme, rest string) {
 func (p *hashReader) modular(text string) (*hash, error) {
 	digest, err := p.decoder.Decode(text)
 	if err != nil {
-		return nil, errDamaged
+		return nil, unreadable(text)
 	}
 	kind, err := boundedKind(digest, text)
 	if err != nil {

@@ -31,7 +31,7 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true
 	}
-	if err := errors.Join(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
+	if err := cmp.Or(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Target, c.Addr, "login", err)
 	}
 	if !c.caps.known() && cred.Token != "" && c.Target.Mechanism == login.MechanismLiterals {

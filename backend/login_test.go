@@ -151,6 +151,16 @@ func TestMayTell(t *testing.T) {
 	}
 }
 
+// TestOneReason: an error is one line of the log, also where two things are wrong.
+func TestOneReason(t *testing.T) {
+	c := &Conn{Addr: "one", Target: &Target{}, remote: "192.0.2.1:143"}
+	_, err := c.logIn(context.Background(), Credentials{}, testOrigin())
+	if err == nil || strings.Contains(err.Error(), "is empty") ||
+		!strings.Contains(err.Error(), "set tls, or plain_login") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Also of a password that is longer than what is shown, nothing is shown.
 func TestLongPasswordsAreWithheld(t *testing.T) {
 	s := startScripted(t, play{

@@ -48,6 +48,7 @@ type mapTable struct {
 	domains  map[string]mapRule // by "example.com"; ".example.com" for its subdomains
 	regexps  []mapRegexp
 	fallback *mapRule // the rule "*", nil when there is none
+	warnings []string
 }
 
 // mapRule is a rule whose result depends on nothing.
@@ -89,6 +90,10 @@ func (m *Map) Reload() error {
 	m.table.Store(table)
 	return nil
 }
+
+// Warnings returns what in the map was hardly meant as it is written, each with
+// file and line.
+func (m *Map) Warnings() []string { return m.table.Load().warnings }
 
 // Route implements Router.
 func (m *Map) Route(_ context.Context, q backend.Query) (backend.Route, error) {

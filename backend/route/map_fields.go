@@ -26,6 +26,7 @@ func checkMapText(line string) error {
 type mapKey struct {
 	kind mapKeyKind
 	text string // the name, the domain without "@", the pattern; "*"
+	bare bool   // not in quotes
 }
 
 type mapKeyKind int
@@ -47,20 +48,26 @@ func cutMapKey(line string) (mapKey, string, error) {
 	case err != nil:
 		return mapKey{}, "", err
 	case line[0] == '"':
-		return mapKey{mapExact, text}, rest, nil
+		return mapKey{kind: mapExact, text: text}, rest, nil
 	case text == "*":
-		return mapKey{mapDefault, text}, rest, nil
+		return mapKey{mapDefault, text, true}, rest, nil
 	case strings.Contains(text, "*"):
-		return mapKey{}, "", fmt.Errorf(
-			`%s: "*" stands alone, for everybody else: write @example.com for a domain, `+
-				`@.example.com for its subdomains, /^regular expression$/ for more`, printable.Quote(text))
+		write := otherNotation(text, "@")
+		if write == "" {
+			write = "@example.com for a domain, @.example.com for its subdomains, /^regular expression$/ for more"
+		}
+		return mapKey{}, "", fmt.Errorf(`%s: "*" stands alone, for everybody else: write %s`, printable.Quote(text),
+			write)
+	case isWordBefore(text):
+		return mapKey{}, "", fmt.Errorf("%s: a key has no word before it: write /^regular expression$/, @example.com "+
+			"for a domain, or the name", printable.Quote(text))
 	case strings.HasSuffix(text, ":"):
 		return mapKey{}, "", fmt.Errorf(`%s: leave the ":" out, or put a name that ends in one in "double quotes"`,
 			printable.Quote(text))
 	case text[0] == '@':
-		return mapKey{mapDomain, text[1:]}, rest, nil
+		return mapKey{mapDomain, text[1:], true}, rest, nil
 	}
-	return mapKey{mapExact, text}, rest, nil
+	return mapKey{mapExact, text, true}, rest, nil
 }
 
 // cutMapPattern takes /pattern/ from the front; \/ is a slash in it.
@@ -71,7 +78,7 @@ func cutMapPattern(line string) (mapKey, string, error) {
 			i++
 		case '/':
 			if rest := line[i+1:]; rest == "" || rest[0] == ' ' || rest[0] == '\t' {
-				return mapKey{mapPattern, line[1:i]}, rest, nil
+				return mapKey{mapPattern, line[1:i], true}, rest, nil
 			}
 			return mapKey{}, "", errors.New(
 				`no space after the "/" that ends the regular expression: ` +

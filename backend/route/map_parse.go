@@ -32,6 +32,7 @@ type mapParser struct {
 	rules   int
 	errs    []error
 	unsaid  int // mistakes beyond maxMapErrors
+	warn    mapWarnings
 }
 
 func readMapFile(path string, resolve Resolver, lookup username.Rewrite) (*mapTable, error) {
@@ -54,7 +55,8 @@ func readMapFile(path string, resolve Resolver, lookup username.Rewrite) (*mapTa
 // mistake, the first maxMapErrors of them in words.
 func parseMap(r io.Reader, path string, resolve Resolver, lookup username.Rewrite) (*mapTable, error) {
 	p := &mapParser{path: path, resolve: resolve, lookup: lookup,
-		table: &mapTable{exact: make(map[string]mapRule), domains: make(map[string]mapRule)}}
+		table: &mapTable{exact: make(map[string]mapRule), domains: make(map[string]mapRule)},
+		warn:  mapWarnings{path: path, domains: make(map[string]bool), ruled: make(map[string]bool)}}
 	limited := &io.LimitedReader{R: r, N: maxMapBytes + 1}
 	if err := p.readLines(bufio.NewReaderSize(limited, maxMapLine+len("\r\n"))); err != nil {
 		p.fail(err)
@@ -72,6 +74,7 @@ func parseMap(r io.Reader, path string, resolve Resolver, lookup username.Rewrit
 	if err := errors.Join(p.errs...); err != nil {
 		return nil, err
 	}
+	p.table.warnings = p.warn.finish(p.table.fallback != nil)
 	return p.table, nil
 }
 
@@ -132,7 +135,9 @@ func (p *mapParser) parseLine(line string) error {
 	if err != nil {
 		return err
 	}
-	result, rest, err := cutMapField(strings.TrimLeft(rest, " \t"))
+	rest = strings.TrimLeft(rest, " \t")
+	bare := !strings.HasPrefix(rest, `"`)
+	result, rest, err := cutMapField(rest)
 	if err != nil {
 		return err
 	}
@@ -145,7 +150,14 @@ func (p *mapParser) parseLine(line string) error {
 				`put names with spaces in "double quotes", a "#" before a comment`,
 			printable.Quote(rest))
 	}
-	return p.add(key, result)
+	if err := p.add(key, result); err != nil {
+		return err
+	}
+	p.warn.rule(p.line, key, p.lookup)
+	if bare {
+		p.warn.result(p.line, result)
+	}
+	return nil
 }
 
 // add puts a rule into the table.
@@ -220,6 +232,7 @@ func (p *mapParser) addRegexp(pattern, result string) error {
 		return err
 	}
 	r.line, r.pattern = p.line, compiled
+	p.warn.pattern(p.line, r, result, p.lookup.LowerCase)
 	p.table.regexps = append(p.table.regexps, r)
 	return nil
 }
@@ -244,8 +257,22 @@ func (p *mapParser) parseResult(result string, groups int) (r mapRegexp, err err
 	}
 	if text, ok := r.host.literal(); ok {
 		if r.target, err = p.resolve(text); err != nil {
-			return r, fmt.Errorf("result: %w", err)
+			return r, fmt.Errorf("result: %w%s", err, p.otherOrder(result, r.user))
 		}
 	}
 	return r, nil
+}
+
+// otherOrder returns what else to write for a result whose backend is none; "" where
+// that is not known.
+func (p *mapParser) otherOrder(result string, before mapTemplate) string {
+	if i := strings.Index(result, "://"); i >= 0 {
+		return fmt.Sprintf("; a result has no %s: leave it out", printable.Quote(result[:i+3]))
+	}
+	if text, ok := before.literal(); ok && before != nil {
+		if target, err := p.resolve(text); err == nil {
+			return fmt.Sprintf("; the order is user@backend: write %s@%s", result[len(text)+1:], target.Name)
+		}
+	}
+	return ""
 }

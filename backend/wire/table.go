@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func parseLine(line string) (e TableEntry, err error) {
 	e.SendQ, errs[3] = strconv.ParseUint(tx, 16, 64)
 	e.RecvQ, errs[4] = strconv.ParseUint(rx, 16, 64)
 	e.Inode, errs[5] = strconv.ParseUint(f[9], 10, 64)
-	return e, errors.Join(errs[:]...)
+	return e, cmp.Or(errs[:]...)
 }
 
 // parseAddrPort reads an address printed as 32-bit words in the machine's byte

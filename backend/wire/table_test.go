@@ -60,13 +60,14 @@ func TestParseRefuses(t *testing.T) {
 		{"state", " 0A ", " ZZ ", "line 2: "},
 		{"queue", "00000000:00000000 00:", "00000000 00:", "line 2: "},
 		{"inode", " 7001 ", " -1 ", "line 2: "},
+		{"two of them", "0100007F:0477 00000000:0000", "x y", "line 2: address"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := strings.Replace(row, tt.old, tt.new, 1)
 			_, err := ParseTable(strings.NewReader(socketHead + bad + "\n"))
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want %q", err, tt.want)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want %q in one line", err, tt.want)
 			}
 		})
 	}

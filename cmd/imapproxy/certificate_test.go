@@ -60,7 +60,7 @@ func siteFolder(t *testing.T) string {
 	makeCertificate(t, in("tls/other.crt"), in("tls/other.key"), farAway)
 	makeCertificate(t, in("tls/old.crt"), in("tls/old.key"), time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC))
 	addTLSFiles(t, folder)
-	mustWrite(t, in("users"), "alice:"+sampleHash+"\nbob:"+sampleHash+":backend=two user=robert\n")
+	mustWrite(t, in("users"), "alice:"+sampleHash+"\nbob:"+sampleHash+":user=robert\n")
 	mustWrite(t, in("map"), "alice one\n@example.net two\n* one\n")
 	mustWrite(t, in("master.password"), "open sesame\n")
 	mustWrite(t, in("admin.token"), adminToken+"\n")

@@ -16,6 +16,7 @@ func TestCheckBackends(t *testing.T) {
 	answers["CAPABILITY"] = "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nTAG OK done\r\n"
 	answers["LOGOUT"] = "" // closes
 	good := scripted{"* OK ready\r\n", answers, nil, false}.serve(t)
+	again := scripted{"* OK ready\r\n", answers, nil, false}.serve(t)
 	mail := scripted{"220 mx ESMTP\r\n", nil, nil, false}.serve(t)
 	target := "[[target]]\nname = \"%s\"\naddresses = [\"%s\"]\ntls = \"off\"\n"
 	file := filepath.Join(folder, "x.toml")
@@ -31,8 +32,8 @@ func TestCheckBackends(t *testing.T) {
 			`^target one at \S+: ok: no TLS, greeting "ready", IMAP4rev1 AUTH=PLAIN\n$`,
 			`^x.toml:13: error: target.addresses: target two at ` + mail + `: the server speaks SMTP, not IMAP; ` +
 				`name the port of IMAP, as 143 or 993\nimapproxy: x.toml: 1 error\(s\)\n$`},
-		{strings.Replace(start, "type = \"fixed\"", "backend = { tls = \"off\" }, allow = [\"10.1.0.0/24:143\"], "+
-			"type = \"fixed\"", 1), "", exitOK, `\n\[route\.backend\]: not checked: which addresses it is for, a map`,
+		{strings.NewReplacer(good, again, "type = \"fixed\"", "backend = { proxy_header = \"off\" }, "+
+			"allow = [\"10.1.0.0/24:143\"], type = \"auth\"").Replace(start), "", exitOK, `\n\[route\.backend\]: not checked: which addresses it is for, a map`,
 			"^x.toml: ok\n$"},
 		{start, " --user nobody\x01", exitFailed, "^$", `^imapproxy: --user: no login can carry`},
 	} {

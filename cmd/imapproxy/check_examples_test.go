@@ -25,7 +25,7 @@ func TestExamplesPassCheck(t *testing.T) {
 		documents = append(documents, readme)
 	}
 	for _, document := range documents {
-		for i, text := range tomlBlocks(mustRead(t, document)) {
+		for i, text := range blocksOf(mustRead(t, document), "toml") {
 			texts[filepath.Base(document)+" example "+string(rune('1'+i))] = text
 		}
 	}
@@ -125,15 +125,6 @@ func cutSection(lines []string, header string) []string {
 		to++
 	}
 	return slices.Delete(lines, from, to)
-}
-
-func tomlBlocks(markdown string) []string {
-	var blocks []string
-	for _, part := range strings.Split(markdown, "```toml\n")[1:] {
-		block, _, _ := strings.Cut(part, "```")
-		blocks = append(blocks, block)
-	}
-	return blocks
 }
 
 func fileExists(name string) bool {

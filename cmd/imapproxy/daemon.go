@@ -97,7 +97,9 @@ func (d *daemon) reload() {
 	}
 	d.admin.reloads.note(err == nil)
 	if err != nil {
-		d.log.Error().Err(err).Msg("not reloaded: nothing has changed")
+		for _, why := range config.Messages(err) {
+			d.log.Error().Str(zerolog.ErrorFieldName, why).Msg("not reloaded: nothing has changed")
+		}
 		return
 	}
 	d.log.Info().Msg("reloaded; running sessions keep the settings they began with")

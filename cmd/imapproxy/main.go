@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/printable"
+	"imapproxy/cmd/imapproxy/config"
 )
 
 func main() {
@@ -140,9 +141,11 @@ func (p *program) wrongUsage(text string) int {
 	return exitUsage
 }
 
-// failure says why a command did not do what it was asked to.
+// failure says why a command did not do what it was asked to, each reason on a line.
 func (p *program) failure(format string, args ...any) int {
-	p.complain(fmt.Sprintf(format, args...))
+	for _, text := range config.Texts(format, args...) {
+		p.complain(text)
+	}
 	return exitFailed
 }
 

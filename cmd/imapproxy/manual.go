@@ -3,34 +3,59 @@ package main
 import (
 	"flag"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/roff"
+	"imapproxy/docs"
 )
 
 func manualCommand() command {
 	return command{
 		name: "manual", args: "PAGE",
-		summary: "prints the manual page imapproxy.8 or imapproxy.toml.5",
+		summary: "prints a manual page",
 		details: `
-The pages are made from the texts of the help and of the configuration's keys.
-To read one: imapproxy manual imapproxy.8 | man -l -`,
+The pages are imapproxy.8, imapproxy.toml.5, imapproxy-users.5 and
+imapproxy-map.5, made from the texts of the help, of the configuration's keys,
+and of the documentation. To read one: imapproxy manual imapproxy.8 | man -l -`,
 		setup: func(*flag.FlagSet) func(*program, []string) int {
 			return func(p *program, args []string) int {
-				switch args[0] {
-				case "imapproxy.8":
-					_, _ = io.WriteString(p.stdout, programManual())
-				case "imapproxy.toml.5":
-					_, _ = io.WriteString(p.stdout, config.Manual(version))
-				default:
-					return p.wrongUsage("there is no page " + quote(args[0]) +
-						"; write imapproxy.8 or imapproxy.toml.5")
+				write := manuals()[args[0]]
+				if write == nil {
+					return p.wrongUsage("there is no page " + quote(args[0]) + "; write one of " +
+						strings.Join(slices.Sorted(maps.Keys(manuals())), ", "))
 				}
+				_, _ = io.WriteString(p.stdout, write())
 				return exitOK
 			}
 		},
 	}
+}
+
+// manuals are the manual pages by the names of their files.
+func manuals() map[string]func() string {
+	return map[string]func() string{
+		"imapproxy.8":      programManual,
+		"imapproxy.toml.5": func() string { return config.Manual(version) },
+		"imapproxy-users.5": func() string {
+			return documentManual("imapproxy-users", "files of users and hashes of imapproxy", docs.Users)
+		},
+		"imapproxy-map.5": func() string {
+			return documentManual("imapproxy-map", "map files of imapproxy", docs.Maps)
+		},
+	}
+}
+
+// documentManual makes a manual page of a page of docs.
+func documentManual(name, summary, text string) string {
+	p := roff.New(name, "5", version, summary)
+	p.Section("Description")
+	p.Markdown(text)
+	p.Section("See also")
+	p.Text("imapproxy(8), imapproxy.toml(5), imapproxy-users(5), imapproxy-map(5)")
+	return p.String()
 }
 
 // programManual is imapproxy(8).
@@ -59,6 +84,6 @@ func programManual() string {
 	p.Section("Files")
 	p.Item(defaultConfig, "The configuration, see imapproxy.toml(5).")
 	p.Section("See also")
-	p.Text("imapproxy.toml(5), imaprig(1)")
+	p.Text("imapproxy.toml(5), imapproxy-users(5), imapproxy-map(5), imaprig(1)")
 	return p.String()
 }

@@ -80,7 +80,7 @@ func succeeds(t *testing.T, cmd *exec.Cmd) string {
 func checkManuals(t *testing.T, folder string) {
 	t.Helper()
 	for page, text := range map[string]string{"imapproxy.8": "serve", "imapproxy.toml.5": "proxy_protocol",
-		"imaprig.1": "exhaust"} {
+		"imapproxy-users.5": "$argon2id$", "imapproxy-map.5": "/^u([0-9]+)@", "imaprig.1": "exhaust"} {
 		packed, err := os.Open(filepath.Join(folder, page+".gz"))
 		try(t, "page", err)
 		plain, err := gzip.NewReader(packed)

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"imapproxy/cmd/imapproxy/config"
@@ -71,10 +70,7 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 	}
 	if err := d.start(); err != nil {
 		g.close()
-		for line := range strings.Lines(err.Error()) {
-			p.complain(strings.TrimSpace(line))
-		}
-		return exitFailed
+		return p.failure("%v", err)
 	}
 	d.warnOfDescriptors()
 	defer func() { d.current.close() }()

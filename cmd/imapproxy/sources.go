@@ -58,7 +58,7 @@ func buildUserFile(c *config.Auth, r *config.Report) (auth.Authenticator, explan
 	}
 	users, err := auth.OpenFile(string(c.File), auth.NewVerifiedCache(c.Cache.Positive, time.Now))
 	if err != nil {
-		addJoined(r, c.Place, "file", err)
+		r.Errorf(c.Place, "file", "", "%v", err)
 		return nil, nil
 	}
 	for _, warning := range users.Warnings() {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -63,6 +62,7 @@ func build(c *config.File, r *config.Report) *generation {
 	}
 	named, template := buildBackends(c, r)
 	s.Router, s.Referred = buildRouter(c, named, template, r)
+	warnOfUsers(c, authenticator, s.Referred, r)
 	return &generation{c, s, named, buildAdmin(&c.Admin, r), watched, explain}
 }
 
@@ -146,7 +146,7 @@ func buildRouter(c *config.File, named []*backend.Target, template *backend.Targ
 	}
 	targets, err := route.NewTargets(o)
 	if err != nil {
-		addJoined(r, c.Route.Place, "", err)
+		r.Errorf(c.Route.Place, "", "", "%v", err)
 		return nil, nil
 	}
 	if c.Route.Type == "auth" {
@@ -183,8 +183,11 @@ func chooseRouter(c *config.File, targets *route.Targets, r *config.Report) back
 	case c.Route.File != "":
 		m, err := route.OpenMap(string(c.Route.File), targets.Resolve, rewriteOf(c.Rewrite.Lookup), login)
 		if err != nil {
-			addJoined(r, c.Route.Place, "file", err)
+			r.Errorf(c.Route.Place, "file", "", "%v", err)
 			return nil
+		}
+		for _, warning := range m.Warnings() {
+			r.Warnf(c.Route.Place, "file", "", "%s", warning)
 		}
 		router = m
 	}
@@ -228,18 +231,4 @@ func selfAddresses(c *config.File) []netip.AddrPort {
 		list = append(list, netip.AddrPortFrom(addr, uint16(n)))
 	}
 	return list
-}
-
-// addJoined reports each error of errors.Join as one finding.
-func addJoined(r *config.Report, at config.Place, key string, err error) {
-	if joined, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err); ok {
-		for _, e := range joined.Unwrap() {
-			r.Errorf(at, key, "", "%v", e)
-		}
-		return
-	}
-	r.Errorf(at, key, "", "%v", err)
 }

@@ -103,7 +103,10 @@ func buildExternal(c *config.External, r *config.Report) *auth.CertificateUsers 
 	}
 	users, err := auth.NewCertificateUsers(auth.CertificateName(c.From), string(c.File), text)
 	if err != nil {
-		addJoined(r, c.Place, "file", err)
+		r.Errorf(c.Place, "file", "", "%v", err)
+	}
+	for _, warning := range users.Warnings() {
+		r.Warnf(c.Place, "file", "", "%s", warning)
 	}
 	return users
 }

@@ -34,7 +34,7 @@ func httpClient(c *config.HTTP, r *config.Report) auth.Authenticator {
 		ServerOptional: c.ServerOptional, Insecure: c.Insecure, PassCertificate: c.PassCertificate,
 	}
 	if _, err := httpauth.New(o); err != nil {
-		addJoined(r, c.Place, "url", err)
+		r.Errorf(c.Place, "url", "", "%v", err)
 		return nil
 	}
 	o.Header = http.Header{}
@@ -43,7 +43,7 @@ func httpClient(c *config.HTTP, r *config.Report) auth.Authenticator {
 	}
 	client, err := httpauth.New(o)
 	if err != nil {
-		addJoined(r, c.Place, "headers", err)
+		r.Errorf(c.Place, "headers", "", "%v", err)
 		return nil
 	}
 	if len(c.Headers) > 0 {

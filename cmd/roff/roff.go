@@ -84,18 +84,25 @@ func (p *Page) Verbatim(text string) {
 
 // Item adds a term and what it means.
 func (p *Page) Item(term, meaning string) {
-	fmt.Fprintf(&p.text, ".TP\n.B %s\n%s", quote(term), lines(meaning))
+	p.term(term)
+	p.text.WriteString(lines(meaning))
 }
+
+// term begins an item.
+func (p *Page) term(term string) { fmt.Fprintf(&p.text, ".TP\n.B %s\n", quote(term)) }
 
 // String gives the page.
 func (p *Page) String() string { return p.text.String() }
 
-// lines escapes each line; one that begins with a dot or a quote would be a
-// request.
-func lines(text string) string {
+// lines escapes each line.
+func lines(text string) string { return guarded(escape(text)) }
+
+// guarded ends each line, and guards one that begins with a dot or a quote: it would be
+// a request.
+func guarded(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text + "\n") {
-		line = escape(strings.TrimSuffix(line, "\n"))
+		line = strings.TrimSuffix(line, "\n")
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 			line = `\&` + line
 		}

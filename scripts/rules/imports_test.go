@@ -19,8 +19,9 @@ var everywhere = []string{"backend/printable", "scripts/dialogue"}
 // everything below as well. The client side knows the two parents and never a
 // driver; the decision and the backend know nothing of each other.
 var mayImport = map[string][]string{
-	"cmd":           {"cmd/completion", "cmd/roff"},
-	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/completion", "cmd/roff"},
+	"cmd": {"cmd/completion", "cmd/roff"},
+	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/completion", "cmd/roff",
+		"docs"},
 
 	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
 	"cmd/imapproxy/convert": {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
@@ -54,6 +55,7 @@ var mayImport = map[string][]string{
 	"backend/timing":    {},
 	"backend/username":  {},
 	"backend/wire":      {},
+	"docs":              {},
 	"scripts":           {},
 }
 

@@ -32,6 +32,6 @@ func Manual(version string) string {
 		}
 	}
 	p.Section("See also")
-	p.Text("imapproxy(8)")
+	p.Text("imapproxy(8), imapproxy-users(5), imapproxy-map(5)")
 	return p.String()
 }

@@ -74,8 +74,11 @@ func (r *Report) add(s Severity, at Place, key, text, remedy string) {
 }
 
 // Errorf adds an error about the key of a section; key "" is the section itself.
+// An error among args that joins others makes a finding of each.
 func (r *Report) Errorf(at Place, key, remedy, format string, args ...any) {
-	r.add(Error, at, key, fmt.Sprintf(format, args...), remedy)
+	for _, text := range Texts(format, args...) {
+		r.add(Error, at, key, text, remedy)
+	}
 }
 
 // Warnf adds a warning about the key of a section.
@@ -92,9 +95,31 @@ func (r *Report) Failed() bool {
 func (r *Report) Sorted() []Finding {
 	all := slices.Clone(r.findings)
 	slices.SortFunc(all, func(a, b Finding) int {
-		return cmp.Or(a.Line-b.Line, strings.Compare(a.Key, b.Key), strings.Compare(a.Text, b.Text))
+		return cmp.Or(a.Line-b.Line, strings.Compare(a.Key, b.Key), compareTexts(a.Text, b.Text))
 	})
 	return all
+}
+
+// compareTexts is strings.Compare, but that numbers are compared by their value:
+// line 9 of a map comes before line 10.
+func compareTexts(a, b string) int {
+	const digits = "0123456789"
+	for a != "" && b != "" {
+		restA, restB := strings.TrimLeft(a, digits), strings.TrimLeft(b, digits)
+		numberA, numberB := a[:len(a)-len(restA)], b[:len(b)-len(restB)]
+		if numberA == "" || numberB == "" {
+			if a[0] != b[0] {
+				return cmp.Compare(a[0], b[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		if order := cmp.Or(len(numberA)-len(numberB), strings.Compare(numberA, numberB)); order != 0 {
+			return order
+		}
+		a, b = restA, restB
+	}
+	return len(a) - len(b)
 }
 
 // Of returns the findings of one severity in the order of the file.
