@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"imapproxy/cmd/imapproxy/logging"
 	"imapproxy/imapproxy"
 )
 
@@ -47,7 +48,7 @@ const (
 	phaseDraining
 )
 
-func newAdmin(proxy *imapproxy.Server, log zerolog.Logger, lines *logWriter) *admin {
+func newAdmin(proxy *imapproxy.Server, log zerolog.Logger, lines *logging.Writer) *admin {
 	a := &admin{proxy: proxy, log: log, drain: make(chan struct{}, 1)}
 	a.reloads.note(true)
 	a.answers = a.routes(lines)

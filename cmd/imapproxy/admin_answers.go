@@ -11,12 +11,13 @@ import (
 	"strconv"
 	"strings"
 
+	"imapproxy/cmd/imapproxy/logging"
 	"imapproxy/imapproxy"
 )
 
 // routes are the paths of the admin listener; the methods are checked by the
 // patterns.
-func (a *admin) routes(lines *logWriter) http.Handler {
+func (a *admin) routes(lines *logging.Writer) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metricsHandler(lines))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { sayPlain(w, http.StatusOK, "ok") })

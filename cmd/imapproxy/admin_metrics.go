@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // Bounds of /metrics: a scrape that takes longer is of no use, and more than
@@ -19,7 +21,7 @@ const (
 )
 
 // metricsHandler shows the proxy's metrics, and the process's.
-func (a *admin) metricsHandler(lines *logWriter) http.Handler {
+func (a *admin) metricsHandler(lines *logging.Writer) http.Handler {
 	all := prometheus.Gatherers{a.proxy.Metrics(), processMetrics(lines, &a.reloads)}
 	return promhttp.HandlerFor(all, promhttp.HandlerOpts{
 		ErrorLog: adminErrorLog(a.log), ErrorHandling: promhttp.HTTPErrorOnError,
@@ -28,7 +30,7 @@ func (a *admin) metricsHandler(lines *logWriter) http.Handler {
 }
 
 // processMetrics are those that belong to the program, not to the proxy in it.
-func processMetrics(lines *logWriter, read *reloads) *prometheus.Registry {
+func processMetrics(lines *logging.Writer, read *reloads) *prometheus.Registry {
 	info, _ := debug.ReadBuildInfo()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "imapproxy", Name: "build_info", Help: "1, with the version of imapproxy and of Go as labels.",
@@ -44,7 +46,7 @@ func processMetrics(lines *logWriter, read *reloads) *prometheus.Registry {
 		build, started, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: "imapproxy", Name: "log_lines_dropped_total",
 			Help: "Log lines that were dropped because the log's reader is too slow.",
-		}, func() float64 { return float64(lines.lost.Load()) }),
+		}, func() float64 { return float64(lines.Lost.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "imapproxy", Name: "config_last_reload_successful",
 			Help: "1 when the last reading of the configuration was good, else 0.",

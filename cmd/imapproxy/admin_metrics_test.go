@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // documented is a row of a table in docs/metrics.md.
@@ -72,7 +74,7 @@ func TestMetricsDocumented(t *testing.T) {
 	r.connect().says("a LOGIN alice wrong\r\n")
 	r.logged(`"reason":"logout"`)
 	_, _, shown := r.ask(r.socket(), "GET", "/metrics", nil)
-	lines := newLogWriter(io.Discard, 1)
+	lines := logging.NewWriter(io.Discard, 1)
 	defer func() { _ = lines.Close(patience) }()
 	docs, there := documentedMetrics(t), describedMetrics(t, r.daemon.server.Metrics(),
 		processMetrics(lines, &reloads{}))
@@ -138,7 +140,7 @@ func checkConventions(t *testing.T, name string, d documented) {
 // being counted once the loss has been told.
 func TestDroppedLinesMetric(t *testing.T) {
 	reader, stuck := io.Pipe()
-	lines := newLogWriter(stuck, 1)
+	lines := logging.NewWriter(stuck, 1)
 	shown := func() float64 {
 		families, err := processMetrics(lines, &reloads{}).Gather()
 		if err != nil {
@@ -168,8 +170,8 @@ func TestDroppedLinesMetric(t *testing.T) {
 	}
 	_ = stuck.Close()
 	<-read
-	if after := shown(); after != before || lines.dropped.Load() != 0 {
-		t.Errorf("%v, then %v; %d not told", before, after, lines.dropped.Load())
+	if after := shown(); after != before || lines.Dropped.Load() != 0 {
+		t.Errorf("%v, then %v; %d not told", before, after, lines.Dropped.Load())
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // canary is the password of every login of the admin tests. It may stand in no
@@ -91,7 +92,7 @@ target = [
 	if found.Failed() {
 		t.Fatal(found.Sorted())
 	}
-	log, lines := newLogger(config.Log{Level: "debug", Format: "json"}, r.log)
+	log, lines := logging.New(config.Log{Level: "debug", Format: "json"}, r.log)
 	r.daemon = newDaemon(g, load, log, lines)
 	if err := r.daemon.start(); err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func (r *adminRig) configure(admin string) {
 	mustWrite(r.t, r.file, r.rest+"\n[admin]\n"+admin+"\n")
 }
 
-func (r *adminRig) finish(lines *logWriter) {
+func (r *adminRig) finish(lines *logging.Writer) {
 	r.signal(syscall.SIGTERM)
 	r.waitEnd()
 	r.daemon.admin.stop()

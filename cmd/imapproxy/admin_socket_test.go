@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // TestAdminSocketMode: the socket is only its owner's, whatever the umask is.
@@ -110,7 +112,7 @@ func TestAdminPlaceTaken(t *testing.T) {
 	if found.Failed() {
 		t.Fatal(found.Sorted())
 	}
-	_, lines := newLogger(g.Config.Log, r.log)
+	_, lines := logging.New(g.Config.Log, r.log)
 	defer func() { _ = lines.Close(patience) }()
 	d := newDaemon(g, nil, r.daemon.log, lines)
 	if err := d.start(); err == nil || !strings.Contains(err.Error(), "the admin listener can't listen on unix:") ||

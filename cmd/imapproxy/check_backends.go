@@ -37,7 +37,7 @@ func (p *program) checkBackends(g *generation, user string) (*config.Report, err
 		}
 	}
 	if g.Config.Route.HasBackend() {
-		_, _ = fmt.Fprintln(p.stdout, "[route.backend]: not checked: a map or the auth server says where these backends are")
+		_, _ = fmt.Fprintln(p.stdout, "[route.backend]: not checked: a map or the auth server says where they are")
 	}
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 	"imapproxy/backend/fault"
 	"imapproxy/backend/timing"
 	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/cmd/imapproxy/logging"
 	"imapproxy/imapproxy"
 )
 
@@ -27,13 +28,14 @@ type daemon struct {
 	serving sync.WaitGroup
 	failed  chan error // a listener that ended by itself
 	admin   *admin
-	lines   *logWriter
+	lines   *logging.Writer
 
 	inherited inherited
 	reopenLog func() error
 }
 
-func newDaemon(g *generation, load func() (*generation, *config.Report), log zerolog.Logger, lines *logWriter) *daemon {
+func newDaemon(g *generation, load func() (*generation, *config.Report), log zerolog.Logger,
+	lines *logging.Writer) *daemon {
 	dialer := &backend.Dialer{Clock: timing.System{}}
 	server := imapproxy.New(g.Settings, dialer, log)
 	return &daemon{
@@ -120,7 +122,7 @@ func (d *daemon) tryReload() error {
 	}
 	d.current.close()
 	d.current = g
-	d.lines.setLevel(g.Config.Log.Level)
+	d.lines.SetLevel(g.Config.Log.Level)
 	return nil
 }
 

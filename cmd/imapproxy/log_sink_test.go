@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // TestLogFileReopened: after SIGUSR1 lines go to a new file of the old name,
@@ -73,15 +74,15 @@ func TestSyslog(t *testing.T) {
 	defer func() { _ = server.Close() }()
 	c := config.Log{Level: "debug", Format: "json",
 		Syslog: "server=unix:" + path + ",facility=local3,tag=mail-in,severity=info"}
-	sink, err := openSink(c, os.Stderr)
+	sink, err := logging.Open(c, os.Stderr)
 	try(t, "sink", err)
-	log, w := loggerTo(c, sink)
+	log, w := logging.NewTo(c, sink)
 	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel,
 		zerolog.ErrorLevel} {
 		log.WithLevel(level).Msg("of level " + level.String())
 	}
 	try(t, "close", w.Close(10*time.Second))
-	sink.close()
+	sink.Close()
 	buf := make([]byte, 4096)
 	for _, want := range []struct{ priority, text string }{{"<158>", "of level info"}, {"<156>", "of level warn"},
 		{"<155>", "of level error"}} {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 // probedProxy runs a proxy in this process, and writes alice's password to the file "password" in its folder.
@@ -25,7 +27,7 @@ func probedProxy(t *testing.T) (folder, file string, d *daemon) {
 	if r.Failed() {
 		t.Fatal(r.Sorted())
 	}
-	log, lines := newLogger(g.Config.Log, io.Discard)
+	log, lines := logging.New(g.Config.Log, io.Discard)
 	t.Cleanup(func() { _ = lines.Close(logFlushLimit) })
 	d = newDaemon(g, nil, log, lines)
 	if err := d.start(); err != nil {

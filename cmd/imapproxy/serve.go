@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/cmd/imapproxy/logging"
 )
 
 func serveCommand() command {
@@ -52,18 +53,18 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // the log's reader may end; the mail goes on
-	sink, err := openSink(g.Config.Log, p.stderr)
+	sink, err := logging.Open(g.Config.Log, p.stderr)
 	if err != nil {
 		g.close()
 		return p.failure("%v", err)
 	}
-	defer sink.close()
-	log, w := loggerTo(g.Config.Log, sink)
+	defer sink.Close()
+	log, w := logging.NewTo(g.Config.Log, sink)
 	defer func() {
 		_ = w.Close(logFlushLimit) // a reader that takes nothing can't be told of it either
 	}()
 	d := newDaemon(g, load, log, w)
-	d.reopenLog = sink.reopen
+	d.reopenLog = sink.Reopen
 	if d.inherited, err = inheritSockets(); err != nil {
 		g.close()
 		return p.failure("%v", err)

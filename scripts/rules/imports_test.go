@@ -23,8 +23,10 @@ var mayImport = map[string][]string{
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/completion", "cmd/roff",
 		"docs"},
 
-	"cmd/imapproxy/config":  {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
-	"cmd/imapproxy/convert": {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
+	"cmd/imapproxy/backendcheck": {"backend", "backend/login", "backend/timing", "backend/wire"},
+	"cmd/imapproxy/logging":      {"cmd/imapproxy/config"},
+	"cmd/imapproxy/config":       {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
+	"cmd/imapproxy/convert":      {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
 
 	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/completion", "cmd/roff"},
 

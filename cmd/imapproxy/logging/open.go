@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// openSink opens the places that the configuration names: files, syslog servers,
+// Open opens the places that the configuration names: files, syslog servers,
 // both, or what the program was given, which is standard error.
-func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
-	o := &logOutputs{}
+func Open(c config.Log, stderr io.Writer) (*Outputs, error) {
+	o := &Outputs{}
 	base := func(place config.LogOutput) error {
 		place.Format = c.Format
 		out, err := o.add(place, stderr)
@@ -21,7 +21,7 @@ func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
 		}
 		return err
 	}
-	o.base.Store(int32(logLevel(c.Level)))
+	o.base.Store(int32(levelOf(c.Level)))
 	var err error
 	if c.Syslog != "" {
 		if err = base(config.LogOutput{Syslog: c.Syslog}); err != nil {
@@ -30,7 +30,7 @@ func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
 	}
 	if c.File != "" {
 		if err = base(config.LogOutput{File: c.File}); err != nil {
-			o.close()
+			o.Close()
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
 	}
@@ -38,7 +38,7 @@ func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
 	for _, output := range c.Outputs {
 		all = all || len(output.Listeners) == 0
 		if _, err = o.add(output, stderr); err != nil {
-			o.close()
+			o.Close()
 			return nil, fmt.Errorf("log.output: %w", err)
 		}
 	}
@@ -48,15 +48,15 @@ func openSink(c config.Log, stderr io.Writer) (*logOutputs, error) {
 	return o, err
 }
 
-// logFile is a file that can be opened again while lines are written.
-type logFile struct {
+// file is a file that can be opened again while lines are written.
+type file struct {
 	name string
 	mu   sync.Mutex // protects file; a write under it may wait for the disk, never a session
 	file *os.File
 }
 
 // reopen leaves the old file in place when it fails.
-func (l *logFile) reopen() error {
+func (l *file) reopen() error {
 	f, err := os.OpenFile(l.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (l *logFile) reopen() error {
 }
 
 // Write implements io.Writer.
-func (l *logFile) Write(line []byte) (int, error) {
+func (l *file) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
@@ -80,7 +80,7 @@ func (l *logFile) Write(line []byte) (int, error) {
 	return l.file.Write(line)
 }
 
-func (l *logFile) close() {
+func (l *file) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_ = l.file.Close()

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ func (w *stuckWriter) lines() []string {
 // counted, and the count is written once there is room.
 func TestStuckLogReader(t *testing.T) {
 	out := &stuckWriter{release: make(chan struct{})}
-	w := newLogWriter(out, 4)
+	w := NewWriter(out, 4)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -84,7 +84,7 @@ func TestStuckLogReader(t *testing.T) {
 // buffer may be used again at once.
 func TestLogCloseFlushes(t *testing.T) {
 	var out bytes.Buffer
-	w := newLogWriter(&out, 1000)
+	w := NewWriter(&out, 1000)
 	line := []byte("x\n")
 	for i := range 500 {
 		line[0] = byte('a' + i%26)
@@ -108,7 +108,7 @@ func TestLogFormat(t *testing.T) {
 	}{{"auto", true}, {"json", true}, {"console", false}}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		log, w := newLogger(config.Log{Level: "info", Format: tt.format}, &out)
+		log, w := New(config.Log{Level: "info", Format: tt.format}, &out)
 		log.Debug().Msg("not seen")
 		log.Info().Str("user", "eve\x1b[31m\n{}").Err(errors.New("e")).Msg("session")
 		if err := w.Close(patience); err != nil {
@@ -134,11 +134,11 @@ func TestLogFormat(t *testing.T) {
 
 func TestLogLevelChanges(t *testing.T) {
 	var out bytes.Buffer
-	log, w := newLogger(config.Log{Level: "warn", Format: "json"}, &out)
+	log, w := New(config.Log{Level: "warn", Format: "json"}, &out)
 	log.Info().Msg("one")
-	w.setLevel("debug")
+	w.SetLevel("debug")
 	log.Debug().Msg("two")
-	w.setLevel("error")
+	w.SetLevel("error")
 	log.Warn().Msg("three")
 	if err := w.Close(patience); err != nil {
 		t.Fatal(err)

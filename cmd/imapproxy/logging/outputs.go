@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -14,24 +14,24 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// logOutput is one place where lines go.
-type logOutput struct {
+// output is one place where lines go.
+type output struct {
 	to        zerolog.LevelWriter
 	level     *atomic.Int32 // the least zerolog.Level that is written; one for all of [log], which a reload may change
 	listeners [][]byte      // as they stand in lines; nil for all lines but those of others' listeners
 }
 
-// logOutputs write each line to the places that want it.
-type logOutputs struct {
-	list   []*logOutput
+// Outputs write each line to the places that want it.
+type Outputs struct {
+	list   []*output
 	base   atomic.Int32 // log.level
 	named  [][]byte     // the listeners of all outputs that name some
-	files  []*logFile
+	files  []*file
 	closed []func()
 }
 
 // add makes one more place. Exactly one of file, syslog and stderr is given.
-func (o *logOutputs) add(c config.LogOutput, stderr io.Writer) (*logOutput, error) {
+func (o *Outputs) add(c config.LogOutput, stderr io.Writer) (*output, error) {
 	var to zerolog.LevelWriter
 	switch {
 	case c.Syslog != "":
@@ -42,7 +42,7 @@ func (o *logOutputs) add(c config.LogOutput, stderr io.Writer) (*logOutput, erro
 		to = w
 		o.closed = append(o.closed, func() { _ = w.Close() })
 	case c.File != "":
-		file := &logFile{name: string(c.File)}
+		file := &file{name: string(c.File)}
 		if err := file.reopen(); err != nil {
 			if errors.Is(err, fs.ErrPermission) {
 				err = fmt.Errorf("%w: let the user %s write into its folder", err, config.ProcessUser())
@@ -50,12 +50,12 @@ func (o *logOutputs) add(c config.LogOutput, stderr io.Writer) (*logOutput, erro
 			return nil, err
 		}
 		o.files = append(o.files, file)
-		to = levelWriter(logFormat(c.Format, file))
+		to = levelWriter(format(c.Format, file))
 	default:
-		to = levelWriter(logFormat(c.Format, stderr))
+		to = levelWriter(format(c.Format, stderr))
 	}
-	out := &logOutput{to: to, level: new(atomic.Int32)}
-	out.level.Store(int32(logLevel(c.Level)))
+	out := &output{to: to, level: new(atomic.Int32)}
+	out.level.Store(int32(levelOf(c.Level)))
 	for _, name := range c.Listeners {
 		mark := []byte(`,"listener":` + strconv.Quote(name)) // no text of a line holds it: its quotes are escaped
 		out.listeners, o.named = append(out.listeners, mark), append(o.named, mark)
@@ -65,7 +65,7 @@ func (o *logOutputs) add(c config.LogOutput, stderr io.Writer) (*logOutput, erro
 }
 
 // least is the least level that any output wants.
-func (o *logOutputs) least() zerolog.Level {
+func (o *Outputs) least() zerolog.Level {
 	least := zerolog.Disabled
 	for _, out := range o.list {
 		least = min(least, zerolog.Level(out.level.Load()))
@@ -75,7 +75,7 @@ func (o *logOutputs) least() zerolog.Level {
 
 // WriteLevel implements zerolog.LevelWriter. It tries every place that wants the line;
 // the error joins those that failed.
-func (o *logOutputs) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+func (o *Outputs) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	var failed error
 	named := holdsAny(line, o.named)
 	for _, out := range o.list {
@@ -90,7 +90,7 @@ func (o *logOutputs) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 }
 
 // Write takes a line without a level.
-func (o *logOutputs) Write(line []byte) (int, error) { return o.WriteLevel(zerolog.NoLevel, line) }
+func (o *Outputs) Write(line []byte) (int, error) { return o.WriteLevel(zerolog.NoLevel, line) }
 
 func holdsAny(line []byte, marks [][]byte) bool {
 	for _, mark := range marks {
@@ -101,9 +101,9 @@ func holdsAny(line []byte, marks [][]byte) bool {
 	return false
 }
 
-// reopen opens the files by their names again, for programs that rename them
+// Reopen opens the files by their names again, for programs that rename them
 // (logrotate).
-func (o *logOutputs) reopen() error {
+func (o *Outputs) Reopen() error {
 	var failed error
 	for _, file := range o.files {
 		failed = errors.Join(failed, file.reopen())
@@ -111,7 +111,8 @@ func (o *logOutputs) reopen() error {
 	return failed
 }
 
-func (o *logOutputs) close() {
+// Close closes the files and the connections to syslog servers.
+func (o *Outputs) Close() {
 	for _, stop := range o.closed {
 		stop()
 	}

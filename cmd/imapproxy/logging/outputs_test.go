@@ -1,6 +1,7 @@
-package main
+package logging
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"path/filepath"
@@ -18,9 +19,9 @@ import (
 // the program and for two listeners.
 func writeLog(t *testing.T, c config.Log, stderr io.Writer) {
 	t.Helper()
-	sink, err := openSink(c, stderr)
+	sink, err := Open(c, stderr)
 	try(t, "sink", err)
-	log, w := loggerTo(c, sink)
+	log, w := NewTo(c, sink)
 	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel} {
 		log.WithLevel(level).Msg("program " + level.String())
 		for _, listener := range []string{"imap", "webmail"} {
@@ -29,7 +30,7 @@ func writeLog(t *testing.T, c config.Log, stderr io.Writer) {
 		}
 	}
 	try(t, "close", w.Close(10*time.Second))
-	sink.close()
+	sink.Close()
 }
 
 // linesOf returns the messages in a log.
@@ -42,7 +43,7 @@ func linesOf(text string) string {
 func TestLogOutputs(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) config.Path { return config.Path(filepath.Join(folder, name)) }
-	var stderr safeText
+	var stderr bytes.Buffer
 	writeLog(t, config.Log{Level: "warn", Format: "json", File: at("base"), Outputs: []config.LogOutput{
 		{File: at("debug"), Level: "debug", Format: "json"},
 		{Stderr: true, Level: "info", Format: "json"},
@@ -69,20 +70,23 @@ func TestLogLevelReloaded(t *testing.T) {
 		Outputs: []config.LogOutput{
 			{File: config.Path(filepath.Join(folder, "output")), Level: "error", Format: "json"},
 		}}
-	sink, err := openSink(c, io.Discard)
+	sink, err := Open(c, io.Discard)
 	try(t, "sink", err)
-	log, w := loggerTo(c, sink)
+	log, w := NewTo(c, sink)
 	for _, level := range []string{"warn", "info", "error"} {
-		w.setLevel(level)
+		w.SetLevel(level)
 		log.Info().Msg(level + " info")
-		log.Error().Msg(level + " warn") // as linesOf reads it
-		eventually(t, "lines", func() (bool, string) {
-			text := mustRead(t, filepath.Join(folder, "output"))
-			return strings.Contains(text, level+" warn"), text
-		})
+		log.Error().Msg(level + " warn")  // as linesOf reads it
+		limit := time.Now().Add(patience) // the writer's goroutine asks for the level at each line
+		for !strings.Contains(mustRead(t, filepath.Join(folder, "output")), level+" warn") {
+			if time.Now().After(limit) {
+				t.Fatalf("the line at level %s does not come", level)
+			}
+			time.Sleep(time.Millisecond)
+		}
 	}
 	try(t, "close", w.Close(10*time.Second))
-	sink.close()
+	sink.Close()
 	for name, want := range map[string]string{"base": "warn warn, info info, info warn, error warn",
 		"output": "warn warn, info warn, error warn"} {
 		if got := linesOf(mustRead(t, filepath.Join(folder, name))); got != want {

@@ -1,4 +1,6 @@
-package main
+// Package logging writes the lines of the log: each to the places that want it, in their format, without making a
+// session wait.
+package logging
 
 import (
 	"fmt"
@@ -13,28 +15,28 @@ import (
 	"imapproxy/cmd/imapproxy/config"
 )
 
-// logQueue is how many lines wait for a slow reader; at about 600 bytes a line
+// queue is how many lines wait for a slow reader; at about 600 bytes a line
 // that is 2.5 MB.
-const logQueue = 4096
+const queue = 4096
 
-// newLogger makes the log that the configuration asks for. The writer must be
+// New makes the log that the configuration asks for. The writer must be
 // closed at the end, so that the last lines get out.
-func newLogger(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
-	return loggerTo(c, logFormat(c.Format, out))
+func New(c config.Log, out io.Writer) (zerolog.Logger, *Writer) {
+	return NewTo(c, format(c.Format, out))
 }
 
-// loggerTo is newLogger for what takes lines of JSON.
-func loggerTo(c config.Log, out io.Writer) (zerolog.Logger, *logWriter) {
-	w := newLogWriter(out, logQueue)
-	w.outputs, _ = out.(*logOutputs) // nil for a writer that takes what log.level says
-	w.setLevel(c.Level)
-	return zerolog.New(w).Hook(logTime{}), w
+// NewTo is New for what takes lines of JSON.
+func NewTo(c config.Log, out io.Writer) (zerolog.Logger, *Writer) {
+	w := NewWriter(out, queue)
+	w.outputs, _ = out.(*Outputs) // nil for a writer that takes what log.level says
+	w.SetLevel(c.Level)
+	return zerolog.New(w).Hook(stamp{}), w
 }
 
-// setLevel puts the least level that is written in force; a reload may change
+// SetLevel puts the least level that is written in force; a reload may change
 // it.
-func (w *logWriter) setLevel(name string) {
-	level := logLevel(name)
+func (w *Writer) SetLevel(name string) {
+	level := levelOf(name)
 	if w.outputs != nil {
 		w.outputs.base.Store(int32(level))
 		level = w.outputs.least()
@@ -42,8 +44,8 @@ func (w *logWriter) setLevel(name string) {
 	w.level.Store(int32(level))
 }
 
-// logLevel returns the level of that name.
-func logLevel(name string) zerolog.Level {
+// levelOf returns the level of that name.
+func levelOf(name string) zerolog.Level {
 	level, err := zerolog.ParseLevel(name)
 	if err != nil || name == "" {
 		return zerolog.InfoLevel
@@ -52,17 +54,17 @@ func logLevel(name string) zerolog.Level {
 }
 
 // WriteLevel implements zerolog.LevelWriter.
-func (w *logWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	if level != zerolog.NoLevel && int32(level) < w.level.Load() {
 		return len(line), nil
 	}
-	w.enqueue(logLine{level, append([]byte(nil), line...)}) // zerolog uses its buffer again
+	w.enqueue(entry{level, append([]byte(nil), line...)}) // zerolog uses its buffer again
 	return len(line), nil
 }
 
-// logFormat puts the format for people in front of a terminal. It stands after
+// format puts the format for people in front of a terminal. It stands after
 // the queue, so that a slow terminal costs the sessions nothing.
-func logFormat(format string, out io.Writer) io.Writer {
+func format(format string, out io.Writer) io.Writer {
 	if format == "nginx" {
 		return nginxLines{out}
 	}
@@ -78,33 +80,33 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// logTime stamps each line; zerolog's own stamp has a format that is global.
-type logTime struct{}
+// stamp stamps each line; zerolog's own stamp has a format that is global.
+type stamp struct{}
 
 const logTimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // Run implements zerolog.Hook.
-func (logTime) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(logTimeFormat))
 }
 
-// logWriter never blocks: a log reader that is stuck must not stall a session.
+// Writer never blocks: a log reader that is stuck must not stall a session.
 // What does not fit into the queue is dropped, counted, and reported in a line
 // of its own as soon as there is room. It is safe for concurrent use.
-type logWriter struct {
+type Writer struct {
 	out     zerolog.LevelWriter
-	outputs *logOutputs // out, where the configuration names places
-	lines   chan logLine
+	outputs *Outputs // out, where the configuration names places
+	lines   chan entry
 	stop    chan struct{}
 	stopped chan struct{}
 	level   atomic.Int32 // the least zerolog.Level that is written
-	dropped atomic.Int64 // not yet reported
-	lost    atomic.Int64 // ever dropped
+	Dropped atomic.Int64 // not yet reported
+	Lost    atomic.Int64 // ever dropped
 	closed  atomic.Bool
 }
 
-// logLine is one line of JSON on its way to the log's reader.
-type logLine struct {
+// entry is one line of JSON on its way to the log's reader.
+type entry struct {
 	level zerolog.Level
 	text  []byte
 }
@@ -118,17 +120,19 @@ func levelWriter(out io.Writer) zerolog.LevelWriter {
 	return zerolog.LevelWriterAdapter{Writer: out}
 }
 
-func newLogWriter(out io.Writer, queue int) *logWriter {
-	w := &logWriter{out: levelWriter(out), lines: make(chan logLine, queue), stop: make(chan struct{}),
+// NewWriter returns a Writer to out that keeps at most queue lines while out is slow.
+// Close ends its goroutine.
+func NewWriter(out io.Writer, queue int) *Writer {
+	w := &Writer{out: levelWriter(out), lines: make(chan entry, queue), stop: make(chan struct{}),
 		stopped: make(chan struct{})}
 	go w.run()
 	return w
 }
 
 // Write takes one line without a level; it never fails and never waits.
-func (w *logWriter) Write(line []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, line) }
+func (w *Writer) Write(line []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, line) }
 
-func (w *logWriter) enqueue(line logLine) {
+func (w *Writer) enqueue(line entry) {
 	if w.closed.Load() {
 		w.drop()
 		return
@@ -140,15 +144,15 @@ func (w *logWriter) enqueue(line logLine) {
 	}
 }
 
-func (w *logWriter) drop() {
-	w.dropped.Add(1)
-	w.lost.Add(1)
+func (w *Writer) drop() {
+	w.Dropped.Add(1)
+	w.Lost.Add(1)
 }
 
 // Close writes what is queued and ends the writer's goroutine. It gives up
 // after limit, when the reader takes nothing; then the error says how many
 // lines are lost.
-func (w *logWriter) Close(limit time.Duration) error {
+func (w *Writer) Close(limit time.Duration) error {
 	if !w.closed.Swap(true) {
 		close(w.stop)
 	}
@@ -158,11 +162,11 @@ func (w *logWriter) Close(limit time.Duration) error {
 	case <-w.stopped:
 		return nil
 	case <-t.C:
-		return fmt.Errorf("the log's reader takes nothing: %d lines are lost", int64(len(w.lines))+w.dropped.Load())
+		return fmt.Errorf("the log's reader takes nothing: %d lines are lost", int64(len(w.lines))+w.Dropped.Load())
 	}
 }
 
-func (w *logWriter) run() {
+func (w *Writer) run() {
 	defer close(w.stopped)
 	for {
 		select {
@@ -176,7 +180,7 @@ func (w *logWriter) run() {
 }
 
 // flush writes what is queued when the end has come.
-func (w *logWriter) flush() {
+func (w *Writer) flush() {
 	for {
 		select {
 		case line := <-w.lines:
@@ -189,13 +193,13 @@ func (w *logWriter) flush() {
 }
 
 // write hands a line on. An error has no place to go but the log itself.
-func (w *logWriter) write(line logLine) {
+func (w *Writer) write(line entry) {
 	w.reportDropped()
 	_, _ = w.out.WriteLevel(line.level, line.text)
 }
 
-func (w *logWriter) reportDropped() {
-	if n := w.dropped.Swap(0); n > 0 {
+func (w *Writer) reportDropped() {
+	if n := w.Dropped.Swap(0); n > 0 {
 		report := fmt.Appendf(nil, `{"level":"warn","dropped":%d,"time":%q,`+
 			`"message":"log lines were dropped: the log's reader is too slow"}`+"\n",
 			n, time.Now().UTC().Format(logTimeFormat))
