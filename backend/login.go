@@ -308,6 +308,9 @@ func (c *Conn) AskCapabilities(ctx context.Context) error {
 	if err := c.duringLogin(ctx, c.askCapability); err != nil {
 		return c.failed(ctx, phaseCapability, err)
 	}
+	if !c.caps.known() {
+		return c.failed(ctx, phaseCapability, errUnexpected)
+	}
 	c.enter(phaseReady)
 	return nil
 }

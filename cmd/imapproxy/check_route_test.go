@@ -64,8 +64,8 @@ func TestCheckRouteBackend(t *testing.T) {
 			"warning: route.backend.keepalive_count: a peer that has vanished is noticed only after"},
 		{"a wide list", `allow = ["0.0.0.0/0:*", "10.0.0.0/8:*", "[::/0]:143", "128.0.0.0/7:1", "[2000::/3]:143",` +
 			` "[fc00::/7]:143"]` + "\nbackend = { }", "",
-			`x.toml:5: warning: route.allow: "0.0.0.0/0:*", "[::/0]:143", "128.0.0.0/7:1", "[2000::/3]:143" let a ` +
-				"route lead users and their passwords to nearly any server; write the addresses or networks of your " +
+			`x.toml:5: warning: route.allow: "0.0.0.0/0:*", "[::/0]:143", "128.0.0.0/7:1", "[2000::/3]:143": ` +
+				"routes may lead users and their passwords to nearly any server; write the addresses or networks of your " +
 				"backends\n"},
 		{"a bad entry", `allow = ["10.0.0.0/8:all"]` + "\nbackend = { }", "",
 			`error: route.allow: allow-list entry "10.0.0.0/8:all": port "all" is not a number`},

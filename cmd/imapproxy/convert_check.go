@@ -30,7 +30,7 @@ func refuseUnusable(conf string, result *convert.Result) {
 		}
 	}
 	for _, f := range r.Of(config.Error) {
-		if f.Key == "log.file" {
+		if f.Key == "log.file" || f.Key == "log.output.file" {
 			continue // its folder may be on another machine
 		}
 		text := "the result would not pass check: " + f.Key + ": " + f.Text

@@ -136,7 +136,13 @@ func addNamedFiles(t *testing.T, c *config.File) {
 		add(c.Targets[i].CA, "tls/backend-ca.pem")
 	}
 	add(c.Route.Backend.CA, "tls/backend-ca.pem")
-	if c.Log.File != "" {
-		try(t, "folder of the log", os.MkdirAll(filepath.Dir(string(c.Log.File)), 0o700))
+	logs := []config.Path{c.Log.File}
+	for _, output := range c.Log.Outputs {
+		logs = append(logs, output.File)
+	}
+	for _, name := range logs {
+		if name != "" {
+			try(t, "folder of the log", os.MkdirAll(filepath.Dir(string(name)), 0o700))
+		}
 	}
 }

@@ -12,6 +12,8 @@ func TestMarkdown(t *testing.T) {
 		"| a | b |\n|---|---|\n| `x`, `y\\|z` | is `b` |\n| [q](r.md) | it |\n\n" +
 		"| a | b | c |\n|---|---|---|\n| 1 | 2 | `3` |\nend")
 	want := `.TH A 5 "" "imapproxy v1"
+.nh
+.ad l
 .SH NAME
 a \- is it
 .SH "THE FIRST"
