@@ -65,7 +65,8 @@ func TestCheckRouteBackend(t *testing.T) {
 		{"a wide list", `allow = ["0.0.0.0/0:*", "10.0.0.0/8:*", "[::/0]:143", "128.0.0.0/7:1", "[2000::/3]:143",` +
 			` "[fc00::/7]:143"]` + "\nbackend = { }", "",
 			`x.toml:5: warning: route.allow: "0.0.0.0/0:*", "[::/0]:143", "128.0.0.0/7:1", "[2000::/3]:143": ` +
-				"routes may lead users and their passwords to nearly any server; write the addresses or networks of your " +
+				"routes may lead users and their passwords to nearly any server; write the addresses or networks of " +
+				"your " +
 				"backends\n"},
 		{"a bad entry", `allow = ["10.0.0.0/8:all"]` + "\nbackend = { }", "",
 			`error: route.allow: allow-list entry "10.0.0.0/8:all": port "all" is not a number`},

@@ -20,7 +20,8 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("no subcommand %s", c.name)
 		}
 	}
-	for _, want := range []string{"\tload) flags=\"--duration ", "\tbackend) flags=\"--idle-push --ignore-eof --listen ",
+	for _, want := range []string{"\tload) flags=\"--duration ",
+		"\tbackend) flags=\"--idle-push --ignore-eof --listen ",
 		" --once "} {
 		if !strings.Contains(script, want) {
 			t.Errorf("no %s in\n%s", want, script)
