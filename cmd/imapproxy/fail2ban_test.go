@@ -55,7 +55,7 @@ func newProber(t *testing.T, from string, port int) *prober {
 	return p
 }
 
-// until reads to a line that begins with a word, and gives it.
+// until reads to a line that begins with a word, and returns it.
 func (p *prober) until(word string) string {
 	p.t.Helper()
 	for {
@@ -78,7 +78,7 @@ func (p *prober) logIn(authzID, user, password, want string) {
 	}
 }
 
-// guess plays attackers and others, each from an address of its own, and gives how
+// guess plays attackers and others, each from an address of its own, and returns how
 // many times each should be found.
 func guess(t *testing.T, own, nginx int) map[string]int {
 	t.Helper()

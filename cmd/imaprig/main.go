@@ -4,7 +4,7 @@
 //
 //	imaprig exits --peer NAME   faults of a Java backend against endings of clients: which proxy leaves sockets behind
 //	imaprig exhaust --peer NAME sequential sessions against a backend with a descriptor limit: how many are served
-//	imaprig closewait           the same in short: what stays in CLOSE_WAIT behind nginx and behind imapproxy
+//	imaprig closewait           the same in short: what stays in CLOSE_WAIT with nginx and with imapproxy in front
 //	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
 //	imaprig bench               our proxy compared with nginx and HAProxy, and with the targets
 //	imaprig backend             an IMAP server that costs next to nothing, for load

@@ -17,7 +17,7 @@ func runCloseWait(t *testing.T, args ...string) (code int, stdout, stderr string
 	return code, out.String(), complaints.String()
 }
 
-// TestCloseWait wants each of the server's sockets to stay behind nginx, and none behind our proxy.
+// TestCloseWait wants each of the server's sockets to stay after nginx's clients, and none after our proxy's.
 func TestCloseWait(t *testing.T) {
 	program := rigtest.OwnProgram(t)
 	if _, err := rig.NginxPeer().Program(); err != nil {
