@@ -139,7 +139,7 @@ func isDotted(name string) bool {
 	return len(labels) > 1 && len(last) > 1 && !strings.ContainsAny(last, "0123456789-_")
 }
 
-// generic are the top-level domains of mail that are nobody's family name.
+// generic are the top-level domains of mail that are no family names.
 var generic = map[string]bool{"com": true, "net": true, "org": true, "edu": true, "gov": true, "mil": true,
 	"int": true, "info": true, "biz": true, "example": true, "invalid": true, "test": true, "local": true,
 	"localdomain": true, "internal": true, "intern": true, "lan": true, "corp": true}
