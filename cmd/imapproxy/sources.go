@@ -60,8 +60,8 @@ func buildUserFile(c *config.Auth, r *config.Report) (auth.Authenticator, explan
 		return nil, nil
 	}
 	if _, err := os.Stat(string(c.File)); errors.Is(err, fs.ErrNotExist) {
-		r.Unreadable(c.Place, "file", "make its lines with `imapproxy passwd --user NAME`, or name another file", c.File,
-			err)
+		r.Unreadable(c.Place, "file", "make its lines with `imapproxy passwd --user NAME`, or name another file",
+			c.File, err)
 		return nil, nil
 	}
 	if !checkReadable(c.Place, "file", c.File, r) {
