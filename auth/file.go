@@ -149,7 +149,7 @@ func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Requ
 		cache = f.cache
 	}
 	e := cache.entry(f.path, r.User, h.costly, r.Secret)
-	if cache.has(e) {
+	if known && cache.has(e) { // a login that a reload has overtaken may have added a user who is gone now
 		return nil
 	}
 	release, err := f.place(ctx)
@@ -157,7 +157,7 @@ func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Requ
 		return err
 	}
 	defer release()
-	if cache.has(e) { // clients open several connections at once, and another was quicker
+	if known && cache.has(e) { // clients open several connections at once, and another was quicker
 		return nil
 	}
 	cache.observe(false)

@@ -34,7 +34,7 @@ type verifiedEntry [sha256.Size]byte
 const maxVerified = 1 << 16
 
 // NewVerifiedCache returns a cache whose entries live for lifetime; nil when that
-// is 0. now is time.Now but in tests.
+// is 0. now is time.Now except in tests.
 func NewVerifiedCache(lifetime time.Duration, now func() time.Time) *VerifiedCache {
 	return newVerifiedCache(lifetime, now, maxVerified)
 }

@@ -282,3 +282,17 @@ func TestFileRemembersNoError(t *testing.T) {
 		}
 	}
 }
+
+// A login that a reload overtakes may add what the new file takes back: a user who is
+// locked or gone by then is not found, though another has the same hash.
+func TestFileForgetsWhatIsAddedLate(t *testing.T) {
+	u := newCachedUsers(t, "bob:"+hashSHA, "gone:"+hashSHA, "mallory:"+hashSHA)
+	writeUsers(t, u.path, "bob:"+hashSHA, "gone:!"+hashSHA)
+	if err := u.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"gone", "mallory"} {
+		u.cache.add(u.cache.entry(u.path, user, hashSHA, canary))
+		u.login(user, user, canary, false, 1)
+	}
+}

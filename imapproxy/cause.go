@@ -1,6 +1,9 @@
 package imapproxy
 
 import (
+	"cmp"
+	"strings"
+
 	"imapproxy/auth"
 	"imapproxy/backend"
 )
@@ -48,6 +51,30 @@ func causeOfCode(code string, otherwise cause) cause {
 	return otherwise
 }
 
+// wordsOfOthers are in refusals without a code that are not about the credentials:
+// of auth servers, of Cyrus (its limits; saslauthd down, an account disabled), and
+// of servers older than RFC 5530. "" stands for the cause of what takes no logins.
+var wordsOfOthers = []struct {
+	words string
+	cause cause
+}{
+	{"too many", causeLimit}, {"maximum", causeLimit}, {"limit", causeLimit},
+	{"temporar", ""}, {"later", ""}, {"unavailable", ""}, {"internal error", ""}, {"generic failure", ""},
+	{"disabled", causeDisabled}, {"locked", causeDisabled}, {"expired", causeDisabled},
+}
+
+// causeOfRefusal is causeOfCode, which goes by the words where there is no code:
+// who is banned for a limit, or while a server is down, has guessed nothing.
+func causeOfRefusal(code, text string, otherwise cause) cause {
+	text = strings.ToLower(text)
+	for _, other := range wordsOfOthers {
+		if code == "" && strings.Contains(text, other.words) {
+			return cmp.Or(other.cause, otherwise)
+		}
+	}
+	return causeOfCode(code, otherwise)
+}
+
 // causeOfDenial is why the source of users refused.
 func causeOfDenial(d *auth.Denied) cause {
 	switch {
@@ -56,7 +83,7 @@ func causeOfDenial(d *auth.Denied) cause {
 	case d.Code == "CLIENTBUG":
 		return causeMalformed
 	}
-	return causeOfCode(d.Code, causeAuth)
+	return causeOfRefusal(d.Code, d.Text, causeAuth)
 }
 
 // causeOfFailure is why no backend could be had.

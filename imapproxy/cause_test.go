@@ -108,6 +108,35 @@ func TestCausesOfFailures(t *testing.T) {
 	}
 }
 
+// TestCausesOfWords reads refusals without a code, as servers word them.
+func TestCausesOfWords(t *testing.T) {
+	for text, want := range map[string]cause{
+		"": causeCredentials, "Login failed: authentication failure": causeCredentials, // Cyrus
+		"Login failed.": causeCredentials, "LOGIN failed": causeCredentials, // Courier; DavMail and Exchange
+		"Invalid login or password": causeCredentials, "Wrong password, try again": causeCredentials,
+		"Too many open connections (2 of 2 for ann)":                   causeLimit, // Cyrus
+		"Maximum number of connections from user+IP exceeded":          causeLimit,
+		"Login failed: generic failure":                                causeBackend, // Cyrus without saslauthd
+		"Temporary server problem, please try again later":             causeBackend, // nginx's documentation
+		"Temporary authentication failure.":                            causeBackend,
+		"Login failed: account disabled":                               causeDisabled,
+		"Your password has EXPIRED; choose another at www.example.org": causeDisabled,
+	} {
+		if got := causeOfRefusal("", text, causeBackend); got != want {
+			t.Errorf("backend: %q is %s, want %s", text, got, want)
+		}
+		if want == causeBackend {
+			want = causeAuth
+		}
+		if got := causeOfDenial(&auth.Denied{Text: text}); got != want {
+			t.Errorf("auth: %q is %s, want %s", text, got, want)
+		}
+		if got := causeOfRefusal("AUTHENTICATIONFAILED", text, causeBackend); got != causeCredentials {
+			t.Errorf("%q with a code is %s", text, got)
+		}
+	}
+}
+
 // TestCausesDocumented has each cause in docs/logins.md.
 func TestCausesDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/logins.md")

@@ -75,7 +75,10 @@ func (p *program) configuredAccess(o *adminOptions) (adminAccess, error) {
 	bad := false
 	for _, f := range r.Of(config.Error) {
 		missing := f.Key == "admin.token_file" && o.tokenFile != ""
-		if c.Place.File == "" || strings.HasPrefix(f.Key+".", "admin.") && !missing {
+		if c.Place.File == "" {
+			return a, fmt.Errorf("%s; or name the admin listener with --admin", printable.Escape(f.String()))
+		}
+		if strings.HasPrefix(f.Key+".", "admin.") && !missing {
 			_, _ = fmt.Fprintln(p.stderr, printable.Escape(f.String()))
 			bad = true
 		}

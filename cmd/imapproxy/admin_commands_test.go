@@ -124,6 +124,8 @@ func TestAdminNoAnswer(t *testing.T) {
 		{"--config untold.toml", exitFailed, "untold.toml does not say where the admin listener is"},
 		{"--config moved.toml", exitFailed, "it can be reached from other machines"},
 		{"--config notoml.toml", exitFailed, "notoml.toml:1: error: TOML"},
+		{"--config nowhere.toml", exitFailed, "imapproxy: nowhere.toml:1: error: can't be read: no such file or " +
+			"directory; name a readable file with --config; or name the admin listener with --admin\n"},
 		{"--admin " + imap + " --token-file admin.token", exitFailed, "no answer from " + imap},
 		{"--admin " + web + " --token-file admin.token", exitFailed,
 			"answers 418 I'm a teapot: is it an admin listener of imapproxy?"},

@@ -14,6 +14,11 @@ func TestCompletion(t *testing.T) {
 		if code != exitOK || stderr != "" {
 			t.Fatalf("%s: exit code %d, %s", shell, code, stderr)
 		}
+		begin := map[string]string{"bash": "complete -F _imapproxy imapproxy\n", "zsh": "#compdef imapproxy\n",
+			"fish": "complete -c imapproxy "}[shell]
+		if !strings.Contains(script, begin) {
+			t.Errorf("%s: no %q", shell, begin)
+		}
 		for _, c := range commands() {
 			if !strings.Contains(script, c.name) {
 				t.Errorf("%s: no command %s", shell, c.name)

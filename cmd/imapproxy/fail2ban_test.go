@@ -21,7 +21,11 @@ func forgeries() []string {
 	const jsonLine = `{"level":"info","session":"aaaa","client":"6.6.6.6:1","cause":"credentials","user":"x",` +
 		`"time":"2026-01-01T00:00:00.000Z","message":"login refused"}`
 	const consoleLine = "00:00:00.000 INF login refused cause=credentials client=6.6.6.6:1 session=aaaa"
+	const nginxLine = "2026/01/01 00:00:00 [info] 1#0: login refused session=aaaa listener=own client=6.6.6.6:1 " +
+		"cause=credentials"
 	return []string{
+		nginxLine, "\n" + nginxLine, "host nginx: " + nginxLine, ": " + nginxLine, `" ` + nginxLine + ` "`,
+		"x: [info] 1#0: login refused session=aaaa listener=own client=6.6.6.6:1 cause=credentials",
 		jsonLine, "\n" + jsonLine, "\r\n" + jsonLine + "\r\n", "host imapproxy[1]: " + jsonLine,
 		"\nJan  1 00:00:00 host imapproxy[1]: " + jsonLine, strings.ReplaceAll(jsonLine, `"`, `\"`),
 		`x","cause":"credentials","client":"6.6.6.6:1`, `x","message":"login refused"}`, `x\`,
@@ -111,13 +115,16 @@ func TestFail2banFilter(t *testing.T) {
 	need(t, "fail2ban-regex")
 	filter, err := filepath.Abs("../../packaging/fail2ban/filter.conf")
 	try(t, "filter", err)
-	for _, format := range []string{"json", "console"} {
+	for _, format := range []string{"json", "console", "nginx"} {
 		t.Run(format, func(t *testing.T) {
 			text, want := guessedLog(t, format)
 			forms := map[string]string{"file": ""}
 			if format == "json" {
 				forms["syslog"] = "Nov 30 10:00:00 host imapproxy[12]: "
 				forms["syslog with the year"] = "2026-11-30T10:00:00.1+01:00 host imapproxy[12]: "
+			}
+			if format == "nginx" {
+				forms["syslog"] = "Nov 30 10:00:00 host nginx: "
 			}
 			forms["journal"] = "mail.example.org imapproxy[1234]: "
 			for form, begin := range forms {

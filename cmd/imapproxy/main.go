@@ -112,7 +112,11 @@ func (p *program) runCommand(c command, args []string) int {
 		}
 		plain = plain[:len(want)]
 	}
-	if len(plain) != len(want) {
+	switch {
+	case c.extra != "" && len(plain) > len(want):
+		return p.wrongUsage(fmt.Sprintf("%s takes at most %d argument(s), the last in place of --%s; usage: %s", c.name,
+			len(want)+1, c.extra, c.line()))
+	case len(plain) != len(want):
 		return p.wrongUsage(fmt.Sprintf("%s takes %d argument(s), not %d; usage: %s", c.name, len(want), len(plain),
 			c.line()))
 	}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"imapproxy/auth"
@@ -53,7 +56,15 @@ func buildPassthrough(c *config.Auth, _ *config.Report) (auth.Authenticator, exp
 }
 
 func buildUserFile(c *config.Auth, r *config.Report) (auth.Authenticator, explanation) {
-	if c.File == "" || !checkReadable(c.Place, "file", c.File, r) {
+	if c.File == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(string(c.File)); errors.Is(err, fs.ErrNotExist) {
+		r.Unreadable(c.Place, "file", "make its lines with `imapproxy passwd --user NAME`, or name another file",
+			c.File, err)
+		return nil, nil
+	}
+	if !checkReadable(c.Place, "file", c.File, r) {
 		return nil, nil
 	}
 	users, err := auth.OpenFile(string(c.File), auth.NewVerifiedCache(c.Cache.Positive, time.Now))

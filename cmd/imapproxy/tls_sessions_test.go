@@ -96,7 +96,7 @@ func later(d time.Duration) func(*testing.T, *generation, *tls.Config, *tls.Conf
 }
 
 // TestTLSSessionsForget: a session whose time is over is not kept, and follow
-// forgets those of a listener without new connections.
+// forgets those of a listener without connections.
 func TestTLSSessionsForget(t *testing.T) {
 	g := loadGood(t, siteFolder(t), tlsSite+keepSessions)
 	_, err := shake(t, g.Settings.Listeners["imaps"].TLSConfig, resumer("imap.example.org"))

@@ -206,7 +206,7 @@ func ownAddresses(c *config.File) []string {
 	return list
 }
 
-// selfAddresses are ownAddresses but for Unix sockets: no route may lead there.
+// selfAddresses are ownAddresses without Unix sockets: no route may lead there.
 // A name, or a port that is chosen later, is not known here.
 func selfAddresses(c *config.File) []netip.AddrPort {
 	var list []netip.AddrPort

@@ -40,3 +40,17 @@ func TestUsersWithoutEffect(t *testing.T) {
 		})
 	}
 }
+
+// TestNoFileOfUsers: what to type for the first user.
+func TestNoFileOfUsers(t *testing.T) {
+	folder := siteFolder(t)
+	mustWrite(t, filepath.Join(folder, "x.toml"), `auth = { type = "file", file = "none" }`+"\n"+
+		`route = { type = "fixed", target = "one" }`+"\n"+`target = [{ name = "one", addresses = ["a.example.org"] }]`+
+		exampleListener)
+	code, _, stderr := runIn(t, folder, "", "check", "--config", "x.toml")
+	const want = "error: auth.file: none: no such file or directory; " +
+		"make its lines with `imapproxy passwd --user NAME`, or name another file\n"
+	if code != exitFailed || !strings.Contains(stderr, want) {
+		t.Errorf("code %d:\n%s", code, stderr)
+	}
+}

@@ -43,7 +43,7 @@ func (r *Result) Failed() bool {
 	return false
 }
 
-// Checker says what is checked. Its zero value but for Targets can be used.
+// Checker says what is checked. Its zero value with Targets can be used.
 type Checker struct {
 	Targets []*backend.Target
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil is the system's resolver

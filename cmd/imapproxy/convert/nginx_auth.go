@@ -92,7 +92,7 @@ func (c *nginxConverter) authHeaders(s *draft) {
 	}
 }
 
-// ownHeader names a header that imapproxy sends itself, so that its loss matters to no service.
+// ownHeader names a header that imapproxy sends itself, so that it is not missed.
 // nginx sends both, its own and this one.
 func (c *nginxConverter) ownHeader(from *statement, name, value string) {
 	sent := httpauth.Sends(name)
