@@ -100,6 +100,29 @@ func TestAddressOfSeveralTargets(t *testing.T) {
 	}
 }
 
+// TestHostOfTwoTargets says that a host with a target at each of the usual ports
+// means, without a port, the one at the template's port, and not the template.
+func TestHostOfTwoTargets(t *testing.T) {
+	for want, template := range map[string]*backend.Target{"refused": nil, "tls": {TLS: backend.TLSImplicit},
+		"plain": {TLS: backend.TLSStartTLS}} {
+		targets, err := NewTargets(TargetsOptions{Template: template, Allow: mustAllow(t, "192.0.2.0/24:*"),
+			Named: []*backend.Target{
+				{Name: "plain", Addresses: []string{"192.0.2.8:143"}},
+				{Name: "tls", Addresses: []string{"192.0.2.8:993"}, TLS: backend.TLSImplicit},
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := targets.Resolve("192.0.2.8")
+		if err != nil {
+			got = &backend.Target{Name: "refused"}
+		}
+		if got.Name != want {
+			t.Errorf("got %s, want %s", got.Name, want)
+		}
+	}
+}
+
 // TestOwnListenerByName refuses our own listeners under the name of this
 // machine, as a target and as an address of the allow-list.
 func TestOwnListenerByName(t *testing.T) {
