@@ -96,7 +96,8 @@ func TestAddressOfSeveralTargets(t *testing.T) {
 		got.Name != "192.0.2.5:143" || got.TLS != backend.TLSImplicit {
 		t.Errorf("within the allow-list: %+v, %v", got, err)
 	}
-	want := []SharedAddress{{"192.0.2.5:143", []string{"one", "two"}}, {"unix:/run/imap:0", []string{"path", "same-path"}}}
+	want := []SharedAddress{{"192.0.2.5:143", []string{"one", "two"}},
+		{"unix:/run/imap:0", []string{"path", "same-path"}}}
 	if got := targets.Shared(); !reflect.DeepEqual(got, want) {
 		t.Errorf("shared: %+v, want %+v", got, want)
 	}

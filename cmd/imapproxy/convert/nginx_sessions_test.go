@@ -23,7 +23,8 @@ func TestKeptSessions(t *testing.T) {
 // TestIsOneLog says which places of a log fit into [log], which has one level, one
 // file and one syslog server, or standard error.
 func TestIsOneLog(t *testing.T) {
-	file, otherFile := logPlace{key: "file", value: "a", level: "info"}, logPlace{key: "file", value: "b", level: "info"}
+	file := logPlace{key: "file", value: "a", level: "info"}
+	otherFile := logPlace{key: "file", value: "b", level: "info"}
 	syslog, errors := logPlace{key: "syslog", level: "info"}, logPlace{key: "syslog", level: "error"}
 	stderr := logPlace{level: "info"}
 	for _, c := range []struct {
