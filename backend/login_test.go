@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"imapproxy/backend/login"
 )
 
 // everyByte holds each byte that may stand in a credential.
@@ -88,6 +90,38 @@ func TestLoginBytes(t *testing.T) {
 				t.Error("the connection keeps the password")
 			}
 		})
+	}
+}
+
+// TestTokenWithLiterals: a backend that was not asked what it offers is asked for a
+// token, which would go as a password otherwise; for a password it is not.
+func TestTokenWithLiterals(t *testing.T) {
+	const token = "X2 AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHRvawEB\r\n" // user=u, auth=Bearer tok
+	for _, c := range []struct {
+		greeting, offered string // offered is the answer to CAPABILITY, "" where nothing is asked
+		token, want       string
+	}{
+		{"hello", "AUTH=XOAUTH2 SASL-IR", xoauth2, "X3 CAPABILITY\r\n" + token},
+		{"[CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] hello", "", xoauth2, token},
+		{"hello", "", "", "X2 LOGIN {1}\r\nu {3}\r\ntok\r\n"},
+	} {
+		p := play{"S: * OK " + c.greeting}
+		if c.offered != "" {
+			p = append(p, "C: X3 CAPABILITY", "S: * CAPABILITY IMAP4rev1 "+c.offered, "S: X3 OK asked")
+		}
+		if c.token == "" {
+			p = append(p, "C: *", "S: +", "C: *", "S: +")
+		}
+		s := startScripted(t, append(p, "C: *", "S: X2 OK in"), nil)
+		target := testTarget(s.addr)
+		target.Mechanism = login.MechanismLiterals
+		d, _ := testDialer()
+		conn := mustDial(t, d, target)
+		_, err := conn.logIn(context.Background(), Credentials{User: "u", Secret: "tok", Token: c.token}, testOrigin())
+		conn.End()
+		if got := strings.TrimSuffix(s.only().got.String(), "X9 LOGOUT\r\n"); got != c.want || err != nil {
+			t.Errorf("%v\n got %q\nwant %q", err, got, c.want)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package imapproxy
 
 import (
-	"cmp"
 	"strings"
 
 	"imapproxy/auth"
@@ -33,11 +32,11 @@ func causes() []cause {
 }
 
 // causeOfCode is what a response code (RFC 5530) in a refusal means; otherwise is
-// for codes that say nothing of the user or the credentials. Without a code it is
-// the credentials: many servers refuse a wrong password so.
+// for codes that say nothing of the user or the credentials. Without a code a
+// backend may mean the password, a limit or itself: a ban by it would hit the innocent.
 func causeOfCode(code string, otherwise cause) cause {
 	switch code {
-	case "", "AUTHENTICATIONFAILED":
+	case "AUTHENTICATIONFAILED":
 		return causeCredentials
 	case "EXPIRED", "NOPERM", "CONTACTADMIN":
 		return causeDisabled
@@ -45,45 +44,42 @@ func causeOfCode(code string, otherwise cause) cause {
 		return causeLimit
 	case "AUTHORIZATIONFAILED", "PRIVACYREQUIRED", "CANNOT":
 		return causePolicy
-	case "ALERT":
+	case "", "ALERT":
 		return causeRefused
 	}
 	return otherwise
 }
 
-// wordsOfOthers are in refusals without a code that are not about the credentials:
-// of auth servers, of Cyrus (its limits; saslauthd down, an account disabled), and
-// of servers older than RFC 5530. "" stands for the cause of what takes no logins.
+// wordsOfOthers are in refusals of auth servers, which have no codes, that are not
+// about the credentials.
 var wordsOfOthers = []struct {
 	words string
 	cause cause
 }{
 	{"too many", causeLimit}, {"maximum", causeLimit}, {"limit", causeLimit},
-	{"temporar", ""}, {"later", ""}, {"unavailable", ""}, {"internal error", ""}, {"generic failure", ""},
+	{"temporar", causeAuth}, {"later", causeAuth}, {"unavailable", causeAuth}, {"internal error", causeAuth},
 	{"disabled", causeDisabled}, {"locked", causeDisabled}, {"expired", causeDisabled},
 }
 
-// causeOfRefusal is causeOfCode, which goes by the words where there is no code:
-// who is banned for a limit, or while a server is down, has guessed nothing.
-func causeOfRefusal(code, text string, otherwise cause) cause {
-	text = strings.ToLower(text)
-	for _, other := range wordsOfOthers {
-		if code == "" && strings.Contains(text, other.words) {
-			return cmp.Or(other.cause, otherwise)
-		}
-	}
-	return causeOfCode(code, otherwise)
-}
-
-// causeOfDenial is why the source of users refused.
+// causeOfDenial is why the source of users refused. Without a code that is the
+// credentials, unless the words say otherwise: who is banned for a limit, or while a
+// server is down, has guessed nothing.
 func causeOfDenial(d *auth.Denied) cause {
 	switch {
 	case d.Disabled:
 		return causeDisabled
 	case d.Code == "CLIENTBUG":
 		return causeMalformed
+	case d.Code != "":
+		return causeOfCode(d.Code, causeAuth)
 	}
-	return causeOfRefusal(d.Code, d.Text, causeAuth)
+	text := strings.ToLower(d.Text)
+	for _, other := range wordsOfOthers {
+		if strings.Contains(text, other.words) {
+			return other.cause
+		}
+	}
+	return causeCredentials
 }
 
 // causeOfFailure is why no backend could be had.

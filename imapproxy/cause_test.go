@@ -103,35 +103,27 @@ func TestCausesOfFailures(t *testing.T) {
 			t.Errorf("%s is %s", code, got)
 		}
 	}
-	if causeOfCode("", causeBackend) != causeCredentials || causeOfCode("ALERT", causeBackend) != causeRefused {
+	if causeOfCode("", causeBackend) != causeRefused || causeOfCode("ALERT", causeBackend) != causeRefused {
 		t.Error("no code, or an alert")
 	}
 }
 
-// TestCausesOfWords reads refusals without a code, as servers word them.
+// TestCausesOfWords reads what auth servers say, which have no codes.
 func TestCausesOfWords(t *testing.T) {
 	for text, want := range map[string]cause{
-		"": causeCredentials, "Login failed: authentication failure": causeCredentials, // Cyrus
-		"Login failed.": causeCredentials, "LOGIN failed": causeCredentials, // Courier; DavMail and Exchange
-		"Invalid login or password": causeCredentials, "Wrong password, try again": causeCredentials,
-		"Too many open connections (2 of 2 for ann)":                   causeLimit, // Cyrus
+		"": causeCredentials, "Invalid login or password": causeCredentials, "Wrong password, try again": causeCredentials,
+		"Too many connections":                                         causeLimit,
 		"Maximum number of connections from user+IP exceeded":          causeLimit,
-		"Login failed: generic failure":                                causeBackend, // Cyrus without saslauthd
-		"Temporary server problem, please try again later":             causeBackend, // nginx's documentation
-		"Temporary authentication failure.":                            causeBackend,
+		"Temporary server problem, please try again later":             causeAuth, // nginx's documentation
+		"Temporary authentication failure.":                            causeAuth,
+		"Internal error":                                               causeAuth,
 		"Login failed: account disabled":                               causeDisabled,
 		"Your password has EXPIRED; choose another at www.example.org": causeDisabled,
 	} {
-		if got := causeOfRefusal("", text, causeBackend); got != want {
-			t.Errorf("backend: %q is %s, want %s", text, got, want)
-		}
-		if want == causeBackend {
-			want = causeAuth
-		}
 		if got := causeOfDenial(&auth.Denied{Text: text}); got != want {
-			t.Errorf("auth: %q is %s, want %s", text, got, want)
+			t.Errorf("%q is %s, want %s", text, got, want)
 		}
-		if got := causeOfRefusal("AUTHENTICATIONFAILED", text, causeBackend); got != causeCredentials {
+		if got := causeOfDenial(&auth.Denied{Code: "AUTHENTICATIONFAILED", Text: text}); got != causeCredentials {
 			t.Errorf("%q with a code is %s", text, got)
 		}
 	}

@@ -91,14 +91,22 @@ func (s *session) connect(ctx context.Context, r *auth.Request) (text, refusal s
 // maxReferrals bounds how many servers one login is referred to.
 const maxReferrals = 3
 
+// errOtherMaster says why a referral is not followed.
+var errOtherMaster = errors.New("that server has a master login which the one that refers has not, and would let " +
+	"the user in without a password")
+
 // referral returns the target that a backend refers to, where it is to be followed
-// and the configuration permits it; else nil.
+// and the configuration permits it; else nil. A target with a master login judges no
+// password, so a backend that has not the same one can't say who belongs there.
 func (s *session) referral(t *backend.Target, err error) *backend.Target {
 	a, found := backend.AnswerOf(err)
 	if !found || a.Referral == "" || !t.Follow || s.settings.Referred == nil {
 		return nil
 	}
 	next, refused := s.settings.Referred(a.Referral)
+	if refused == nil && next.Master.AuthID != "" && next.Master != t.Master {
+		refused = errOtherMaster
+	}
 	if refused != nil {
 		s.warning().Str("referral", a.Referral).Err(refused).Msg("a referral is not followed")
 		return nil

@@ -78,7 +78,7 @@ func (s *session) refuse(err error) string {
 		return failureText(failed)
 	case errors.As(err, &refused):
 		s.backendAddr, s.login.alerts = refused.Addr, refused.Alerts
-		s.denied(err, causeOfRefusal(refused.Code, refused.Text, causeBackend), refused.Code)
+		s.denied(err, causeOfCode(refused.Code, causeBackend), refused.Code)
 		s.server.refusals.learn(refused.Answer, s.server.clock.Now().Sub(s.login.attemptedAt))
 		return answerText(refused.Answer)
 	}

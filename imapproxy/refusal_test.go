@@ -47,14 +47,14 @@ func TestBackendsAnswer(t *testing.T) {
 			causeCredentials, "authenticationfailed", true},
 		{"<tag> NO [AUTHENTICATIONFAILED] nope", none, "a NO Wrong user name or password",
 			causeCredentials, "authenticationfailed", true},
-		{"<tag> NO Login failed.", codes, "a NO Login refused by the mail server", causeCredentials, "", true},
-		{"<tag> NO Login failed.", all, "a NO Login failed.", causeCredentials, "", true},
+		{"<tag> NO Login failed.", codes, "a NO Login refused by the mail server", causeRefused, "", true},
+		{"<tag> NO Login failed.", all, "a NO Login failed.", causeRefused, "", true},
 		{"<tag> NO Account is locked until 18:00", codes, "a NO Login refused by the mail server",
-			causeCredentials, "", true},
-		{"<tag> NO [TEMPFAIL] later", codes, "a NO Login refused by the mail server", causeCredentials, "", true},
+			causeRefused, "", true},
+		{"<tag> NO [TEMPFAIL] later", codes, "a NO Login refused by the mail server", causeRefused, "", true},
 		{"<tag> NO [WEBALERT https://example.org/] log in", codes, "a NO Login refused by the mail server",
-			causeCredentials, "", true},
-		{"<tag> NO [WEBALERT https://example.org/] log in", all, "a NO log in", causeCredentials, "", true},
+			causeRefused, "", true},
+		{"<tag> NO [WEBALERT https://example.org/] log in", all, "a NO log in", causeRefused, "", true},
 		{"<tag> NO [ALERT] Application-specific password required", codes,
 			"a NO [ALERT] Application-specific password required", causeRefused, "alert", true},
 		{"<tag> NO [alert] Too many simultaneous connections", none, "a NO [ALERT] Too many simultaneous connections",
@@ -78,7 +78,7 @@ func TestBackendsAnswer(t *testing.T) {
 		{"<tag> NO [REFERRAL imap://user;AUTH=*@imap9.example.org/] moved", codes,
 			"a " + notPossible, causeSetup, "referral", false},
 		{"* NO [ALERT] full\r\n<tag> NO no", codes, "* NO [ALERT] full\na NO Login refused by the mail server",
-			causeCredentials, "", true},
+			causeRefused, "", true},
 	} {
 		t.Run(test.answer, func(t *testing.T) {
 			r := newRig(t, withAnswers(test.answer), withTexts(test.texts))
@@ -192,23 +192,35 @@ func TestReferral(t *testing.T) {
 		next.Name, next.Addresses = server, []string{home.address()}
 		return &next, nil
 	}
+	master := backend.Credentials{AuthID: "master", Secret: canary}
+	withMaster := func(r *rig, server string) (*backend.Target, error) {
+		next, err := permitted(r, server)
+		next.Master = master
+		return next, err
+	}
 	for name, test := range map[string]struct {
 		follow   bool
+		master   backend.Credentials // of the target that refers
 		referred func(r *rig, server string) (*backend.Target, error)
 		want     string
 		asked    int // backends that were asked before
 	}{
-		"refused":  {false, permitted, "a " + notPossible, 1},
-		"followed": {true, permitted, "", 1},
-		"not permitted": {true, func(*rig, string) (*backend.Target, error) {
+		"refused":  {false, backend.Credentials{}, permitted, "a " + notPossible, 1},
+		"followed": {true, backend.Credentials{}, permitted, "", 1},
+		"not permitted": {true, backend.Credentials{}, func(*rig, string) (*backend.Target, error) {
 			return nil, errors.New("not in the allow-list")
 		}, "a " + notPossible, 1},
-		"in a circle": {true, func(r *rig, _ string) (*backend.Target, error) { return r.target, nil },
-			"a " + notPossible, 1 + 3},
+		"in a circle": {true, backend.Credentials{}, func(r *rig, _ string) (*backend.Target, error) {
+			return r.target, nil
+		}, "a " + notPossible, 1 + 3},
+		"to a master login":        {true, backend.Credentials{}, withMaster, "a " + notPossible, 1},
+		"to the same master login": {true, master, withMaster, "", 1},
+		"to the master's other login": {true, backend.Credentials{AuthID: "master", Secret: "x"}, withMaster,
+			"a " + notPossible, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, refer, func(r *rig) {
-				r.target.Follow = test.follow
+				r.target.Follow, r.target.Master = test.follow, test.master
 				r.settings.Referred = func(server string) (*backend.Target, error) { return test.referred(r, server) }
 			})
 			c := r.dial("plain")

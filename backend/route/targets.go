@@ -118,6 +118,9 @@ func (t *Targets) Resolve(hostport string) (*backend.Target, error) {
 		}
 		if e.port == 0 {
 			e.port = usualPort(t.template)
+			if target, ok := t.sole(e.String()); ok && t.template != nil {
+				return target, nil // others have the host with the port of their TLS
+			}
 		}
 		err = t.permit(e, t.byAddress[key])
 	}

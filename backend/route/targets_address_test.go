@@ -25,6 +25,8 @@ func addressTargets(t *testing.T, allow ...string) *Targets {
 			{Name: "one", Addresses: []string{"192.0.2.5:143"}},
 			{Name: "two", Addresses: []string{"192.0.2.5:143", "192.0.2.6:143"}},
 			{Name: "twice", Addresses: []string{"192.0.2.7:143", "192.0.2.7:143"}},
+			{Name: "path", Addresses: []string{"unix:/run/imap:0"}},
+			{Name: "same-path", Addresses: []string{"unix:/run/imap:0"}},
 		},
 		Template: &backend.Target{TLS: backend.TLSImplicit}, Allow: mustAllow(t, allow...),
 		SelfAddresses: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:143")},
@@ -94,9 +96,47 @@ func TestAddressOfSeveralTargets(t *testing.T) {
 		got.Name != "192.0.2.5:143" || got.TLS != backend.TLSImplicit {
 		t.Errorf("within the allow-list: %+v, %v", got, err)
 	}
-	want := []SharedAddress{{"192.0.2.5:143", []string{"one", "two"}}}
+	want := []SharedAddress{{"192.0.2.5:143", []string{"one", "two"}},
+		{"unix:/run/imap:0", []string{"path", "same-path"}}}
 	if got := targets.Shared(); !reflect.DeepEqual(got, want) {
 		t.Errorf("shared: %+v, want %+v", got, want)
+	}
+}
+
+// TestHostOfTwoTargets says that a host with a target at each of the usual ports
+// means, without a port, the one at the template's port, and not the template.
+func TestHostOfTwoTargets(t *testing.T) {
+	for want, template := range map[string]*backend.Target{"refused": nil, "tls": {TLS: backend.TLSImplicit},
+		"plain": {TLS: backend.TLSStartTLS}} {
+		targets, err := NewTargets(TargetsOptions{Template: template, Allow: mustAllow(t, "192.0.2.0/24:*"),
+			Named: []*backend.Target{
+				{Name: "plain", Addresses: []string{"192.0.2.8:143"}},
+				{Name: "tls", Addresses: []string{"192.0.2.8:993"}, TLS: backend.TLSImplicit},
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := targets.Resolve("192.0.2.8")
+		if err != nil {
+			got = &backend.Target{Name: "refused"}
+		}
+		if got.Name != want {
+			t.Errorf("got %s, want %s", got.Name, want)
+		}
+	}
+}
+
+// TestOwnListenerWithZone refuses a target at our own link-local listener, which
+// can't be written without its zone.
+func TestOwnListenerWithZone(t *testing.T) {
+	self := []netip.AddrPort{netip.MustParseAddrPort("[fe80::1%eth0]:143")}
+	for address, own := range map[string]bool{"[fe80::1%eth0]:143": true, "[fe80::1%eth0]:1143": false,
+		"[fe80::2%eth0]:143": false} {
+		_, err := NewTargets(TargetsOptions{SelfAddresses: self,
+			Named: []*backend.Target{{Name: "loop", Addresses: []string{address}}}})
+		if (err != nil) != own {
+			t.Errorf("target %s: %v", address, err)
+		}
 	}
 }
 

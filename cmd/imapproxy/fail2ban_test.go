@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,6 +139,10 @@ func TestFail2banFilter(t *testing.T) {
 				}
 				if !maps.Equal(found, want) {
 					t.Errorf("%s: found %v, want %v", form, found, want)
+				}
+				chosen := succeeds(t, exec.Command("fail2ban-regex", "-o", "ip", file, filter+`[cause="refused|disabled"]`))
+				if of := slices.Compact(strings.Fields(chosen)); !slices.Equal(of, []string{"127.0.0.77"}) {
+					t.Errorf("%s: with causes of the jail's choice found %v, want the address with a locked user", form, of)
 				}
 			}
 		})

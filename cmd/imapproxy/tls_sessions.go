@@ -53,7 +53,6 @@ func (s *tlsSessions) wrap(c tls.ConnectionState, session *tls.SessionState) ([]
 	}
 	ticket := make([]byte, 32)
 	rand.Read(ticket) // never fails
-	s.expire()
 	if len(state) <= maxTLSSession {
 		s.kept.Add(string(ticket), tlsSession{state: state, server: c.ServerName, until: s.now().Add(s.life)})
 	}

@@ -95,20 +95,25 @@ func later(d time.Duration) func(*testing.T, *generation, *tls.Config, *tls.Conf
 	}
 }
 
-// TestTLSSessionsForget: a session whose time is over is not kept, and follow
-// forgets those of a listener without connections.
+// TestTLSSessionsForget: follow forgets the sessions whose time is over, and no others.
 func TestTLSSessionsForget(t *testing.T) {
 	g := loadGood(t, siteFolder(t), tlsSite+keepSessions)
-	_, err := shake(t, g.Settings.Listeners["imaps"].TLSConfig, resumer("imap.example.org"))
-	try(t, "handshake", err)
-	kept := g.TLS[0].sessions
-	if n := kept.kept.Len(); n != 1 {
-		t.Fatalf("%d sessions are kept, want 1", n)
-	}
-	kept.now = func() time.Time { return time.Now().Add(2 * time.Minute) }
-	g.TLS[0].follow(&config.Report{})
-	if n := kept.kept.Len(); n != 0 {
-		t.Errorf("%d sessions are kept", n)
+	kept, begun := g.TLS[0].sessions, time.Now()
+	for _, step := range []struct {
+		at   time.Duration // since the first
+		more bool          // a client connects
+		kept int           // after follow
+	}{{0, true, 1}, {40 * time.Second, true, 2}, {time.Minute, false, 2}, {61 * time.Second, false, 1},
+		{100 * time.Second, false, 1}, {101 * time.Second, false, 0}} {
+		kept.now = func() time.Time { return begun.Add(step.at) }
+		if step.more {
+			_, err := shake(t, g.Settings.Listeners["imaps"].TLSConfig, resumer("imap.example.org"))
+			try(t, "handshake", err)
+		}
+		g.TLS[0].follow(&config.Report{})
+		if n := kept.kept.Len(); n != step.kept {
+			t.Errorf("after %s %d sessions are kept, want %d", step.at, n, step.kept)
+		}
 	}
 }
 

@@ -55,8 +55,8 @@ func (c *nginxConverter) finish() {
 				s.header.value, first.header.value)
 		}
 		if !sameKeys(s.tls, first.tls) {
-			c.refuse(s.block, "proxy_ssl is not the one of the first IMAP server: imapproxy has one target for what "+
-				"the auth service names; convert the servers apart")
+			c.refuse(s.block, "proxy_ssl is not the one of the first IMAP server: imapproxy has one "+
+				"[route.backend] for what the auth service names; convert the servers apart")
 		}
 		if name := s.one("server_name"); name != nil && s.name.is() && s.name.value != first.name.value {
 			c.note(name, Differs, "left out: hostname is one for all listeners, the first IMAP server's")

@@ -11,7 +11,7 @@ const (
 // its source.
 var zimbraDirectives = map[string]nginxDirective{
 	"proxy_ctimeout": {inBoth, 1, 1, false,
-		"target.connect_timeout, greeting_timeout and login_timeout bound the way to the backend"},
+		"connect_timeout, greeting_timeout and login_timeout of route.backend bound the way to the backend"},
 	"imap_greeting": {inMail, 1, 1, false, "no client depends on its text; the greeting is nginx's, * OK IMAP4 ready"},
 	"pop3_greeting": {inMail, 1, 1, false, otherProtocol},
 	"imap_id": {inBoth, 2, anyNumber, false,
@@ -80,7 +80,7 @@ func (c *nginxConverter) zimbra(s *draft) {
 	if from := s.one("proxy_issue_imap_id"); from != nil {
 		if on, good := c.flag(from); good && on {
 			c.note(from, Differs, "left out: with nginx_compat = true the backend reads nginx's own dialogue, without "+
-				"ID; without that key target.forward_id sends it the client's address")
+				"ID; without that key route.backend.forward_id sends it the client's address")
 		} else if good {
 			c.note(from, NotNeeded, "nginx's own dialogue with a backend has no ID")
 		}
@@ -118,7 +118,7 @@ func (c *nginxConverter) proxySSL(s *draft) {
 	case good && on:
 		s.tls = []setting{{"tls", text("implicit"), from.from()},
 			{"verify", "false", "as proxy_ssl does; better true, with ca"}}
-		c.note(from, Converted, `tls = "implicit" and verify = false of the target: nginx verifies no backend's `+
+		c.note(from, Converted, `tls = "implicit" and verify = false of route.backend: nginx verifies no backend's `+
 			"certificate; better verify = true, with ca")
 	case good:
 		c.note(from, Converted, "it is the default")

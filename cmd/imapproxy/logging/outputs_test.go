@@ -104,9 +104,10 @@ func TestNginxText(t *testing.T) {
 			`\[info\] \d+#0: \*7 client 192\.0\.2\.1:1 connected to 192\.0\.2\.2:143$`,
 		`{"level":"warn","user":"joe","n":7,"text":"a \"b\"\nc","message":"session ended"}`: stamp +
 			`\[warn\] \d+#0: session ended user=joe n=7 text="a \\"b\\"\\nc"$`,
-		`{"level":"error","message":"two\nlines"}`: stamp + `\[error\] \d+#0: two\?lines$`,
-		`{"level":"fatal","message":"over"}`:       stamp + `\[emerg\] \d+#0: over$`,
-		`panic: no JSON`:                           `^panic: no JSON$`,
+		`{"level":"error","message":"two\nlines"}`:             stamp + `\[error\] \d+#0: two\?lines$`,
+		`{"level":"fatal","message":"over"}`:                   stamp + `\[emerg\] \d+#0: over$`,
+		`{"level":"trace","user":"","by":"a=b","message":"x"}`: stamp + `\[debug\] \d+#0: x user="" by="a=b"$`,
+		`panic: no JSON`: `^panic: no JSON$`,
 	} {
 		if got := string(nginxText([]byte(line + "\n"))); !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("%s\n got %q\nwant %s", line, got, want)
