@@ -111,7 +111,8 @@ func TestCausesOfFailures(t *testing.T) {
 // TestCausesOfWords reads what auth servers say, which have no codes.
 func TestCausesOfWords(t *testing.T) {
 	for text, want := range map[string]cause{
-		"": causeCredentials, "Invalid login or password": causeCredentials, "Wrong password, try again": causeCredentials,
+		"": causeCredentials, "Invalid login or password": causeCredentials,
+		"Wrong password, try again":                                    causeCredentials,
 		"Too many connections":                                         causeLimit,
 		"Maximum number of connections from user+IP exceeded":          causeLimit,
 		"Temporary server problem, please try again later":             causeAuth, // nginx's documentation

@@ -140,9 +140,10 @@ func TestFail2banFilter(t *testing.T) {
 				if !maps.Equal(found, want) {
 					t.Errorf("%s: found %v, want %v", form, found, want)
 				}
-				chosen := succeeds(t, exec.Command("fail2ban-regex", "-o", "ip", file, filter+`[cause="refused|disabled"]`))
+				options := `[cause="refused|disabled"]`
+				chosen := succeeds(t, exec.Command("fail2ban-regex", "-o", "ip", file, filter+options))
 				if of := slices.Compact(strings.Fields(chosen)); !slices.Equal(of, []string{"127.0.0.77"}) {
-					t.Errorf("%s: with causes of the jail's choice found %v, want the address with a locked user", form, of)
+					t.Errorf("%s: with %s found %v, want the address with a locked user", form, options, of)
 				}
 			}
 		})
