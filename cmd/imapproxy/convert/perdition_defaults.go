@@ -29,15 +29,19 @@ func (c *perditionConverter) readDefaults() error {
 		c.note(&statement{file: shown}, Differs,
 			"RUN_PERDITION is not yes, so that perdition does not run: converted as if it did")
 	}
-	flags := func(key string) []*use {
+	flags := func(key string, converted bool) []*use {
 		f, ok := values[key]
-		if !ok {
+		switch {
+		case !ok:
 			return nil
+		case converted:
+			c.note(f.at, Converted, "its options are reported one by one")
+		default:
+			c.note(f.at, Stays, "its instance stays with perdition")
 		}
-		c.note(f.at, Converted, "its options are reported one by one")
 		return c.lineUses(strings.Fields(f.value), shown, f.at.line)
 	}
-	all := flags("FLAGS")
+	all := flags("FLAGS", true)
 	for _, d := range defaultsKeys {
 		enabled, named := values[d.key]
 		if named && enabled.value != "" && enabled.value != "yes" {
@@ -49,10 +53,11 @@ func (c *perditionConverter) readDefaults() error {
 			at = &statement{file: shown, name: d.key}
 			c.order = append(c.order, at)
 		}
-		if strings.HasPrefix(d.instance, "imap") {
+		isIMAP := strings.HasPrefix(d.instance, "imap")
+		if isIMAP {
 			c.note(at, Converted, "the instance %s", d.instance)
 		}
-		c.addAssumed(d.instance, slices.Concat(all, flags(d.key+"_FLAGS")), at)
+		c.addAssumed(d.instance, slices.Concat(all, flags(d.key+"_FLAGS", isIMAP)), at)
 	}
 	for _, v := range values {
 		if !c.noted(v.at) {
