@@ -106,11 +106,17 @@ func connectAdvice(err error) (Advice, bool) {
 		return Advice{plainText(err), keyAddresses, "mend the address, or the machine's routes"}, true
 	case errors.Is(err, fs.ErrNotExist):
 		return Advice{"there is no such socket", keyAddresses, "start the server, or name its socket"}, true
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission) && isUnix(err): // over TCP it is a firewall of this machine
 		return Advice{fmt.Sprintf("the user with the number %d may not use it", os.Geteuid()), keyAddresses,
 			"let the proxy's user read and write the socket, and search its folder"}, true
 	}
 	return Advice{}, false
+}
+
+// isUnix reports whether an error is about a Unix socket.
+func isUnix(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Net == "unix"
 }
 
 // limitAdvice names the limit that was exceeded.

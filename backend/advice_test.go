@@ -3,11 +3,16 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/backend/login"
 )
 
 // TestAdvice: what the operator reads of each way in which a target can be wrong, the whole text
@@ -154,6 +159,37 @@ func TestMayLogIn(t *testing.T) {
 		c.End()
 		if s.only().notes() != "LOGOUT" || greeting != "hi there" {
 			t.Errorf("%s: the backend saw %s; the greeting is %q", line, s.only().notes(), greeting)
+		}
+	}
+}
+
+// TestAdviceOnPermission: a Unix socket has an owner; a TCP connection is refused by a
+// firewall of this machine.
+func TestAdviceOnPermission(t *testing.T) {
+	for network, want := range map[string]string{
+		"unix": fmt.Sprintf("the user with the number %d may not use it", os.Geteuid()),
+		"tcp":  "operation not permitted",
+	} {
+		err := &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.EPERM)}
+		if got := AdviceOf(advise(testTarget("x"), "connect", err)); got.Text != want {
+			t.Errorf("%s: %q, want %q", network, got.Text, want)
+		}
+	}
+}
+
+// TestAdviceOnMechanism: a master login that the target's mechanism excludes is not the
+// backend's fault.
+func TestAdviceOnMechanism(t *testing.T) {
+	for mechanism, want := range map[login.Mechanism]string{
+		login.MechanismLiterals: "a master login needs AUTH=PLAIN, which target.mechanism excludes",
+		login.MechanismLogin:    "a master login needs AUTH=PLAIN, which target.mechanism excludes",
+		login.MechanismAuto:     "a master login needs AUTH=PLAIN, which the backend does not offer",
+	} {
+		target := testTarget("x")
+		target.Mechanism = mechanism
+		_, err := Credentials{User: "joe", AuthID: "boss"}.methods(target, &capabilities{})
+		if got := AdviceOf(advise(target, phaseLogin, err)); got.Text != want {
+			t.Errorf("%v: %q, want %q", mechanism, got.Text, want)
 		}
 	}
 }

@@ -52,7 +52,10 @@ func (c Credentials) methods(t *Target, offered *capabilities) ([]method, error)
 	case t.Mechanism == login.MechanismPlain:
 		return list, nil
 	case c.master():
-		if t.Mechanism != login.MechanismAuto || !plain {
+		if t.Mechanism != login.MechanismAuto {
+			return nil, fmt.Errorf("%w: a master login needs AUTH=PLAIN, which target.mechanism excludes", errConfig)
+		}
+		if !plain {
 			return nil, fmt.Errorf("%w: a master login needs AUTH=PLAIN, which the backend does not offer", errConfig)
 		}
 		return list, nil
