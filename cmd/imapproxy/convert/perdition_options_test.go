@@ -47,7 +47,7 @@ func optionsOf(t *testing.T, program string, args ...string) map[string]string {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute) // a busy machine takes its time
 	defer limit.Stop()
 	select {
 	case <-said.found:

@@ -29,7 +29,7 @@ func writeLog(t *testing.T, c config.Log, stderr io.Writer) {
 				Msg(listener + " " + level.String())
 		}
 	}
-	try(t, "close", w.Close(10*time.Second))
+	try(t, "close", w.Close(patience))
 	sink.Close()
 }
 
@@ -85,7 +85,7 @@ func TestLogLevelReloaded(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	try(t, "close", w.Close(10*time.Second))
+	try(t, "close", w.Close(patience))
 	sink.Close()
 	for name, want := range map[string]string{"base": "warn warn, info info, info warn, error warn",
 		"output": "warn warn, info warn, error warn"} {
@@ -131,7 +131,7 @@ func TestNginxSyslog(t *testing.T) {
 	}
 	receive := func(want string) {
 		t.Helper()
-		try(t, "deadline", server.SetReadDeadline(time.Now().Add(10*time.Second)))
+		try(t, "deadline", server.SetReadDeadline(time.Now().Add(patience)))
 		buf := make([]byte, 4096)
 		n, _, err := server.ReadFrom(buf)
 		try(t, "datagram", err)
