@@ -24,13 +24,13 @@ const needsMailbox = "UID FETCH 1 (UID)"
 // the mailbox, as DavMail 6.0 and go-imap 1.0 do. So the proof is that the backend now refuses what it
 // has just answered OK; everything else leaves errStillSelected or an error of the connection.
 func (c *Conn) deselect() error {
-	switch err := c.askSelected(needsMailbox); {
+	switch _, err := c.askSelected(needsMailbox); {
 	case refusedBy(err) != "":
 		return fmt.Errorf("%w: it refuses %s: %w", errStillSelected, needsMailbox, err)
 	case err != nil:
 		return err
 	}
-	switch err := c.askSelected("EXAMINE " + nobodysMailbox()); {
+	switch _, err := c.askSelected("EXAMINE " + nobodysMailbox()); {
 	case err == nil:
 		return fmt.Errorf("%w: it has a mailbox of a random name", errStillSelected)
 	case refusedBy(err) == "BAD": // not understood, so nothing was done
@@ -38,11 +38,14 @@ func (c *Conn) deselect() error {
 	case refusedBy(err) == "":
 		return err
 	}
-	switch err := c.ask(needsMailbox); {
+	switch news, err := c.askSelected(needsMailbox); {
 	case err == nil:
+		c.pooled.keeps.Store(true)
 		return fmt.Errorf("%w in spite of its NO", errStillSelected)
 	case refusedBy(err) == "":
 		return err
+	case news:
+		return fmt.Errorf("%w: there is news of it", errStillSelected)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"imapproxy/backend/fault"
@@ -24,6 +25,8 @@ const (
 type pooled struct {
 	key  poolKey
 	text string // of the login's OK
+
+	keeps *atomic.Bool // of connPool
 }
 
 var (
@@ -66,7 +69,7 @@ func (c *Conn) planReset() (p resetPlan, why string) {
 	p.unsure = c.Ledger.SelectRefused()
 	p.unselect = c.caps.has("UNSELECT") || c.caps.has("IMAP4rev2")
 	p.deselect = !p.unselect // CLOSE would expunge (RFC 9051 section 6.4.1)
-	if p.deselect && p.unsure {
+	if p.deselect && (p.unsure || c.pooled.keeps.Load()) {
 		return p, whyNoUnselect // deselect would prove nothing
 	}
 	return p, ""
@@ -143,7 +146,7 @@ func (c *Conn) undo(p resetPlan) error {
 	c.inStep, c.relay = true, false
 	c.in.budget.used = 0
 	if p.forget {
-		if err := c.askSelected("UNAUTHENTICATE"); err != nil {
+		if _, err := c.askSelected("UNAUTHENTICATE"); err != nil {
 			return err
 		}
 		c.caps.forget()
@@ -158,7 +161,7 @@ func (c *Conn) undo(p resetPlan) error {
 	}
 	switch {
 	case p.unselect:
-		if err := c.askSelected("UNSELECT"); err != nil && !(p.unsure && refusedBy(err) == "BAD") {
+		if _, err := c.askSelected("UNSELECT"); err != nil && !(p.unsure && refusedBy(err) == "BAD") {
 			return err // BAD: no mailbox is selected (RFC 3691 section 2)
 		}
 	case p.deselect:
@@ -172,13 +175,17 @@ func (c *Conn) undo(p resetPlan) error {
 // ask says a command under a tag that no other command has had, and awaits
 // its OK; another answer is a *refusing. Untagged lines may stand before it that
 // say nothing of the connection's own state.
-func (c *Conn) ask(commandLine string) error { return c.converse(commandLine, false) }
+func (c *Conn) ask(commandLine string) error { return c.converse(commandLine, nil) }
 
-// askSelected is ask where a mailbox may be selected: the last news of it may stand
-// before the answer.
-func (c *Conn) askSelected(commandLine string) error { return c.converse(commandLine, true) }
+// askSelected is ask where a mailbox may be selected: news of it may stand before the
+// answer. It reports whether there was some.
+func (c *Conn) askSelected(commandLine string) (news bool, err error) {
+	err = c.converse(commandLine, &news)
+	return news, err
+}
 
-func (c *Conn) converse(commandLine string, selected bool) error {
+// converse is ask; with news, askSelected.
+func (c *Conn) converse(commandLine string, news *bool) error {
 	tag := "P" + rand.Text()
 	if err := c.send(tag + " " + commandLine + "\r\n"); err != nil {
 		return err
@@ -198,7 +205,7 @@ func (c *Conn) converse(commandLine string, selected bool) error {
 		case r.tag != "*":
 			return errOutOfStep
 		}
-		if err := c.untagged(r, commandLine, selected); err != nil {
+		if err := c.untagged(r, commandLine, news); err != nil {
 			return err
 		}
 	}
@@ -207,7 +214,7 @@ func (c *Conn) converse(commandLine string, selected bool) error {
 
 // untagged takes an untagged line between sessions. News of a mailbox may come only
 // while one may be selected; afterwards there is none to have news of.
-func (c *Conn) untagged(r answer, asked string, selected bool) error {
+func (c *Conn) untagged(r answer, asked string, news *bool) error {
 	switch {
 	case r.word == "BYE":
 		c.bye = true
@@ -218,7 +225,10 @@ func (c *Conn) untagged(r answer, asked string, selected bool) error {
 	case asked == "CAPABILITY" && r.word == "CAPABILITY":
 		c.caps.learn(r)
 		return nil
-	case selected, strings.HasPrefix(asked, "ID ") && r.word == "ID":
+	case strings.HasPrefix(asked, "ID ") && r.word == "ID":
+		return nil
+	case news != nil:
+		*news = true
 		return nil
 	}
 	return fmt.Errorf("%w: %s", errOutOfStep, printable.Text(r.word, maxText))

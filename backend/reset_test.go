@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"imapproxy/scripts/dialogue"
@@ -46,6 +47,7 @@ func playReset(t *testing.T, d *dialogue.Dialogue, certs map[string]*tls.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.pooled.keeps = new(atomic.Bool)
 	c.StartRelay()
 	for line := range strings.SplitSeq(d.Header("session"), " | ") {
 		switch side, text, _ := strings.Cut(line, ": "); side {
