@@ -79,7 +79,8 @@ func playReset(t *testing.T, d *dialogue.Dialogue, certs map[string]*tls.Config)
 	return l
 }
 
-// The name says nothing of a user, is another each time, and is an atom in which no server finds a separator or a wildcard.
+// The name says nothing of a user, is another each time, and is an atom in which no server finds a separator or a
+// wildcard.
 func TestNobodysMailbox(t *testing.T) {
 	const randomLetters = 26 // of 5 bits each
 	atom := regexp.MustCompile(fmt.Sprintf("^imapproxy[A-Z2-7]{%d,}$", randomLetters))
