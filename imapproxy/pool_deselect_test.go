@@ -1,21 +1,28 @@
 package imapproxy
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // withoutUnselect is a mailbox server that lacks UNSELECT. It deselects when SELECT fails, or keeps
-// the mailbox then, as DavMail does.
-func withoutUnselect(keeps bool) backendScript {
+// the mailbox then, as DavMail does. disturb, which may be nil, may answer a question of the proxy's
+// in its place; they are counted from 1.
+func withoutUnselect(keeps bool, disturb func(c *backendConn, question int) bool) backendScript {
 	var mu sync.Mutex
-	selected := map[*backendConn]bool{}
+	selected, questions := map[*backendConn]bool{}, map[*backendConn]int{}
 	return pooledOffering("IMAP4rev1 IDLE", func(c *backendConn, tag, rest string) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		name, argument, _ := strings.Cut(rest, " ")
+		if strings.HasPrefix(tag, "P") {
+			questions[c]++
+		}
 		switch {
+		case strings.HasPrefix(tag, "P") && disturb != nil && disturb(c, questions[c]):
 		case name == "SELECT" || name == "EXAMINE":
 			if argument != "INBOX" {
 				selected[c] = selected[c] && keeps
@@ -40,7 +47,7 @@ func withoutUnselect(keeps bool) backendScript {
 // Where UNSELECT is missing a SELECT that fails replaces it, if the backend deselects then. The
 // next session of the same user finds no mailbox selected, and another user gets another connection.
 func TestPoolDeselects(t *testing.T) {
-	r := newRig(t, withPool(nil), withScript(withoutUnselect(false)))
+	r := newRig(t, withPool(nil), withScript(withoutUnselect(false, nil)))
 	for range 3 {
 		c := r.login("plain", "jane")
 		c.send("1 UID FETCH 1 (UID)")
@@ -68,7 +75,7 @@ func TestPoolDeselects(t *testing.T) {
 // A backend that keeps the mailbox in spite of its NO is found out, once in the life of its pool; none of its
 // connections is used again while a mailbox is or may be selected, but others are.
 func TestPoolMailboxKept(t *testing.T) {
-	r := newRig(t, withPool(nil), withScript(withoutUnselect(true)))
+	r := newRig(t, withPool(nil), withScript(withoutUnselect(true, nil)))
 	leave := func(commands ...string) {
 		c := r.login("plain", "jane")
 		for i, command := range commands {
@@ -98,5 +105,43 @@ func TestPoolMailboxKept(t *testing.T) {
 	r.awaitIdle(1)
 	if n := len(r.backend.logins()); n != 4 {
 		t.Errorf("%d logins: a connection without a mailbox was not used again", n)
+	}
+}
+
+// What comes in the place of an answer ends the connection, whichever answer it is.
+func TestPoolDeselectDisturbed(t *testing.T) {
+	disturbances := map[string]func(c *backendConn){
+		"closed": (*backendConn).close,
+		"reset":  (*backendConn).reset,
+		"bye":    func(c *backendConn) { c.send("* BYE enough") },
+		"junk":   func(c *backendConn) { c.send("junk") },
+		"silent": nil,
+	}
+	for name, act := range disturbances {
+		for question := 1; question <= 4; question++ { // two of a message, EXAMINE and NOOP
+			t.Run(fmt.Sprintf("%s/%d", name, question), func(t *testing.T) {
+				clock := newFakeClock()
+				disturb := func(c *backendConn, n int) bool {
+					if n == question && act != nil {
+						act(c)
+					}
+					return n == question
+				}
+				r := newRig(t, withClock(clock), withPool(nil), withScript(withoutUnselect(false, disturb)))
+				c := r.login("plain", "jane")
+				c.send("1 SELECT INBOX")
+				c.expect(`\* 3 EXISTS`)
+				c.expect("1 OK selected")
+				c.leaveByLogout()
+				if act == nil {
+					clock.awaitTimer(t, timerReset, 2*time.Second)
+					clock.fire(timerReset)
+				}
+				r.restful()
+				if r.idle() != 0 || r.notReused("reset_failed") != 1 {
+					t.Errorf("%d idle, not used again: %v", r.idle(), r.server.Pools()[0].NotReused)
+				}
+			})
+		}
 	}
 }
