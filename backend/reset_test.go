@@ -1,10 +1,11 @@
 package backend
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,26 +23,29 @@ import (
 var resetFormat = dialogue.Format{Headers: []string{"offers", "session"}, Verbs: format.Verbs, Bare: format.Bare}
 
 func TestResets(t *testing.T) {
-	certs := newAuthority(t).certificates()
 	var ended []link
 	resetFormat.Run(t, "testdata/resets/*.txt", 2, func(t *testing.T, d *dialogue.Dialogue) {
-		ended = append(ended, playReset(t, d, certs))
+		end := len(d.Steps) - 1
+		if d.Steps[end].Verb != "=" {
+			t.Fatal("the dialogue ends without an outcome")
+		}
+		got, l := playReset(t, d.Steps[:end], d.Header("offers"), d.Header("session"))
+		if want := d.Steps[end].Text; !matches(want, got) {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
+		ended = append(ended, l)
 	})
 	gone(t, ended...)
 }
 
-// playReset returns the connection, which both sides have closed.
-func playReset(t *testing.T, d *dialogue.Dialogue, certs map[string]*tls.Config) link {
-	end := len(d.Steps) - 1
-	if d.Steps[end].Verb != "=" {
-		t.Fatal("the dialogue ends without an outcome")
-	}
+// playReset returns what came of it, and the connection, which both sides have closed.
+func playReset(t *testing.T, steps []dialogue.Step, offers, session string) (string, link) {
 	login := play{
 		"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello", "C: X2 AUTHENTICATE PLAIN *",
-		"S: X2 OK [CAPABILITY " + d.Header("offers") + "] in",
+		"S: X2 OK [CAPABILITY " + offers + "] in",
 	}
 	before := socketCount(t)
-	s := startSteps(t, append(login.steps(t), d.Steps[:end]...), certs)
+	s := startSteps(t, append(login.steps(t), steps...), nil)
 	dialer, endings := testDialer()
 	c, _, err := converse(dialer, testTarget(s.addr))
 	if err != nil {
@@ -49,7 +53,7 @@ func playReset(t *testing.T, d *dialogue.Dialogue, certs map[string]*tls.Config)
 	}
 	c.pooled.keeps = new(atomic.Bool)
 	c.StartRelay()
-	for line := range strings.SplitSeq(d.Header("session"), " | ") {
+	for line := range strings.SplitSeq(session, " | ") {
 		switch side, text, _ := strings.Cut(line, ": "); side {
 		case "C":
 			c.Ledger.Client([]byte(text + "\r\n"))
@@ -60,23 +64,61 @@ func playReset(t *testing.T, d *dialogue.Dialogue, certs map[string]*tls.Config)
 		}
 	}
 	_, why, err := c.makeFit(context.Background())
-	if why == "" {
-		why = "reused"
+	if (err == nil) != (why == "") {
+		t.Errorf("%q with the error %v", why, err)
 	}
+	checkText(t, err)
 	alerts := c.TakeAlerts()
 	c.End()
-	got := fmt.Sprintf("%s; %v; %s", why, *endings, s.only().notes())
+	got := fmt.Sprintf("%s; %v; %s", cmp.Or(why, "reused"), *endings, s.only().notes())
 	if len(alerts) > 0 {
 		got += "; alerts: " + strings.Join(alerts, " | ")
 	}
-	if want := d.Steps[end].Text; !matches(want, got) || (err == nil) != (why == "reused") {
-		t.Errorf("\n got %s\nwant %s\n err %v", got, want, err)
-	}
-	checkText(t, err)
 	l := link{s.only().raw.RemoteAddr().String(), s.addr}
 	s.stop()
 	noSocketsLeft(t, before)
-	return l
+	return got, l
+}
+
+// Of all that a backend may answer to the four questions, only one kind of sequence proves that it has deselected.
+func TestDeselectProof(t *testing.T) {
+	answers := []string{"OK", "NO", "BAD", "news and OK", "news and NO", "news and BAD"}
+	questions := []struct{ asked, proves string }{
+		{"UID FETCH 1 (UID)", "OK, news and OK"}, {"EXAMINE *", "NO, news and NO"},
+		{"UID FETCH 1 (UID)", "NO, BAD"}, {"NOOP", "OK"},
+	}
+	proofs, begun := 0, [][]string{nil}
+	for len(begun) > 0 {
+		said := begun[0]
+		begun = begun[1:]
+		question := questions[len(said)]
+		for _, answer := range answers {
+			all := append(slices.Clone(said), answer)
+			proves := slices.Contains(strings.Split(question.proves, ", "), answer)
+			if proves && len(all) < len(questions) {
+				begun = append(begun, all)
+				continue
+			}
+			var p play
+			for i, a := range all {
+				p = append(p, "C: P* "+questions[i].asked)
+				if _, found := strings.CutPrefix(a, "news and "); found {
+					p = append(p, "S: * 2 EXISTS")
+				}
+				p = append(p, "T: "+strings.TrimPrefix(a, "news and "))
+			}
+			got, _ := playReset(t, p.steps(t), "IMAP4rev1", "C: A SELECT INBOX | S: A OK")
+			if reused := strings.HasPrefix(got, "reused;"); reused != proves {
+				t.Errorf("%s: %s", strings.Join(all, ", "), got)
+			}
+			if proves {
+				proofs++
+			}
+		}
+	}
+	if proofs != 8 {
+		t.Errorf("%d proofs, want 8", proofs)
+	}
 }
 
 // The name says nothing of a user, is another each time, and is an atom in which no server finds a separator or a
