@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// whyNoUnselect: a mailbox is selected, UNSELECT is not offered, and what replaces it
-// has not done.
+// whyNoUnselect: UNSELECT is not offered, and that the mailbox is deselected without it
+// is not proved.
 const whyNoUnselect = "no_unselect"
 
 // errStillSelected says that a mailbox is selected, or that the contrary is not proved.
@@ -21,7 +21,7 @@ const needsMailbox = "UID FETCH 1 (UID)"
 // deselect has the backend deselect its mailbox where it lacks UNSELECT: by a SELECT that fails,
 // which expunges nothing (RFC 3501 section 6.3.1, RFC 9051 section 6.3.2). EXAMINE does the same
 // and would change nothing if it succeeded. There are backends that answer NO and keep
-// the mailbox, as DavMail 6.0 and go-imap 1.0 do. So the proof is that the backend now refuses what it
+// the mailbox, as DavMail 6.0 does, and go-imap did until 2020. So the proof is that the backend now refuses what it
 // has just answered OK; everything else leaves errStillSelected or an error of the connection.
 func (c *Conn) deselect() error {
 	switch _, err := c.askSelected(needsMailbox); {
