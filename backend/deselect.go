@@ -32,6 +32,7 @@ func (c *Conn) deselect() error {
 	}
 	switch _, err := c.askSelected("EXAMINE " + nobodysMailbox()); {
 	case err == nil:
+		c.pooled.keeps.Store(true) // it may make one each time
 		return fmt.Errorf("%w: it has a mailbox of a random name", errStillSelected)
 	case refusedBy(err) == "BAD": // not understood, so nothing was done
 		return fmt.Errorf("%w: it does not take EXAMINE: %w", errStillSelected, err)

@@ -107,7 +107,7 @@ type Pools struct {
 type connPool struct {
 	*pool.Pool[poolKey, *Conn]
 	target *Target
-	keeps  atomic.Bool // its backend has answered NO to SELECT and kept the mailbox: it need not be asked again
+	keeps  atomic.Bool // its backend keeps a mailbox selected: Conn.deselect has found out, and need not ask again
 }
 
 // PoolCounts count per target, over generations. The zero value is ready.

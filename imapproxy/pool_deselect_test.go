@@ -11,7 +11,7 @@ import (
 // withoutUnselect is a mailbox server that lacks UNSELECT. It deselects when SELECT fails, or keeps
 // the mailbox then, as DavMail does. disturb, which may be nil, may answer a question of the proxy's
 // in its place; they are counted from 1.
-func withoutUnselect(keeps bool, disturb func(c *backendConn, question int) bool) backendScript {
+func withoutUnselect(keeps bool, disturb func(c *backendConn, tag string, question int) bool) backendScript {
 	var mu sync.Mutex
 	selected, questions := map[*backendConn]bool{}, map[*backendConn]int{}
 	return pooledOffering("IMAP4rev1 IDLE", func(c *backendConn, tag, rest string) bool {
@@ -22,7 +22,7 @@ func withoutUnselect(keeps bool, disturb func(c *backendConn, question int) bool
 			questions[c]++
 		}
 		switch {
-		case strings.HasPrefix(tag, "P") && disturb != nil && disturb(c, questions[c]):
+		case strings.HasPrefix(tag, "P") && disturb != nil && disturb(c, tag, questions[c]):
 		case name == "SELECT" || name == "EXAMINE":
 			if argument != "INBOX" {
 				selected[c] = selected[c] && keeps
@@ -108,6 +108,32 @@ func TestPoolMailboxKept(t *testing.T) {
 	}
 }
 
+// A backend that makes every mailbox it is asked for is asked once.
+func TestPoolMailboxMade(t *testing.T) {
+	r := newRig(t, withPool(nil), withScript(withoutUnselect(false, func(c *backendConn, tag string, n int) bool {
+		if n == 2 {
+			c.send("%s OK [READ-ONLY] made", tag)
+		}
+		return n == 2
+	})))
+	for range 2 {
+		c := r.login("plain", "jane")
+		c.send("1 SELECT INBOX")
+		c.expect(`\* 3 EXISTS`)
+		c.expect("1 OK selected")
+		c.leaveByLogout()
+		r.await("the session's end", func() bool { return r.server.Sessions() == 0 })
+	}
+	r.restful()
+	if r.idle() != 0 || r.notReused("no_unselect") != 2 {
+		t.Errorf("%d idle, not used again: %v", r.idle(), r.server.Pools()[0].NotReused)
+	}
+	first, second := r.backend.conn(0).relayed(), r.backend.conn(1).relayed()
+	if !strings.Contains(first, "EXAMINE") || strings.Contains(second, "EXAMINE") {
+		t.Errorf("the backend gets %q, then %q", first, second)
+	}
+}
+
 // What comes in the place of an answer ends the connection, whichever answer it is.
 func TestPoolDeselectDisturbed(t *testing.T) {
 	disturbances := map[string]func(c *backendConn){
@@ -121,7 +147,7 @@ func TestPoolDeselectDisturbed(t *testing.T) {
 		for question := 1; question <= 4; question++ { // two of a message, EXAMINE and NOOP
 			t.Run(fmt.Sprintf("%s/%d", name, question), func(t *testing.T) {
 				clock := newFakeClock()
-				disturb := func(c *backendConn, n int) bool {
+				disturb := func(c *backendConn, _ string, n int) bool {
 					if n == question && act != nil {
 						act(c)
 					}
