@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"imapproxy/backend/fault"
@@ -106,6 +107,7 @@ type Pools struct {
 type connPool struct {
 	*pool.Pool[poolKey, *Conn]
 	target *Target
+	keeps  atomic.Bool // its backend keeps a mailbox selected: Conn.deselect has found out, and need not ask again
 }
 
 // PoolCounts count per target, over generations. The zero value is ready.
@@ -150,7 +152,7 @@ func (p *Pools) of(t *Target) (*connPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp = &connPool{made, t}
+	cp = &connPool{Pool: made, target: t}
 	p.pools[key] = cp
 	return cp, nil
 }

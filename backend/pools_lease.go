@@ -165,7 +165,7 @@ func (l *Lease) open(ctx context.Context, o Origin) error {
 
 // loggedIn notes whose the connection is.
 func (l *Lease) loggedIn(text string) {
-	l.Conn.pooled = pooled{key: l.key, text: text}
+	l.Conn.pooled = pooled{key: l.key, text: text, keeps: &l.pool.keeps}
 	l.Text = text
 	l.slot.Verified()
 	l.pool.Drop(func(k poolKey) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"imapproxy/backend/fault"
@@ -24,6 +25,8 @@ const (
 type pooled struct {
 	key  poolKey
 	text string // of the login's OK
+
+	keeps *atomic.Bool // of connPool
 }
 
 var (
@@ -36,6 +39,8 @@ var (
 type resetPlan struct {
 	done     bool // DONE first
 	unselect bool
+	unsure   bool // of a mailbox being selected: then UNSELECT may be refused
+	deselect bool // by a SELECT that fails
 	forget   bool // UNAUTHENTICATE: fit for every user, and for no one yet
 }
 
@@ -58,9 +63,14 @@ func (c *Conn) planReset() (p resetPlan, why string) {
 	if !ok {
 		return p, why
 	}
-	p.unselect = c.Ledger.Selected() && !p.forget
-	if p.unselect && !c.caps.has("UNSELECT") && !c.caps.has("IMAP4rev2") {
-		return p, "no_unselect" // CLOSE would expunge (RFC 9051 section 6.4.1)
+	if !c.Ledger.Selected() || p.forget {
+		return p, ""
+	}
+	p.unsure = c.Ledger.SelectRefused()
+	p.unselect = c.caps.has("UNSELECT") || c.caps.has("IMAP4rev2")
+	p.deselect = !p.unselect // CLOSE would expunge (RFC 9051 section 6.4.1)
+	if p.deselect && (p.unsure || c.pooled.keeps.Load()) {
+		return p, whyNoUnselect // deselect would prove nothing
 	}
 	return p, ""
 }
@@ -92,7 +102,10 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 		}
 	}
 	err = c.during(ctx, resetLimit, func() error { return c.undo(plan) })
-	if err != nil {
+	switch {
+	case errors.Is(err, errStillSelected):
+		return false, whyNoUnselect, err
+	case err != nil:
 		return false, "reset_failed", err
 	}
 	c.relay, c.Ledger = false, ledger.Ledger{}
@@ -127,12 +140,13 @@ func (c *Conn) leaveIdle(ctx context.Context) (why string, err error) {
 	return "", nil
 }
 
-// undo does UNSELECT or UNAUTHENTICATE, and then asks with a tag of its own.
+// undo does UNSELECT or what replaces it, or UNAUTHENTICATE, and then asks with a
+// tag of its own.
 func (c *Conn) undo(p resetPlan) error {
 	c.inStep, c.relay = true, false
 	c.in.budget.used = 0
 	if p.forget {
-		if err := c.ask("UNAUTHENTICATE"); err != nil {
+		if _, err := c.askSelected("UNAUTHENTICATE"); err != nil {
 			return err
 		}
 		c.caps.forget()
@@ -145,8 +159,13 @@ func (c *Conn) undo(p resetPlan) error {
 		}
 		return nil
 	}
-	if p.unselect {
-		if err := c.ask("UNSELECT"); err != nil {
+	switch {
+	case p.unselect:
+		if _, err := c.askSelected("UNSELECT"); err != nil && !(p.unsure && refusedBy(err) == "BAD") {
+			return err // BAD: no mailbox is selected (RFC 3691 section 2)
+		}
+	case p.deselect:
+		if err := c.deselect(); err != nil {
 			return err
 		}
 	}
@@ -154,9 +173,19 @@ func (c *Conn) undo(p resetPlan) error {
 }
 
 // ask says a command under a tag that no other command has had, and awaits
-// its OK. Untagged lines may stand before it that say nothing of the
-// connection's own state.
-func (c *Conn) ask(commandLine string) error {
+// its OK; another answer is a *refusing. Untagged lines may stand before it that
+// say nothing of the connection's own state.
+func (c *Conn) ask(commandLine string) error { return c.converse(commandLine, nil) }
+
+// askSelected is ask where a mailbox may be selected: news of it may stand before the
+// answer. It reports whether there was some.
+func (c *Conn) askSelected(commandLine string) (news bool, err error) {
+	err = c.converse(commandLine, &news)
+	return news, err
+}
+
+// converse is ask; with news, askSelected.
+func (c *Conn) converse(commandLine string, news *bool) error {
 	tag := "P" + rand.Text()
 	if err := c.send(tag + " " + commandLine + "\r\n"); err != nil {
 		return err
@@ -176,16 +205,16 @@ func (c *Conn) ask(commandLine string) error {
 		case r.tag != "*":
 			return errOutOfStep
 		}
-		if err := c.untagged(r, commandLine); err != nil {
+		if err := c.untagged(r, commandLine, news); err != nil {
 			return err
 		}
 	}
 	return errTooMuch
 }
 
-// untagged takes an untagged line between sessions. After UNSELECT the last
-// news of the mailbox may still come; afterwards there is none to have news of.
-func (c *Conn) untagged(r answer, asked string) error {
+// untagged takes an untagged line between sessions. News of a mailbox may come only
+// while one may be selected; afterwards there is none to have news of.
+func (c *Conn) untagged(r answer, asked string, news *bool) error {
 	switch {
 	case r.word == "BYE":
 		c.bye = true
@@ -196,7 +225,10 @@ func (c *Conn) untagged(r answer, asked string) error {
 	case asked == "CAPABILITY" && r.word == "CAPABILITY":
 		c.caps.learn(r)
 		return nil
-	case asked == "UNSELECT", asked == "UNAUTHENTICATE", strings.HasPrefix(asked, "ID ") && r.word == "ID":
+	case strings.HasPrefix(asked, "ID ") && r.word == "ID":
+		return nil
+	case news != nil:
+		*news = true
 		return nil
 	}
 	return fmt.Errorf("%w: %s", errOutOfStep, printable.Text(r.word, maxText))

@@ -85,6 +85,9 @@ func (s *scripted) step(v *visit, step dialogue.Step) (goOn bool, err error) {
 		if got, err = v.line(); err == nil && !matches(text, got) {
 			err = fmt.Errorf("got %q", got)
 		}
+		v.tag, _, _ = strings.Cut(got, " ")
+	case "T:":
+		_, err = v.conn.Write([]byte(v.tag + " " + text + "\r\n"))
 	case "HALF":
 		err = v.raw.CloseWrite()
 	case "THINK":

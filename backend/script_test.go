@@ -25,6 +25,7 @@ const scriptLimit = 20 * time.Second
 //	S: text          send text and CRLF; S- "text" without CRLF
 //	S1- "text"       the same, each byte in a write of its own
 //	C: pattern       take a line and compare it; "*" stands for any bytes
+//	T: text          send text and CRLF under the tag of the line taken last
 //	CLOSE, RST       close or reset, and be done
 //	HALF             say that nothing more comes, and go on
 //	DEAF             read nothing more, and hold on to the socket
@@ -39,7 +40,7 @@ const scriptLimit = 20 * time.Second
 // After the last step the backend behaves: it answers LOGOUT and closes.
 var format = dialogue.Format{
 	Headers: []string{"target"},
-	Verbs:   []string{"S:", "S-", "S1-", "C:", "TLS", "FLOOD-", "="},
+	Verbs:   []string{"S:", "S-", "S1-", "C:", "T:", "TLS", "FLOOD-", "="},
 	Bare:    []string{"CLOSE", "RST", "HALF", "DEAF", "THINK", "DRIP", "MUTE", "ALERT"},
 }
 
@@ -75,6 +76,7 @@ type visit struct {
 	raw  *net.TCPConn
 	conn net.Conn // raw, or TLS over it
 	in   []byte
+	tag  string // of the line taken last
 
 	mu   sync.Mutex
 	wire bytes.Buffer // what came, before TLS

@@ -193,9 +193,9 @@ func (l *Ledger) replySelect(at int, s status) {
 		return
 	}
 	switch {
-	case k == kindSelect && s != statusBAD:
-		l.selected = s == statusOK // RFC 3501 section 6.3.1: NO deselects
-	case k == kindClose && s == statusOK:
-		l.selected = false
+	case k == kindSelect && s == statusNO:
+		l.unsure = l.selected
+	case s == statusOK:
+		l.selected, l.unsure = k == kindSelect, false
 	}
 }

@@ -41,6 +41,7 @@ type Ledger struct {
 	syncing    bool // its last literal was a synchronising one
 	inData     bool // an untagged line of the backend goes on after a literal
 	selected   bool
+	unsure     bool // of selected: a SELECT was refused since
 	byeSeen    bool
 	loggedOut  bool
 
@@ -125,6 +126,11 @@ func (l *Ledger) OnlyTainted() bool {
 	ok, _ := clean.Reusable()
 	return ok
 }
+
+// SelectRefused reports whether a mailbox was selected when the backend refused to
+// select another: then none is (RFC 3501 section 6.3.1), but not every backend keeps
+// to that, and Selected reports true.
+func (l *Ledger) SelectRefused() bool { return l.unsure }
 
 // Selected reports whether a mailbox is or may be selected, so that UNSELECT has
 // to be sent before the connection is used again.

@@ -146,8 +146,8 @@ func (r *reference) replyDone(c *refCommand, before []*refCommand, status string
 	}
 	switch opens := listed("SELECT EXAMINE", c.name); {
 	case status == "OK":
-		r.chosen = opens
+		r.chosen, r.unsure = opens, false
 	case status == "NO" && opens:
-		r.chosen = false
+		r.unsure = r.chosen
 	}
 }

@@ -22,10 +22,10 @@ type reference struct {
 	pending string        // "literal", "idle", "done", "reply": what has to come first
 	inData  bool
 
-	why                               string
-	deaf, packed, chosen, bye, logout bool
-	last                              string
-	taints                            map[string]bool
+	why                                       string
+	deaf, packed, chosen, unsure, bye, logout bool
+	last                                      string
+	taints                                    map[string]bool
 }
 
 type refCommand struct {
@@ -282,6 +282,7 @@ func (r *reference) verdict() verdict {
 		Outstanding: len(r.open),
 		Logout:      sure && between && !r.logout,
 		Selected:    r.chosen || !sure,
+		Unsure:      r.unsure,
 	}
 	if len(r.open) > 0 && !r.deaf && !r.packed {
 		a.Now = r.open[0].name

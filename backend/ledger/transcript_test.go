@@ -23,6 +23,7 @@ var format = dialogue.Format{Headers: []string{"offers"}, Verbs: []string{"C:", 
 // verdict is all that a ledger can be asked.
 type verdict struct {
 	Logout, DoneFirst, Bye, Idle, Quiet, Reusable, Selected bool
+	Unsure                                                  bool
 	InIdle, ByeSeen, LoggedOut, Compressed                  bool
 	Why, Doubt, Last, Now                                   string
 	Outstanding                                             int
@@ -31,7 +32,7 @@ type verdict struct {
 
 func (l *Ledger) verdict() verdict {
 	a := verdict{
-		Bye: l.MayBye(), Idle: l.Idle(), Quiet: l.Quiet(), Selected: l.Selected(),
+		Bye: l.MayBye(), Idle: l.Idle(), Quiet: l.Quiet(), Selected: l.Selected(), Unsure: l.SelectRefused(),
 		InIdle: l.InIdle(), ByeSeen: l.ByeSeen(), LoggedOut: l.LoggedOut(), Compressed: l.Compressed(),
 		Doubt: l.Doubt(), Last: l.LastCommand(), Now: l.Command(), Outstanding: l.Outstanding(),
 		ClientLiteral: l.ClientLiteral(), BackendLiteral: l.BackendLiteral(),
@@ -69,6 +70,7 @@ func describe(a verdict) string {
 	}{
 		{"logout", a.Logout && !a.DoneFirst}, {"done+logout", a.Logout && a.DoneFirst}, {"bye", a.Bye},
 		{"idle", a.Idle}, {"quiet", a.Quiet}, {"reusable", a.Reusable}, {"selected", a.Selected},
+		{"unsure", a.Unsure},
 		{"inidle", a.InIdle}, {"byeseen", a.ByeSeen}, {"loggedout", a.LoggedOut}, {"compressed", a.Compressed},
 	} {
 		if w.is {
