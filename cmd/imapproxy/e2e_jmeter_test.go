@@ -74,13 +74,19 @@ func newJMeterRig(t *testing.T) *jmeterRig {
 	if _, err := os.Stat("/usr/share/jmeter/lib/ext/ApacheJMeter_mail.jar"); err != nil {
 		t.Skip("SKIPPED: JMeter can't read mail; install it with: sudo apt-get install jmeter-mail")
 	}
-	r := &jmeterRig{crowd: newCrowd(t, jmeterThreads, 100, ""), own: map[mode]float64{}}
+	// Fifty logins at once may take a busy machine longer than the defaults allow.
+	limits := "login_timeout = \"10m\"\nbye_timeout = \"10s\"\n"
+	r := &jmeterRig{crowd: newCrowd(t, jmeterThreads, 100, limits), own: map[mode]float64{}}
+	r.configure(t, func(text string) string {
+		return strings.ReplaceAll(text, "\n[[target]]\n", "\n[[target]]\nconnect_timeout = \"60s\"\n"+
+			"tls_timeout = \"60s\"\ngreeting_timeout = \"60s\"\nlogin_timeout = \"5m\"\n")
+	})
 	r.without = mustRead(t, r.Config)
 	r.configure(t, func(text string) string {
 		_, targets, _ := strings.Cut(text, "\n[[target]]\n")
 		targets, _, _ = strings.Cut("\n[[target]]\n"+targets, "\n[admin]\n")
 		return text + strings.ReplaceAll(targets, "\nname = \"",
-			"\npool = { mode = \"on\", idle_timeout = \"1h\" }\nname = \"pooled-")
+			"\npool = { mode = \"on\", idle_timeout = \"1h\", wait_timeout = \"10m\" }\nname = \"pooled-")
 	})
 	for _, m := range jmeterModes {
 		r.writeUsersCSV(t, m)
