@@ -78,8 +78,8 @@ func newJMeterRig(t *testing.T) *jmeterRig {
 	limits := "login_timeout = \"10m\"\nbye_timeout = \"10s\"\n"
 	r := &jmeterRig{crowd: newCrowd(t, jmeterThreads, 100, limits), own: map[mode]float64{}}
 	r.configure(t, func(text string) string {
-		return strings.ReplaceAll(text, "\n[[target]]\n", "\n[[target]]\nconnect_timeout = \"60s\"\n"+
-			"tls_timeout = \"60s\"\ngreeting_timeout = \"60s\"\nlogin_timeout = \"5m\"\n")
+		return strings.NewReplacer("\nca = ", "\ntls_timeout = \"60s\"\nca = ", "\n[[target]]\n", "\n[[target]]\n"+
+			"connect_timeout = \"60s\"\ngreeting_timeout = \"60s\"\nlogin_timeout = \"5m\"\n").Replace(text)
 	})
 	r.without = mustRead(t, r.Config)
 	r.configure(t, func(text string) string {
