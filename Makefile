@@ -12,7 +12,7 @@ MATRIX_REPEATS ?= 20
 GO_BUILD = go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build run quick test matrix check fuzz bench deb
+.PHONY: help build run quick test soak matrix check fuzz bench deb
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ quick: ## run the tests that need nothing installed, in a minute
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=2 -timeout=30m $(TESTFLAGS) ./cmd/imapproxy ./...
+
+# What would take too long for make test: tests named TestSoak.
+soak: ## run the tests that take many minutes, with the race detector
+	@scripts/install-test-programs
+	IMAPPROXY_SOAK=1 go test -race -count=1 -timeout=60m -run 'Soak' $(TESTFLAGS) ./...
 
 matrix: ## run each cell of the fault matrix 20 times, each pair of reasons 50 times, with the fault points built in
 	TESTFLAGS='$(TESTFLAGS)' scripts/matrix $(MATRIX_REPEATS) 50 10000
