@@ -50,7 +50,7 @@ sessions = 100000
 name = "java"
 tls = "off"
 `
-	config += fmt.Sprintf("addresses = [%q]\n", loopbackAddr(s.backend))
+	config += fmt.Sprintf("addresses = [%q]\n", s.backend.String())
 	for i, a := range s.Listen {
 		config += fmt.Sprintf("\n[[listener]]\nname = \"rig%d\"\naddress = %q\ntls = \"off\"\ninsecure = true\n", i, a)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -75,10 +76,10 @@ func (s *PeerSetup) serveAuthHTTP() (string, error) {
 }
 
 // authHTTP answers as nginx's ngx_mail_auth_http_module wants it.
-func authHTTP(backend uint16) http.HandlerFunc {
+func authHTTP(backend netip.AddrPort) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Auth-Status", "OK")
-		w.Header().Set("Auth-Server", "127.0.0.1")
-		w.Header().Set("Auth-Port", portText(backend))
+		w.Header().Set("Auth-Server", backend.Addr().String())
+		w.Header().Set("Auth-Port", portText(backend.Port()))
 	}
 }

@@ -22,7 +22,7 @@ func preparePerdition(s *PeerSetup) ([]string, error) {
 	return []string{
 		"--no_daemon", "--config_file", os.DevNull, "--pid_file", s.Path("pid"), "--log_facility", "-",
 		"--protocol", "IMAP4", "--bind_address", strings.Join(addrs, ","), "--no_bind_banner", "--no_lookup",
-		"--map_library", "", "--outgoing_server", "127.0.0.1", "--outgoing_port", portText(s.backend),
+		"--map_library", "", "--outgoing_server", s.backend.Addr().String(), "--outgoing_port", portText(s.backend.Port()),
 	}, nil
 }
 
@@ -46,7 +46,7 @@ defaults
 frontend imap
 %s	default_backend java
 backend java
-	server java 127.0.0.1:%d
+	server java %s
 `, OpenFileLimit()/3, s.perAddress("\tbind %s\n"), s.backend)
 	return []string{"-db", "-f", s.Path("haproxy.cfg")}, s.WriteFile("haproxy.cfg", conf)
 }
@@ -81,7 +81,7 @@ auth_failure_delay = 0
 mail_max_userip_connections = 0
 passdb {
   driver = static
-  args = proxy=y nopassword=y host=127.0.0.1 port=%[2]d
+  args = proxy=y nopassword=y host=%[5]s port=%[2]d
 }
 service imap-login {
   inet_listener imap {
@@ -100,7 +100,7 @@ service anvil {
     mode = 0
   }
 }
-`, s.Dir, s.backend, listeners.String(), OpenFileLimit()/3)
+`, s.Dir, s.backend.Port(), listeners.String(), OpenFileLimit()/3, s.backend.Addr())
 	if err := os.Chmod(s.Dir, 0o755); err != nil { // its login processes have a user of their own
 		return nil, err
 	}

@@ -48,7 +48,7 @@ type Peer struct {
 type PeerSetup struct {
 	Dir     string
 	Listen  []netip.AddrPort
-	backend uint16
+	backend netip.AddrPort
 	closers []func() error // of what prepare has started
 }
 

@@ -18,9 +18,9 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// Start runs the peer in front of the backend's port, on loopback, and on the namespace's outer address if there is
-// one. It waits until it listens. stop of what is returned must be called.
-func (p Peer) Start(ctx context.Context, backend uint16, outside netip.Addr) (*Proxy, error) {
+// Start runs the peer in front of the backend, on loopback, and on the namespace's outer address if there is one. It
+// waits until it listens. Stop of what is returned must be called.
+func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.Addr) (*Proxy, error) {
 	program, err := p.Program()
 	if err != nil {
 		return nil, err
