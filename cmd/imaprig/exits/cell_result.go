@@ -12,9 +12,18 @@ import (
 // runResult is the whole of it.
 type runResult struct {
 	Began    time.Time     `json:"began"`
+	Backend  backendInfo   `json:"backend"`
 	Sessions int           `json:"sessions"` // a cell
 	After    []float64     `json:"after_seconds"`
 	Proxies  []proxyResult `json:"proxies"`
+}
+
+// backendInfo is what is known about the backend.
+type backendInfo struct {
+	Kind    string   `json:"kind"`              // "java" is our own program, "davmail", or "server", any that runs
+	Name    string   `json:"name"`              // for people, with its version where that is known
+	Address string   `json:"address,omitempty"` // of a server that runs already
+	Unknown []string `json:"unknown,omitempty"` // sentences on what can't be counted, and why
 }
 
 // proxyResult is one proxy's run.
@@ -23,8 +32,9 @@ type proxyResult struct {
 	Version       string                    `json:"version,omitempty"`
 	Settings      string                    `json:"settings,omitempty"` // what was set other than its defaults
 	Seconds       float64                   `json:"seconds"`
+	Direct        bool                      `json:"direct,omitempty"`   // no proxy: clients connect to the backend
 	Cells         []*cellResult             `json:"cells"`
-	Java          map[string]rig.JavaCounts `json:"java"`           // by mode
+	Java          map[string]rig.JavaCounts `json:"java"`           // by mode; none of a backend that keeps no counts
 	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
 	// descriptors open in Java that no cell accounts for
 	Unattributed int    `json:"unattributed"`
@@ -47,16 +57,17 @@ type cellResult struct {
 }
 
 // count is what there was at one moment. A connection has two sockets on this machine: the backend's and the proxy's
-// (Upstream), or the proxy's (Downstream) and the client's. TIME_WAIT is left out: it is how TCP ends well.
+// (Upstream), or the proxy's (Downstream) and the client's. Without a proxy they are the backend's and the client's.
+// TIME_WAIT is left out: it is how TCP ends well.
 type count struct {
 	Planned    float64 `json:"planned"` // seconds after the end
 	Seconds    float64 `json:"seconds"` // when it was really done
-	Backend    states  `json:"backend"`
+	Backend    states  `json:"backend"` // nil = they can't be seen
 	Upstream   states  `json:"upstream"`
 	Downstream states  `json:"downstream"`
 	Client     states  `json:"client"`
 	ProxyFDs   int     `json:"proxy_fds"` // -1 = its process is not known
-	JavaFDs    int     `json:"java_fds"`
+	JavaFDs    int     `json:"java_fds"` // in the backend; -1 = its process is not known
 }
 
 // states counts sockets by state.
