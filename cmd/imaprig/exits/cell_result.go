@@ -32,7 +32,7 @@ type proxyResult struct {
 	Version       string                    `json:"version,omitempty"`
 	Settings      string                    `json:"settings,omitempty"` // what was set other than its defaults
 	Seconds       float64                   `json:"seconds"`
-	Direct        bool                      `json:"direct,omitempty"`   // no proxy: clients connect to the backend
+	Direct        bool                      `json:"direct,omitempty"` // no proxy: clients connect to the backend
 	Cells         []*cellResult             `json:"cells"`
 	Java          map[string]rig.JavaCounts `json:"java"`           // by mode; none of a backend that keeps no counts
 	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
@@ -44,6 +44,7 @@ type proxyResult struct {
 // cellResult is one cell. Counts holds one for each planned time; Series one for each second.
 type cellResult struct {
 	cell
+	direct   bool    // no proxy
 	Sessions int     `json:"sessions"`          // planned
 	Opened   int     `json:"opened"`            // came as far as their ending
 	Expected int     `json:"expected"`          // connections that the backend should see at least
@@ -67,7 +68,7 @@ type count struct {
 	Downstream states  `json:"downstream"`
 	Client     states  `json:"client"`
 	ProxyFDs   int     `json:"proxy_fds"` // -1 = its process is not known
-	JavaFDs    int     `json:"java_fds"` // in the backend; -1 = its process is not known
+	JavaFDs    int     `json:"java_fds"`  // in the backend; -1 = its process is not known
 }
 
 // states counts sockets by state.

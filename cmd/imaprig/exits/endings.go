@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	wrongPassword = "wrong"
+
 	givesUpAfter = 3 * time.Second // of a client that gets no answer
 	appendSize   = 100_000         // bytes
 
@@ -67,7 +69,7 @@ func allEndings() []ending {
 		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s",
 			open: openUnanswered, end: closeClient, wait: givesUpAfter},
 		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused,
-			end: closeClient, password: "wrong"},
+			end: closeClient, password: wrongPassword},
 	}
 }
 
@@ -82,7 +84,7 @@ func openSelected(c *client) error {
 	if err := openLoggedIn(c); err != nil {
 		return err
 	}
-	return c.ok("SELECT INBOX")
+	return c.ok("SELECT " + rig.Quoted(c.mail.name))
 }
 
 func openIdle(c *client) error {
@@ -100,18 +102,17 @@ func openFetch(c *client) error {
 	if err := openSelected(c); err != nil {
 		return err
 	}
-	if err := c.command("FETCH 1 BODY[]"); err != nil {
-		return fmt.Errorf("FETCH: %w", err)
+	if err := c.fetch(); err != nil {
+		return err
 	}
-	line, err := c.line(c.limit)
-	if err != nil || !strings.HasPrefix(line, "* 1 FETCH (BODY[] {") {
-		return fmt.Errorf("FETCH: %.*q: %w", rig.MaxForeign, line, err)
+	if err := c.message(); err != nil {
+		return fmt.Errorf("FETCH: %w", err)
 	}
 	head := make([]byte, fetchedAhead)
 	if _, err := io.ReadFull(c.in, head); err != nil {
 		return fmt.Errorf("FETCH: %w", err)
 	}
-	if _, after, _ := strings.Cut(string(head), "\r\nTo: "); !strings.HasPrefix(after, c.user+"\r\n") {
+	if _, after, _ := strings.Cut(string(head), "\r\nTo: "); c.mail.named && !strings.HasPrefix(after, c.user+"\r\n") {
 		return fmt.Errorf("%w: the message of %q begins with %.*q", errForeign, c.user, rig.MaxForeign, head)
 	}
 	return nil
@@ -122,14 +123,14 @@ func openUnansweredFetch(c *client) error {
 	if err := openSelected(c); err != nil {
 		return err
 	}
-	return c.command("FETCH 1 BODY[]")
+	return c.fetch()
 }
 
 func openAppend(c *client) error {
 	if err := openSelected(c); err != nil {
 		return err
 	}
-	if err := c.command(fmt.Sprintf("APPEND INBOX {%d}", appendSize)); err != nil {
+	if err := c.command(fmt.Sprintf("APPEND %s {%d}", rig.Quoted(c.mail.name), appendSize)); err != nil {
 		return fmt.Errorf("APPEND: %w", err)
 	}
 	if err := c.continuation(); err != nil {

@@ -106,7 +106,7 @@ func (o *exhaustOptions) runProxy(ctx context.Context, name string, stderr io.Wr
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, java.Stop(javaStopTime)) }()
-	p, err := o.startProxy(ctx, name, java.Port, netip.Addr{})
+	p, err := o.startProxy(ctx, name, loopback(java.Port), netip.Addr{})
 	if err != nil {
 		return nil, err
 	}

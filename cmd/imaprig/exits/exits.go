@@ -19,6 +19,7 @@ type options struct {
 	runOptions
 	proxyPID   int
 	cells      []cell
+	endings    []string // asked for, none = all
 	after      []time.Duration
 	json, html string // files
 }
@@ -60,6 +61,9 @@ func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) in
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
+		if errors.As(err, new(inputError)) {
+			return rig.ExitUsage
+		}
 		return rig.ExitFailed
 	}
 	if result.misses() > 0 {
@@ -72,7 +76,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	var modes, endings, after string
 	flags := rig.NewFlags("exits")
-	o.addTo(flags, 200)
+	o.runOptions.addTo(flags, 200)
+	o.serverOptions.addTo(flags)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
 		"children")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
@@ -87,7 +92,11 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if err != nil {
 		return o, err
 	}
-	if o.cells, err = chooseCells(rig.SplitList(modes), rig.SplitList(endings)); err != nil {
+	if err := o.checkServer(flags); err != nil {
+		return o, err
+	}
+	o.endings = rig.SplitList(endings)
+	if o.cells, err = chooseCells(o.kind, rig.SplitList(modes), o.endings); err != nil {
 		return o, err
 	}
 	if o.after, err = parseAfter(after, latest(o.cells)); err != nil {

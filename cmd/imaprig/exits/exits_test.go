@@ -276,7 +276,7 @@ func TestPeersRun(t *testing.T) {
 			if _, err := p.Program(); err != nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
-			x, err := p.Start(t.Context(), java.Port, rigtest.Addr("127.0.0.2:0").Addr())
+			x, err := p.Start(t.Context(), loopback(java.Port), rigtest.Addr("127.0.0.2:0").Addr())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +284,7 @@ func TestPeersRun(t *testing.T) {
 				if err := x.Stop(); err != nil {
 					t.Error(err)
 				}
-				if there, err := rig.Listens(x.Addr); there || err != nil {
+				if there, err := rig.Listens(ownNet, x.Addr); there || err != nil {
 					t.Errorf("it listens still: %v, %v", there, err)
 				}
 			}()

@@ -10,8 +10,6 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-const lookPort = 1430
-
 // tableRow is a socket that a look reads: local, remote, state, inode.
 type tableRow struct {
 	local, remote string
@@ -27,7 +25,7 @@ func (m *monitor) see(rows ...tableRow) {
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {
-		w.found = newCount(true)
+		w.found = m.newCount()
 	}
 	for _, e := range entries {
 		m.countSocket(e)
@@ -41,7 +39,8 @@ func (m *monitor) nextCell() *watch {
 }
 
 func lookMonitor() *monitor {
-	return newMonitor(lookPort, 1, &rig.Proxy{Addr: rigtest.Addr("127.0.0.1:1143")})
+	facts := backendFacts{addr: rigtest.Addr(backendEnd), netDir: ownNet, pid: 1}
+	return newMonitor(facts, &rig.Proxy{Addr: rigtest.Addr(proxyListener)}, true)
 }
 
 const (
@@ -160,7 +159,7 @@ func TestLookBlind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMonitor(free.Port(), 1, &rig.Proxy{})
+	m := newMonitor(backendFacts{addr: free, netDir: ownNet}, &rig.Proxy{}, true)
 	rigtest.CheckError(t, m.Look(), "does not show the backend's listener")
 }
 

@@ -34,12 +34,13 @@ type client struct {
 	id             int // unique in a run: its tags show whose answer is read
 	tags           int
 	limit          time.Duration // for one answer
+	mail           mailbox
 }
 
 // newClient returns a client that is not connected yet. Its user has its number in the name.
 func (o *runOptions) newClient(number int) *client {
 	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password,
-		limit: answerLimit}
+		limit: answerLimit, mail: ownMailbox()}
 }
 
 // connect dials. A slow client has small buffers on both sides of the connection.
@@ -180,3 +181,26 @@ func (c *client) reset() error {
 }
 
 func dialTCP(d *net.Dialer, addr string) (net.Conn, error) { return d.Dial("tcp", addr) }
+
+// fetch asks for the large message.
+func (c *client) fetch() error {
+	if err := c.command(fmt.Sprintf("FETCH %d BODY.PEEK[]", c.mail.message)); err != nil {
+		return fmt.Errorf("FETCH: %w", err)
+	}
+	return nil
+}
+
+// message reads up to the line with which the large message begins.
+func (c *client) message() error {
+	for {
+		line, err := c.line(c.limit)
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(line, "* ") && strings.Contains(line, " FETCH (") && strings.HasSuffix(line, "}"):
+			return nil
+		case !strings.HasPrefix(line, "* "):
+			return fmt.Errorf("%.*q", rig.MaxForeign, line)
+		}
+	}
+}

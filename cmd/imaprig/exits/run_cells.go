@@ -19,7 +19,8 @@ const (
 // proxyRun is one proxy's run.
 type proxyRun struct {
 	opts      options
-	java      *rig.JavaBackend
+	backend   backend
+	facts     backendFacts
 	proxy     *rig.Proxy
 	ns        *rig.Namespace // nil when there is none
 	nsProblem string         // why
@@ -32,15 +33,13 @@ type proxyRun struct {
 // runCells runs the cells one after the other, and counts all of them at their times.
 func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
 	began := time.Now()
-	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)
-	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings}
+	x.monitor = newMonitor(x.facts, x.proxy, x.opts.proxy == "")
+	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings,
+		Direct: isDirect(x.proxy)}
 	for _, c := range cells {
-		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions})
+		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions, direct: result.Direct})
 	}
 	defer x.release()
-	if err := x.java.Reset(ctx); err != nil {
-		return nil, err
-	}
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() error { return x.monitor.Run(both, x.progress.tick) })
 	group.Go(func() error { return x.driveAll(both, result.Cells) })
@@ -53,13 +52,15 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 
 // finish asks the backend what it has seen, and judges.
 func (x *proxyRun) finish(ctx context.Context, result *proxyResult) error {
-	stats, err := x.java.Stats(ctx)
+	stats, err := x.backend.stats(ctx)
 	if err != nil {
 		return err
 	}
 	result.Java = stats.Modes
 	result.StoredUnasked = int(stats.Stored)
-	result.Unattributed = max(0, stats.Open-x.monitor.Attributed())
+	if x.facts.counts {
+		result.Unattributed = max(0, stats.Open-x.monitor.Attributed())
+	}
 	for _, r := range result.Cells {
 		r.Misses = judge(r)
 	}

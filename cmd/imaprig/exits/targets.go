@@ -17,16 +17,15 @@ const (
 type target struct {
 	name   string
 	Text   string                            // for people
-	within func(c cell) time.Duration        // it holds at every count from here on, and at the last; notJudged
+	within func(r *cellResult) time.Duration // it holds at every count from here on, and at the last; notJudged
 	found  func(r *cellResult, at count) int // what must be 0; less where it could not be counted
 }
 
 // targets returns those that are judged at the counts. Others, of the whole run, are in judgeRun.
 func targets() []target {
 	return []target{
-		{"backend sockets", "no backend socket in CLOSE_WAIT or ESTABLISHED", whenGone,
-			func(_ *cellResult, at count) int { return at.Backend.sum(lingering) }},
-		{"proxy descriptors", "no descriptor of these sessions in the proxy", whenGone,
+		{"backend sockets", "no backend socket in CLOSE_WAIT or ESTABLISHED", whenProxyIsDone, backendSockets},
+		{"proxy descriptors", "no descriptor of these sessions in the proxy", whenProxyIsDone,
 			func(_ *cellResult, at count) int { return at.ProxyFDs }},
 		{"Java descriptors", "no descriptor open in the Java backend", whenJavaCanClose,
 			func(_ *cellResult, at count) int { return at.JavaFDs }},
@@ -37,7 +36,23 @@ func targets() []target {
 	}
 }
 
-func atTheEnd(cell) time.Duration { return judgedAtTheEnd }
+func atTheEnd(*cellResult) time.Duration { return judgedAtTheEnd }
+
+// backendSockets counts the sockets that linger at the backend; of one whose sockets can't be seen, the proxy's.
+func backendSockets(_ *cellResult, at count) int {
+	if at.Backend == nil {
+		return at.Upstream.sum(lingering)
+	}
+	return at.Backend.sum(lingering)
+}
+
+// whenProxyIsDone returns notJudged where there is no proxy: what is left then is a finding about the backend.
+func whenProxyIsDone(r *cellResult) time.Duration {
+	if r.direct {
+		return notJudged
+	}
+	return whenGone(r.cell)
+}
 
 func whenGone(c cell) time.Duration {
 	if endingOf(c).vanishes {
@@ -47,13 +62,14 @@ func whenGone(c cell) time.Duration {
 }
 
 // whenJavaCanClose returns notJudged for the faults that no proxy can cure: a worker that is stuck or waits, a handler
-// that forgets to close whatever it reads, and a message broken off, after which no LOGOUT can be sent.
-func whenJavaCanClose(c cell) time.Duration {
-	switch c.Mode {
-	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting":
+// that forgets to close whatever it reads, and a message broken off, after which no LOGOUT can be sent. Of a backend
+// whose faults are not known, what it keeps is a finding, too.
+func whenJavaCanClose(r *cellResult) time.Duration {
+	switch r.Mode {
+	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting", modeAsIs, modeHanging:
 		return notJudged
 	}
-	if c.Ending == "mid-append" && c.Mode != "good" {
+	if r.direct || r.Ending == "mid-append" && r.Mode != "good" {
 		return notJudged
 	}
 	return judgedAtTheEnd
@@ -74,7 +90,7 @@ func (m miss) String() string {
 func judge(r *cellResult) []miss {
 	var misses []miss
 	for _, t := range targets() {
-		within := t.within(r.cell)
+		within := t.within(r)
 		if within == notJudged || r.NotRun != "" || len(r.Counts) == 0 {
 			continue
 		}

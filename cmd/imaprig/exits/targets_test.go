@@ -104,7 +104,7 @@ func TestJudgeRun(t *testing.T) {
 }
 
 func TestChooseCells(t *testing.T) {
-	all, err := chooseCells(nil, nil)
+	all, err := chooseCells(kindJava, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestChooseCells(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.modes, tt.endings), func(t *testing.T) {
-			cells, err := chooseCells(tt.modes, tt.endings)
+			cells, err := chooseCells(kindJava, tt.modes, tt.endings)
 			if len(cells) != tt.want {
 				t.Errorf("%d cells, want %d: %v", len(cells), tt.want, cells)
 			}

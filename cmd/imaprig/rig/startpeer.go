@@ -97,16 +97,20 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 // ready reports whether all of its addresses are listened on.
 func (s *PeerSetup) ready() (bool, error) {
 	for _, a := range s.Listen {
-		if there, err := Listens(a); !there || err != nil {
+		if there, err := Listens(ownNet, a); !there || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// Listens reports whether a server listens there. It does not connect: some proxies would connect to the backend then.
-func Listens(addr netip.AddrPort) (bool, error) {
-	entries, err := wire.ReadTable("/proc/self/net")
+// ownNet is where the kernel shows the sockets of our own network namespace.
+const ownNet = "/proc/self/net"
+
+// Listens reports whether a server listens there, as a folder such as /proc/PID/net shows it. It does not connect: some
+// proxies would connect to the backend then.
+func Listens(netDir string, addr netip.AddrPort) (bool, error) {
+	entries, err := wire.ReadTable(netDir)
 	return slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
 		every := e.Local.Addr().IsUnspecified() && e.Local.Port() == addr.Port()
 		return e.State == wire.StateListen && (e.Local == addr || every)
