@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	peerStartLimit   = 20 * time.Second
+	peerStartLimit   = time.Minute      // a JVM on a busy machine
 	peerStopLimit    = 20 * time.Second // a busy machine takes long
 	peerVersionLimit = 5 * time.Second
 	peerLogBytes     = 2000 // of a log that an error shows

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"imapproxy/backend/wire"
@@ -56,7 +57,9 @@ func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside
 	if err != nil {
 		return nil, err
 	}
-	x.Version = programVersion(ctx, program, p.version)
+	if len(p.version) > 0 {
+		x.Version = programVersion(ctx, program, p.version)
+	}
 	log, err := os.Create(filepath.Join(s.Dir, "output"))
 	if err != nil {
 		return nil, err
@@ -136,6 +139,18 @@ func FreeAddr(host netip.Addr) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
+}
+
+// CheckFree returns an error that says so when another server listens there.
+func CheckFree(addr netip.AddrPort) error {
+	ln, err := net.Listen("tcp", addr.String())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d is in use", addr.Port())
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %v: %w", addr, err)
+	}
+	return ln.Close()
 }
 
 // programVersion returns the first line that has a digit in it, or "".
