@@ -63,7 +63,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 			return args, s.WriteFile("davmail.properties", opts.properties(s.Path("log"), listen, exchange.url()))
 		},
 	}
-	proxy, err := peer.Start(ctx, 0, netip.Addr{})
+	proxy, err := peer.Start(ctx, netip.AddrPort{}, netip.Addr{})
 	if err != nil {
 		if strings.Contains(err.Error(), "UnsupportedClassVersionError") {
 			err = fmt.Errorf("the java in PATH is too old for %s: %w", jar, err)

@@ -105,6 +105,13 @@ func (x *Exchange) Hang(kinds ...Request) {
 	}
 }
 
+// Resume answers requests from now on. What hangs goes on hanging.
+func (x *Exchange) Resume() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.hangs)
+}
+
 // Release answers what hangs, and lets nothing hang any more.
 func (x *Exchange) Release() {
 	x.mu.Lock()

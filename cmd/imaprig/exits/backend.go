@@ -16,8 +16,13 @@ const (
 
 // Modes of backends whose faults are not known.
 const (
-	modeAsIs    = "as-is"
-	modeHanging = "hanging-upstream" // the server that DavMail asks does not answer
+	modeAsIs = "as-is"
+
+	// The server that DavMail asks does not answer: anything, once the sessions are open, or one kind of question.
+	modeHanging        = "hanging-upstream"
+	modeHangingConnect = "hanging-connect"
+	modeHangingLogin   = "hanging-login"
+	modeHangingFetch   = "hanging-fetch"
 )
 
 // backend is the server that clients come to, through a proxy or directly.
@@ -25,6 +30,8 @@ type backend interface {
 	facts() backendFacts
 	// setMode sets the fault of connections accepted from now on.
 	setMode(ctx context.Context, mode string) error
+	// opened is called when a cell's sessions are open, before they are ended.
+	opened(ctx context.Context, r *cellResult) error
 	// stats returns the backend's own counts, or zeros of one that keeps none.
 	stats(ctx context.Context) (rig.JavaStats, error)
 	// stop ends what was started.
@@ -72,6 +79,8 @@ func (j javaProgram) facts() backendFacts {
 }
 
 func (j javaProgram) setMode(ctx context.Context, mode string) error { return j.SetMode(ctx, mode) }
+
+func (j javaProgram) opened(context.Context, *cellResult) error { return nil }
 
 func (j javaProgram) stats(ctx context.Context) (rig.JavaStats, error) { return j.Stats(ctx) }
 

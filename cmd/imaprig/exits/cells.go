@@ -52,7 +52,11 @@ func modesOf(kind string) []modeOf {
 	modes := []modeOf{{modeAsIs, []string{"before-login", "login-refused", "idle", "in-idle", "mid-fetch", "mid-append",
 		"rst", "logout", "half-close", "vanish"}}}
 	if kind == kindDavMail {
-		modes = append(modes, modeOf{modeHanging, []string{"unanswered"}})
+		modes = append(modes,
+			modeOf{modeHanging, []string{"idle", "in-idle", "rst", "logout", "half-close", "vanish"}},
+			modeOf{modeHangingFetch, []string{"unanswered"}},
+			modeOf{modeHangingLogin, []string{"mid-login"}},
+			modeOf{modeHangingConnect, []string{"backend-never-greets"}})
 	}
 	return modes
 }

@@ -84,6 +84,9 @@ func (d *drive) run(ctx context.Context, before rig.JavaStats) error {
 	if err := d.openAll(ctx); err != nil {
 		return err
 	}
+	if err := d.backend.opened(ctx, d.result); err != nil {
+		return err
+	}
 	if err := rig.Sleep(ctx, d.ending.wait); err != nil {
 		return err
 	}

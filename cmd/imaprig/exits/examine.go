@@ -175,7 +175,9 @@ func (x *examination) largest(messages int) (number int, err error) {
 	most := bigMessage - 1
 	for _, line := range lines {
 		var n, size int
-		if _, err := fmt.Sscanf(line, "* %d FETCH (RFC822.SIZE %d", &n, &size); err == nil && size > most {
+		head, tail, _ := strings.Cut(line, "RFC822.SIZE ") // servers add other items
+		_, err := fmt.Sscanf(head, "* %d FETCH", &n)
+		if _, sizeErr := fmt.Sscanf(tail, "%d", &size); err == nil && sizeErr == nil && size > most {
 			number, most = n, size
 		}
 	}

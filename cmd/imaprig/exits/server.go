@@ -23,6 +23,8 @@ func (s runningServer) facts() backendFacts { return s.found }
 
 func (s runningServer) setMode(context.Context, string) error { return nil }
 
+func (s runningServer) opened(context.Context, *cellResult) error { return nil }
+
 func (s runningServer) stats(context.Context) (rig.JavaStats, error) { return rig.JavaStats{}, nil }
 
 func (s runningServer) stop() error { return nil }

@@ -98,6 +98,9 @@ func (o *options) startBackend(ctx context.Context) (backend, error) {
 	if o.kind == kindServer {
 		return o.findServer(ctx, o.cells)
 	}
+	if o.kind == kindDavMail {
+		return o.startDavMail(ctx)
+	}
 	java, err := o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage,
 		JVM: []string{"-Xss256k"}})
 	if err != nil {

@@ -66,7 +66,8 @@ func whenGone(c cell) time.Duration {
 // whose faults are not known, what it keeps is a finding, too.
 func whenJavaCanClose(r *cellResult) time.Duration {
 	switch r.Mode {
-	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting", modeAsIs, modeHanging:
+	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting", modeAsIs, modeHanging, modeHangingFetch, modeHangingLogin,
+		modeHangingConnect:
 		return notJudged
 	}
 	if r.direct || r.Ending == "mid-append" && r.Mode != "good" {
