@@ -54,6 +54,7 @@ type mailbox struct {
 	name    string
 	message int  // number of a message larger than the buffers between the backend and a client
 	named   bool // the message has a line "To: USER", by which another user's is known
+	window  int  // bytes of the receive buffer of a client that does not read; 0 = as few as possible
 }
 
 // ownMailbox is that of the rig's own servers.

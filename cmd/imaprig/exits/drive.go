@@ -21,7 +21,10 @@ const (
 
 // drive opens the sessions of a cell and ends them. Its error is one of the rig; what sessions run into is kept in r.
 func (x *proxyRun) drive(ctx context.Context, r *cellResult) error {
-	if r.NotRun = x.facts.lacks[r.Ending]; r.NotRun != "" {
+	if why := x.facts.lacks[r.Ending]; why != "" {
+		r.NotRun = why
+	}
+	if r.NotRun != "" {
 		return nil
 	}
 	w := endingOf(r.cell)
@@ -234,11 +237,17 @@ func (d *drive) countReached(ctx context.Context, before rig.JavaStats) error {
 		return err
 	}
 	d.result.Reached = max(int(now.Accepted-before.Accepted), d.monitor.Reached(d.watch))
-	if d.monitor.seesBackend() {
+	if d.facts.counts || d.monitor.seesBackend() && !d.ending.brief() {
 		d.result.Expected = d.ending.expected(d.result.Opened)
 	}
 	return nil
 }
+
+// logsIn reports whether a session comes further than its login.
+func (w ending) logsIn() bool { return w.name != "before-login" && w.name != "backend-never-greets" }
+
+// brief reports whether a connection to the backend may come and go between two looks.
+func (w ending) brief() bool { return w.password != "" }
 
 // expected returns how many of the opened sessions the backend must have seen.
 func (w ending) expected(opened int) int {

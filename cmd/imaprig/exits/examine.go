@@ -17,6 +17,7 @@ import (
 const (
 	bigMessage   = 1 << 20 // bytes of a message that a client which stops reading can't have received whole
 	examineLimit = 20 * time.Second
+	unreadWindow = 32 << 10
 	sizesOf      = 1000 // messages, the last ones of a mailbox
 )
 
@@ -31,8 +32,8 @@ type examination struct {
 // be run. An error is a sentence on why nothing can.
 func (o *runOptions) examine(ctx context.Context, server string, cells []cell) (backendFacts, error) {
 	x := &examination{client: o.newClient(1), server: server}
-	x.limit = examineLimit
-	facts := backendFacts{mail: mailbox{name: o.mailbox}, lacks: map[string]string{}}
+	x.limit = o.patience
+	facts := backendFacts{mail: mailbox{name: o.mailbox, window: unreadWindow}, lacks: map[string]string{}}
 	if err := x.open(ctx); err != nil {
 		return facts, inputError{err}
 	}
@@ -187,7 +188,7 @@ func (x *examination) largest(messages int) (number int, err error) {
 // tryWrongPassword finds out whether the server refuses one.
 func (o *runOptions) tryWrongPassword(ctx context.Context, facts *backendFacts, server string) error {
 	x := &examination{client: o.newClient(1), server: server}
-	x.limit, x.password = examineLimit, wrongPassword
+	x.limit, x.password = o.patience, wrongPassword
 	if err := x.open(ctx); err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if o.cells, err = chooseCells(o.kind, rig.SplitList(modes), o.endings); err != nil {
 		return o, err
 	}
-	if o.after, err = parseAfter(after, latest(o.cells)); err != nil {
+	if o.after, err = parseAfter(after, o.latest()); err != nil {
 		return o, err
 	}
 	return o, o.check()

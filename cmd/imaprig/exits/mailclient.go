@@ -51,7 +51,7 @@ func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr 
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
 	if slow {
-		dialer.Control = slowSocket
+		dialer.Control = c.slowSocket
 	}
 	conn, err := dial(dialer, addr)
 	if err != nil {
@@ -62,9 +62,13 @@ func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr 
 	return nil
 }
 
-func slowSocket(_, _ string, raw syscall.RawConn) error {
+func (c *client) slowSocket(_, _ string, raw syscall.RawConn) error {
 	var errs [3]error
 	errs[0] = raw.Control(func(fd uintptr) {
+		if c.mail.window > 0 {
+			errs[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, c.mail.window)
+			return
+		}
 		errs[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, slowRecvBuf)
 		errs[2] = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, slowSegment)
 	})

@@ -3,6 +3,7 @@ package exits
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,6 +41,9 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions, direct: result.Direct})
 	}
 	defer x.release()
+	if err := x.tryLogin(ctx, result); err != nil {
+		return nil, err
+	}
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() error { return x.monitor.Run(both, x.progress.tick) })
 	group.Go(func() error { return x.driveAll(both, result.Cells) })
@@ -48,6 +52,34 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 	}
 	result.Seconds = time.Since(began).Seconds()
 	return result, x.finish(ctx, result)
+}
+
+// tryLogin logs in through a proxy to a server that is not ours. Proxies and servers that don't go together are said once.
+func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
+	if x.facts.counts || result.Direct {
+		return nil
+	}
+	c := x.opts.newClient(1)
+	err := c.connect(dialTCP, x.proxy.Addr.String(), netip.Addr{}, false)
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
+		defer stop()
+		if err = openLoggedIn(c); err == nil {
+			return endLogout(c)
+		}
+		_ = c.conn.Close()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	why := fmt.Sprintf("no login is possible through %s: %v", x.proxy.Name, err)
+	for _, r := range result.Cells {
+		if endingOf(r.cell).logsIn() {
+			r.NotRun = why
+		}
+	}
+	result.Misses = append(result.Misses, miss{why, 1, 0})
+	return nil
 }
 
 // finish asks the backend what it has seen, and judges.
@@ -64,7 +96,7 @@ func (x *proxyRun) finish(ctx context.Context, result *proxyResult) error {
 	for _, r := range result.Cells {
 		r.Misses = judge(r)
 	}
-	result.Misses = judgeRun(result)
+	result.Misses = append(result.Misses, judgeRun(result)...)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"imapproxy/cmd/imaprig/rig"
 )
@@ -23,6 +24,7 @@ type serverOptions struct {
 	mailbox      string
 	passwordFile string
 	given        map[string]bool // flags that were given
+	patience     time.Duration   // for one answer when the server is examined
 }
 
 func (o *serverOptions) addTo(flags *flag.FlagSet) {
@@ -43,6 +45,7 @@ const sessionsOfServer = 20
 
 // checkServer returns an error for options of backends that exclude each other, and finds the password.
 func (o *runOptions) checkServer(flags *flag.FlagSet) error {
+	o.patience = examineLimit
 	o.given = map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
 	switch {

@@ -2,6 +2,7 @@ package exits
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -126,10 +127,13 @@ func judgeRun(r *proxyResult) []miss {
 	return misses
 }
 
-// latest returns the last limit that these cells are judged by: a count must come as late.
-func latest(cells []cell) time.Duration {
+// latest returns the last limit that the cells are judged by: a count must come as late. Without a proxy there is none.
+func (o *options) latest() time.Duration {
 	var most time.Duration
-	for _, c := range cells {
+	if o.proxy == "" && o.self == "" && !slices.ContainsFunc(o.peers, func(name string) bool { return name != proxyDirect }) {
+		return 0
+	}
+	for _, c := range o.cells {
 		most = max(most, whenGone(c))
 	}
 	return most

@@ -49,6 +49,7 @@ sessions = 100000
 [[target]]
 name = "java"
 tls = "off"
+plain_login = true
 `
 	config += fmt.Sprintf("addresses = [%q]\n", s.backend.String())
 	for i, a := range s.Listen {

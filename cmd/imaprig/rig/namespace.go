@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,7 +25,7 @@ type Namespace struct {
 	calls chan func()
 	done  chan struct{} // closed when the thread is gone
 	net   netip.Prefix  // /24: .1 is on the proxies' side, .2 and up are clients
-	veth  string        // the device on the proxies' side
+	veth  string        // the device on the proxies' side; "" before there is one
 	last  netip.Addr    // the client address given last
 }
 
@@ -40,19 +41,21 @@ func vethName(p netip.Prefix) string {
 	return fmt.Sprintf("imaprig-%d-%d", a[1], a[2])
 }
 
+// connecting is held while a network is looked for and taken, so that two namespaces of ours don't take the same one.
+var connecting sync.Mutex
+
 // NewNamespace makes one. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN, and the program ip. Remove must be called.
 func NewNamespace(ctx context.Context) (*Namespace, error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return nil, errors.New("the program ip is missing: apt-get install iproute2")
 	}
+	connecting.Lock()
+	defer connecting.Unlock()
 	prefix, err := freeNetwork()
 	if err != nil {
 		return nil, err
 	}
-	n := &Namespace{
-		calls: make(chan func()), done: make(chan struct{}), net: prefix,
-		veth: vethName(prefix), last: prefix.Addr().Next(),
-	}
+	n := &Namespace{calls: make(chan func()), done: make(chan struct{}), net: prefix, last: prefix.Addr().Next()}
 	started := make(chan error, 1)
 	go n.live(started)
 	if err := <-started; err != nil {
@@ -102,8 +105,13 @@ func (n *Namespace) connect(ctx context.Context) error {
 	if err := n.inside(func() error { thread = unix.Gettid(); return nil }); err != nil {
 		return err
 	}
+	veth := vethName(n.net)
+	if err := runIP(ctx, "link", "add", veth, "type", "veth", "peer", "name", vethInside, "netns",
+		strconv.Itoa(thread)); err != nil {
+		return err // a device of this name belongs to another rig
+	}
+	n.veth = veth
 	outside := [][]string{
-		{"link", "add", n.veth, "type", "veth", "peer", "name", vethInside, "netns", strconv.Itoa(thread)},
 		{"addr", "add", netip.PrefixFrom(n.Outside(), n.net.Bits()).String(), "dev", n.veth},
 		{"link", "set", n.veth, "up"},
 	}
@@ -155,7 +163,7 @@ func (n *Namespace) Remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), ipLimit)
 	defer cancel()
 	var err error
-	if _, missing := net.InterfaceByName(n.veth); missing == nil {
+	if _, missing := net.InterfaceByName(n.veth); n.veth != "" && missing == nil {
 		err = runIP(ctx, "link", "del", n.veth) // its other end goes with it
 	}
 	close(n.calls)
