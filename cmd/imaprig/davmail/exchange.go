@@ -51,6 +51,7 @@ type Exchange struct {
 	listener net.Listener
 	done     chan struct{} // closed when the server has ended
 	sizes    []int
+	limit    int64 // bytes of a request
 
 	mu        sync.Mutex // protects what follows
 	hangs     map[Request]bool
@@ -70,7 +71,7 @@ func startExchange(sizes []int) (*Exchange, error) {
 		return nil, fmt.Errorf("listen for DavMail's requests: %w", err)
 	}
 	x := &Exchange{
-		listener: ln, done: make(chan struct{}), sizes: sizes, hangs: map[Request]bool{},
+		listener: ln, done: make(chan struct{}), sizes: sizes, limit: requestBytes, hangs: map[Request]bool{},
 		release: make(chan struct{}), stats: Stats{Requests: map[Request]int64{}}, mailboxes: map[string]*mailbox{},
 	}
 	x.server = &http.Server{Handler: http.HandlerFunc(x.serve), ReadHeaderTimeout: headerLimit}
@@ -136,7 +137,7 @@ func (x *Exchange) Stats() Stats {
 // serve answers a request. DavMail sends each without a password first. Every other connection is used once, so that
 // DavMail holds no descriptors of connections to Exchange while nothing is asked.
 func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, x.limit))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return

@@ -60,6 +60,13 @@ func (x *Exchange) mailboxOf(user string) *mailbox {
 	return m
 }
 
+// Deliver puts a message of this size into a user's INBOX, as when mail arrives.
+func (x *Exchange) Deliver(user string, size int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.mailboxOf(user).folder(inbox).add(&message{Size: size})
+}
+
 // folder returns one of Exchange's own folders.
 func (m *mailbox) folder(id string) *folder {
 	f := m.folders[id]
