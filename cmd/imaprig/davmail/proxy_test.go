@@ -53,7 +53,7 @@ func startProxy(t *testing.T, program, davmail, more string, host netip.Addr) *p
 		config := fmt.Sprintf(proxyConfig, x.away, x.here, davmail, more)
 		return []string{"serve", "--config", s.Path("imapproxy.toml")}, s.WriteFile("imapproxy.toml", config)
 	}
-	started, err := p.Start(t.Context(), 0, netip.Addr{})
+	started, err := p.Start(t.Context(), netip.AddrPort{}, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
