@@ -13,6 +13,7 @@ import (
 type runResult struct {
 	Began    time.Time     `json:"began"`
 	Backend  backendInfo   `json:"backend"`
+	Settings string        `json:"settings"` // of every peer: "tuned" or "defaults"
 	Sessions int           `json:"sessions"` // a cell
 	After    []float64     `json:"after_seconds"`
 	Proxies  []proxyResult `json:"proxies"`
@@ -45,6 +46,7 @@ type proxyResult struct {
 type cellResult struct {
 	cell
 	direct   bool    // no proxy
+	defaults bool    // the proxy has its default settings
 	Sessions int     `json:"sessions"`          // planned
 	Opened   int     `json:"opened"`            // came as far as their ending
 	Expected int     `json:"expected"`          // connections that the backend should see at least

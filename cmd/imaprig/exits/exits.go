@@ -52,7 +52,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // runAndReport reports also what was found before an error.
 func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) int {
 	err := o.mayWrite()
-	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
+	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions, Settings: o.settings}
 	if err == nil {
 		err = o.run(ctx, result, stderr)
 	}
@@ -80,6 +80,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	o.serverOptions.addTo(flags)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
 		"children")
+	flags.StringVar(&o.settings, "settings", settingsTuned, "of every --peer: tuned, to find clients that vanish as soon "+
+		"as each can, or defaults, as it is installed")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
 	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
@@ -97,6 +99,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	}
 	o.endings = rig.SplitList(endings)
 	if o.cells, err = chooseCells(o.kind, rig.SplitList(modes), o.endings); err != nil {
+		return o, err
+	}
+	if err = checkNames("settings", []string{o.settings}, []string{settingsTuned, settingsDefaults}); err != nil {
 		return o, err
 	}
 	if o.after, err = parseAfter(after, o.latest()); err != nil {

@@ -24,6 +24,7 @@ type runOptions struct {
 	password    string
 	sessions    int
 	javaSource  string
+	settings    string // of peers: settingsTuned or settingsDefaults, "" for these
 	serverOptions
 }
 

@@ -31,6 +31,7 @@ func (o *runOptions) startProxy(ctx context.Context, name string, backend netip.
 	if err != nil {
 		return nil, err
 	}
+	p.Tuned = o.settings == settingsTuned
 	return p.Start(ctx, backend, outside)
 }
 

@@ -38,7 +38,8 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings,
 		Direct: isDirect(x.proxy)}
 	for _, c := range cells {
-		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions, direct: result.Direct})
+		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions, direct: result.Direct,
+			defaults: x.opts.settings == settingsDefaults})
 	}
 	defer x.release()
 	if err := x.tryLogin(ctx, result); err != nil {

@@ -47,9 +47,16 @@ func backendSockets(_ *cellResult, at count) int {
 	return at.Backend.sum(lingering)
 }
 
-// whenProxyIsDone returns notJudged where there is no proxy: what is left then is a finding about the backend.
+// Settings of the proxies that a run starts.
+const (
+	settingsTuned    = "tuned"    // alike, as far as each can: clients that vanish are found within vanishedWithin
+	settingsDefaults = "defaults" // as they are installed: when a client that has vanished is found is not judged
+)
+
+// whenProxyIsDone returns notJudged where there is no proxy: what is left then is a finding about the backend. Defaults
+// have no time within which a client that has vanished must be found.
 func whenProxyIsDone(r *cellResult) time.Duration {
-	if r.direct {
+	if r.direct || r.defaults && endingOf(r.cell).vanishes {
 		return notJudged
 	}
 	return whenGone(r.cell)
@@ -71,7 +78,7 @@ func whenJavaCanClose(r *cellResult) time.Duration {
 		modeHangingConnect:
 		return notJudged
 	}
-	if r.direct || r.Ending == "mid-append" && r.Mode != "good" {
+	if whenProxyIsDone(r) == notJudged || r.Ending == "mid-append" && r.Mode != "good" {
 		return notJudged
 	}
 	return judgedAtTheEnd

@@ -9,6 +9,7 @@ import (
 func perditionPeer() Peer {
 	return Peer{
 		Name: "perdition", Programs: []string{"perdition"}, version: []string{"--help"},
+		tuning:   "nothing: it has no setting for keep-alive or half-closed connections",
 		Packages: "apt-get install perdition", Prepare: preparePerdition,
 	}
 }
@@ -31,9 +32,26 @@ func HAProxyPeer() Peer {
 	return Peer{
 		Name: "haproxy", Programs: []string{"haproxy"}, version: []string{"-v"},
 		Settings: "TCP mode, timeouts of 24 hours",
+		tuning: "keep-alive 15s, 5s, 3 and tcp-ut 20s on both sides, client-fin and server-fin 5s as imapproxy " +
+			"has half_close_idle",
 		Packages: "apt-get install haproxy", Prepare: prepareHAProxy,
 	}
 }
+
+const (
+	haproxyTuned = `	timeout client-fin 5s
+	timeout server-fin 5s
+	option clitcpka
+	clitcpka-idle 15s
+	clitcpka-intvl 5s
+	clitcpka-cnt 3
+	option srvtcpka
+	srvtcpka-idle 15s
+	srvtcpka-intvl 5s
+	srvtcpka-cnt 3
+`
+	haproxyUserTimeout = " tcp-ut 20s"
+)
 
 func prepareHAProxy(s *PeerSetup) ([]string, error) {
 	conf := fmt.Sprintf(`global
@@ -43,11 +61,12 @@ defaults
 	timeout connect 5s
 	timeout client 24h
 	timeout server 24h
-frontend imap
+%sfrontend imap
 %s	default_backend java
 backend java
-	server java %s
-`, OpenFileLimit()/3, s.perAddress("\tbind %s\n"), s.backend)
+	server java %s%s
+`, OpenFileLimit()/3, s.ifTuned(haproxyTuned), s.perAddress("\tbind %s"+s.ifTuned(haproxyUserTimeout)+"\n"), s.backend,
+		s.ifTuned(haproxyUserTimeout))
 	return []string{"-db", "-f", s.Path("haproxy.cfg")}, s.WriteFile("haproxy.cfg", conf)
 }
 
@@ -55,6 +74,7 @@ func dovecotPeer() Peer {
 	return Peer{
 		Name: "dovecot", Programs: []string{"dovecot"}, version: []string{"--version"},
 		Settings: "one imap-login process for all sessions",
+		tuning:   "no more: it has no setting for keep-alive or half-closed connections",
 		Packages: "apt-get install dovecot-imapd", Prepare: prepareDovecot,
 	}
 }

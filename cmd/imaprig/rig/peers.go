@@ -37,10 +37,12 @@ type Proxy struct {
 // Peer is how to run a proxy of a kind in a folder of its own.
 type Peer struct {
 	Name     string
-	Programs []string // candidates; the first that exists is run
-	Packages string   // of Debian, for the error when it is not installed
-	version  []string // arguments that make it print its version
-	Settings string
+	Programs []string                             // candidates; the first that exists is run
+	Packages string                               // of Debian, for the error when it is not installed
+	version  []string                             // arguments that make it print its version
+	Settings string                               // what is always set, for the report
+	Tuned    bool                                 // it finds peers that are gone as soon as imaprig exits asks for, as far as it can
+	tuning   string                               // what Tuned sets, and what it can't, for the report
 	Prepare  func(s *PeerSetup) ([]string, error) // writes the configuration, returns the arguments
 }
 
@@ -48,8 +50,20 @@ type Peer struct {
 type PeerSetup struct {
 	Dir     string
 	Listen  []netip.AddrPort
+	tuned   bool
 	backend netip.AddrPort
 	closers []func() error // of what prepare has started
+}
+
+// settings returns what is set other than its defaults, in words.
+func (p Peer) settings() string {
+	switch {
+	case !p.Tuned:
+		return p.Settings
+	case p.Settings == "":
+		return p.tuning
+	}
+	return p.Settings + "; " + p.tuning
 }
 
 // Peers returns all of them, with their usual settings.
@@ -94,6 +108,14 @@ func (s *PeerSetup) lastOutput(c *child) string {
 		}
 	}
 	return strings.TrimSpace(text)
+}
+
+// ifTuned returns a part of a configuration, "" where the peer is to have its defaults.
+func (s *PeerSetup) ifTuned(text string) string {
+	if s.tuned {
+		return text
+	}
+	return ""
 }
 
 // close ends what was started, and removes the folder.

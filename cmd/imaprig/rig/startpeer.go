@@ -30,7 +30,7 @@ func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.A
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	s := &PeerSetup{Dir: dir, backend: backend, closers: []func() error{func() error { return os.RemoveAll(dir) }}}
+	s := &PeerSetup{Dir: dir, tuned: p.Tuned, backend: backend, closers: []func() error{func() error { return os.RemoveAll(dir) }}}
 	started, err := p.startIn(ctx, s, program, outside)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Name, err), s.close())
@@ -39,7 +39,7 @@ func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.A
 }
 
 func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside netip.Addr) (*Proxy, error) {
-	x := &Proxy{Name: p.Name, Settings: p.Settings, Stop: s.close}
+	x := &Proxy{Name: p.Name, Settings: p.settings(), Stop: s.close}
 	for _, host := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), outside} {
 		if host.IsValid() {
 			addr, err := FreeAddr(host)
