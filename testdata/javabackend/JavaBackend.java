@@ -40,6 +40,9 @@ public final class JavaBackend {
         } catch (IllegalArgumentException e) {
             System.err.println("JavaBackend: " + e.getMessage() + "\n" + USAGE);
             System.exit(2);
+        } catch (BindException e) {
+            System.err.println("JavaBackend: " + e.getMessage());
+            System.exit(2);
         }
     }
 
@@ -55,9 +58,21 @@ public final class JavaBackend {
         greetingDelay = number("--greeting-delay", 0, Integer.MAX_VALUE);
         workers = (ThreadPoolExecutor) Executors.newFixedThreadPool(number("--workers", 1, 100_000),
                 task -> daemon(task, "worker"));
-        listener.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number("--port", 0, 65535)), BACKLOG);
+        bind("--port", address -> listener.bind(address, BACKLOG));
         listener.configureBlocking(false);
         listener.register(selector, SelectionKey.OP_ACCEPT);
+    }
+
+    private interface Binder<T> { T bind(InetSocketAddress address) throws IOException; }
+    /** Binds to the port of this option; an error names it, and says in words that it is in use. */
+    private <T> T bind(String option, Binder<T> binder) throws IOException {
+        int port = number(option, 0, 65535);
+        try {
+            return binder.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+        } catch (BindException e) {
+            boolean inUse = e.getMessage().contains("in use");
+            throw new BindException("port " + port + (inUse ? " is in use" : ": " + e.getMessage()));
+        }
     }
 
     private int number(String option, int low, int high) { return number(option, options.get(option), low, high); }
@@ -76,8 +91,7 @@ public final class JavaBackend {
     }
 
     private void serve() throws Exception {
-        HttpServer control = HttpServer.create(
-                new InetSocketAddress(InetAddress.getLoopbackAddress(), number("--control", 0, 65535)), 0);
+        HttpServer control = bind("--control", address -> HttpServer.create(address, 0));
         control.createContext("/", this::handle);
         control.start();
         daemon(this::acceptLoop, "acceptor").start();

@@ -99,7 +99,11 @@ func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.
 	if opts.Port, err = o.expectedPort(); err != nil {
 		return nil, err
 	}
-	return rig.StartJava(ctx, opts)
+	java, err := rig.StartJava(ctx, opts)
+	if errors.As(err, new(rig.SetupError)) {
+		return nil, inputError{err}
+	}
+	return java, err
 }
 
 // expectedPort returns where a proxy that runs already expects the backend, or 0 for anywhere.
