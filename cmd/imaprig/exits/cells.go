@@ -17,15 +17,15 @@ func (c cell) String() string { return c.Mode + "/" + c.Ending }
 // modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every
 // client in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
 func modeEndings() []modeOf {
-	leaving := []string{"idle", "in-idle", "mid-fetch", "mid-append", "rst", "logout", "half-close", "vanish"}
+	leaving := []string{"idle", "in-idle", "mid-fetch", "mid-fetch-small", "mid-append", "mid-append-large", "rst", "logout", "half-close", "vanish"}
 	refused := []string{"login-refused"}
 	return []modeOf{
 		{"good", append([]string{"before-login", "login-refused"}, leaving...)},
 		{"no-close-without-logout", leaving},
 		{"no-close-on-eof", leaving},
-		{"poll-available", []string{"idle", "in-idle", "mid-append", "rst", "logout", "vanish"}},
+		{"poll-available", []string{"idle", "in-idle", "mid-append", "mid-append-large", "rst", "logout", "vanish"}},
 		{"stuck-worker", []string{"idle", "unanswered", "rst", "logout", "half-close", "vanish"}},
-		{"stuck-fetch", []string{"mid-fetch"}},
+		{"stuck-fetch", []string{"mid-fetch", "mid-fetch-small", "stalled-fetch"}},
 		{"auth-fail", refused},
 		{"auth-fail-noclose", refused},
 		{"auth-fail-poll", refused},
@@ -49,8 +49,8 @@ func modesOf(kind string) []modeOf {
 	if kind == kindJava {
 		return modeEndings()
 	}
-	modes := []modeOf{{modeAsIs, []string{"before-login", "login-refused", "idle", "in-idle", "mid-fetch", "mid-append",
-		"rst", "logout", "half-close", "vanish"}}}
+	modes := []modeOf{{modeAsIs, []string{"before-login", "login-refused", "idle", "in-idle", "mid-fetch",
+		"mid-fetch-small", "mid-append", "mid-append-large", "rst", "logout", "half-close", "vanish"}}}
 	if kind == kindDavMail {
 		modes = append(modes,
 			modeOf{modeHanging, []string{"idle", "in-idle", "rst", "logout", "half-close", "vanish"}},

@@ -104,6 +104,7 @@ func (x *examination) inside(facts *backendFacts) error {
 	if facts.mail.message == 0 {
 		facts.lacks["mid-fetch"] = fmt.Sprintf("the mailbox %s has no message of %d bytes or more",
 			rig.Quoted(facts.mail.name), bigMessage)
+		facts.lacks["mid-fetch-small"] = facts.lacks["mid-fetch"]
 		facts.lacks["unanswered"] = facts.lacks["mid-fetch"]
 	}
 	return nil

@@ -186,9 +186,9 @@ func (c *client) reset() error {
 
 func dialTCP(d *net.Dialer, addr string) (net.Conn, error) { return d.Dial("tcp", addr) }
 
-// fetch asks for the large message.
-func (c *client) fetch() error {
-	if err := c.command(fmt.Sprintf("FETCH %d BODY.PEEK[]", c.mail.message)); err != nil {
+// fetch asks for an item of the large message.
+func (c *client) fetch(item string) error {
+	if err := c.command(fmt.Sprintf("FETCH %d %s", c.mail.message, item)); err != nil {
 		return fmt.Errorf("FETCH: %w", err)
 	}
 	return nil

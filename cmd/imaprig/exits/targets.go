@@ -78,7 +78,7 @@ func whenJavaCanClose(r *cellResult) time.Duration {
 		modeHangingConnect:
 		return notJudged
 	}
-	if whenProxyIsDone(r) == notJudged || r.Ending == "mid-append" && r.Mode != "good" {
+	if whenProxyIsDone(r) == notJudged || endingOf(r.cell).literal && r.Mode != "good" {
 		return notJudged
 	}
 	return judgedAtTheEnd
