@@ -13,7 +13,9 @@ import (
 type runResult struct {
 	Began    time.Time     `json:"began"`
 	Backend  backendInfo   `json:"backend"`
+	Client   clientInfo    `json:"client"`
 	Settings string        `json:"settings"` // of every peer: "tuned" or "defaults"
+	Verdicts []verdict     `json:"verdicts"` // on the backend, by mode
 	Sessions int           `json:"sessions"` // a cell
 	After    []float64     `json:"after_seconds"`
 	Proxies  []proxyResult `json:"proxies"`

@@ -115,7 +115,9 @@ const wholeMessage = "BODY.PEEK[]"
 func openFetch(c *client) error { return c.beginFetch(wholeMessage) }
 
 // openSmallFetch is openFetch with a part of the message.
-func openSmallFetch(c *client) error { return c.beginFetch(fmt.Sprintf("%s<0.%d>", wholeMessage, smallLiteral)) }
+func openSmallFetch(c *client) error {
+	return c.beginFetch(fmt.Sprintf("%s<0.%d>", wholeMessage, smallLiteral))
+}
 
 // openStalledFetch reads as much of the message as comes.
 func openStalledFetch(c *client) error {

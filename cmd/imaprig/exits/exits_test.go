@@ -135,9 +135,9 @@ func TestExitsRelay(t *testing.T) {
 		"--modes", "good,no-close-without-logout", "--endings", "idle,logout,half-close")
 	want := map[string]string{ // sockets in CLOSE_WAIT, descriptors in the proxy and in Java
 		"good/idle": "0 0 0 []", "good/logout": "0 0 0 []", "good/half-close": "0 0 0 []",
-		"no-close-without-logout/idle":       "5 0 5 [backend sockets: 5, must be 0 Java descriptors: 5, must be 0]",
+		"no-close-without-logout/idle":       "5 0 5 [server sockets: 5, must be 0 server descriptors: 5, must be 0]",
 		"no-close-without-logout/logout":     "0 0 0 []",
-		"no-close-without-logout/half-close": "5 0 5 [backend sockets: 5, must be 0 Java descriptors: 5, must be 0]",
+		"no-close-without-logout/half-close": "5 0 5 [server sockets: 5, must be 0 server descriptors: 5, must be 0]",
 	}
 	for _, c := range r.Proxies[0].Cells {
 		last := c.Counts[len(c.Counts)-1]

@@ -49,7 +49,7 @@ stuck-worker  idle    4 of 5    4 q1    0    -      4     4 q1-11  0    -      4
 good          vanish  5                                                              not run
 
 3 cells: every target holds in 1, missed in 1, not run 1
-  MISSED   stuck-worker/idle: backend sockets: 4 after 10 s, must be 0
+  MISSED   stuck-worker/idle: server sockets: 4 after 10 s, must be 0
   MISSED   stuck-worker/idle: sessions as planned: 1 after 10 s, must be 0
            stuck-worker/idle: LOGIN: <b>EOF</b>
   NOT RUN  good/vanish: no root

@@ -47,7 +47,7 @@ func (o *options) runProxy(ctx context.Context, name string, about *runResult, s
 	if x.facts, err = o.usable(x.backend); err != nil {
 		return nil, err
 	}
-	about.Backend = x.facts.info
+	about.Backend, about.Client = x.facts.info, o.clientInfo(x.facts.mail)
 	var outside netip.Addr
 	if slices.ContainsFunc(o.cells, func(c cell) bool { return endingOf(c).vanishes }) {
 		if x.ns, err = rig.NewNamespace(ctx); err != nil {

@@ -14,6 +14,12 @@ const (
 	notJudged      = time.Duration(-1)
 )
 
+// The targets that are about sessions, not about what is left of them.
+const (
+	targetPlanned = "sessions as planned"
+	targetForeign = "foreign bytes"
+)
+
 // target is what must hold in every cell, except where within says that it is not judged.
 type target struct {
 	name   string
@@ -25,14 +31,14 @@ type target struct {
 // targets returns those that are judged at the counts. Others, of the whole run, are in judgeRun.
 func targets() []target {
 	return []target{
-		{"backend sockets", "no backend socket in CLOSE_WAIT or ESTABLISHED", whenProxyIsDone, backendSockets},
+		{"server sockets", "no socket of the server in CLOSE_WAIT or ESTABLISHED", whenProxyIsDone, backendSockets},
 		{"proxy descriptors", "no descriptor of these sessions in the proxy", whenProxyIsDone,
 			func(_ *cellResult, at count) int { return at.ProxyFDs }},
-		{"Java descriptors", "no descriptor open in the Java backend", whenJavaCanClose,
+		{"server descriptors", "no descriptor open in the server", whenJavaCanClose,
 			func(_ *cellResult, at count) int { return at.JavaFDs }},
-		{"sessions as planned", "every session came as far as its ending, and to the backend", atTheEnd,
+		{targetPlanned, "every session came as far as its ending, and to the backend", atTheEnd,
 			func(r *cellResult, _ count) int { return max(r.Sessions-r.Opened, r.Expected-r.Reached) }},
-		{"foreign bytes", "no session read another session's bytes", atTheEnd,
+		{targetForeign, "no session read another session's bytes", atTheEnd,
 			func(r *cellResult, _ count) int { return r.Foreign }},
 	}
 }
@@ -129,7 +135,7 @@ func judgeRun(r *proxyResult) []miss {
 		misses = append(misses, miss{"messages stored that no client sent whole", r.StoredUnasked, r.Seconds})
 	}
 	if r.Unattributed > 0 {
-		misses = append(misses, miss{"Java descriptors that belong to no cell", r.Unattributed, r.Seconds})
+		misses = append(misses, miss{"server descriptors that belong to no cell", r.Unattributed, r.Seconds})
 	}
 	return misses
 }
