@@ -33,10 +33,10 @@ var (
 		"waits without a limit for a server that has said BYE"}
 	causeStays = cause{faultOfProxy, "its client has gone, and it stays connected to the server until that answers",
 		"stays connected to the server after the client has gone"}
-	causeRead = cause{faultOfServer, "it has read the end of input (Recv-Q 0) and does not close; a LOGOUT before, or a " +
-		"reset, takes its socket out of CLOSE_WAIT", leavesCloseWait}
-	causeUnread = cause{faultOfServer, "it does not read the end of input (Recv-Q 1 or more), so it can't close; a LOGOUT " +
-		"before, or a reset, takes its socket out of CLOSE_WAIT", leavesCloseWait}
+	causeRead = cause{faultOfServer, "it has read the end of input (Recv-Q 0) and does not close; a " +
+		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
+	causeUnread = cause{faultOfServer, "it does not read the end of input (Recv-Q 1 or more), so it can't close; a " +
+		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
 	causeNoCure = cause{faultOfNobody, "the server reads nothing any more, or forgets close() whatever it reads: its " +
 		"descriptor stays", "leaves descriptors that no proxy can free"}
 	causeHeld = cause{faultOfServer, "its connection is gone and its descriptor is not; it would have closed after LOGOUT, " +
@@ -88,8 +88,8 @@ func (c *cellResult) missedAt() count {
 	return count{}
 }
 
-// missText lists a cell's misses.
-func (c *cellResult) missText() string {
+// MissText lists a cell's misses.
+func (c *cellResult) MissText() string {
 	var parts []string
 	for _, m := range c.Misses {
 		parts = append(parts, fmt.Sprintf("%s %d after %.0f s", m.Target, m.Found, m.Seconds))

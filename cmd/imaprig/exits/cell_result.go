@@ -59,6 +59,8 @@ type cellResult struct {
 	Counts   []count `json:"counts"`
 	Series   []point `json:"series"`
 	Misses   []miss  `json:"misses"`
+	answered []answerTime
+	Answers  *answers `json:"answers,omitempty"`
 }
 
 // count is what there was at one moment. A connection has two sockets on this machine: the backend's and the proxy's

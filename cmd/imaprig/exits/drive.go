@@ -144,6 +144,7 @@ func (d *drive) openOne(c *client) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.result.answered = append(d.result.answered, c.answered...)
 	if err != nil {
 		d.failed(err)
 		if c.conn != nil {

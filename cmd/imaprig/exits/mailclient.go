@@ -35,6 +35,7 @@ type client struct {
 	tags           int
 	limit          time.Duration // for one answer
 	mail           mailbox
+	answered       []answerTime
 }
 
 // newClient returns a client that is not connected yet. Its user has its number in the name.
@@ -135,6 +136,7 @@ func (c *client) status(limit time.Duration) (string, error) {
 // ok sends a command and wants OK.
 func (c *client) ok(text string) error {
 	verb, _, _ := strings.Cut(text, " ")
+	began := time.Now()
 	if err := c.command(text); err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
@@ -145,6 +147,7 @@ func (c *client) ok(text string) error {
 	if !strings.HasPrefix(answer, "OK") {
 		return fmt.Errorf("%s: %.*q", verb, rig.MaxForeign, answer)
 	}
+	c.answered = append(c.answered, answerTime{verb, began, time.Since(began)})
 	return nil
 }
 

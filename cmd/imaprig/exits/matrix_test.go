@@ -64,7 +64,7 @@ stuck-worker  4         0       0       0    0    0       4           0       0 
 
 func TestTables(t *testing.T) {
 	var out strings.Builder
-	if err := writeTables(&out, smallResult()); err != nil {
+	if err := writeText(&out, smallResult()); err != nil {
 		t.Fatal(err)
 	}
 	if out.String() != smallTable {

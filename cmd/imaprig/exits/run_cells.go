@@ -52,6 +52,9 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 		return nil, err
 	}
 	result.Seconds = time.Since(began).Seconds()
+	for _, r := range result.Cells {
+		r.Answers = answersOf(r.answered, began)
+	}
 	return result, x.finish(ctx, result)
 }
 

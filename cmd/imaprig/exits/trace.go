@@ -44,7 +44,7 @@ func traceOf(r *cellResult, direct bool) (trace, bool) {
 	case established > 0: // the proxy holds the connection: the backend can't know that it is over
 		t.descriptors = max(0, t.descriptors-established)
 	}
-	t.late = t.late && !t.left()
+	t.late = t.late && !t.left() && (direct || !endingOf(r.cell).vanishes) // a proxy has to find them first
 	return t, true
 }
 
