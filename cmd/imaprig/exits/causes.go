@@ -51,6 +51,7 @@ func causeOf(c *cellResult, v verdict) cause {
 		return slices.ContainsFunc(c.Misses, func(m miss) bool { return m.Target == target })
 	}
 	at := c.missedAt()
+	holds := at.Backend.sum(lingering) > 0 || at.Upstream.sum(lingering) > 0 || at.ProxyFDs > 0 // the proxy
 	closeWait := at.Backend[wire.StateCloseWait]
 	switch {
 	case missed(targetForeign):
@@ -66,11 +67,11 @@ func causeOf(c *cellResult, v verdict) cause {
 		return causeRead
 	case closeWait.Sockets > 0:
 		return causeUnread
-	case endingOf(c.cell).vanishes:
+	case holds && endingOf(c.cell).vanishes:
 		return causeVanish
-	case c.Ending == "backend-says-bye":
+	case holds && c.Ending == "backend-says-bye":
 		return causeBye
-	case at.Backend.sum(lingering) > 0 || at.Upstream.sum(lingering) > 0 || at.ProxyFDs > 0:
+	case holds:
 		return causeStays
 	case slices.Contains([]string{faultStuck, faultForgetsClose, faultDescriptors, faultNeverGreets}, v.Fault):
 		return causeNoCure

@@ -30,13 +30,14 @@ func (o *runOptions) clientInfo(mail mailbox) clientInfo {
 // recipe is how to see a fault with a client of one's own.
 type recipe struct {
 	Mode   string
+	Fault  string // by name
 	Before string // what has to run first, "" = nothing
 	Script string // Python, standard library only
 	Shows  string // what it prints
 }
 
 const recipeHead = `import os, socket, subprocess, time
-HOST, PORT, USER = %s, %s, %s
+HOST, PORT, USER, stay = %s, %s, %s, []
 PASSWORD = os.environ.get("IMAP_PASSWORD", "secret")
 def say(s, text, want=b""):
     s.sendall(text.encode())
@@ -44,7 +45,6 @@ def say(s, text, want=b""):
     while part and want not in got:
         part = s.recv(65536)
         got += part
-stay = []
 for i in range(%d):
     s = socket.create_connection((HOST, PORT), 10)
 `
@@ -73,7 +73,7 @@ func recipeFor(r *runResult, v verdict) (recipe, bool) {
 			script += "    " + step + "\n"
 		}
 		script += fmt.Sprintf(recipeTail, strings.ToLower(strings.ReplaceAll(string(state), "_", "-")))
-		return recipe{v.Mode, r.Backend.start(v.Mode), script, ts[name].shows(state)}, true
+		return recipe{v.Mode, v.Fault, r.Backend.start(v.Mode), script, ts[name].shows(state)}, true
 	}
 	return recipe{}, false
 }
@@ -122,6 +122,8 @@ func (t trace) shows(state wire.State) string {
 	case t.read():
 		return fmt.Sprintf("%d sockets in %s, Recv-Q 0: the end of input is read, and close() forgotten",
 			reproduceSessions, state)
+	case t.late:
+		return fmt.Sprintf("%d sockets in %s until the server has read on", reproduceSessions, state)
 	case t.open > 0 || t.wasOpen:
 		return fmt.Sprintf("%d sockets in %s", reproduceSessions, state)
 	}

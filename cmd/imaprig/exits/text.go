@@ -46,7 +46,7 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 		return
 	}
 	x := list[0]
-	fmt.Fprintf(out, "\nHOW TO SEE IT YOURSELF (%s)\n\n", x.Mode)
+	fmt.Fprintf(out, "\nHOW TO SEE IT YOURSELF: %s, mode %s\n\n", x.Fault, x.Mode)
 	if x.Before != "" {
 		fmt.Fprintf(out, "Start the server: %s\n", x.Before)
 	}
@@ -65,6 +65,9 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 	}
 }
 
+// namedFaults is how many faults a headline can name.
+const namedFaults = 4
+
 // headline is the verdict in one sentence.
 func headline(all []verdict) string {
 	if len(all) == 1 {
@@ -76,8 +79,11 @@ func headline(all []verdict) string {
 			faults = append(faults, fmt.Sprintf("%s (%s)", v.Fault, v.Mode))
 		}
 	}
-	if len(faults) == 0 {
+	switch {
+	case len(faults) == 0:
 		return fmt.Sprintf("the server closes cleanly in all of %d modes", len(all))
+	case len(faults) > namedFaults:
+		return fmt.Sprintf("the server has a fault in %d of %d modes, each named below", len(faults), len(all))
 	}
 	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", len(faults), len(all), strings.Join(faults, ", "))
 }

@@ -66,7 +66,7 @@ func (t trace) String() string {
 	if t.open > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d in ESTABLISHED", t.open, t.opened))
 	}
-	if t.closeWait == 0 && t.descriptors > 0 {
+	if t.closeWait+t.open == 0 && t.descriptors > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d descriptors without a socket", t.descriptors, t.opened))
 	}
 	switch {

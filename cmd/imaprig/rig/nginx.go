@@ -18,7 +18,7 @@ func NginxPeer() Peer {
 	return Peer{
 		Name: "nginx", Programs: []string{"nginx"}, version: []string{"-v"},
 		Settings: "one worker, worker_connections at the descriptor limit",
-		tuning: "so_keepalive=15s:5s:3 for clients, proxy_timeout 35m as imapproxy has it; its mail module has no " +
+		tuning: "so_keepalive=15s:5s:2 for clients (25 s in all), proxy_timeout 35m as imapproxy has it; its mail module has no " +
 			"keep-alive on the server's side, and no limit on unanswered bytes",
 		Packages: "apt-get install nginx libnginx-mod-mail", Prepare: prepareNginx,
 	}
@@ -47,7 +47,7 @@ mail {
 %s%s	}
 }
 `, NginxUser(), NginxModule, s.Path("pid"), s.Path("log"), OpenFileLimit(), OpenFileLimit(), auth,
-		s.perAddress("\t\tlisten %s"+s.ifTuned(" so_keepalive=15s:5s:3")+";\n"), s.ifTuned("\t\tproxy_timeout 35m;\n"))
+		s.perAddress("\t\tlisten %s"+s.ifTuned(" so_keepalive=15s:5s:2")+";\n"), s.ifTuned("\t\tproxy_timeout 35m;\n"))
 	return []string{"-p", s.Dir, "-e", s.Path("log"), "-c", s.Path("nginx.conf")}, s.WriteFile("nginx.conf", conf)
 }
 
