@@ -93,6 +93,10 @@ func (c *cellResult) missedAt() count {
 func (c *cellResult) MissText() string {
 	var parts []string
 	for _, m := range c.Misses {
+		if m.Target == targetPlanned {
+			parts = append(parts, fmt.Sprintf("%d sessions not as planned", m.Found))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s %d after %.0f s", m.Target, m.Found, m.Seconds))
 	}
 	return strings.Join(parts, ", ")
@@ -150,7 +154,7 @@ func (p *proxyResult) proxyVerdict(all []verdict) string {
 		}
 	}
 	for _, m := range p.Misses {
-		parts = append(parts, fmt.Sprintf("is in a run with %d %s", m.Found, m.Target))
+		parts = append(parts, fmt.Sprintf("has left %s: %d", m.Target, m.Found))
 	}
 	switch {
 	case len(parts) > 0:

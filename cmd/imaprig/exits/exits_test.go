@@ -73,6 +73,38 @@ func TestExitsOwn(t *testing.T) {
 	}
 }
 
+// TestExitsDefaults runs our proxy as it is installed: it looks for a client that has vanished after a minute only, and
+// that is no fault. Messages break off below and above the size from which the kernel moves them.
+func TestExitsDefaults(t *testing.T) {
+	t.Parallel()
+	program := rigtest.OwnProgram(t)
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: clients that vanish need root; run the tests as root")
+	}
+	r := exitsOf(t, rig.ExitOK, "--self", program, "--settings", "defaults", "--sessions", "5", "--after", "1s,30s",
+		"--modes", "good", "--endings", "vanish,mid-append,mid-append-large,mid-fetch,mid-fetch-small")
+	p := r.Proxies[0]
+	for _, c := range p.Cells {
+		want := 0
+		if c.Ending == "vanish" {
+			want = 5
+		}
+		if n := c.Last().Established(); c.Opened != 5 || n != want || c.Answers == nil || c.Answers.Login.Count != 5 {
+			t.Errorf("%v: %d opened, %d ESTABLISHED after 30 s, answers %+v; want 5, %d and 5 logins", c.cell, c.Opened, n,
+				c.Answers, want)
+		}
+	}
+	if p.StoredUnasked != 0 || p.Java["good"].Truncated != 10 {
+		t.Errorf("%d messages stored, %d broken off; want 0 and 10", p.StoredUnasked, p.Java["good"].Truncated)
+	}
+	if r.Settings != settingsDefaults || strings.Contains(p.Settings, "keepalive") {
+		t.Errorf("settings %q, %q; want the defaults", r.Settings, p.Settings)
+	}
+	if len(r.Verdicts) != 1 || r.Verdicts[0].Fault != faultNone {
+		t.Errorf("verdicts %+v, want one that the server closes cleanly", r.Verdicts)
+	}
+}
+
 func tempDirs(t *testing.T) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), "imaprig-"+rig.OwnProxy+"-*"))
@@ -257,7 +289,7 @@ func TestExhaust(t *testing.T) {
 	}
 }
 
-// TestPeersRun starts each peer that is installed and logs in through it.
+// TestPeersRun starts each peer that is installed, with its defaults and tuned, and logs in through it.
 func TestPeersRun(t *testing.T) {
 	java, err := rig.StartJava(t.Context(), rig.JavaOptions{Source: rigtest.JavaSource(t)})
 	if err != nil {
@@ -268,8 +300,13 @@ func TestPeersRun(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	peers := rig.Peers()
 	for _, p := range rig.Peers() {
-		t.Run(p.Name, func(t *testing.T) {
+		p.Tuned = true
+		peers = append(peers, p)
+	}
+	for _, p := range peers {
+		t.Run(fmt.Sprintf("%s tuned %v", p.Name, p.Tuned), func(t *testing.T) {
 			if p.Name == rig.OwnProxy {
 				p.Programs = []string{rigtest.OwnProgram(t)}
 			}

@@ -20,7 +20,7 @@ const (
 	faultClosesFirst   = "ends sessions by itself"
 	faultResetsFirst   = "resets sessions by itself"
 	faultKeeps         = "keeps connections that are over"
-	faultForgetsOrMore = "keeps what has ended, LOGOUT not tried"
+	faultForgetsOrMore = "keeps what its client has closed"
 	faultDescriptors   = "keeps descriptors whatever ends the session"
 	faultUnknown       = "not judged"
 )

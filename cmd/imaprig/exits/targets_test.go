@@ -28,6 +28,13 @@ func at(seconds float64, closeWait, established, proxyFDs, javaFDs int) count {
 	return count{Planned: seconds, Seconds: seconds + 0.1, Backend: backend, ProxyFDs: proxyFDs, JavaFDs: javaFDs}
 }
 
+// vanishedWithDefaults is a cell that would miss every target if the settings had a limit for it.
+func vanishedWithDefaults() *cellResult {
+	r := counted("good", "vanish", at(30, 0, 5, 10, 5), at(70, 0, 5, 10, 5))
+	r.defaults = true
+	return r
+}
+
 func TestJudge(t *testing.T) {
 	clean := at(70, 0, 0, 0, 0)
 	some := func(change func(r *cellResult)) *cellResult {
@@ -69,6 +76,7 @@ func TestJudge(t *testing.T) {
 		{"none reached the backend", some(func(r *cellResult) { r.Reached = 0 }),
 			[]miss{{"sessions as planned", 5, 70.1}}},
 		{"foreign bytes", some(func(r *cellResult) { r.Foreign = 2 }), []miss{{"foreign bytes", 2, 70.1}}},
+		{"vanished, 30 s, default settings", vanishedWithDefaults(), nil},
 		{"not run", some(func(r *cellResult) { r.NotRun, r.Opened, r.Counts = "no root", 0, nil }), nil},
 	}
 	for _, tt := range tests {
@@ -131,7 +139,7 @@ func TestChooseCells(t *testing.T) {
 		want           int
 		err            string
 	}{
-		{[]string{"good"}, nil, 10, ""},
+		{[]string{"good"}, nil, 12, ""},
 		{nil, []string{"login-refused"}, 4, ""},
 		{[]string{"good", "auth-fail"}, []string{"idle", "login-refused"}, 3, ""},
 		{[]string{"goood"}, nil, 0, `no mode "goood"; there are good, `},
@@ -170,6 +178,8 @@ func TestParseExits(t *testing.T) {
 		{[]string{"--peer", "nginx", "--endings", "idle", "--after", "1s"}, "judged after 10s"},
 		{[]string{"--peer", "nginx", "--after", "1x"}, "want durations"},
 		{[]string{"--peer", "nginx", "--modes", "x"}, `no mode "x"`},
+		{[]string{"--peer", "nginx", "--settings", "defaults"}, ""},
+		{[]string{"--peer", "nginx", "--settings", "fast"}, `no settings "fast"; there are tuned, defaults`},
 		{[]string{"127.0.0.1:143"}, "want flags only"},
 	}
 	for _, tt := range tests {
