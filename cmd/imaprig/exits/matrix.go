@@ -203,7 +203,10 @@ func (c *cellResult) Verdict() string {
 	if c.NotRun != "" {
 		return "not run"
 	}
-	if len(c.Misses) == 0 {
+	switch {
+	case len(c.Misses) == 0 && c.direct:
+		return "no proxy to judge"
+	case len(c.Misses) == 0:
 		return "ok"
 	}
 	var names []string
