@@ -27,8 +27,8 @@ func (c cause) String() string { return c.whose + ": " + c.why }
 
 var (
 	causeForeign = cause{faultOfProxy, "a session read what belongs to another", "mixes sessions up"}
-	causeVanish  = cause{faultOfProxy, "it does not find out in time that the client has vanished, and holds the server's " +
-		"connection", "holds the connections of clients that have vanished"}
+	causeVanish  = cause{faultOfProxy, "it does not find out in time that the client has vanished, and holds the " +
+		"server's connection", "holds the connections of clients that have vanished"}
 	causeBye = cause{faultOfServer, "it has said BYE and does not close; the proxy waits for it without a limit",
 		"waits without a limit for a server that has said BYE"}
 	causeStays = cause{faultOfProxy, "its client has gone, and it stays connected to the server until that answers",
@@ -39,8 +39,8 @@ var (
 		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
 	causeNoCure = cause{faultOfNobody, "the server reads nothing any more, or forgets close() whatever it reads: its " +
 		"descriptor stays", "leaves descriptors that no proxy can free"}
-	causeHeld = cause{faultOfServer, "its connection is gone and its descriptor is not; it would have closed after LOGOUT, " +
-		"which it was not asked for", "leaves descriptors open in the server, which a LOGOUT closes"}
+	causeHeld = cause{faultOfServer, "its connection is gone and its descriptor is not; it would have closed after " +
+		"LOGOUT, which it was not asked for", "leaves descriptors open in the server, which a LOGOUT closes"}
 )
 
 const leavesCloseWait = "only closes, with neither LOGOUT nor reset, so the server's sockets stay in CLOSE_WAIT"

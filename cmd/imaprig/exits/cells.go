@@ -17,7 +17,8 @@ func (c cell) String() string { return c.Mode + "/" + c.Ending }
 // modeEndings returns the pairs that make sense, in the order in which they are run. A mode that is left by every
 // client in the same way has one ending only. What fills the accept queue comes last: it is never emptied.
 func modeEndings() []modeOf {
-	leaving := []string{"idle", "in-idle", "mid-fetch", "mid-fetch-small", "mid-append", "mid-append-large", "rst", "logout", "half-close", "vanish"}
+	leaving := []string{"idle", "in-idle", "mid-fetch", "mid-fetch-small", "mid-append", "mid-append-large",
+		"rst", "logout", "half-close", "vanish"}
 	refused := []string{"login-refused"}
 	return []modeOf{
 		{"good", append([]string{"before-login", "login-refused"}, leaving...)},

@@ -58,8 +58,8 @@ func (x *proxyRun) noVanishing() string {
 	case x.ns == nil:
 		return x.nsProblem
 	case !x.proxy.Outside.IsValid() && isDirect(x.proxy):
-		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and listen " +
-			"on every address"
+		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and " +
+			"listen on every address"
 	case !x.proxy.Outside.IsValid():
 		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this " +
 			"machine"

@@ -80,8 +80,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	o.serverOptions.addTo(flags)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
 		"children")
-	flags.StringVar(&o.settings, "settings", settingsTuned, "of every --peer: tuned, to find clients that vanish as soon "+
-		"as each can, or defaults, as it is installed")
+	flags.StringVar(&o.settings, "settings", settingsTuned, "of every --peer: tuned, to find clients that vanish as "+
+		"soon as each can, or defaults, as it is installed")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
 	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")

@@ -90,7 +90,8 @@ func TestExitsDefaults(t *testing.T) {
 			want = 5
 		}
 		if n := c.Last().Established(); c.Opened != 5 || n != want || c.Answers == nil || c.Answers.Login.Count != 5 {
-			t.Errorf("%v: %d opened, %d ESTABLISHED after 30 s, answers %+v; want 5, %d and 5 logins", c.cell, c.Opened, n,
+			t.Errorf("%v: %d opened, %d ESTABLISHED after 30 s, answers %+v; want 5, %d and 5 logins", c.cell,
+				c.Opened, n,
 				c.Answers, want)
 		}
 	}

@@ -50,8 +50,8 @@ func faults() []fault {
 // afterSelect returns the faults that show when clients of a selected mailbox leave.
 func afterSelect() []fault {
 	return []fault{
-		{faultStuck, "has workers that are stuck: they read nothing any more, not even LOGOUT, so neither the client's " +
-			"end nor a LOGOUT ever reaches close(). No client and no proxy can help",
+		{faultStuck, "has workers that are stuck: they read nothing any more, not even LOGOUT, so neither the " +
+			"client's end nor a LOGOUT ever reaches close(). No client and no proxy can help",
 			func(ts traces) ([]trace, []string) {
 				unheard := func(t trace) bool { return t.unread() && t.recvQ > 1 }
 				return ts.any(unheard, "logout", "unanswered"), everything()
@@ -62,14 +62,14 @@ func afterSelect() []fault {
 		{faultWantsLogout, "wants LOGOUT: it closes after LOGOUT only. Where the input just ends it reads that, and " +
 			"forgets close()",
 			func(ts traces) ([]trace, []string) { return both(ts, trace.read, isClean) }},
-		{faultPolls, "polls available() or the like, which never tells of the end of input: it reads LOGOUT, and never " +
-			"notices that a client has closed",
+		{faultPolls, "polls available() or the like, which never tells of the end of input: it reads LOGOUT, and " +
+			"never notices that a client has closed",
 			func(ts traces) ([]trace, []string) { return both(ts, trace.unread, isClean) }},
-		{faultDescriptors, "keeps a descriptor whatever ends the session, LOGOUT included: its workers are stuck, or it " +
-			"forgets close(); which of the two a proxy that resets has hidden",
+		{faultDescriptors, "keeps a descriptor whatever ends the session, LOGOUT included: its workers are stuck, " +
+			"or it forgets close(); which of the two a proxy that resets has hidden",
 			func(ts traces) ([]trace, []string) { return both(ts, keptOnly, keptOnly) }},
-		{faultForgetsOrMore, "keeps connections whose client has closed; whether LOGOUT would help was not run (ending " +
-			"logout)",
+		{faultForgetsOrMore, "keeps connections whose client has closed; whether LOGOUT would help was not run " +
+			"(ending logout)",
 			func(ts traces) ([]trace, []string) {
 				if _, ran := ts["logout"]; ran {
 					return nil, nil
@@ -108,8 +108,8 @@ func atSpecialTimes() []fault {
 			some(func(t trace) bool { return t.late || t.left() }, "mid-login")},
 		{faultDeafInIdle, "does not notice in IDLE that the client has closed",
 			some(trace.left, "in-idle")},
-		{faultStuckSending, "is stuck in the middle of a message that it sends, and notices no more that the client has " +
-			"closed",
+		{faultStuckSending, "is stuck in the middle of a message that it sends, and notices no more that the client " +
+			"has closed",
 			some(trace.left, "stalled-fetch", "mid-fetch", "mid-fetch-small")},
 		{faultBrokenAppend, "forgets close() when a message that it receives breaks off, where no LOGOUT may be sent",
 			some(trace.left, "mid-append", "mid-append-large")},

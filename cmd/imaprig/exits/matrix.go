@@ -17,7 +17,8 @@ func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	if p.Settings != "" {
 		fmt.Fprintf(out, "set: %s\n", p.Settings)
 	}
-	fmt.Fprintf(out, "Counted %s after the clients' end; one figure where all counts are the same.\n%s\n", times(r.After),
+	fmt.Fprintf(out, "Counted %s after the clients' end; one figure where all counts are the same.\n%s\n",
+		times(r.After),
 		tableLegend)
 	t := term.NewTable("MODE", "ENDING", "SESSIONS", "CLOSE_WAIT", "ESTABLISHED", "PROXY", "SERVER", "TARGETS")
 	for _, c := range p.Cells {
@@ -95,7 +96,8 @@ func ownCounts(out *strings.Builder, p *proxyResult) {
 		return
 	}
 	fmt.Fprintf(out, "\n%s:\n", countsLegend)
-	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "APPENDS BROKEN OFF",
+	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ",
+		"APPENDS BROKEN OFF",
 		"LOGOUT IN MESSAGE")
 	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
 		c := p.Java[mode]
@@ -104,8 +106,8 @@ func ownCounts(out *strings.Builder, p *proxyResult) {
 	fmt.Fprintf(out, "%s%s\n\n", t, p.Appends())
 }
 
-const countsLegend = "What the server counted itself, by mode: how connections ended, as it saw first (RST is a reset " +
-	"before any LOGOUT)"
+const countsLegend = "What the server counted itself, by mode: how connections ended, as it saw first (RST is a " +
+	"reset before any LOGOUT)"
 
 // Appends says what became of the messages that clients broke off, as they are told to.
 func (p *proxyResult) Appends() string {
@@ -115,8 +117,8 @@ func (p *proxyResult) Appends() string {
 	}
 	switch {
 	case p.StoredUnasked > 0:
-		return fmt.Sprintf("Clients broke off %d appends, as planned, and the server has stored %d messages: there must "+
-			"be none.", broken, p.StoredUnasked)
+		return fmt.Sprintf("Clients broke off %d appends, as planned, and the server has stored %d messages: there "+
+			"must be none.", broken, p.StoredUnasked)
 	case broken == 0:
 		return "No client sent a message."
 	}

@@ -57,7 +57,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-const smallComparison = `All cells compared, after 10 s: sockets in CLOSE_WAIT / descriptors in the proxy / in the server; * a target is missed
+const smallComparison = "All cells compared, after 10 s: " + summaryLegend + `
 
 MODE          ENDING  nginx      imapproxy
 good          idle    0 / 0 / 0  0 / 0 / 0
@@ -111,7 +111,8 @@ func TestHTML(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg.cell": 2, "svg.answers": 2, "polyline": 10, "polyline.cw": 2,
+	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg.cell": 2, "svg.answers": 2,
+		"polyline": 10, "polyline.cw": 2,
 		"line.limit": 2, "td.wrong": 1, "details": 1, "line.p0 most": 4, "script": 0}
 	for name, n := range want {
 		if found[name] != n {
@@ -165,8 +166,8 @@ func TestReportFiles(t *testing.T) {
 	rigtest.CheckError(t, o.report(smallResult(), &out), "no/such")
 }
 
-// TestReportBegins checks what a reader sees first: with one mode the fault in one sentence, and nothing that reads like
-// damage where clients have broken messages off.
+// TestReportBegins checks what a reader sees first: with one mode the fault in one sentence, and nothing that reads
+// like damage where clients have broken messages off.
 func TestReportBegins(t *testing.T) {
 	r := recorded(t, proxyDirect, "nginx", "imapproxy")
 	for i := range r.Proxies {
@@ -229,7 +230,8 @@ func TestMissesHaveCauses(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	began := time.Unix(1000, 0)
 	noted := []answerTime{{"LOGIN", began.Add(3 * time.Second), 30 * time.Millisecond},
-		{"LOGIN", began.Add(2 * time.Second), 10 * time.Millisecond}, {"SELECT", began.Add(4 * time.Second), time.Millisecond},
+		{"LOGIN", began.Add(2 * time.Second), 10 * time.Millisecond}, {"SELECT", began.Add(4 * time.Second),
+			time.Millisecond},
 		{"LOGIN", began.Add(5 * time.Second), 20 * time.Millisecond}}
 	got := answersOf(noted, began)
 	if want := (answers{2, latency{3, 20, 30}, latency{1, 1, 1}}); got == nil || *got != want {

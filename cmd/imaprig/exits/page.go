@@ -110,7 +110,8 @@ func chart(c *cellResult) template.HTML {
 		return chartHeight - chartPad - float64(n)/float64(max(top, 1))*(chartHeight-2*chartPad)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="cell" viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
+	fmt.Fprintf(&b,
+		`<svg class="cell" viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
 		chartHeight, top, last)
 	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad,
 		y(0))

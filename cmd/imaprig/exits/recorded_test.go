@@ -13,12 +13,13 @@ import (
 )
 
 // recorded returns a run of all cells of the Java program, as it was counted once, through these proxies. A line of the
-// file is proxy, mode, ending, and a count for each time: seconds, the server's sockets in CLOSE_WAIT, the most that one
-// has not read, those in ESTABLISHED, descriptors of proxy and server.
+// file is proxy, mode, ending, and a count for each time: seconds, the server's sockets in CLOSE_WAIT, the most that
+// one has not read, those in ESTABLISHED, descriptors of proxy and server.
 func recorded(t *testing.T, proxies ...string) *runResult {
 	t.Helper()
 	r := &runResult{Sessions: 5, After: []float64{1, 10, 30, 70}, Settings: settingsTuned,
-		Backend: backendInfo{Kind: kindJava, Name: "the Java program of the rig"}, Client: clientInfo{"rig1", "INBOX", 1}}
+		Backend: backendInfo{Kind: kindJava, Name: "the Java program of the rig"}, Client: clientInfo{"rig1",
+			"INBOX", 1}}
 	for _, name := range proxies {
 		r.Proxies = append(r.Proxies, proxyResult{Name: name, Direct: name == proxyDirect})
 	}

@@ -50,7 +50,8 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 	if x.Before != "" {
 		fmt.Fprintf(out, "Start the server: %s\n", x.Before)
 	}
-	fmt.Fprintf(out, "Run this with python3 on the server's machine; IMAP_PASSWORD in the environment is the password.\n\n")
+	fmt.Fprintf(out,
+		"Run this with python3 on the server's machine; IMAP_PASSWORD in the environment is the password.\n\n")
 	for line := range strings.Lines(x.Script) {
 		fmt.Fprintf(out, "    %s", line)
 	}
@@ -85,7 +86,8 @@ func headline(all []verdict) string {
 	case len(faults) > namedFaults:
 		return fmt.Sprintf("the server has a fault in %d of %d modes, each named below", len(faults), len(all))
 	}
-	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", len(faults), len(all), strings.Join(faults, ", "))
+	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", len(faults), len(all),
+		strings.Join(faults, ", "))
 }
 
 // about says what was run, and what was not found out.
@@ -93,11 +95,11 @@ func (r *runResult) about() []string {
 	lines := []string{fmt.Sprintf("The server is %s; %d sessions of each ending", r.Backend.Name, r.Sessions)}
 	switch r.Settings {
 	case settingsTuned:
-		lines = append(lines, "Settings: tuned: every proxy is set to find clients that have vanished as soon as it can; "+
-			"after 30 s they must be found")
+		lines = append(lines, "Settings: tuned: every proxy is set to find clients that have vanished as soon as it "+
+			"can; after 30 s they must be found")
 	case settingsDefaults:
-		lines = append(lines, "Settings: defaults: every proxy as it is installed, but for what is named; when a client "+
-			"that has vanished is found is not judged")
+		lines = append(lines, "Settings: defaults: every proxy as it is installed, but for what is named; when a "+
+			"client that has vanished is found is not judged")
 	}
 	return append(lines, r.Backend.Unknown...)
 }

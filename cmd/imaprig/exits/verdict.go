@@ -44,8 +44,8 @@ func modesRun(r *runResult) []string {
 // diagnose deduces the fault from what each ending left. What the first fault does not explain is named after it.
 func diagnose(ts traces) verdict {
 	if len(ts) == 0 {
-		return verdict{Fault: faultUnknown, Sentence: "nothing can be said about the server: no session came as far as " +
-			"its ending"}
+		return verdict{Fault: faultUnknown, Sentence: "nothing can be said about the server: no session came as far " +
+			"as its ending"}
 	}
 	v := verdict{Fault: faultNone}
 	var explained, sentences []string

@@ -68,7 +68,8 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"nothing was run", nil, faultUnknown, nil, []string{"nothing can be said"}},
 		{"one ending, clean", []trace{left("idle", 0, 0, 0)}, faultNone, nil, []string{"after the ending idle"}},
-		{"IDLE alone", []trace{left("idle", 0, 0, 0), left("logout", 0, 0, 0), left("in-idle", 5, 1, 5)}, faultDeafInIdle,
+		{"IDLE alone", []trace{left("idle", 0, 0, 0), left("logout", 0, 0, 0), left("in-idle", 5, 1, 5)},
+			faultDeafInIdle,
 			nil, []string{"in-idle: 5 of 5 in CLOSE_WAIT, Recv-Q 1"}},
 		{"IDLE and refused logins", []trace{left("idle", 0, 0, 0), left("logout", 0, 0, 0), left("in-idle", 5, 1, 5),
 			left("login-refused", 5, 0, 5)}, faultDeafInIdle, []string{faultRefusedLogin}, []string{"It also"}},
@@ -109,7 +110,8 @@ func TestVerdictOnProxies(t *testing.T) {
 		says, never []string
 	}{
 		{proxyDirect, []string{""}, []string{"direct"}},
-		{"imapproxy", []string{"leaves nothing that a proxy can prevent", "every target holds in 58 cells"}, []string{"missed"}},
+		{"imapproxy", []string{"leaves nothing that a proxy can prevent", "every target holds in 58 cells"},
+			[]string{"missed"}},
 		{"nginx", []string{"only closes, with neither LOGOUT nor reset", "has said BYE", "after the client has gone"},
 			[]string{"leaves nothing"}},
 		{"perdition", []string{"only closes, with neither LOGOUT nor reset", "clients that have vanished"}, nil},
@@ -148,7 +150,8 @@ func TestCauses(t *testing.T) {
 		{"read", missed("good", "idle", func(c *cellResult) {
 			c.Counts[0].Backend[wire.StateCloseWait] = stateCount{Sockets: 5}
 		}), faultWantsLogout, causeRead},
-		{"unread", missed("good", "idle", func(c *cellResult) { c.Counts[0] = at(10, 5, 0, 0, 5) }), faultPolls, causeUnread},
+		{"unread", missed("good", "idle", func(c *cellResult) { c.Counts[0] = at(10, 5, 0, 0, 5) }), faultPolls,
+			causeUnread},
 		{"vanished", missed("good", "vanish", func(c *cellResult) { c.Counts[1] = at(70, 0, 5, 10, 5) }), faultNone,
 			causeVanish},
 		{"vanished, and then kept", missed("no-close-without-logout", "vanish", func(c *cellResult) {
@@ -156,9 +159,13 @@ func TestCauses(t *testing.T) {
 		}), faultWantsLogout, causeHeld},
 		{"BYE", missed("bye-no-close", "backend-says-bye", func(c *cellResult) { c.Counts[0] = at(10, 0, 5, 10, 5) }),
 			faultByeStays, causeBye},
-		{"stays", missed("never-accepts", "backend-never-greets", func(c *cellResult) { c.Counts[0] = at(10, 0, 5, 10, 0) }),
+		{"stays", missed("never-accepts", "backend-never-greets", func(c *cellResult) {
+			c.Counts[0] = at(10, 0,
+				5, 10, 0)
+		}),
 			faultNeverAccepts, causeStays},
-		{"nobody", missed("good", "idle", func(c *cellResult) { c.Counts[1] = at(70, 0, 0, 0, 5) }), faultStuck, causeNoCure},
+		{"nobody", missed("good", "idle", func(c *cellResult) { c.Counts[1] = at(70, 0, 0, 0, 5) }), faultStuck,
+			causeNoCure},
 		{"foreign", missed("good", "idle", func(c *cellResult) { c.Foreign = 1 }), faultNone, causeForeign},
 	}
 	for _, tt := range tests {

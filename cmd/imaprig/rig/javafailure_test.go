@@ -49,7 +49,7 @@ exit 1
 `
 	const real11 = `#!/bin/sh
 if [ "$1" = -version ]; then echo 'openjdk version "11.0.24" 2024-07-16' >&2; exit 0; fi
-printf 'JavaBackend.java:90: error: illegal start of expression\n        switch (request) {\nerror: compilation failed\n' >&2
+printf 'JavaBackend.java:90: error: illegal start of expression\nerror: compilation failed\n' >&2
 exit 1
 `
 	const jre17 = `#!/bin/sh

@@ -18,8 +18,8 @@ func NginxPeer() Peer {
 	return Peer{
 		Name: "nginx", Programs: []string{"nginx"}, version: []string{"-v"},
 		Settings: "one worker, worker_connections at the descriptor limit",
-		tuning: "so_keepalive=15s:5s:2 for clients (25 s in all), proxy_timeout 35m as imapproxy has it; its mail module has no " +
-			"keep-alive on the server's side, and no limit on unanswered bytes",
+		tuning: "so_keepalive=15s:5s:2 for clients (25 s in all), proxy_timeout 35m as imapproxy has it; its mail " +
+			"module has no keep-alive on the server's side, and no limit on unanswered bytes",
 		Packages: "apt-get install nginx libnginx-mod-mail", Prepare: prepareNginx,
 	}
 }

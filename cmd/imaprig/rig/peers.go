@@ -41,7 +41,7 @@ type Peer struct {
 	Packages string                               // of Debian, for the error when it is not installed
 	version  []string                             // arguments that make it print its version
 	Settings string                               // what is always set, for the report
-	Tuned    bool                                 // it finds peers that are gone as soon as imaprig exits asks for, as far as it can
+	Tuned    bool                                 // it finds peers that are gone within 30 s, where it can
 	tuning   string                               // what Tuned sets, and what it can't, for the report
 	Prepare  func(s *PeerSetup) ([]string, error) // writes the configuration, returns the arguments
 }

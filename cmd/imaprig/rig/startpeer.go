@@ -30,7 +30,8 @@ func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.A
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	s := &PeerSetup{Dir: dir, tuned: p.Tuned, backend: backend, closers: []func() error{func() error { return os.RemoveAll(dir) }}}
+	s := &PeerSetup{Dir: dir, tuned: p.Tuned, backend: backend,
+		closers: []func() error{func() error { return os.RemoveAll(dir) }}}
 	started, err := p.startIn(ctx, s, program, outside)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Name, err), s.close())
