@@ -8,7 +8,7 @@ const (
 	faultPolls         = "polls available()"
 	faultStuck         = "stuck workers"
 	faultStuckSending  = "stuck in the middle of a message"
-	faultDeafInIdle    = "does not read in IDLE"
+	faultDeafInIdle    = "keeps connections that end in IDLE"
 	faultHalfClosed    = "leaves half-closed sockets"
 	faultBrokenAppend  = "forgets close() when a message breaks off"
 	faultRefusedLogin  = "forgets close() after a refused login"
