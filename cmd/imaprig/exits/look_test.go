@@ -219,8 +219,8 @@ func TestLookAtServer(t *testing.T) {
 	w := direct.nextCell()
 	direct.clients[rigtest.Addr(clientEnd)] = w
 	direct.see(rows...)
-	if got := w.found.Backend.List() + ", " + w.found.Client.List(); got != "CLOSE_WAIT 1, FIN_WAIT2 1" || w.reached != 1 ||
-		direct.inJava[12] != nil {
+	got := w.found.Backend.List() + ", " + w.found.Client.List()
+	if got != "CLOSE_WAIT 1, FIN_WAIT2 1" || w.reached != 1 || direct.inJava[12] != nil {
 		t.Errorf("got %s, %d reached; the other client's: %v", got, w.reached, direct.inJava[12])
 	}
 	far := newMonitor(backendFacts{addr: rigtest.Addr("192.0.2.1:143")}, &rig.Proxy{Addr: rigtest.Addr(proxyListener),
