@@ -16,6 +16,7 @@ import (
 
 const (
 	openAtOnce = 48               // sessions of a cell
+	realLimit  = time.Minute      // for one answer of a server that is not ours
 	byServerIn = 15 * time.Second // for a backend that closes first
 )
 
@@ -58,7 +59,7 @@ func (x *proxyRun) noVanishing() string {
 	case x.ns == nil:
 		return x.nsProblem
 	case !x.proxy.Outside.IsValid() && isDirect(x.proxy):
-		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and " +
+		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and to " +
 			"listen on every address"
 	case !x.proxy.Outside.IsValid():
 		return "the proxy can't be reached from the rig's network namespace: let it listen on every address of this " +
@@ -127,6 +128,9 @@ func (d *drive) openAll(ctx context.Context) error {
 		d.sessions++
 		c := d.opts.newClient(d.sessions)
 		c.mail = d.facts.mail
+		if !d.facts.counts {
+			c.limit = realLimit
+		}
 		if d.ending.password != "" {
 			c.password = d.ending.password
 		}

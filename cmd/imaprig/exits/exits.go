@@ -26,11 +26,15 @@ type options struct {
 
 const help = `usage: imaprig exits --proxy ADDR [flags]
        imaprig exits --peer NAME[,NAME...] [flags]
+       imaprig exits --server ADDR --user NAME --peer direct,NAME... [flags]
 
 Runs faults of a Java backend against endings of clients, through a proxy, and counts what is left of the sockets and
 descriptors: which proxy, and which backend, leaks. The backend is started by itself. With --proxy it listens on
 --backend-port of 127.0.0.1, where the proxy must send every user; --peer starts a proxy (imapproxy, nginx, perdition,
-dovecot, haproxy) from its Debian package, with a configuration of its own, for comparison.
+dovecot, haproxy) from its Debian package, with a configuration of its own, for comparison; the peer direct is none:
+clients connect to the backend. With --backend davmail the backend is DavMail, with --server any server that runs: its
+faults are not known, so what it keeps is shown, and only what the proxy keeps is a target that is missed. Use a user
+for tests there, and a time when nobody else connects.
 
 Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usage.
 

@@ -58,7 +58,7 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 	return result, x.finish(ctx, result)
 }
 
-// tryLogin logs in through a proxy to a server that is not ours. Proxies and servers that don't go together are said
+// tryLogin logs in through a proxy to a server that is not ours. A proxy and a server that don't go together are said
 // once.
 func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
 	if x.facts.counts || result.Direct {

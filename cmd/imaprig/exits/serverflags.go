@@ -28,8 +28,8 @@ type serverOptions struct {
 }
 
 func (o *serverOptions) addTo(flags *flag.FlagSet) {
-	flags.StringVar(&o.kind, "backend", kindJava, "which backend is started: java is our own program, with faults that "+
-		"are chosen by --modes; davmail is Debian's package, with a stand-in for Exchange")
+	flags.StringVar(&o.kind, "backend", kindJava, "which backend is started: java is our own program, with faults "+
+		"that are chosen by --modes; davmail is Debian's package, with a stand-in for Exchange")
 	flags.StringVar(&o.server, "server", "", "test the server at `ADDR` (host:port), which runs already, instead of "+
 		"starting one; with --user and its password. Each session logs in there, by LOGIN in clear")
 	flags.IntVar(&o.serverPID, "server-pid", 0, "with --server: its first process, to count descriptors in it and its "+

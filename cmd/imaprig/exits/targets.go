@@ -81,8 +81,7 @@ func whenGone(c cell) time.Duration {
 func whenJavaCanClose(r *cellResult) time.Duration {
 	switch r.Mode {
 	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting", modeAsIs, modeHanging,
-		modeHangingFetch, modeHangingLogin,
-		modeHangingConnect:
+		modeHangingFetch, modeHangingLogin, modeHangingConnect:
 		return notJudged
 	}
 	if whenProxyIsDone(r) == notJudged || endingOf(r.cell).literal && r.Mode != "good" {
@@ -144,8 +143,8 @@ func judgeRun(r *proxyResult) []miss {
 // latest returns the last limit that the cells are judged by: a count must come as late. Without a proxy there is none.
 func (o *options) latest() time.Duration {
 	var most time.Duration
-	if o.proxy == "" && o.self == "" && !slices.ContainsFunc(o.peers,
-		func(name string) bool { return name != proxyDirect }) {
+	isProxy := func(name string) bool { return name != proxyDirect }
+	if o.proxy == "" && o.self == "" && !slices.ContainsFunc(o.peers, isProxy) {
 		return 0
 	}
 	for _, c := range o.cells {

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -30,9 +29,11 @@ type Namespace struct {
 }
 
 const (
-	vethInside = "veth0"
-	ipLimit    = 10 * time.Second
-	bogusMAC   = "02:00:00:00:00:01" // of no device: frames to it are dropped
+	vethInside     = "veth0"
+	namespaceTries = 3
+
+	ipLimit  = 10 * time.Second
+	bogusMAC = "02:00:00:00:00:01" // of no device: frames to it are dropped
 )
 
 // vethName differs between all namespaces, as their networks do. Devices have names of up to 15 bytes.
@@ -41,20 +42,27 @@ func vethName(p netip.Prefix) string {
 	return fmt.Sprintf("imaprig-%d-%d", a[1], a[2])
 }
 
-// connecting is held while a network is looked for and taken, so that two namespaces of ours don't take the same one.
-var connecting sync.Mutex
-
 // NewNamespace makes one. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN, and the program ip. Remove must be called.
 func NewNamespace(ctx context.Context) (*Namespace, error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return nil, errors.New("the program ip is missing: apt-get install iproute2")
 	}
-	connecting.Lock()
-	defer connecting.Unlock()
-	prefix, err := freeNetwork()
-	if err != nil {
-		return nil, err
+	var failed error
+	for try := range namespaceTries { // another rig may take the same network at the same moment
+		prefix, err := freeNetwork(try)
+		if err != nil {
+			return nil, err
+		}
+		n, err := newNamespaceOf(ctx, prefix)
+		if err == nil {
+			return n, nil
+		}
+		failed = err
 	}
+	return nil, failed
+}
+
+func newNamespaceOf(ctx context.Context, prefix netip.Prefix) (*Namespace, error) {
 	n := &Namespace{calls: make(chan func()), done: make(chan struct{}), net: prefix, last: prefix.Addr().Next()}
 	started := make(chan error, 1)
 	go n.live(started)
@@ -186,8 +194,8 @@ func runIP(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// freeNetwork finds a /24 of 198.18.0.0/15 that no device of this machine uses.
-func freeNetwork() (netip.Prefix, error) {
+// freeNetwork finds, for a first try and further ones, a /24 of 198.18.0.0/15 that no device of this machine uses.
+func freeNetwork(try int) (netip.Prefix, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("look for a free network: %w", err)
@@ -198,7 +206,7 @@ func freeNetwork() (netip.Prefix, error) {
 			used = append(used, p)
 		}
 	}
-	return pickNetwork(used, os.Getpid())
+	return pickNetwork(used, os.Getpid()+try)
 }
 
 // pickNetwork begins its search at a place that differs between rigs that start at the same time.

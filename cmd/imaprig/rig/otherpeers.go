@@ -23,8 +23,8 @@ func preparePerdition(s *PeerSetup) ([]string, error) {
 	return []string{
 		"--no_daemon", "--config_file", os.DevNull, "--pid_file", s.Path("pid"), "--log_facility", "-",
 		"--protocol", "IMAP4", "--bind_address", strings.Join(addrs, ","), "--no_bind_banner", "--no_lookup",
-		"--map_library", "", "--outgoing_server", s.backend.Addr().String(), "--outgoing_port",
-		portText(s.backend.Port()),
+		"--map_library", "", "--outgoing_server", s.backend.Addr().String(),
+		"--outgoing_port", portText(s.backend.Port()),
 	}, nil
 }
 

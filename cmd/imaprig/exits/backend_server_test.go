@@ -54,6 +54,8 @@ func TestExitsServer(t *testing.T) {
 	}
 	// a client that resets, and one that closes with unread data, leaves no socket, but the server's program forgets it
 	leave := []string{"before-login", "login-refused", "idle", "in-idle", "mid-append", "half-close"}
+	direct := []string{"--peer", proxyDirect, "--after", "1s"}
+	known := append(slices.Clone(direct), "--server-pid", pid)
 	tests := []struct {
 		name                   string
 		server                 scripted
@@ -61,18 +63,19 @@ func TestExitsServer(t *testing.T) {
 		args                   []string
 		closeWait, descriptors map[string]int
 	}{
-		{"clean", scripted{}, rigtest.AnyPort, []string{"--peer", proxyDirect, "--server-pid", pid, "--after", "1s"}, nil, nil},
-		{"forgets", scripted{forgets: true}, rigtest.AnyPort, []string{"--peer", proxyDirect, "--server-pid", pid, "--after", "1s"},
+		{"clean", scripted{}, rigtest.AnyPort, known, nil, nil},
+		{"forgets", scripted{forgets: true}, rigtest.AnyPort, known,
 			kept(4, leave...), kept(4, append([]string{"mid-fetch", "rst"}, leave...)...)},
 		{"forgets, IPv6", scripted{forgets: true}, "[::1]:0", []string{"--self", program, "--server-pid", pid}, nil,
 			kept(4, "mid-append")},
-		{"its process is not known", scripted{forgets: true}, rigtest.AnyPort, []string{"--peer", proxyDirect, "--after", "1s"},
+		{"its process is not known", scripted{forgets: true}, rigtest.AnyPort, direct,
 			kept(4, leave...), kept(-1, endings...)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := serverExits(t, tt.server.start(t, tt.addr), append(tt.args, "--endings", strings.Join(endings, ","))...)
+			args := append(slices.Clone(tt.args), "--endings", strings.Join(endings, ","))
+			r := serverExits(t, tt.server.start(t, tt.addr), args...)
 			if known := len(r.Backend.Unknown) == 0; r.Backend.Kind != kindServer ||
 				known != slices.Contains(tt.args, "--server-pid") {
 				t.Errorf("the backend is %+v", r.Backend)
@@ -84,8 +87,8 @@ func TestExitsServer(t *testing.T) {
 				last := c.Counts[len(c.Counts)-1]
 				closeWait := last.Backend[wire.StateCloseWait].Sockets
 				if closeWait != tt.closeWait[c.Ending] || last.JavaFDs != tt.descriptors[c.Ending] || c.Problem != "" {
-					t.Errorf("%v: %d in CLOSE_WAIT, %d descriptors, want %d and %d; %s", c.cell, closeWait, last.JavaFDs,
-						tt.closeWait[c.Ending], tt.descriptors[c.Ending], c.Problem)
+					t.Errorf("%v: %d in CLOSE_WAIT, %d descriptors, want %d and %d; %s", c.cell, closeWait,
+						last.JavaFDs, tt.closeWait[c.Ending], tt.descriptors[c.Ending], c.Problem)
 				}
 			}
 		})
@@ -158,7 +161,8 @@ func TestExitsServerInContainer(t *testing.T) {
 	for _, p := range r.Proxies {
 		for _, c := range p.Cells {
 			last := c.Counts[len(c.Counts)-1]
-			got += fmt.Sprintf("%s %s %d %d\n", p.Name, c.Ending, last.Backend[wire.StateCloseWait].Sockets, last.JavaFDs)
+			closeWait := last.Backend[wire.StateCloseWait].Sockets
+			got += fmt.Sprintf("%s %s %d %d\n", p.Name, c.Ending, closeWait, last.JavaFDs)
 		}
 	}
 	if want := "direct idle 4 4\ndirect logout 0 0\n"; got != want {
@@ -204,7 +208,8 @@ func TestExitsBadServer(t *testing.T) {
 		{noIdle, []string{"--endings", "idle,in-idle"}, "--endings in-idle: can't be run: the server has no IDLE"},
 		{good, []string{"--server-pid", "999999999"}, "--server-pid 999999999: no such process"},
 		{"", []string{"--proxy", good, "--backend-port", taken}, "port " + taken + " is in use"},
-		{"", []string{"--backend", "davmail", "--proxy", good, "--backend-port", taken}, "port " + taken + " is in use"},
+		{"", []string{"--backend", "davmail", "--proxy", good, "--backend-port", taken},
+			"port " + taken + " is in use"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
