@@ -65,6 +65,9 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 		r, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
 			fmt.Fprintf(stderr, "imaprig exhaust: %s: %v\n", name, err)
+			if errors.As(err, new(inputError)) {
+				return rig.ExitUsage
+			}
 			return rig.ExitFailed
 		}
 		o.print(stdout, r)

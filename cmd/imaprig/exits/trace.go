@@ -120,11 +120,6 @@ func (ts traces) any(holds func(trace) bool, endings ...string) []trace {
 	return found
 }
 
-// cleanAt returns the trace of an ending that was run and left nothing.
-func (ts traces) cleanAt(ending string) []trace {
-	return ts.any(func(t trace) bool { return !t.left() }, ending)
-}
-
 // rest returns what was left by the endings that are not among these, in the order of allEndings.
 func (ts traces) rest(explained []string) []trace {
 	var found []trace
