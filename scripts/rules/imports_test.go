@@ -33,8 +33,9 @@ var mayImport = map[string][]string{
 	"cmd/imaprig/bench": {
 		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/load", "cmd/imaprig/rig", "cmd/imaprig/term",
 	},
+	"cmd/imaprig/davmail": {"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig"},
 	"cmd/imaprig/exits": {
-		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
+		"backend/wire", "cmd/imaprig/davmail", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
 	},
 	"cmd/imaprig/internal/rigtest": {"backend/wire"},
 	"cmd/imaprig/load":             {"cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},

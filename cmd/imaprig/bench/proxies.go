@@ -127,7 +127,7 @@ func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, e
 	}
 	for _, p := range s.peers(bed) {
 		if p.Name == name {
-			started, err := p.Start(ctx, bed.backend.Port(), netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+			started, err := p.Start(ctx, bed.backend, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 			if err == nil {
 				started.Backend = bed.backend
 			}

@@ -12,9 +12,21 @@ import (
 // runResult is the whole of it.
 type runResult struct {
 	Began    time.Time     `json:"began"`
+	Backend  backendInfo   `json:"backend"`
+	Client   clientInfo    `json:"client"`
+	Settings string        `json:"settings"` // of every peer: "tuned" or "defaults"
+	Verdicts []verdict     `json:"verdicts"` // on the backend, by mode
 	Sessions int           `json:"sessions"` // a cell
 	After    []float64     `json:"after_seconds"`
 	Proxies  []proxyResult `json:"proxies"`
+}
+
+// backendInfo is what is known about the backend.
+type backendInfo struct {
+	Kind    string   `json:"kind"`              // "java" is our own program, "davmail", or "server", any that runs
+	Name    string   `json:"name"`              // for people, with its version where that is known
+	Address string   `json:"address,omitempty"` // of a server that runs already
+	Unknown []string `json:"unknown,omitempty"` // sentences on what can't be counted, and why
 }
 
 // proxyResult is one proxy's run.
@@ -23,8 +35,9 @@ type proxyResult struct {
 	Version       string                    `json:"version,omitempty"`
 	Settings      string                    `json:"settings,omitempty"` // what was set other than its defaults
 	Seconds       float64                   `json:"seconds"`
+	Direct        bool                      `json:"direct,omitempty"` // no proxy: clients connect to the backend
 	Cells         []*cellResult             `json:"cells"`
-	Java          map[string]rig.JavaCounts `json:"java"`           // by mode
+	Java          map[string]rig.JavaCounts `json:"java"`           // by mode; none of a backend that keeps no counts
 	StoredUnasked int                       `json:"stored_unasked"` // no ending sends a message whole
 	// descriptors open in Java that no cell accounts for
 	Unattributed int    `json:"unattributed"`
@@ -34,6 +47,8 @@ type proxyResult struct {
 // cellResult is one cell. Counts holds one for each planned time; Series one for each second.
 type cellResult struct {
 	cell
+	direct   bool    // no proxy
+	defaults bool    // the proxy has its default settings
 	Sessions int     `json:"sessions"`          // planned
 	Opened   int     `json:"opened"`            // came as far as their ending
 	Expected int     `json:"expected"`          // connections that the backend should see at least
@@ -44,19 +59,22 @@ type cellResult struct {
 	Counts   []count `json:"counts"`
 	Series   []point `json:"series"`
 	Misses   []miss  `json:"misses"`
+	answered []answerTime
+	Answers  *answers `json:"answers,omitempty"`
 }
 
 // count is what there was at one moment. A connection has two sockets on this machine: the backend's and the proxy's
-// (Upstream), or the proxy's (Downstream) and the client's. TIME_WAIT is left out: it is how TCP ends well.
+// (Upstream), or the proxy's (Downstream) and the client's. Without a proxy they are the backend's and the client's.
+// TIME_WAIT is left out: it is how TCP ends well.
 type count struct {
 	Planned    float64 `json:"planned"` // seconds after the end
 	Seconds    float64 `json:"seconds"` // when it was really done
-	Backend    states  `json:"backend"`
+	Backend    states  `json:"backend"` // nil = they can't be seen
 	Upstream   states  `json:"upstream"`
 	Downstream states  `json:"downstream"`
 	Client     states  `json:"client"`
 	ProxyFDs   int     `json:"proxy_fds"` // -1 = its process is not known
-	JavaFDs    int     `json:"java_fds"`
+	JavaFDs    int     `json:"java_fds"`  // in the backend; -1 = its process is not known
 }
 
 // states counts sockets by state.

@@ -84,6 +84,9 @@ const closeWaitRow = "%-36s  %-12s  %-11v  %v\n"
 // showCloseWait prints a row for each story and proxy, and returns how many sockets imapproxy leaves.
 func (o *runOptions) showCloseWait(ctx context.Context, w io.Writer) (left int, err error) {
 	for _, name := range o.peers { // before anything is printed
+		if name == proxyDirect {
+			continue
+		}
 		p, err := rig.FindPeer(name, o.self)
 		if err == nil {
 			_, err = p.Program()

@@ -47,7 +47,7 @@ func (o *runOptions) runStory(ctx context.Context, name string, story closeWaitS
 	if err != nil {
 		return r, err
 	}
-	proxy, err := o.startProxy(ctx, name, addr.Port(), netip.Addr{})
+	proxy, err := o.startProxy(ctx, name, addr, netip.Addr{})
 	if err != nil {
 		return r, err
 	}

@@ -12,8 +12,14 @@ import (
 )
 
 const (
+	wrongPassword = "wrong"
+
 	givesUpAfter = 3 * time.Second // of a client that gets no answer
-	appendSize   = 100_000         // bytes
+
+	// Literals are below and above the size from which imapproxy hands them to the kernel (splice), 64 KiB of what is
+	// left of them. A client that breaks a large one off has sent half, so it ends in the middle of that.
+	smallLiteral = 40_000  // bytes
+	largeLiteral = 1 << 20 // bytes
 
 	// floodOf is how many CAPABILITY commands a client sends that will not read the answers, about 100 KB: more than
 	// the buffers between it and the proxy hold, and less than those together with the proxy's receive buffer. So the
@@ -36,6 +42,7 @@ type ending struct {
 	byServer bool          // the backend is the one that closes, and is waited for
 	password string        // instead of the right one
 	backsOff bool          // a proxy may stop asking this backend; one session that reaches it shows the fault
+	literal  bool          // in the middle of one that the client sends, where no LOGOUT may be sent
 }
 
 func allEndings() []ending {
@@ -43,12 +50,19 @@ func allEndings() []ending {
 		{name: "before-login", text: "the client closes before it logs in", open: (*client).greeting, end: closeClient},
 		{name: "idle", text: "a mailbox is selected; the client closes", open: openSelected, end: closeClient},
 		{name: "in-idle", text: "in IDLE the client closes", open: openIdle, end: closeClient},
-		{name: "mid-fetch", text: "the client closes in the middle of a message, with unread data", open: openFetch,
-			end: closeClient, slow: true},
+		{name: "mid-fetch", text: "the client closes in the middle of a large message, with unread data",
+			open: openFetch, end: closeClient, slow: true},
+		{name: "mid-fetch-small",
+			text: "the client closes in the middle of 40,000 bytes of a message, with unread data",
+			open: openSmallFetch, end: closeClient, slow: true},
+		{name: "stalled-fetch", text: "the server stops in the middle of a message; the client closes after 3s",
+			open: openStalledFetch, end: closeClient},
 		{name: "unanswered", text: "the client says FETCH and closes in the middle of it, before a byte of the answer",
 			open: openUnansweredFetch, end: closeClient},
-		{name: "mid-append", text: "the client closes in the middle of the literal of APPEND", open: openAppend,
-			end: closeClient},
+		{name: "mid-append", text: "the client closes in the middle of a literal of APPEND, 40,000 bytes",
+			open: appendHalf(smallLiteral), end: closeClient, literal: true},
+		{name: "mid-append-large", text: "the client closes in the middle of a literal of APPEND, 1 MiB",
+			open: appendHalf(largeLiteral), end: closeClient, literal: true},
 		{name: "rst", text: "a mailbox is selected; the client resets", open: openSelected, end: (*client).reset},
 		{name: "logout", text: "the client says LOGOUT, waits 3s at most for its answer, and closes",
 			open: openSelected, end: endLogout},
@@ -67,7 +81,7 @@ func allEndings() []ending {
 		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s",
 			open: openUnanswered, end: closeClient, wait: givesUpAfter},
 		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused,
-			end: closeClient, password: "wrong"},
+			end: closeClient, password: wrongPassword},
 	}
 }
 
@@ -82,7 +96,7 @@ func openSelected(c *client) error {
 	if err := openLoggedIn(c); err != nil {
 		return err
 	}
-	return c.ok("SELECT INBOX")
+	return c.ok("SELECT " + rig.Quoted(c.mail.name))
 }
 
 func openIdle(c *client) error {
@@ -95,23 +109,43 @@ func openIdle(c *client) error {
 	return c.continuation()
 }
 
+// wholeMessage is what is fetched of the large message.
+const wholeMessage = "BODY.PEEK[]"
+
 // openFetch reads the beginning of the message, which names the user, and then no more.
-func openFetch(c *client) error {
+func openFetch(c *client) error { return c.beginFetch(wholeMessage) }
+
+// openSmallFetch is openFetch with a part of the message.
+func openSmallFetch(c *client) error {
+	return c.beginFetch(fmt.Sprintf("%s<0.%d>", wholeMessage, smallLiteral))
+}
+
+// openStalledFetch reads as much of the message as comes.
+func openStalledFetch(c *client) error {
+	if err := openFetch(c); err != nil {
+		return err
+	}
+	if err := c.toEnd(givesUpAfter); !rig.IsTimeout(err) {
+		return fmt.Errorf("FETCH: the server was to stop in the middle: %w", err)
+	}
+	return nil
+}
+
+func (c *client) beginFetch(item string) error {
 	if err := openSelected(c); err != nil {
 		return err
 	}
-	if err := c.command("FETCH 1 BODY[]"); err != nil {
-		return fmt.Errorf("FETCH: %w", err)
+	if err := c.fetch(item); err != nil {
+		return err
 	}
-	line, err := c.line(c.limit)
-	if err != nil || !strings.HasPrefix(line, "* 1 FETCH (BODY[] {") {
-		return fmt.Errorf("FETCH: %.*q: %w", rig.MaxForeign, line, err)
+	if err := c.message(); err != nil {
+		return fmt.Errorf("FETCH: %w", err)
 	}
 	head := make([]byte, fetchedAhead)
 	if _, err := io.ReadFull(c.in, head); err != nil {
 		return fmt.Errorf("FETCH: %w", err)
 	}
-	if _, after, _ := strings.Cut(string(head), "\r\nTo: "); !strings.HasPrefix(after, c.user+"\r\n") {
+	if _, after, _ := strings.Cut(string(head), "\r\nTo: "); c.mail.named && !strings.HasPrefix(after, c.user+"\r\n") {
 		return fmt.Errorf("%w: the message of %q begins with %.*q", errForeign, c.user, rig.MaxForeign, head)
 	}
 	return nil
@@ -122,20 +156,23 @@ func openUnansweredFetch(c *client) error {
 	if err := openSelected(c); err != nil {
 		return err
 	}
-	return c.command("FETCH 1 BODY[]")
+	return c.fetch(wholeMessage)
 }
 
-func openAppend(c *client) error {
-	if err := openSelected(c); err != nil {
-		return err
+// appendHalf returns what sends half of a literal of size bytes.
+func appendHalf(size int) func(c *client) error {
+	return func(c *client) error {
+		if err := openSelected(c); err != nil {
+			return err
+		}
+		if err := c.command(fmt.Sprintf("APPEND %s {%d}", rig.Quoted(c.mail.name), size)); err != nil {
+			return fmt.Errorf("APPEND: %w", err)
+		}
+		if err := c.continuation(); err != nil {
+			return fmt.Errorf("APPEND: %w", err)
+		}
+		return c.send(strings.Repeat("half of a message\r\n", size/2/19))
 	}
-	if err := c.command(fmt.Sprintf("APPEND INBOX {%d}", appendSize)); err != nil {
-		return fmt.Errorf("APPEND: %w", err)
-	}
-	if err := c.continuation(); err != nil {
-		return fmt.Errorf("APPEND: %w", err)
-	}
-	return c.send(strings.Repeat("half of a message\r\n", appendSize/2/19))
 }
 
 // openUnanswered sends a login and does not wait. A proxy that passes on the backend's greeting has none yet.

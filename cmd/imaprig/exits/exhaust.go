@@ -65,6 +65,9 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 		r, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
 			fmt.Fprintf(stderr, "imaprig exhaust: %s: %v\n", name, err)
+			if errors.As(err, new(inputError)) {
+				return rig.ExitUsage
+			}
 			return rig.ExitFailed
 		}
 		o.print(stdout, r)
@@ -106,7 +109,7 @@ func (o *exhaustOptions) runProxy(ctx context.Context, name string, stderr io.Wr
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, java.Stop(javaStopTime)) }()
-	p, err := o.startProxy(ctx, name, java.Port, netip.Addr{})
+	p, err := o.startProxy(ctx, name, loopback(java.Port), netip.Addr{})
 	if err != nil {
 		return nil, err
 	}

@@ -19,17 +19,22 @@ type options struct {
 	runOptions
 	proxyPID   int
 	cells      []cell
+	endings    []string // asked for, none = all
 	after      []time.Duration
 	json, html string // files
 }
 
 const help = `usage: imaprig exits --proxy ADDR [flags]
        imaprig exits --peer NAME[,NAME...] [flags]
+       imaprig exits --server ADDR --user NAME --peer direct,NAME... [flags]
 
 Runs faults of a Java backend against endings of clients, through a proxy, and counts what is left of the sockets and
 descriptors: which proxy, and which backend, leaks. The backend is started by itself. With --proxy it listens on
 --backend-port of 127.0.0.1, where the proxy must send every user; --peer starts a proxy (imapproxy, nginx, perdition,
-dovecot, haproxy) from its Debian package, with a configuration of its own, for comparison.
+dovecot, haproxy) from its Debian package, with a configuration of its own, for comparison; the peer direct is none:
+clients connect to the backend. With --backend davmail the backend is DavMail, with --server any server that runs: its
+faults are not known, so what it keeps is shown, and only what the proxy keeps is a target that is missed. Use a user
+for tests there, and a time when nobody else connects.
 
 Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usage.
 
@@ -51,7 +56,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // runAndReport reports also what was found before an error.
 func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) int {
 	err := o.mayWrite()
-	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions}
+	result := &runResult{Began: time.Now().Truncate(time.Second), Sessions: o.sessions, Settings: o.settings}
 	if err == nil {
 		err = o.run(ctx, result, stderr)
 	}
@@ -60,6 +65,9 @@ func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) in
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
+		if errors.As(err, new(inputError)) {
+			return rig.ExitUsage
+		}
 		return rig.ExitFailed
 	}
 	if result.misses() > 0 {
@@ -72,9 +80,12 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	var modes, endings, after string
 	flags := rig.NewFlags("exits")
-	o.addTo(flags, 200)
+	o.runOptions.addTo(flags, 200)
+	o.serverOptions.addTo(flags)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
 		"children")
+	flags.StringVar(&o.settings, "settings", settingsTuned, "of every --peer: tuned, to find clients that vanish as "+
+		"soon as each can, or defaults, as it is installed")
 	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
 	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
@@ -87,10 +98,17 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if err != nil {
 		return o, err
 	}
-	if o.cells, err = chooseCells(rig.SplitList(modes), rig.SplitList(endings)); err != nil {
+	if err := o.checkServer(flags); err != nil {
 		return o, err
 	}
-	if o.after, err = parseAfter(after, latest(o.cells)); err != nil {
+	o.endings = rig.SplitList(endings)
+	if o.cells, err = chooseCells(o.kind, rig.SplitList(modes), o.endings); err != nil {
+		return o, err
+	}
+	if err = checkNames("settings", []string{o.settings}, []string{settingsTuned, settingsDefaults}); err != nil {
+		return o, err
+	}
+	if o.after, err = parseAfter(after, o.latest()); err != nil {
 		return o, err
 	}
 	return o, o.check()

@@ -73,6 +73,39 @@ func TestExitsOwn(t *testing.T) {
 	}
 }
 
+// TestExitsDefaults runs our proxy as it is installed: it looks for a client that has vanished after a minute only, and
+// that is no fault. Messages break off below and above the size from which the kernel moves them.
+func TestExitsDefaults(t *testing.T) {
+	t.Parallel()
+	program := rigtest.OwnProgram(t)
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: clients that vanish need root; run the tests as root")
+	}
+	r := exitsOf(t, rig.ExitOK, "--self", program, "--settings", "defaults", "--sessions", "5", "--after", "1s,30s",
+		"--modes", "good", "--endings", "vanish,mid-append,mid-append-large,mid-fetch,mid-fetch-small")
+	p := r.Proxies[0]
+	for _, c := range p.Cells {
+		want := 0
+		if c.Ending == "vanish" {
+			want = 5
+		}
+		if n := c.Last().Established(); c.Opened != 5 || n != want || c.Answers == nil || c.Answers.Login.Count != 5 {
+			t.Errorf("%v: %d opened, %d ESTABLISHED after 30 s, answers %+v; want 5, %d and 5 logins", c.cell,
+				c.Opened, n,
+				c.Answers, want)
+		}
+	}
+	if p.StoredUnasked != 0 || p.Java["good"].Truncated != 10 {
+		t.Errorf("%d messages stored, %d broken off; want 0 and 10", p.StoredUnasked, p.Java["good"].Truncated)
+	}
+	if r.Settings != settingsDefaults || strings.Contains(p.Settings, "keepalive") {
+		t.Errorf("settings %q, %q; want the defaults", r.Settings, p.Settings)
+	}
+	if len(r.Verdicts) != 1 || r.Verdicts[0].Fault != faultNone {
+		t.Errorf("verdicts %+v, want one that the server closes cleanly", r.Verdicts)
+	}
+}
+
 func tempDirs(t *testing.T) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), "imaprig-"+rig.OwnProxy+"-*"))
@@ -135,9 +168,9 @@ func TestExitsRelay(t *testing.T) {
 		"--modes", "good,no-close-without-logout", "--endings", "idle,logout,half-close")
 	want := map[string]string{ // sockets in CLOSE_WAIT, descriptors in the proxy and in Java
 		"good/idle": "0 0 0 []", "good/logout": "0 0 0 []", "good/half-close": "0 0 0 []",
-		"no-close-without-logout/idle":       "5 0 5 [backend sockets: 5, must be 0 Java descriptors: 5, must be 0]",
+		"no-close-without-logout/idle":       "5 0 5 [server sockets: 5, must be 0 server descriptors: 5, must be 0]",
 		"no-close-without-logout/logout":     "0 0 0 []",
-		"no-close-without-logout/half-close": "5 0 5 [backend sockets: 5, must be 0 Java descriptors: 5, must be 0]",
+		"no-close-without-logout/half-close": "5 0 5 [server sockets: 5, must be 0 server descriptors: 5, must be 0]",
 	}
 	for _, c := range r.Proxies[0].Cells {
 		last := c.Counts[len(c.Counts)-1]
@@ -257,7 +290,7 @@ func TestExhaust(t *testing.T) {
 	}
 }
 
-// TestPeersRun starts each peer that is installed and logs in through it.
+// TestPeersRun starts each peer that is installed, with its defaults and tuned, and logs in through it.
 func TestPeersRun(t *testing.T) {
 	java, err := rig.StartJava(t.Context(), rig.JavaOptions{Source: rigtest.JavaSource(t)})
 	if err != nil {
@@ -268,15 +301,20 @@ func TestPeersRun(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	peers := rig.Peers()
 	for _, p := range rig.Peers() {
-		t.Run(p.Name, func(t *testing.T) {
+		p.Tuned = true
+		peers = append(peers, p)
+	}
+	for _, p := range peers {
+		t.Run(fmt.Sprintf("%s tuned %v", p.Name, p.Tuned), func(t *testing.T) {
 			if p.Name == rig.OwnProxy {
 				p.Programs = []string{rigtest.OwnProgram(t)}
 			}
 			if _, err := p.Program(); err != nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
-			x, err := p.Start(t.Context(), java.Port, rigtest.Addr("127.0.0.2:0").Addr())
+			x, err := p.Start(t.Context(), loopback(java.Port), rigtest.Addr("127.0.0.2:0").Addr())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +322,7 @@ func TestPeersRun(t *testing.T) {
 				if err := x.Stop(); err != nil {
 					t.Error(err)
 				}
-				if there, err := rig.Listens(x.Addr); there || err != nil {
+				if there, err := rig.Listens(ownNet, x.Addr); there || err != nil {
 					t.Errorf("it listens still: %v, %v", there, err)
 				}
 			}()

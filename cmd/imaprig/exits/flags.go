@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 
 	"imapproxy/cmd/imaprig/rig"
 )
@@ -23,6 +24,8 @@ type runOptions struct {
 	password    string
 	sessions    int
 	javaSource  string
+	settings    string // of peers: settingsTuned or settingsDefaults, "" for these
+	serverOptions
 }
 
 // maxSessions keeps a run within the local ports of one address.
@@ -69,8 +72,11 @@ func (o *runOptions) check() error {
 		return errors.New("--user and --password: want no line end and no NUL")
 	}
 	for _, name := range o.peers {
+		if name == proxyDirect {
+			continue
+		}
 		if _, err := rig.FindPeer(name, o.self); err != nil {
-			return err
+			return fmt.Errorf("%w, %s", err, proxyDirect)
 		}
 	}
 	return nil
@@ -90,37 +96,31 @@ func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.
 	if opts.Source, err = rig.FindJavaSource(o.javaSource); err != nil {
 		return nil, err
 	}
-	if o.proxy != "" {
-		opts.Port = uint16(o.backendPort) // check has seen to its range
+	if opts.Port, err = o.expectedPort(); err != nil {
+		return nil, err
 	}
-	return rig.StartJava(ctx, opts)
+	java, err := rig.StartJava(ctx, opts)
+	if errors.As(err, new(rig.SetupError)) {
+		return nil, inputError{err}
+	}
+	return java, err
 }
 
-// startProxy starts a peer, or finds the proxy that runs already. outside is where clients in a namespace would find
-// it.
-func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16, outside netip.Addr) (*rig.Proxy,
-	error) {
+// expectedPort returns where a proxy that runs already expects the backend, or 0 for anywhere.
+func (o *runOptions) expectedPort() (uint16, error) {
 	if o.proxy == "" {
-		p, err := rig.FindPeer(name, o.self)
-		if err != nil {
-			return nil, err
-		}
-		return p.Start(ctx, backend, outside)
+		return 0, nil
 	}
-	addr, err := resolve(ctx, o.proxy)
+	port := uint16(o.backendPort) // check has seen to its range
+	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return 0, inputError{fmt.Errorf("port %d is in use: the backend can't listen there; give another "+
+			"--backend-port, and have the proxy send every user there", port)}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--proxy: %w", err)
+		return 0, fmt.Errorf("--backend-port: %w", err)
 	}
-	p := &rig.Proxy{Name: name, Addr: addr, Stop: func() error { return nil }}
-	if !outside.IsValid() {
-		return p, nil
-	}
-	other := netip.AddrPortFrom(outside, addr.Port())
-	there, err := rig.Listens(other)
-	if there {
-		p.Outside = other
-	}
-	return p, err
+	return port, ln.Close()
 }
 
 // resolve finds the address of host:port.

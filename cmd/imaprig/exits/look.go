@@ -2,6 +2,7 @@ package exits
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,19 +18,14 @@ func (m *monitor) Look() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	entries, err := wire.ReadTable("/proc/self/net")
+	entries, err := m.readTables()
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
-		return e.State == wire.StateListen &&
-			e.Local.Port() == m.backend
-	}) {
-		return errors.New("the socket table does not show the backend's listener, so what it shows can't be believed")
-	}
+	entries = withoutRepeats(entries)
 	m.attribute(entries)
 	for _, w := range m.watches {
-		w.found = newCount(m.proxyPID != 0)
+		w.found = m.newCount()
 	}
 	for _, e := range entries {
 		m.countSocket(e)
@@ -43,10 +39,60 @@ func (m *monitor) Look() error {
 	return nil
 }
 
-func newCount(proxyKnown bool) *count {
-	c := &count{Backend: states{}, Upstream: states{}, Downstream: states{}, Client: states{}, ProxyFDs: -1}
-	if proxyKnown {
+// withoutRepeats removes what was read twice: the kernel's table changes while it is read.
+func withoutRepeats(entries []wire.TableEntry) []wire.TableEntry {
+	type key struct {
+		local, remote netip.AddrPort
+		inode         uint64
+	}
+	seen := map[key]bool{}
+	return slices.DeleteFunc(entries, func(e wire.TableEntry) bool {
+		k := key{e.Local, e.Remote, e.Inode}
+		repeated := seen[k]
+		seen[k] = true
+		return repeated
+	})
+}
+
+// readTables returns our sockets, and the backend's from where they are.
+func (m *monitor) readTables() ([]wire.TableEntry, error) {
+	entries, err := wire.ReadTable(ownNet)
+	if err != nil || m.netDir == "" {
+		return entries, err
+	}
+	there := entries
+	if m.netDir != ownNet {
+		if there, err = wire.ReadTable(m.netDir); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.ContainsFunc(there, func(e wire.TableEntry) bool {
+		return e.State == wire.StateListen && e.Local.Port() == m.backend.Port()
+	}) {
+		return nil, errors.New("the socket table does not show the backend's listener, so what it shows can't be " +
+			"believed")
+	}
+	if m.netDir == ownNet {
+		return entries, nil
+	}
+	for _, e := range there {
+		if m.atBackend(e.Local) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+func (m *monitor) newCount() *count {
+	c := &count{Upstream: states{}, Downstream: states{}, Client: states{}, ProxyFDs: -1, JavaFDs: -1}
+	if m.netDir != "" {
+		c.Backend = states{}
+	}
+	if m.proxyPID != 0 {
 		c.ProxyFDs = 0
+	}
+	if m.javaPID != 0 {
+		c.JavaFDs = 0
 	}
 	return c
 }
@@ -64,12 +110,12 @@ func (m *monitor) attribute(entries []wire.TableEntry) {
 	for _, e := range entries {
 		switch {
 		case e.State == wire.StateListen || e.State == wire.StateTimeWait:
-		case e.Local.Port() == m.backend:
+		case m.atBackend(e.Local):
 			l := m.linkOf(e.Remote, e.Inode, func(l *link) *uint64 { return &l.there })
 			if e.Inode != 0 {
 				m.inJava[e.Inode] = l.watch
 			}
-		case e.Remote.Port() == m.backend:
+		case m.atBackend(e.Remote):
 			l := m.linkOf(e.Local, e.Inode, func(l *link) *uint64 { return &l.inProxy })
 			if e.Inode != 0 {
 				m.inProxy[e.Inode] = l.watch
@@ -93,9 +139,12 @@ func (m *monitor) linkOf(proxyEnd netip.AddrPort, inode uint64, end func(*link) 
 	}
 	if isNew {
 		l = &link{watch: m.current}
+		if m.direct() {
+			l.watch = m.clients[proxyEnd]
+		}
 		m.links[proxyEnd] = l
-		if m.current != nil {
-			m.current.reached++
+		if l.watch != nil {
+			l.watch.reached++
 		}
 	}
 	if inode != 0 {
@@ -114,9 +163,11 @@ func (m *monitor) countSocket(e wire.TableEntry) {
 	}
 	switch {
 	case e.State == wire.StateListen || e.State == wire.StateTimeWait:
-	case e.Local.Port() == m.backend:
+	case m.atBackend(e.Local):
 		add(m.links[e.Remote].watch, func(c *count) states { return c.Backend })
-	case e.Remote.Port() == m.backend:
+	case m.atBackend(e.Remote) && m.direct():
+		add(m.links[e.Local].watch, func(c *count) states { return c.Client })
+	case m.atBackend(e.Remote):
 		add(m.links[e.Local].watch, func(c *count) states { return c.Upstream })
 	case m.proxies[e.Local]:
 		add(m.clients[e.Remote], func(c *count) states { return c.Downstream })
@@ -126,31 +177,26 @@ func (m *monitor) countSocket(e wire.TableEntry) {
 }
 
 func (m *monitor) countDescriptors() error {
-	java, err := rig.HeldBy(m.javaPID)
-	if err != nil {
-		return err
-	}
-	if len(java) == 0 {
-		return errors.New("the Java backend is gone")
-	}
-	for inode, n := range java {
-		if w := m.inJava[inode]; w != nil {
-			w.found.JavaFDs += n
-		}
-	}
-	if m.proxyPID == 0 {
+	return errors.Join(
+		countHeld("the backend", m.javaPID, m.inJava, func(c *count) *int { return &c.JavaFDs }),
+		countHeld("the proxy", m.proxyPID, m.inProxy, func(c *count) *int { return &c.ProxyFDs }))
+}
+
+// countHeld adds the descriptors that a process, and all that descend from it, hold of a cell's sockets.
+func countHeld(who string, pid int, cells map[uint64]*watch, counter func(*count) *int) error {
+	if pid == 0 {
 		return nil
 	}
-	held, err := rig.HeldBy(m.proxyPID)
+	held, err := rig.HeldBy(pid)
 	if err != nil {
 		return err
 	}
 	if len(held) == 0 {
-		return errors.New("the proxy is gone: its process holds no socket any more")
+		return fmt.Errorf("%s is gone: its process holds no socket any more", who)
 	}
 	for inode, n := range held {
-		if w := m.inProxy[inode]; w != nil {
-			w.found.ProxyFDs += n
+		if w := cells[inode]; w != nil {
+			*counter(w.found) += n
 		}
 	}
 	return nil

@@ -10,8 +10,6 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-const lookPort = 1430
-
 // tableRow is a socket that a look reads: local, remote, state, inode.
 type tableRow struct {
 	local, remote string
@@ -27,7 +25,7 @@ func (m *monitor) see(rows ...tableRow) {
 	}
 	m.attribute(entries)
 	for _, w := range m.watches {
-		w.found = newCount(true)
+		w.found = m.newCount()
 	}
 	for _, e := range entries {
 		m.countSocket(e)
@@ -41,7 +39,8 @@ func (m *monitor) nextCell() *watch {
 }
 
 func lookMonitor() *monitor {
-	return newMonitor(lookPort, 1, &rig.Proxy{Addr: rigtest.Addr("127.0.0.1:1143")})
+	facts := backendFacts{addr: rigtest.Addr(backendEnd), netDir: ownNet, pid: 1}
+	return newMonitor(facts, &rig.Proxy{Addr: rigtest.Addr(proxyListener)}, true)
 }
 
 const (
@@ -160,7 +159,7 @@ func TestLookBlind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMonitor(free.Port(), 1, &rig.Proxy{})
+	m := newMonitor(backendFacts{addr: free, netDir: ownNet}, &rig.Proxy{}, true)
 	rigtest.CheckError(t, m.Look(), "does not show the backend's listener")
 }
 
@@ -193,5 +192,46 @@ func TestNote(t *testing.T) {
 	}
 	if want := []int{5, 4, 3, 2}; !slices.Equal(points, want) {
 		t.Errorf("points %v, want %v", points, want)
+	}
+}
+
+// TestWithoutRepeats is a socket that moved within the table while it was read.
+func TestWithoutRepeats(t *testing.T) {
+	socket := wire.TableEntry{Local: rigtest.Addr(backendEnd), Remote: rigtest.Addr(proxyEnd), Inode: 5,
+		State: wire.StateEstablished}
+	moved, other := socket, socket
+	moved.State, other.Inode = wire.StateCloseWait, 6
+	got := withoutRepeats([]wire.TableEntry{socket, other, moved})
+	if !slices.Equal(got, []wire.TableEntry{socket, other}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestLookAtServer counts what clients that come without a proxy leave, and not what others do there; and what can be
+// known of a server on another machine.
+func TestLookAtServer(t *testing.T) {
+	rows := []tableRow{
+		{clientEnd, backendEnd, wire.StateFinWait2, 0}, {backendEnd, clientEnd, wire.StateCloseWait, 11},
+		{backendEnd, "127.0.0.1:50009", wire.StateEstablished, 12}, // another's client
+	}
+	direct := newMonitor(backendFacts{addr: rigtest.Addr(backendEnd), netDir: ownNet, pid: 1}, &rig.Proxy{
+		Name: proxyDirect}, true)
+	w := direct.nextCell()
+	direct.clients[rigtest.Addr(clientEnd)] = w
+	direct.see(rows...)
+	got := w.found.Backend.List() + ", " + w.found.Client.List()
+	if got != "CLOSE_WAIT 1, FIN_WAIT2 1" || w.reached != 1 || direct.inJava[12] != nil {
+		t.Errorf("got %s, %d reached; the other client's: %v", got, w.reached, direct.inJava[12])
+	}
+	far := newMonitor(backendFacts{addr: rigtest.Addr("192.0.2.1:143")}, &rig.Proxy{Addr: rigtest.Addr(proxyListener),
+		PID: 7}, true)
+	w = far.nextCell()
+	far.see(tableRow{proxyEnd, "192.0.2.1:143", wire.StateEstablished, 10})
+	if w.found.Backend != nil || w.found.JavaFDs != -1 || w.reached != 1 {
+		t.Errorf("the backend's sockets %v and descriptors %d, want unknown; %d reached", w.found.Backend,
+			w.found.JavaFDs, w.reached)
+	}
+	if got := backendSockets(nil, *w.found); got != 1 {
+		t.Errorf("%d of the proxy's sockets linger, want 1", got)
 	}
 }

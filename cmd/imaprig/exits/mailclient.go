@@ -34,12 +34,14 @@ type client struct {
 	id             int // unique in a run: its tags show whose answer is read
 	tags           int
 	limit          time.Duration // for one answer
+	mail           mailbox
+	answered       []answerTime
 }
 
 // newClient returns a client that is not connected yet. Its user has its number in the name.
 func (o *runOptions) newClient(number int) *client {
 	return &client{id: number, user: strings.ReplaceAll(o.user, "%d", fmt.Sprint(number)), password: o.password,
-		limit: answerLimit}
+		limit: answerLimit, mail: ownMailbox()}
 }
 
 // connect dials. A slow client has small buffers on both sides of the connection.
@@ -50,7 +52,7 @@ func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr 
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
 	if slow {
-		dialer.Control = slowSocket
+		dialer.Control = c.slowSocket
 	}
 	conn, err := dial(dialer, addr)
 	if err != nil {
@@ -61,9 +63,13 @@ func (c *client) connect(dial func(*net.Dialer, string) (net.Conn, error), addr 
 	return nil
 }
 
-func slowSocket(_, _ string, raw syscall.RawConn) error {
+func (c *client) slowSocket(_, _ string, raw syscall.RawConn) error {
 	var errs [3]error
 	errs[0] = raw.Control(func(fd uintptr) {
+		if c.mail.window > 0 {
+			errs[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, c.mail.window)
+			return
+		}
 		errs[1] = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, slowRecvBuf)
 		errs[2] = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, slowSegment)
 	})
@@ -130,6 +136,7 @@ func (c *client) status(limit time.Duration) (string, error) {
 // ok sends a command and wants OK.
 func (c *client) ok(text string) error {
 	verb, _, _ := strings.Cut(text, " ")
+	began := time.Now()
 	if err := c.command(text); err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
@@ -140,6 +147,7 @@ func (c *client) ok(text string) error {
 	if !strings.HasPrefix(answer, "OK") {
 		return fmt.Errorf("%s: %.*q", verb, rig.MaxForeign, answer)
 	}
+	c.answered = append(c.answered, answerTime{verb, began, time.Since(began)})
 	return nil
 }
 
@@ -180,3 +188,26 @@ func (c *client) reset() error {
 }
 
 func dialTCP(d *net.Dialer, addr string) (net.Conn, error) { return d.Dial("tcp", addr) }
+
+// fetch asks for an item of the large message.
+func (c *client) fetch(item string) error {
+	if err := c.command(fmt.Sprintf("FETCH %d %s", c.mail.message, item)); err != nil {
+		return fmt.Errorf("FETCH: %w", err)
+	}
+	return nil
+}
+
+// message reads up to the line with which the large message begins.
+func (c *client) message() error {
+	for {
+		line, err := c.line(c.limit)
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(line, "* ") && strings.Contains(line, " FETCH (") && strings.HasSuffix(line, "}"):
+			return nil
+		case !strings.HasPrefix(line, "* "):
+			return fmt.Errorf("%.*q", rig.MaxForeign, line)
+		}
+	}
+}

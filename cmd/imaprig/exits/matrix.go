@@ -3,7 +3,6 @@ package exits
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,98 +11,149 @@ import (
 	"imapproxy/cmd/imaprig/term"
 )
 
-// writeTables prints the result for people: a table for each proxy, and one that compares them.
-func writeTables(w io.Writer, r *runResult) error {
-	var out strings.Builder
-	for i := range r.Proxies {
-		proxyTable(&out, r, &r.Proxies[i])
-	}
-	if len(r.Proxies) > 1 {
-		comparison(&out, r)
-	}
-	_, err := io.WriteString(w, out.String())
-	return err
-}
-
-const tableLegend = "CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; " +
-	"PROXY, JAVA: descriptors left there\n"
-
+// proxyTable prints every cell of a proxy. What is counted several times is written once where it did not change.
 func proxyTable(out *strings.Builder, r *runResult, p *proxyResult) {
 	fmt.Fprintf(out, "%s, %d sessions a cell, %.0f s\n", p.title(), r.Sessions, p.Seconds)
 	if p.Settings != "" {
 		fmt.Fprintf(out, "set: %s\n", p.Settings)
 	}
-	fmt.Fprintf(out, "%s\n", tableLegend)
-	heading := []string{"MODE", "ENDING", "SESSIONS"}
-	for _, s := range r.After {
-		heading = append(heading, fmt.Sprintf("%gs: CW", s), "EST", "PROXY", "JAVA")
-	}
-	t := term.NewTable(append(heading, "TARGETS")...)
+	fmt.Fprintf(out, "Counted %s after the clients' end; one figure where all counts are the same.\n%s\n",
+		times(r.After),
+		tableLegend)
+	t := term.NewTable("MODE", "ENDING", "SESSIONS", "CLOSE_WAIT", "ESTABLISHED", "PROXY", "SERVER", "TARGETS")
 	for _, c := range p.Cells {
-		row := []string{c.Mode, c.Ending, c.sessions()}
-		for _, at := range c.Counts {
-			row = append(row, at.CloseWait(), fmt.Sprint(at.Backend[wire.StateEstablished].Sockets),
-				orDash(at.ProxyFDs), fmt.Sprint(at.JavaFDs))
-		}
-		if c.NotRun != "" {
-			row = append(row, make([]string, 4*len(r.After))...)
-		}
-		t.AddRow(append(row, c.Verdict()))
+		t.AddRow([]string{c.Mode, c.Ending, c.sessions(), series(c, count.CloseWait),
+			series(c, func(at count) string { return fmt.Sprint(at.Established()) }),
+			series(c, func(at count) string { return orDash(at.ProxyFDs) }),
+			series(c, func(at count) string { return orDash(at.JavaFDs) }), c.Verdict()})
 	}
 	out.WriteString(t.String())
-	notes(out, p)
+	notes(out, r, p)
 }
 
+const tableLegend = "CLOSE_WAIT (q: Recv-Q, the bytes unread), ESTABLISHED: sockets of the server; PROXY, SERVER: " +
+	"descriptors left there\n"
+
+// times writes when was counted, such as "1, 10 and 70 s".
+func times(after []float64) string {
+	var texts []string
+	for _, s := range after {
+		texts = append(texts, fmt.Sprintf("%g", s))
+	}
+	if n := len(texts); n > 1 {
+		return strings.Join(texts[:n-1], ", ") + " and " + texts[n-1] + " s"
+	}
+	return strings.Join(texts, "") + " s"
+}
+
+// series writes what was counted at each time, or once where it stayed the same.
+func series(c *cellResult, value func(count) string) string {
+	var texts []string
+	for _, at := range c.Counts {
+		texts = append(texts, value(at))
+	}
+	if len(slices.Compact(slices.Clone(texts))) == 1 {
+		return texts[0]
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Established returns the number of the backend's sockets in ESTABLISHED.
+func (c count) Established() int { return c.Backend[wire.StateEstablished].Sockets }
+
 // notes prints what does not fit into the table.
-func notes(out *strings.Builder, p *proxyResult) {
-	met, missed, notRun := p.tally()
-	fmt.Fprintf(out, "\n%d cells: every target holds in %d, missed in %d, not run %d\n", len(p.Cells), met, missed,
-		notRun)
+func notes(out *strings.Builder, r *runResult, p *proxyResult) {
+	fmt.Fprintf(out, "\n%s\n", tallyText(p))
 	for _, c := range p.Cells {
 		if c.NotRun != "" {
 			fmt.Fprintf(out, "  NOT RUN  %v: %s\n", c.cell, c.NotRun)
 		}
-		for _, m := range c.Misses {
-			fmt.Fprintf(out, "  MISSED   %v: %v\n", c.cell, m)
+	}
+	for _, g := range p.causes(r.Verdicts) {
+		fmt.Fprintf(out, "\n%s\n", upperFirst(g.Cause.String()))
+		for _, c := range g.Cells {
+			fmt.Fprintf(out, "  MISSED   %v: %s\n", c.cell, c.MissText())
+			if c.Problem != "" {
+				fmt.Fprintf(out, "           the first problem of a session: %s\n", c.Problem)
+			}
 		}
-		if c.Problem != "" {
-			fmt.Fprintf(out, "           %v: %s\n", c.cell, c.Problem)
-		}
+	}
+	if len(p.Misses) > 0 {
+		fmt.Fprintf(out, "\n%s: %s\n", upperFirst(faultOfProxy), wholeRun)
 	}
 	for _, m := range p.Misses {
 		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
 	}
-	fmt.Fprint(out, "\n"+countsLegend)
-	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ", "STORED",
-		"TRUNCATED", "LOGOUT IN MESSAGE")
-	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
-		c := p.Java[mode]
-		t.Add(mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server, c.NeverRead, c.Stored, c.Truncated,
-			c.Polluted)
-	}
-	fmt.Fprintln(out, t)
+	ownCounts(out, p)
 }
 
-const countsLegend = "What the backend saw, by mode. RST is a reset before any LOGOUT, as it has to be in a message " +
-	"broken off:\n"
+const wholeRun = "what the server counted itself shows it"
+
+// ownCounts prints what a backend that keeps counts has counted.
+func ownCounts(out *strings.Builder, p *proxyResult) {
+	if len(p.Java) == 0 {
+		fmt.Fprintln(out)
+		return
+	}
+	fmt.Fprintf(out, "\n%s:\n", countsLegend)
+	t := term.NewTable("MODE", "ACCEPTED", "CLOSED", "LOGOUT", "EOF", "RST", "ITSELF", "NEVER READ",
+		"APPENDS BROKEN OFF",
+		"LOGOUT IN MESSAGE")
+	for _, mode := range slices.Sorted(maps.Keys(p.Java)) {
+		c := p.Java[mode]
+		t.Add(mode, c.Accepted, c.Closed, c.Logout, c.EOF, c.RST, c.Server, c.NeverRead, c.Truncated, c.Polluted)
+	}
+	fmt.Fprintf(out, "%s%s\n\n", t, p.Appends())
+}
+
+const countsLegend = "What the server counted itself, by mode: how connections ended, as it saw first (RST is a " +
+	"reset before any LOGOUT)"
+
+// Appends says what became of the messages that clients broke off, as they are told to.
+func (p *proxyResult) Appends() string {
+	var broken int64
+	for _, c := range p.Java {
+		broken += c.Truncated
+	}
+	switch {
+	case p.StoredUnasked > 0:
+		return fmt.Sprintf("Clients broke off %d appends, as planned, and the server has stored %d messages: there "+
+			"must be none.", broken, p.StoredUnasked)
+	case broken == 0:
+		return "No client sent a message."
+	}
+	return fmt.Sprintf("Clients broke off %d appends, as planned; the server has stored none of them, as it must be.",
+		broken)
+}
+
+func upperFirst(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // comparison prints the last count of every cell, with a column for each proxy.
 func comparison(out *strings.Builder, r *runResult) {
-	fmt.Fprintf(out, "The proxies compared, after %gs: CLOSE_WAIT / descriptors in the proxy / in Java\n\n",
-		slices.Max(r.After))
+	fmt.Fprintf(out, "All cells compared, after %g s: %s\n\n", slices.Max(r.After), summaryLegend)
+	out.WriteString(summaries(r, func(cell) bool { return true }))
+}
+
+const summaryLegend = "sockets in CLOSE_WAIT / descriptors in the proxy / in the server; * a target is missed"
+
+// summaries returns a table of the chosen cells with a column for each proxy.
+func summaries(r *runResult, chosen func(cell) bool) string {
 	heading := []string{"MODE", "ENDING"}
 	for _, p := range r.Proxies {
 		heading = append(heading, p.Name)
 	}
 	t := term.NewTable(heading...)
 	for i, c := range r.Proxies[0].Cells {
+		if !chosen(c.cell) {
+			continue
+		}
 		row := []string{c.Mode, c.Ending}
 		for _, p := range r.Proxies {
 			row = append(row, p.Cells[i].summary())
 		}
 		t.AddRow(row)
 	}
-	out.WriteString(t.String())
+	return t.String()
 }
 
 // summary returns the last count in short, with a star where a target is missed.
@@ -116,7 +166,7 @@ func (c *cellResult) summary() string {
 	if len(c.Misses) > 0 {
 		star = " *"
 	}
-	return fmt.Sprintf("%d / %s / %d%s", at.Backend[wire.StateCloseWait].Sockets, orDash(at.ProxyFDs), at.JavaFDs, star)
+	return fmt.Sprintf("%s / %s / %s%s", at.CloseWait(), orDash(at.ProxyFDs), orDash(at.JavaFDs), star)
 }
 
 func (p *proxyResult) title() string { return nameAndVersion(p.Name, p.Version) }
@@ -155,7 +205,10 @@ func (c *cellResult) Verdict() string {
 	if c.NotRun != "" {
 		return "not run"
 	}
-	if len(c.Misses) == 0 {
+	switch {
+	case len(c.Misses) == 0 && c.direct:
+		return "no proxy to judge"
+	case len(c.Misses) == 0:
 		return "ok"
 	}
 	var names []string

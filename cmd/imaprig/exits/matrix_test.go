@@ -35,51 +35,33 @@ func smallResult() *runResult {
 		c.Misses = judge(c)
 	}
 	p.Misses = judgeRun(&p)
-	return &runResult{Began: time.Unix(0, 0).UTC(), Sessions: 5, After: []float64{1, 10}, Proxies: []proxyResult{p}}
+	met.Answers = &answers{Seconds: 2, Login: latency{5, 1.5, 20}, Select: latency{5, 0.5, 0.5}}
+	missed.Answers = &answers{Seconds: 8, Login: latency{4, 10, 40}, Select: latency{4, 0.5, 1}}
+	r := &runResult{Began: time.Unix(0, 0).UTC(), Sessions: 5, After: []float64{1, 10}, Proxies: []proxyResult{p},
+		Backend: backendInfo{Kind: kindJava, Name: "the rig's server"}, Client: clientInfo{"rig1", "INBOX", 1},
+		Settings: settingsDefaults}
+	r.Verdicts = verdicts(r)
+	return r
 }
 
-const smallTable = `nginx (nginx/1), 5 sessions a cell, 12 s
-set: none
-CW, EST: the backend's sockets in CLOSE_WAIT (q: their Recv-Q) and ESTABLISHED; PROXY, JAVA: descriptors left there
-
-MODE          ENDING  SESSIONS  1s: CW  EST  PROXY  JAVA  10s: CW  EST  PROXY  JAVA  TARGETS
-good          idle    5         0       5    10     5     0        0    0      0     ok
-stuck-worker  idle    4 of 5    4 q1    0    -      4     4 q1-11  0    -      4     ` +
-	`MISSED: backend sockets, sessions as planned
-good          vanish  5                                                              not run
-
-3 cells: every target holds in 1, missed in 1, not run 1
-  MISSED   stuck-worker/idle: backend sockets: 4 after 10 s, must be 0
-  MISSED   stuck-worker/idle: sessions as planned: 1 after 10 s, must be 0
-           stuck-worker/idle: LOGIN: <b>EOF</b>
-  NOT RUN  good/vanish: no root
-  MISSED   in the whole run: messages with a LOGOUT in them, mode stuck-worker: 1 after 12 s, must be 0
-
-What the backend saw, by mode. RST is a reset before any LOGOUT, as it has to be in a message broken off:
-MODE          ACCEPTED  CLOSED  LOGOUT  EOF  RST  ITSELF  NEVER READ  STORED  TRUNCATED  LOGOUT IN MESSAGE
-good          5         5       0       5    0    0       0           0       0          0
-stuck-worker  4         0       0       0    0    0       4           0       0          1
-
-`
-
-func TestTables(t *testing.T) {
+func TestText(t *testing.T) {
 	var out strings.Builder
-	if err := writeTables(&out, smallResult()); err != nil {
+	if err := writeText(&out, smallResult()); err != nil {
 		t.Fatal(err)
 	}
-	if out.String() != smallTable {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), smallTable)
+	if want := rigtest.ReadFile(t, filepath.Join("testdata", "report.txt")); out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 	if n := smallResult().misses(); n != 3 {
 		t.Errorf("%d misses, want 3", n)
 	}
 }
 
-const smallComparison = `The proxies compared, after 10s: CLOSE_WAIT / descriptors in the proxy / in Java
+const smallComparison = "All cells compared, after 10 s: " + summaryLegend + `
 
 MODE          ENDING  nginx      imapproxy
 good          idle    0 / 0 / 0  0 / 0 / 0
-stuck-worker  idle    4 / - / 4 *  0 / 0 / 4
+stuck-worker  idle    4 q1-11 / - / 4 *  0 / 0 / 4
 good          vanish  not run    not run
 `
 
@@ -129,14 +111,15 @@ func TestHTML(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg": 2, "polyline": 8, "polyline.cw": 2,
-		"line.limit": 2, "td.n first wrong": 1, "b": 1, "script": 0}
+	want := map[string]int{"tr.ok": 1, "tr.missed": 1, "tr.notrun": 1, "svg.cell": 2, "svg.answers": 2,
+		"polyline": 10, "polyline.cw": 2,
+		"line.limit": 2, "td.wrong": 1, "details": 1, "line.p0 most": 4, "script": 0}
 	for name, n := range want {
 		if found[name] != n {
 			t.Errorf("%d of %s, want %d", found[name], name, n)
 		}
 	}
-	for _, text := range []string{"4 q1-11", "LOGIN: &lt;b&gt;EOF&lt;/b&gt;", "MISSED: backend sockets",
+	for _, text := range []string{"4 q1-11", "LOGIN: &lt;b&gt;EOF&lt;/b&gt;", "MISSED: server sockets 4 after 10 s",
 		"not run: no root",
 		"after 10 s"} {
 		if !strings.Contains(out.String(), text) {
@@ -181,4 +164,80 @@ func TestReportFiles(t *testing.T) {
 	o.html = filepath.Join(dir, "no", "such")
 	rigtest.CheckError(t, o.mayWrite(), "no/such")
 	rigtest.CheckError(t, o.report(smallResult(), &out), "no/such")
+}
+
+// TestReportBegins checks what a reader sees first: with one mode the fault in one sentence, and nothing that reads
+// like damage where clients have broken messages off.
+func TestReportBegins(t *testing.T) {
+	r := recorded(t, proxyDirect, "nginx", "imapproxy")
+	for i := range r.Proxies {
+		p := &r.Proxies[i]
+		p.Cells = slices.DeleteFunc(p.Cells, func(c *cellResult) bool { return c.Mode != "no-close-without-logout" })
+		p.Java = map[string]rig.JavaCounts{"no-close-without-logout": {Truncated: 10}}
+	}
+	r.Verdicts = verdicts(r)
+	var out strings.Builder
+	if err := writeText(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if !strings.HasPrefix(lines[0], "VERDICT: The server wants LOGOUT: ") {
+		t.Errorf("it begins with %q", lines[0])
+	}
+	for _, text := range []string{"\n  nginx only closes", "\n  imapproxy leaves nothing", "Settings: tuned",
+		"Clients broke off 10 appends, as planned; the server has stored none of them, as it must be."} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("no %q in\n%s", text, out.String())
+		}
+	}
+	for _, text := range []string{"TRUNCATED", "STORED", "JAVA"} {
+		if strings.Contains(out.String(), text) {
+			t.Errorf("%q is in\n%s", text, out.String())
+		}
+	}
+	r.Proxies[0].StoredUnasked = 2
+	if got := r.Proxies[0].Appends(); !strings.Contains(got, "has stored 2 messages: there must be none") {
+		t.Errorf("messages were stored, and it says %q", got)
+	}
+}
+
+// TestMissesHaveCauses wants a cause, and with it who is to blame, above every line that says MISSED.
+func TestMissesHaveCauses(t *testing.T) {
+	r := recorded(t, "nginx")
+	var out strings.Builder
+	if err := writeText(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	cause, lines := "", 0
+	for line := range strings.Lines(out.String()) {
+		switch {
+		case strings.HasPrefix(line, "The server's fault: ") || strings.HasPrefix(line, "The proxy's fault: ") ||
+			strings.HasPrefix(line, "Nobody could help it: "):
+			cause = line
+		case strings.TrimSpace(line) == "":
+			cause = ""
+		case strings.HasPrefix(line, "  MISSED "):
+			if lines++; cause == "" {
+				t.Errorf("no cause is above %s", line)
+			}
+		}
+	}
+	if _, missed, _ := r.Proxies[0].tally(); lines != missed || lines < 28 {
+		t.Errorf("%d lines, want one for each of %d cells", lines, missed)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	began := time.Unix(1000, 0)
+	noted := []answerTime{{"LOGIN", began.Add(3 * time.Second), 30 * time.Millisecond},
+		{"LOGIN", began.Add(2 * time.Second), 10 * time.Millisecond}, {"SELECT", began.Add(4 * time.Second),
+			time.Millisecond},
+		{"LOGIN", began.Add(5 * time.Second), 20 * time.Millisecond}}
+	got := answersOf(noted, began)
+	if want := (answers{2, latency{3, 20, 30}, latency{1, 1, 1}}); got == nil || *got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := answersOf(nil, began); got != nil {
+		t.Errorf("none was answered: %+v", got)
+	}
 }

@@ -14,10 +14,13 @@ import (
 // that was being opened when it was first seen, and so do the inodes of its sockets, by which descriptors are found
 // even after the kernel has dropped the connection.
 type monitor struct {
-	backend  uint16                  // port
-	javaPID  int                     // holds the backend's sockets
+	backend  netip.AddrPort
+	anyAddr  bool                    // who connects to the backend may use another address of it
+	netDir   string                  // where the kernel shows its sockets, "" = nowhere
+	javaPID  int                     // holds the backend's sockets; 0 = not known
 	proxyPID int                     // 0 = not known
-	proxies  map[netip.AddrPort]bool // where clients connect
+	proxies  map[netip.AddrPort]bool // where clients connect; none when they connect to the backend
+	outside  netip.AddrPort          // where they do so from the namespace, then
 
 	gate sync.RWMutex // held for reading while a client connects and is noted, so that no look comes between
 
@@ -43,14 +46,32 @@ type watch struct {
 
 const lookEvery = time.Second // for the chart
 
-func newMonitor(backend uint16, javaPID int, p *rig.Proxy) *monitor {
-	return &monitor{
-		backend: backend, javaPID: javaPID, proxyPID: p.PID, proxies: map[netip.AddrPort]bool{p.Addr: true,
-			p.Outside: true},
+// newMonitor returns one of a backend and a proxy, which we have configured or not.
+func newMonitor(b backendFacts, p *rig.Proxy, configured bool) *monitor {
+	m := &monitor{
+		backend: b.addr, netDir: b.netDir, javaPID: b.pid, proxyPID: p.PID, proxies: map[netip.AddrPort]bool{},
 		links: map[netip.AddrPort]*link{}, clients: map[netip.AddrPort]*watch{},
 		inProxy: map[uint64]*watch{}, inJava: map[uint64]*watch{},
 	}
+	if isDirect(p) {
+		m.outside = p.Outside
+		return m
+	}
+	m.anyAddr = !configured
+	m.proxies[p.Addr], m.proxies[p.Outside] = true, true
+	return m
 }
+
+// atBackend reports whether this is the backend's end of a connection.
+func (m *monitor) atBackend(a netip.AddrPort) bool {
+	return a == m.backend || a == m.outside || m.anyAddr && a.Port() == m.backend.Port() && !m.proxies[a]
+}
+
+// seesBackend reports whether connections to the backend show at one of their ends.
+func (m *monitor) seesBackend() bool { return m.netDir != "" || m.direct() || m.proxyPID != 0 }
+
+// direct reports whether clients connect to the backend.
+func (m *monitor) direct() bool { return len(m.proxies) == 0 }
 
 // Begin makes a cell the one to which new connections belong.
 func (m *monitor) Begin(r *cellResult) (*watch, error) {
@@ -133,7 +154,7 @@ func (m *monitor) Attributed() int {
 	n := 0
 	for _, w := range m.watches {
 		if w.found != nil {
-			n += w.found.JavaFDs
+			n += max(0, w.found.JavaFDs)
 		}
 	}
 	return n

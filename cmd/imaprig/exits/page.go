@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
-
-	"imapproxy/backend/wire"
 )
 
 //go:embed report.html
@@ -23,13 +22,17 @@ const (
 // writeHTML prints the result as one page that needs nothing else.
 func writeHTML(w io.Writer, r *runResult) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
-		"chart": chart, "dash": orDash, "curves": curves,
-		"established": func(c count) int { return c.Backend[wire.StateEstablished].Sockets },
-		"tally":       func(p proxyResult) string { return tallyText(&p) },
-		"limit":       func(c *cellResult) float64 { return whenGone(c.cell).Seconds() },
-		"text":        func(c *cellResult) string { return endingOf(c.cell).text },
-		"over":        func(c count, r *cellResult) bool { return c.Planned >= whenGone(r.cell).Seconds() },
-		"targets":     targets,
+		"chart": chart, "dash": orDash, "curves": curves, "tally": tallyText, "upper": upperFirst, "times": times,
+		"headline":     func() string { return headline(r.Verdicts) },
+		"recipes":      func() []recipe { return recipes(r, r.Verdicts) },
+		"proxyVerdict": func(p *proxyResult) string { return p.proxyVerdict(r.Verdicts) },
+		"causes":       func(p *proxyResult) []causeGroup { return p.causes(r.Verdicts) },
+		"decisive":     func() []decisiveRow { return decisiveRows(r) },
+		"answers":      func() template.HTML { return answersCharts(r) },
+		"last":         func() float64 { return slices.Max(r.After) },
+		"text":         func(c *cellResult) string { return endingOf(c.cell).text },
+		"noFault":      noFault, "about": r.about, "targets": targets, "wholeRun": func() string { return wholeRun },
+		"countsLegend": func() string { return countsLegend }, "shades": shades,
 	}).Parse(reportPage)
 	if err != nil {
 		return fmt.Errorf("the page: %w", err)
@@ -38,6 +41,35 @@ func writeHTML(w io.Writer, r *runResult) error {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
+}
+
+// decisiveRow is a cell on which a verdict rests, with one result for each proxy.
+type decisiveRow struct {
+	cell
+	Results []*cellResult
+}
+
+func decisiveRows(r *runResult) []decisiveRow {
+	var rows []decisiveRow
+	for i, c := range r.Proxies[0].Cells {
+		if !r.isDecisive(c.cell) {
+			continue
+		}
+		row := decisiveRow{cell: c.cell}
+		for _, p := range r.Proxies {
+			row.Results = append(row.Results, p.Cells[i])
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Last returns the last count, nil where there is none.
+func (c *cellResult) Last() *count {
+	if len(c.Counts) == 0 {
+		return nil
+	}
+	return &c.Counts[len(c.Counts)-1]
 }
 
 func tallyText(p *proxyResult) string {
@@ -55,10 +87,10 @@ type curve struct {
 
 func curves() []curve {
 	return []curve{
-		{"java", "descriptors in Java", func(p point) int { return p.JavaFDs }},
+		{"java", "descriptors in the server", func(p point) int { return max(p.JavaFDs, 0) }},
 		{"proxy", "descriptors in the proxy", func(p point) int { return max(p.ProxyFDs, 0) }},
-		{"est", "ESTABLISHED at the backend", func(p point) int { return p.Established }},
-		{"cw", "CLOSE_WAIT at the backend", func(p point) int { return p.CloseWait }},
+		{"est", "ESTABLISHED at the server", func(p point) int { return p.Established }},
+		{"cw", "CLOSE_WAIT at the server", func(p point) int { return p.CloseWait }},
 	}
 }
 
@@ -78,7 +110,8 @@ func chart(c *cellResult) template.HTML {
 		return chartHeight - chartPad - float64(n)/float64(max(top, 1))*(chartHeight-2*chartPad)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
+	fmt.Fprintf(&b,
+		`<svg class="cell" viewBox="0 0 %d %d" role="img" aria-label="%d at most, over %.0f seconds">`, chartWidth,
 		chartHeight, top, last)
 	fmt.Fprintf(&b, `<line class="axis" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, chartPad, y(0), chartWidth-chartPad,
 		y(0))

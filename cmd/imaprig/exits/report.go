@@ -7,9 +7,10 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// report prints the tables and writes the files that were asked for.
+// report prints the result and writes the files that were asked for.
 func (o *options) report(r *runResult, stdout io.Writer) error {
-	err := writeTables(stdout, r)
+	r.Verdicts = verdicts(r)
+	err := writeText(stdout, r)
 	if o.json != "" {
 		err = errors.Join(err, rig.WriteFile(o.json, r, rig.WriteJSON[runResult]))
 	}

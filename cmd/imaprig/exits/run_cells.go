@@ -3,6 +3,7 @@ package exits
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +20,8 @@ const (
 // proxyRun is one proxy's run.
 type proxyRun struct {
 	opts      options
-	java      *rig.JavaBackend
+	backend   backend
+	facts     backendFacts
 	proxy     *rig.Proxy
 	ns        *rig.Namespace // nil when there is none
 	nsProblem string         // why
@@ -32,13 +34,15 @@ type proxyRun struct {
 // runCells runs the cells one after the other, and counts all of them at their times.
 func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, error) {
 	began := time.Now()
-	x.monitor = newMonitor(x.java.Port, x.java.PID(), x.proxy)
-	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings}
+	x.monitor = newMonitor(x.facts, x.proxy, x.opts.proxy == "")
+	result := &proxyResult{Name: x.proxy.Name, Version: x.proxy.Version, Settings: x.proxy.Settings,
+		Direct: isDirect(x.proxy)}
 	for _, c := range cells {
-		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions})
+		result.Cells = append(result.Cells, &cellResult{cell: c, Sessions: x.opts.sessions, direct: result.Direct,
+			defaults: x.opts.settings == settingsDefaults})
 	}
 	defer x.release()
-	if err := x.java.Reset(ctx); err != nil {
+	if err := x.tryLogin(ctx, result); err != nil {
 		return nil, err
 	}
 	group, both := errgroup.WithContext(ctx)
@@ -48,22 +52,56 @@ func (x *proxyRun) runCells(ctx context.Context, cells []cell) (*proxyResult, er
 		return nil, err
 	}
 	result.Seconds = time.Since(began).Seconds()
+	for _, r := range result.Cells {
+		r.Answers = answersOf(r.answered, began)
+	}
 	return result, x.finish(ctx, result)
+}
+
+// tryLogin logs in through a proxy to a server that is not ours. A proxy and a server that don't go together are said
+// once.
+func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
+	if x.facts.counts || result.Direct {
+		return nil
+	}
+	c := x.opts.newClient(1)
+	err := c.connect(dialTCP, x.proxy.Addr.String(), netip.Addr{}, false)
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
+		defer stop()
+		if err = openLoggedIn(c); err == nil {
+			return endLogout(c)
+		}
+		_ = c.conn.Close()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	why := fmt.Sprintf("no login is possible through %s: %v", x.proxy.Name, err)
+	for _, r := range result.Cells {
+		if endingOf(r.cell).logsIn() {
+			r.NotRun = why
+		}
+	}
+	result.Misses = append(result.Misses, miss{why, 1, 0})
+	return nil
 }
 
 // finish asks the backend what it has seen, and judges.
 func (x *proxyRun) finish(ctx context.Context, result *proxyResult) error {
-	stats, err := x.java.Stats(ctx)
+	stats, err := x.backend.stats(ctx)
 	if err != nil {
 		return err
 	}
 	result.Java = stats.Modes
 	result.StoredUnasked = int(stats.Stored)
-	result.Unattributed = max(0, stats.Open-x.monitor.Attributed())
+	if x.facts.counts {
+		result.Unattributed = max(0, stats.Open-x.monitor.Attributed())
+	}
 	for _, r := range result.Cells {
 		r.Misses = judge(r)
 	}
-	result.Misses = judgeRun(result)
+	result.Misses = append(result.Misses, judgeRun(result)...)
 	return nil
 }
 

@@ -19,14 +19,14 @@ func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) 
 	}
 	if o.proxyPID != 0 {
 		if _, err := os.Stat(rig.ProcDir(o.proxyPID)); err != nil {
-			return fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)
+			return inputError{fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)}
 		}
 	}
 	for _, d := range o.after {
 		result.After = append(result.After, d.Seconds())
 	}
 	for _, name := range o.names() {
-		p, err := o.runProxy(ctx, name, stderr)
+		p, err := o.runProxy(ctx, name, result, stderr)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -36,15 +36,18 @@ func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) 
 }
 
 // runProxy starts a backend, a namespace where that is possible, and the proxy; and ends all three.
-func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (result *proxyResult, err error) {
+func (o *options) runProxy(ctx context.Context, name string, about *runResult, stderr io.Writer) (result *proxyResult,
+	err error) {
 	x := &proxyRun{opts: *o, progress: newProgress(stderr, name, len(o.cells), o.after[len(o.after)-1])}
 	defer x.progress.End()
-	x.java, err = o.startJava(ctx, rig.JavaOptions{Workers: javaWorkers, MessageSize: javaMessage,
-		JVM: []string{"-Xss256k"}})
-	if err != nil {
+	if x.backend, err = o.startBackend(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.java.Stop(javaStopTime)) }()
+	defer func() { err = errors.Join(err, x.backend.stop()) }()
+	if x.facts, err = o.usable(x.backend); err != nil {
+		return nil, err
+	}
+	about.Backend, about.Client = x.facts.info, o.clientInfo(x.facts.mail)
 	var outside netip.Addr
 	if slices.ContainsFunc(o.cells, func(c cell) bool { return endingOf(c).vanishes }) {
 		if x.ns, err = rig.NewNamespace(ctx); err != nil {
@@ -54,7 +57,7 @@ func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (
 			defer func() { err = errors.Join(err, x.ns.Remove()) }()
 		}
 	}
-	if x.proxy, err = o.startProxy(ctx, name, x.java.Port, outside); err != nil {
+	if x.proxy, err = o.startProxy(ctx, name, x.facts.addr, outside); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.proxy.Stop()) }()
@@ -62,4 +65,18 @@ func (o *options) runProxy(ctx context.Context, name string, stderr io.Writer) (
 		x.proxy.PID = o.proxyPID
 	}
 	return x.runCells(ctx, o.cells)
+}
+
+// usable returns what is known about a backend, or an error when it can't be run with an ending that was asked for.
+func (o *options) usable(b backend) (backendFacts, error) {
+	facts := b.facts()
+	for _, name := range o.endings {
+		if why := facts.lacks[name]; why != "" {
+			return facts, inputError{fmt.Errorf("--endings %s: can't be run: %s", name, why)}
+		}
+	}
+	if !slices.ContainsFunc(o.cells, func(c cell) bool { return facts.lacks[c.Ending] == "" }) {
+		return facts, inputError{errors.New("the backend can't be run with any of these endings")}
+	}
+	return facts, nil
 }

@@ -2,6 +2,7 @@ package exits
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,31 +14,59 @@ const (
 	notJudged      = time.Duration(-1)
 )
 
+// The targets that are about sessions, not about what is left of them.
+const (
+	targetPlanned = "sessions as planned"
+	targetForeign = "foreign bytes"
+)
+
 // target is what must hold in every cell, except where within says that it is not judged.
 type target struct {
 	name   string
 	Text   string                            // for people
-	within func(c cell) time.Duration        // it holds at every count from here on, and at the last; notJudged
+	within func(r *cellResult) time.Duration // it holds at every count from here on, and at the last; notJudged
 	found  func(r *cellResult, at count) int // what must be 0; less where it could not be counted
 }
 
 // targets returns those that are judged at the counts. Others, of the whole run, are in judgeRun.
 func targets() []target {
 	return []target{
-		{"backend sockets", "no backend socket in CLOSE_WAIT or ESTABLISHED", whenGone,
-			func(_ *cellResult, at count) int { return at.Backend.sum(lingering) }},
-		{"proxy descriptors", "no descriptor of these sessions in the proxy", whenGone,
+		{"server sockets", "no socket of the server in CLOSE_WAIT or ESTABLISHED", whenProxyIsDone, backendSockets},
+		{"proxy descriptors", "no descriptor of these sessions in the proxy", whenProxyIsDone,
 			func(_ *cellResult, at count) int { return at.ProxyFDs }},
-		{"Java descriptors", "no descriptor open in the Java backend", whenJavaCanClose,
+		{"server descriptors", "no descriptor open in the server", whenJavaCanClose,
 			func(_ *cellResult, at count) int { return at.JavaFDs }},
-		{"sessions as planned", "every session came as far as its ending, and to the backend", atTheEnd,
+		{targetPlanned, "every session came as far as its ending, and to the backend", atTheEnd,
 			func(r *cellResult, _ count) int { return max(r.Sessions-r.Opened, r.Expected-r.Reached) }},
-		{"foreign bytes", "no session read another session's bytes", atTheEnd,
+		{targetForeign, "no session read another session's bytes", atTheEnd,
 			func(r *cellResult, _ count) int { return r.Foreign }},
 	}
 }
 
-func atTheEnd(cell) time.Duration { return judgedAtTheEnd }
+func atTheEnd(*cellResult) time.Duration { return judgedAtTheEnd }
+
+// backendSockets counts the sockets that linger at the backend; of one whose sockets can't be seen, the proxy's.
+func backendSockets(_ *cellResult, at count) int {
+	if at.Backend == nil {
+		return at.Upstream.sum(lingering)
+	}
+	return at.Backend.sum(lingering)
+}
+
+// Settings of the proxies that a run starts.
+const (
+	settingsTuned    = "tuned"    // alike, as far as each can: clients that vanish are found within vanishedWithin
+	settingsDefaults = "defaults" // as they are installed: when a client that has vanished is found is not judged
+)
+
+// whenProxyIsDone returns notJudged where there is no proxy: what is left then is a finding about the backend. Defaults
+// have no time within which a client that has vanished must be found.
+func whenProxyIsDone(r *cellResult) time.Duration {
+	if r.direct || r.defaults && endingOf(r.cell).vanishes {
+		return notJudged
+	}
+	return whenGone(r.cell)
+}
 
 func whenGone(c cell) time.Duration {
 	if endingOf(c).vanishes {
@@ -47,13 +76,15 @@ func whenGone(c cell) time.Duration {
 }
 
 // whenJavaCanClose returns notJudged for the faults that no proxy can cure: a worker that is stuck or waits, a handler
-// that forgets to close whatever it reads, and a message broken off, after which no LOGOUT can be sent.
-func whenJavaCanClose(c cell) time.Duration {
-	switch c.Mode {
-	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting":
+// that forgets to close whatever it reads, and a message broken off, after which no LOGOUT can be sent. Of a backend
+// whose faults are not known, what it keeps is a finding, too.
+func whenJavaCanClose(r *cellResult) time.Duration {
+	switch r.Mode {
+	case "stuck-worker", "stuck-fetch", "no-close-on-eof", "slow-greeting", modeAsIs, modeHanging,
+		modeHangingFetch, modeHangingLogin, modeHangingConnect:
 		return notJudged
 	}
-	if c.Ending == "mid-append" && c.Mode != "good" {
+	if whenProxyIsDone(r) == notJudged || endingOf(r.cell).literal && r.Mode != "good" {
 		return notJudged
 	}
 	return judgedAtTheEnd
@@ -74,7 +105,7 @@ func (m miss) String() string {
 func judge(r *cellResult) []miss {
 	var misses []miss
 	for _, t := range targets() {
-		within := t.within(r.cell)
+		within := t.within(r)
 		if within == notJudged || r.NotRun != "" || len(r.Counts) == 0 {
 			continue
 		}
@@ -104,15 +135,19 @@ func judgeRun(r *proxyResult) []miss {
 		misses = append(misses, miss{"messages stored that no client sent whole", r.StoredUnasked, r.Seconds})
 	}
 	if r.Unattributed > 0 {
-		misses = append(misses, miss{"Java descriptors that belong to no cell", r.Unattributed, r.Seconds})
+		misses = append(misses, miss{"server descriptors that belong to no cell", r.Unattributed, r.Seconds})
 	}
 	return misses
 }
 
-// latest returns the last limit that these cells are judged by: a count must come as late.
-func latest(cells []cell) time.Duration {
+// latest returns the last limit that the cells are judged by: a count must come as late. Without a proxy there is none.
+func (o *options) latest() time.Duration {
 	var most time.Duration
-	for _, c := range cells {
+	isProxy := func(name string) bool { return name != proxyDirect }
+	if o.proxy == "" && o.self == "" && !slices.ContainsFunc(o.peers, isProxy) {
+		return 0
+	}
+	for _, c := range o.cells {
 		most = max(most, whenGone(c))
 	}
 	return most

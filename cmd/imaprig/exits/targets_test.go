@@ -28,6 +28,13 @@ func at(seconds float64, closeWait, established, proxyFDs, javaFDs int) count {
 	return count{Planned: seconds, Seconds: seconds + 0.1, Backend: backend, ProxyFDs: proxyFDs, JavaFDs: javaFDs}
 }
 
+// vanishedWithDefaults is a cell that would miss every target if the settings had a limit for it.
+func vanishedWithDefaults() *cellResult {
+	r := counted("good", "vanish", at(30, 0, 5, 10, 5), at(70, 0, 5, 10, 5))
+	r.defaults = true
+	return r
+}
+
 func TestJudge(t *testing.T) {
 	clean := at(70, 0, 0, 0, 0)
 	some := func(change func(r *cellResult)) *cellResult {
@@ -42,33 +49,34 @@ func TestJudge(t *testing.T) {
 	}{
 		{"clean", counted("good", "idle", at(1, 5, 0, 10, 5), at(10, 0, 0, 0, 0), clean), nil},
 		{"CLOSE_WAIT at 10 s", counted("good", "idle", at(1, 5, 0, 10, 5), at(10, 3, 0, 0, 0), clean),
-			[]miss{{"backend sockets", 3, 10.1}}},
+			[]miss{{"server sockets", 3, 10.1}}},
 		{"ESTABLISHED at 10 s", counted("good", "idle", at(10, 0, 4, 0, 0), clean),
-			[]miss{{"backend sockets", 4, 10.1}}},
-		{"both", counted("good", "idle", at(10, 1, 4, 0, 0), clean), []miss{{"backend sockets", 5, 10.1}}},
+			[]miss{{"server sockets", 4, 10.1}}},
+		{"both", counted("good", "idle", at(10, 1, 4, 0, 0), clean), []miss{{"server sockets", 5, 10.1}}},
 		{"descriptor of the proxy at 30 s", counted("good", "idle", at(10, 0, 0, 0, 0), at(30, 0, 0, 2, 0), clean),
 			[]miss{{"proxy descriptors", 2, 30.1}}},
 		{"the proxy's process is not known", counted("good", "idle", at(10, 0, 0, -1, 0)), nil},
 		{"vanished, 10 s", counted("good", "vanish", at(10, 0, 5, 10, 5), at(30, 0, 0, 0, 0), clean), nil},
 		{"vanished, 30 s", counted("good", "vanish", at(10, 0, 5, 10, 5), at(30, 0, 5, 10, 5), clean),
-			[]miss{{"backend sockets", 5, 30.1}, {"proxy descriptors", 10, 30.1}}},
+			[]miss{{"server sockets", 5, 30.1}, {"proxy descriptors", 10, 30.1}}},
 		{"Java closes late", counted("no-close-without-logout", "idle", at(10, 0, 0, 0, 5), clean), nil},
 		{"Java never closes", counted("no-close-without-logout", "idle", at(10, 0, 0, 0, 5), at(70, 0, 0, 0, 5)),
-			[]miss{{"Java descriptors", 5, 70.1}}},
+			[]miss{{"server descriptors", 5, 70.1}}},
 		{"a stuck worker can't close", counted("stuck-worker", "idle", at(10, 0, 0, 0, 5), at(70, 0, 0, 0, 5)), nil},
 		{"but its socket has to go", counted("stuck-worker", "idle", at(10, 5, 0, 0, 5)),
-			[]miss{{"backend sockets", 5, 10.1}}},
+			[]miss{{"server sockets", 5, 10.1}}},
 		{"stuck fetch", counted("stuck-fetch", "mid-fetch", at(70, 0, 0, 0, 5)), nil},
 		{"forgets close()", counted("no-close-on-eof", "logout", at(70, 0, 0, 0, 5)), nil},
 		{"slow greeting", counted("slow-greeting", "backend-never-greets", at(70, 0, 0, 0, 5)), nil},
 		{"middle of a literal", counted("no-close-without-logout", "mid-append", at(70, 0, 0, 0, 5)), nil},
 		{"middle of a literal, good backend", counted("good", "mid-append", at(70, 0, 0, 0, 5)),
-			[]miss{{"Java descriptors", 5, 70.1}}},
+			[]miss{{"server descriptors", 5, 70.1}}},
 		{"a session failed", some(func(r *cellResult) { r.Opened, r.Expected = 4, 4 }),
 			[]miss{{"sessions as planned", 1, 70.1}}},
 		{"none reached the backend", some(func(r *cellResult) { r.Reached = 0 }),
 			[]miss{{"sessions as planned", 5, 70.1}}},
 		{"foreign bytes", some(func(r *cellResult) { r.Foreign = 2 }), []miss{{"foreign bytes", 2, 70.1}}},
+		{"vanished, 30 s, default settings", vanishedWithDefaults(), nil},
 		{"not run", some(func(r *cellResult) { r.NotRun, r.Opened, r.Counts = "no root", 0, nil }), nil},
 	}
 	for _, tt := range tests {
@@ -92,7 +100,7 @@ func TestJudgeRun(t *testing.T) {
 		{"a message made whole", proxyResult{StoredUnasked: 1},
 			[]miss{{"messages stored that no client sent whole", 1, 0}}},
 		{"unknown descriptors", proxyResult{Unattributed: 3},
-			[]miss{{"Java descriptors that belong to no cell", 3, 0}}},
+			[]miss{{"server descriptors that belong to no cell", 3, 0}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,7 +112,7 @@ func TestJudgeRun(t *testing.T) {
 }
 
 func TestChooseCells(t *testing.T) {
-	all, err := chooseCells(nil, nil)
+	all, err := chooseCells(kindJava, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +139,7 @@ func TestChooseCells(t *testing.T) {
 		want           int
 		err            string
 	}{
-		{[]string{"good"}, nil, 10, ""},
+		{[]string{"good"}, nil, 12, ""},
 		{nil, []string{"login-refused"}, 4, ""},
 		{[]string{"good", "auth-fail"}, []string{"idle", "login-refused"}, 3, ""},
 		{[]string{"goood"}, nil, 0, `no mode "goood"; there are good, `},
@@ -140,7 +148,7 @@ func TestChooseCells(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.modes, tt.endings), func(t *testing.T) {
-			cells, err := chooseCells(tt.modes, tt.endings)
+			cells, err := chooseCells(kindJava, tt.modes, tt.endings)
 			if len(cells) != tt.want {
 				t.Errorf("%d cells, want %d: %v", len(cells), tt.want, cells)
 			}
@@ -170,6 +178,8 @@ func TestParseExits(t *testing.T) {
 		{[]string{"--peer", "nginx", "--endings", "idle", "--after", "1s"}, "judged after 10s"},
 		{[]string{"--peer", "nginx", "--after", "1x"}, "want durations"},
 		{[]string{"--peer", "nginx", "--modes", "x"}, `no mode "x"`},
+		{[]string{"--peer", "nginx", "--settings", "defaults"}, ""},
+		{[]string{"--peer", "nginx", "--settings", "fast"}, `no settings "fast"; there are tuned, defaults`},
 		{[]string{"127.0.0.1:143"}, "want flags only"},
 	}
 	for _, tt := range tests {

@@ -9,7 +9,7 @@ import (
 // OwnProxy is the name of our own proxy.
 const OwnProxy = "imapproxy"
 
-// ImapproxyPeer returns our own proxy. Its limits for peers that are gone are set to what the targets ask for.
+// ImapproxyPeer returns our own proxy.
 func ImapproxyPeer() Peer {
 	programs := []string{filepath.Join("bin", OwnProxy), OwnProxy}
 	if exe, err := os.Executable(); err == nil {
@@ -18,10 +18,19 @@ func ImapproxyPeer() Peer {
 	return Peer{
 		Name: OwnProxy, Programs: programs, version: []string{"version"},
 		Packages: "build it with make, or name it with --self FILE",
-		Settings: "keepalive_idle 15s, keepalive_interval 5s, keepalive_count 3, user_timeout 20s",
+		Settings: "limits.sessions 100000",
+		tuning:   "keepalive_idle 15s, keepalive_interval 5s, keepalive_count 3, user_timeout 20s, on both sides",
 		Prepare:  prepareImapproxy,
 	}
 }
+
+const imapproxyTuned = `
+[tcp]
+keepalive_idle = "15s"
+keepalive_interval = "5s"
+keepalive_count = 3
+user_timeout = "20s"
+`
 
 func prepareImapproxy(s *PeerSetup) ([]string, error) {
 	config := `hostname = "rig.example"
@@ -37,20 +46,16 @@ type = "passthrough"
 type = "fixed"
 target = "java"
 
-[tcp]
-keepalive_idle = "15s"
-keepalive_interval = "5s"
-keepalive_count = 3
-user_timeout = "20s"
-
 [limits]
 sessions = 100000
 
 [[target]]
 name = "java"
 tls = "off"
+plain_login = true
 `
-	config += fmt.Sprintf("addresses = [%q]\n", loopbackAddr(s.backend))
+	config += fmt.Sprintf("addresses = [%q]\n", s.backend.String())
+	config += s.ifTuned(imapproxyTuned)
 	for i, a := range s.Listen {
 		config += fmt.Sprintf("\n[[listener]]\nname = \"rig%d\"\naddress = %q\ntls = \"off\"\ninsecure = true\n", i, a)
 	}

@@ -99,13 +99,13 @@ func StartJava(ctx context.Context, opts JavaOptions) (*JavaBackend, error) {
 	c, err := startChild("the Java backend", cmd)
 	childStdout.Close()
 	if err != nil {
-		return nil, fmt.Errorf("%w: a JDK of 17 or later is needed", err)
+		return nil, SetupError{fmt.Errorf("no program java can be run (%w): %s", err, jdkNeeded)}
 	}
 	j := &JavaBackend{child: c}
 	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	if err := j.readPorts(ctx, stdout); err != nil {
 		stopErr := j.Stop(time.Second)
-		return nil, errors.Join(fmt.Errorf("start the Java backend: %w: %s", err, j.stderr.String()), stopErr)
+		return nil, errors.Join(j.startError(ctx, err), stopErr)
 	}
 	return j, nil
 }

@@ -108,6 +108,14 @@ func (r rig) testFetch(t *testing.T) {
 		}
 		c.tagged("OK")
 	}
+	const part = testMessageSize / 2
+	c.tags++
+	c.send(fmt.Sprintf("a%d FETCH 1 BODY.PEEK[]<0.%d>\r\n", c.tags, part))
+	c.wantLine(fmt.Sprintf("* 1 FETCH (BODY[]<0> {%d}", part))
+	if c.read(part) != testMessage("some body", testMessageSize)[:part] {
+		t.Fatal("not the part that was to come")
+	}
+	c.tagged("OK")
 	logout(c)
 	r.wantCounts(0, JavaCounts{Accepted: 1, Closed: 1, Logout: 1, Authenticated: 1})
 }

@@ -24,14 +24,16 @@ type Namespace struct {
 	calls chan func()
 	done  chan struct{} // closed when the thread is gone
 	net   netip.Prefix  // /24: .1 is on the proxies' side, .2 and up are clients
-	veth  string        // the device on the proxies' side
+	veth  string        // the device on the proxies' side; "" before there is one
 	last  netip.Addr    // the client address given last
 }
 
 const (
-	vethInside = "veth0"
-	ipLimit    = 10 * time.Second
-	bogusMAC   = "02:00:00:00:00:01" // of no device: frames to it are dropped
+	vethInside     = "veth0"
+	namespaceTries = 3
+
+	ipLimit  = 10 * time.Second
+	bogusMAC = "02:00:00:00:00:01" // of no device: frames to it are dropped
 )
 
 // vethName differs between all namespaces, as their networks do. Devices have names of up to 15 bytes.
@@ -45,14 +47,23 @@ func NewNamespace(ctx context.Context) (*Namespace, error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return nil, errors.New("the program ip is missing: apt-get install iproute2")
 	}
-	prefix, err := freeNetwork()
-	if err != nil {
-		return nil, err
+	var failed error
+	for try := range namespaceTries { // another rig may take the same network at the same moment
+		prefix, err := freeNetwork(try)
+		if err != nil {
+			return nil, err
+		}
+		n, err := newNamespaceOf(ctx, prefix)
+		if err == nil {
+			return n, nil
+		}
+		failed = err
 	}
-	n := &Namespace{
-		calls: make(chan func()), done: make(chan struct{}), net: prefix,
-		veth: vethName(prefix), last: prefix.Addr().Next(),
-	}
+	return nil, failed
+}
+
+func newNamespaceOf(ctx context.Context, prefix netip.Prefix) (*Namespace, error) {
+	n := &Namespace{calls: make(chan func()), done: make(chan struct{}), net: prefix, last: prefix.Addr().Next()}
 	started := make(chan error, 1)
 	go n.live(started)
 	if err := <-started; err != nil {
@@ -102,8 +113,13 @@ func (n *Namespace) connect(ctx context.Context) error {
 	if err := n.inside(func() error { thread = unix.Gettid(); return nil }); err != nil {
 		return err
 	}
+	veth := vethName(n.net)
+	if err := runIP(ctx, "link", "add", veth, "type", "veth", "peer", "name", vethInside, "netns",
+		strconv.Itoa(thread)); err != nil {
+		return err // a device of this name belongs to another rig
+	}
+	n.veth = veth
 	outside := [][]string{
-		{"link", "add", n.veth, "type", "veth", "peer", "name", vethInside, "netns", strconv.Itoa(thread)},
 		{"addr", "add", netip.PrefixFrom(n.Outside(), n.net.Bits()).String(), "dev", n.veth},
 		{"link", "set", n.veth, "up"},
 	}
@@ -155,7 +171,7 @@ func (n *Namespace) Remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), ipLimit)
 	defer cancel()
 	var err error
-	if _, missing := net.InterfaceByName(n.veth); missing == nil {
+	if _, missing := net.InterfaceByName(n.veth); n.veth != "" && missing == nil {
 		err = runIP(ctx, "link", "del", n.veth) // its other end goes with it
 	}
 	close(n.calls)
@@ -178,8 +194,8 @@ func runIP(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// freeNetwork finds a /24 of 198.18.0.0/15 that no device of this machine uses.
-func freeNetwork() (netip.Prefix, error) {
+// freeNetwork finds, for a first try and further ones, a /24 of 198.18.0.0/15 that no device of this machine uses.
+func freeNetwork(try int) (netip.Prefix, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("look for a free network: %w", err)
@@ -190,7 +206,7 @@ func freeNetwork() (netip.Prefix, error) {
 			used = append(used, p)
 		}
 	}
-	return pickNetwork(used, os.Getpid())
+	return pickNetwork(used, os.Getpid()+try)
 }
 
 // pickNetwork begins its search at a place that differs between rigs that start at the same time.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -16,6 +17,9 @@ const NginxModule = "/usr/lib/nginx/modules/ngx_mail_module.so"
 func NginxPeer() Peer {
 	return Peer{
 		Name: "nginx", Programs: []string{"nginx"}, version: []string{"-v"},
+		Settings: "one worker, worker_connections at the descriptor limit",
+		tuning: "so_keepalive=15s:5s:2 for clients (25 s in all), proxy_timeout 35m as imapproxy has it; its mail " +
+			"module has no keep-alive on the server's side, and no limit on unanswered bytes",
 		Packages: "apt-get install nginx libnginx-mod-mail", Prepare: prepareNginx,
 	}
 }
@@ -40,10 +44,10 @@ mail {
 	auth_http http://%s/auth;
 	server {
 		protocol imap;
-%s	}
+%s%s	}
 }
 `, NginxUser(), NginxModule, s.Path("pid"), s.Path("log"), OpenFileLimit(), OpenFileLimit(), auth,
-		s.perAddress("\t\tlisten %s;\n"))
+		s.perAddress("\t\tlisten %s"+s.ifTuned(" so_keepalive=15s:5s:2")+";\n"), s.ifTuned("\t\tproxy_timeout 35m;\n"))
 	return []string{"-p", s.Dir, "-e", s.Path("log"), "-c", s.Path("nginx.conf")}, s.WriteFile("nginx.conf", conf)
 }
 
@@ -75,10 +79,10 @@ func (s *PeerSetup) serveAuthHTTP() (string, error) {
 }
 
 // authHTTP answers as nginx's ngx_mail_auth_http_module wants it.
-func authHTTP(backend uint16) http.HandlerFunc {
+func authHTTP(backend netip.AddrPort) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Auth-Status", "OK")
-		w.Header().Set("Auth-Server", "127.0.0.1")
-		w.Header().Set("Auth-Port", portText(backend))
+		w.Header().Set("Auth-Server", backend.Addr().String())
+		w.Header().Set("Auth-Port", portText(backend.Port()))
 	}
 }

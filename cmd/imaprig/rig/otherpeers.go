@@ -9,6 +9,7 @@ import (
 func perditionPeer() Peer {
 	return Peer{
 		Name: "perdition", Programs: []string{"perdition"}, version: []string{"--help"},
+		tuning:   "nothing: it has no setting for keep-alive or half-closed connections",
 		Packages: "apt-get install perdition", Prepare: preparePerdition,
 	}
 }
@@ -22,7 +23,8 @@ func preparePerdition(s *PeerSetup) ([]string, error) {
 	return []string{
 		"--no_daemon", "--config_file", os.DevNull, "--pid_file", s.Path("pid"), "--log_facility", "-",
 		"--protocol", "IMAP4", "--bind_address", strings.Join(addrs, ","), "--no_bind_banner", "--no_lookup",
-		"--map_library", "", "--outgoing_server", "127.0.0.1", "--outgoing_port", portText(s.backend),
+		"--map_library", "", "--outgoing_server", s.backend.Addr().String(),
+		"--outgoing_port", portText(s.backend.Port()),
 	}, nil
 }
 
@@ -31,9 +33,26 @@ func HAProxyPeer() Peer {
 	return Peer{
 		Name: "haproxy", Programs: []string{"haproxy"}, version: []string{"-v"},
 		Settings: "TCP mode, timeouts of 24 hours",
+		tuning: "keep-alive 15s, 5s, 3 and tcp-ut 20s on both sides, client-fin and server-fin 5s as imapproxy " +
+			"has half_close_idle",
 		Packages: "apt-get install haproxy", Prepare: prepareHAProxy,
 	}
 }
+
+const (
+	haproxyTuned = `	timeout client-fin 5s
+	timeout server-fin 5s
+	option clitcpka
+	clitcpka-idle 15s
+	clitcpka-intvl 5s
+	clitcpka-cnt 3
+	option srvtcpka
+	srvtcpka-idle 15s
+	srvtcpka-intvl 5s
+	srvtcpka-cnt 3
+`
+	haproxyUserTimeout = " tcp-ut 20s"
+)
 
 func prepareHAProxy(s *PeerSetup) ([]string, error) {
 	conf := fmt.Sprintf(`global
@@ -43,11 +62,12 @@ defaults
 	timeout connect 5s
 	timeout client 24h
 	timeout server 24h
-frontend imap
+%sfrontend imap
 %s	default_backend java
 backend java
-	server java 127.0.0.1:%d
-`, OpenFileLimit()/3, s.perAddress("\tbind %s\n"), s.backend)
+	server java %s%s
+`, OpenFileLimit()/3, s.ifTuned(haproxyTuned), s.perAddress("\tbind %s"+s.ifTuned(haproxyUserTimeout)+"\n"), s.backend,
+		s.ifTuned(haproxyUserTimeout))
 	return []string{"-db", "-f", s.Path("haproxy.cfg")}, s.WriteFile("haproxy.cfg", conf)
 }
 
@@ -55,6 +75,7 @@ func dovecotPeer() Peer {
 	return Peer{
 		Name: "dovecot", Programs: []string{"dovecot"}, version: []string{"--version"},
 		Settings: "one imap-login process for all sessions",
+		tuning:   "no more: it has no setting for keep-alive or half-closed connections",
 		Packages: "apt-get install dovecot-imapd", Prepare: prepareDovecot,
 	}
 }
@@ -81,7 +102,7 @@ auth_failure_delay = 0
 mail_max_userip_connections = 0
 passdb {
   driver = static
-  args = proxy=y nopassword=y host=127.0.0.1 port=%[2]d
+  args = proxy=y nopassword=y host=%[5]s port=%[2]d
 }
 service imap-login {
   inet_listener imap {
@@ -100,7 +121,7 @@ service anvil {
     mode = 0
   }
 }
-`, s.Dir, s.backend, listeners.String(), OpenFileLimit()/3)
+`, s.Dir, s.backend.Port(), listeners.String(), OpenFileLimit()/3, s.backend.Addr())
 	if err := os.Chmod(s.Dir, 0o755); err != nil { // its login processes have a user of their own
 		return nil, err
 	}

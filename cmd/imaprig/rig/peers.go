@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	peerStartLimit   = 20 * time.Second
+	peerStartLimit   = time.Minute      // a JVM on a busy machine
 	peerStopLimit    = 20 * time.Second // a busy machine takes long
 	peerVersionLimit = 5 * time.Second
 	peerLogBytes     = 2000 // of a log that an error shows
@@ -37,10 +37,12 @@ type Proxy struct {
 // Peer is how to run a proxy of a kind in a folder of its own.
 type Peer struct {
 	Name     string
-	Programs []string // candidates; the first that exists is run
-	Packages string   // of Debian, for the error when it is not installed
-	version  []string // arguments that make it print its version
-	Settings string
+	Programs []string                             // candidates; the first that exists is run
+	Packages string                               // of Debian, for the error when it is not installed
+	version  []string                             // arguments that make it print its version
+	Settings string                               // what is always set, for the report
+	Tuned    bool                                 // it finds peers that are gone within 30 s, where it can
+	tuning   string                               // what Tuned sets, and what it can't, for the report
 	Prepare  func(s *PeerSetup) ([]string, error) // writes the configuration, returns the arguments
 }
 
@@ -48,8 +50,20 @@ type Peer struct {
 type PeerSetup struct {
 	Dir     string
 	Listen  []netip.AddrPort
-	backend uint16
+	tuned   bool
+	backend netip.AddrPort
 	closers []func() error // of what prepare has started
+}
+
+// settings returns what is set other than its defaults, in words.
+func (p Peer) settings() string {
+	switch {
+	case !p.Tuned:
+		return p.Settings
+	case p.Settings == "":
+		return p.tuning
+	}
+	return p.Settings + "; " + p.tuning
 }
 
 // Peers returns all of them, with their usual settings.
@@ -94,6 +108,14 @@ func (s *PeerSetup) lastOutput(c *child) string {
 		}
 	}
 	return strings.TrimSpace(text)
+}
+
+// ifTuned returns a part of a configuration, "" where the peer is to have its defaults.
+func (s *PeerSetup) ifTuned(text string) string {
+	if s.tuned {
+		return text
+	}
+	return ""
 }
 
 // close ends what was started, and removes the folder.

@@ -13,14 +13,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"imapproxy/backend/wire"
 )
 
-// Start runs the peer in front of the backend's port, on loopback, and on the namespace's outer address if there is
-// one. It waits until it listens. stop of what is returned must be called.
-func (p Peer) Start(ctx context.Context, backend uint16, outside netip.Addr) (*Proxy, error) {
+// Start runs the peer in front of the backend, on loopback, and on the namespace's outer address if there is one. It
+// waits until it listens. Stop of what is returned must be called.
+func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.Addr) (*Proxy, error) {
 	program, err := p.Program()
 	if err != nil {
 		return nil, err
@@ -29,7 +30,8 @@ func (p Peer) Start(ctx context.Context, backend uint16, outside netip.Addr) (*P
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	s := &PeerSetup{Dir: dir, backend: backend, closers: []func() error{func() error { return os.RemoveAll(dir) }}}
+	s := &PeerSetup{Dir: dir, tuned: p.Tuned, backend: backend,
+		closers: []func() error{func() error { return os.RemoveAll(dir) }}}
 	started, err := p.startIn(ctx, s, program, outside)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.Name, err), s.close())
@@ -38,7 +40,7 @@ func (p Peer) Start(ctx context.Context, backend uint16, outside netip.Addr) (*P
 }
 
 func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside netip.Addr) (*Proxy, error) {
-	x := &Proxy{Name: p.Name, Settings: p.Settings, Stop: s.close}
+	x := &Proxy{Name: p.Name, Settings: p.settings(), Stop: s.close}
 	for _, host := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), outside} {
 		if host.IsValid() {
 			addr, err := FreeAddr(host)
@@ -56,7 +58,9 @@ func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside
 	if err != nil {
 		return nil, err
 	}
-	x.Version = programVersion(ctx, program, p.version)
+	if len(p.version) > 0 {
+		x.Version = programVersion(ctx, program, p.version)
+	}
 	log, err := os.Create(filepath.Join(s.Dir, "output"))
 	if err != nil {
 		return nil, err
@@ -97,16 +101,20 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 // ready reports whether all of its addresses are listened on.
 func (s *PeerSetup) ready() (bool, error) {
 	for _, a := range s.Listen {
-		if there, err := Listens(a); !there || err != nil {
+		if there, err := Listens(ownNet, a); !there || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// Listens reports whether a server listens there. It does not connect: some proxies would connect to the backend then.
-func Listens(addr netip.AddrPort) (bool, error) {
-	entries, err := wire.ReadTable("/proc/self/net")
+// ownNet is where the kernel shows the sockets of our own network namespace.
+const ownNet = "/proc/self/net"
+
+// Listens reports whether a server listens there, as a folder such as /proc/PID/net shows it. It does not connect: some
+// proxies would connect to the backend then.
+func Listens(netDir string, addr netip.AddrPort) (bool, error) {
+	entries, err := wire.ReadTable(netDir)
 	return slices.ContainsFunc(entries, func(e wire.TableEntry) bool {
 		every := e.Local.Addr().IsUnspecified() && e.Local.Port() == addr.Port()
 		return e.State == wire.StateListen && (e.Local == addr || every)
@@ -132,6 +140,18 @@ func FreeAddr(host netip.Addr) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
+}
+
+// CheckFree returns an error that says so when another server listens there.
+func CheckFree(addr netip.AddrPort) error {
+	ln, err := net.Listen("tcp", addr.String())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d is in use", addr.Port())
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %v: %w", addr, err)
+	}
+	return ln.Close()
 }
 
 // programVersion returns the first line that has a digit in it, or "".

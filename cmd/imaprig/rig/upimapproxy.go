@@ -65,7 +65,7 @@ func (s *PeerSetup) startUp(ctx context.Context, program, delay string) (*Proxy,
 	if err := s.writeUp(backend.Addrs[0]); err != nil {
 		return nil, err
 	}
-	net, err := ns.path()
+	net, err := ns.Path()
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,8 @@ func awaitUp(ctx context.Context, c *child) error {
 	}
 }
 
-// path returns the namespace as a file, for programs that enter it.
-func (n *Namespace) path() (path string, err error) {
+// Path returns the namespace as a file, for programs that enter it.
+func (n *Namespace) Path() (path string, err error) {
 	err = n.inside(func() error {
 		path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
 		return nil

@@ -140,7 +140,7 @@ func vanishProxy(t *testing.T, n *Namespace, near, far string) *PeerSetup {
 		}
 		return []string{"serve", "--config", s.Path("imapproxy.toml")}, s.WriteFile("imapproxy.toml", config)
 	}
-	x, err := p.Start(t.Context(), 0, n.Outside())
+	x, err := p.Start(t.Context(), netip.AddrPort{}, n.Outside())
 	if err != nil {
 		t.Fatal(err)
 	}

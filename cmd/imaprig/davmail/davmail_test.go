@@ -1,0 +1,76 @@
+package davmail
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
+)
+
+// TestDavMail runs one DavMail, since a JVM costs seconds to start.
+func TestDavMail(t *testing.T) {
+	program := rigtest.OwnProgram(t)
+	s := startDavMail(t, Options{Messages: []int{smallMessage, largeMessage}})
+	clean := s.afterLogout(t)
+	t.Run("talk", func(t *testing.T) { compareTalk(t, s, program) })
+	t.Run("lost directly", func(t *testing.T) { loseDirectly(t, s, clean) })
+	t.Run("lost through the proxy", func(t *testing.T) { loseThroughProxy(t, s, program, clean) })
+}
+
+// startDavMail starts DavMail, or skips the test where it is not installed.
+func startDavMail(t *testing.T, opts Options) *Server {
+	t.Helper()
+	rigtest.NeedPrograms(t, "java")
+	if _, err := os.Stat(debianJar); err != nil {
+		t.Skip("SKIPPED: no DavMail; " + install)
+	}
+	s, err := Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestStartTellsWhyNot wants one clear sentence, and nothing left.
+func TestStartTellsWhyNot(t *testing.T) {
+	ln, err := net.Listen("tcp", rigtest.AnyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	taken := uint16(ln.Addr().(*net.TCPAddr).Port)
+	jar := filepath.Join(t.TempDir(), "davmail.jar")
+	rigtest.WriteFile(t, jar, "")
+	for _, c := range []struct {
+		name, java, want string // java is a program in its place, in sh; "" = there is none
+		opts             Options
+	}{
+		{"no DavMail", "exit 0", "no /no/such.jar: apt-get install davmail-server", Options{Jar: "/no/such.jar"}},
+		{"no java", "", "DavMail: no program java: apt-get install davmail-server", Options{Jar: jar}},
+		{"port in use", "exit 0", fmt.Sprintf("port %d is in use", taken), Options{Jar: jar, Port: taken}},
+		{"old java", "echo java.lang.UnsupportedClassVersionError: davmail/DavGateway >&2; exit 1",
+			"the java in PATH is too old for", Options{Jar: jar}},
+		{"broken", "echo Invalid or corrupt jarfile >&2; exit 1", "it ended at once: Invalid or corrupt jarfile",
+			Options{Jar: jar}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := t.TempDir()
+			t.Setenv("PATH", path)
+			if c.java != "" {
+				if err := os.WriteFile(filepath.Join(path, "java"), []byte("#!/bin/sh\n"+c.java+"\n"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := Start(t.Context(), c.opts)
+			rigtest.CheckError(t, err, c.want)
+		})
+	}
+}

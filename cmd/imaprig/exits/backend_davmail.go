@@ -1,0 +1,82 @@
+package exits
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"imapproxy/cmd/imaprig/davmail"
+	"imapproxy/cmd/imaprig/rig"
+)
+
+const (
+	davMailMessage = 2 << 20 // bytes: more than the buffers between it and a client that does not read
+	davMailPolls   = 10 * time.Second
+)
+
+// davMailServer is DavMail with a stand-in for Exchange, which can hang.
+type davMailServer struct {
+	*davmail.Server
+	found backendFacts
+}
+
+// startDavMail starts it where the proxy expects it, and logs in once.
+func (o *options) startDavMail(ctx context.Context) (backend, error) {
+	port, err := o.expectedPort()
+	if err != nil {
+		return nil, err
+	}
+	server, err := davmail.Start(ctx, davmail.Options{Port: port, Everywhere: true, Messages: []int{davMailMessage},
+		JVM: []string{"-Xmx1g", "-Xss256k"}})
+	if err != nil {
+		return nil, inputError{err}
+	}
+	d := &davMailServer{Server: server}
+	if d.found, err = o.examine(ctx, server.Addr(), o.cells); err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	d.found.info = backendInfo{Kind: kindDavMail, Name: "DavMail"}
+	d.found.pid, d.found.netDir, d.found.mail.named = server.PID(), ownNet, true
+	return d, nil
+}
+
+func (d *davMailServer) facts() backendFacts { return d.found }
+
+// setMode lets what hangs go on hanging: it belongs to an earlier cell.
+func (d *davMailServer) setMode(_ context.Context, mode string) error {
+	d.Resume()
+	switch mode {
+	case modeHangingConnect:
+		d.Hang(davmail.Connects)
+	case modeHangingLogin:
+		d.Hang(davmail.Logins)
+	case modeHangingFetch:
+		d.Hang(davmail.Fetches)
+	}
+	return nil
+}
+
+// opened lets everything hang. In IDLE DavMail asks by itself: it is waited for.
+func (d *davMailServer) opened(ctx context.Context, r *cellResult) error {
+	if r.Mode != modeHanging {
+		return nil
+	}
+	d.Hang()
+	want := d.Stats().Hanging + r.Opened
+	for limit := time.Now().Add(davMailPolls); r.Ending == "in-idle" && d.Stats().Hanging < want; {
+		if time.Now().After(limit) {
+			break // what does not ask does not hang
+		}
+		if err := rig.Sleep(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stats returns how many messages it has stored; it keeps no other counts.
+func (d *davMailServer) stats(context.Context) (rig.JavaStats, error) {
+	return rig.JavaStats{JavaCounts: rig.JavaCounts{Stored: d.Stats().Stored}}, nil
+}
+
+func (d *davMailServer) stop() error { return d.Stop() }

@@ -1,0 +1,181 @@
+package exits
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imapproxy/backend/wire"
+)
+
+// Whose fault it is that a target is missed.
+const (
+	faultOfServer = "the server's fault"
+	faultOfProxy  = "the proxy's fault"
+	faultOfNobody = "nobody could help it"
+	faultOpen     = "whose fault is open"
+)
+
+// cause is why the targets of a cell are missed.
+type cause struct {
+	whose string
+	why   string
+	proxy string // what the proxy does, continues its name
+}
+
+func (c cause) String() string { return c.whose + ": " + c.why }
+
+var (
+	causeForeign = cause{faultOfProxy, "a session read what belongs to another", "mixes sessions up"}
+	causeVanish  = cause{faultOfProxy, "it does not find out in time that the client has vanished, and holds the " +
+		"server's connection", "holds the connections of clients that have vanished"}
+	causeBye = cause{faultOfServer, "it has said BYE and does not close; the proxy waits for it without a limit",
+		"waits without a limit for a server that has said BYE"}
+	causeStays = cause{faultOfProxy, "its client has gone, and it stays connected to the server until that answers",
+		"stays connected to the server after the client has gone"}
+	causeRead = cause{faultOfServer, "it has read the end of input (Recv-Q 0) and does not close; a " +
+		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
+	causeUnread = cause{faultOfServer, "it does not read the end of input (Recv-Q 1 or more), so it can't close; a " +
+		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
+	causeNoCure = cause{faultOfNobody, "the server reads nothing any more, or forgets close() whatever it reads: its " +
+		"descriptor stays", "leaves descriptors that no proxy can free"}
+	causeHeld = cause{faultOfServer, "its connection is gone and its descriptor is not; it would have closed after " +
+		"LOGOUT, which it was not asked for", "leaves descriptors open in the server, which a LOGOUT closes"}
+)
+
+const leavesCloseWait = "only closes, with neither LOGOUT nor reset, so the server's sockets stay in CLOSE_WAIT"
+
+// causeOf returns why a cell's targets are missed. v is the verdict on its mode.
+func causeOf(c *cellResult, v verdict) cause {
+	missed := func(target string) bool {
+		return slices.ContainsFunc(c.Misses, func(m miss) bool { return m.Target == target })
+	}
+	at := c.missedAt()
+	holds := at.Backend.sum(lingering) > 0 || at.Upstream.sum(lingering) > 0 || at.ProxyFDs > 0 // the proxy
+	closeWait := at.Backend[wire.StateCloseWait]
+	switch {
+	case missed(targetForeign):
+		return causeForeign
+	case missed(targetPlanned) && len(c.Misses) == 1:
+		why := fmt.Sprintf("%d of %d sessions came as far as their ending, %d reached the server", c.Opened, c.Sessions,
+			c.Reached)
+		if c.Problem != "" {
+			why += "; the first problem: " + c.Problem
+		}
+		return cause{faultOpen, why, "lets sessions fail"}
+	case closeWait.Sockets > 0 && closeWait.MaxRecvQ == 0:
+		return causeRead
+	case closeWait.Sockets > 0:
+		return causeUnread
+	case holds && endingOf(c.cell).vanishes:
+		return causeVanish
+	case holds && c.Ending == "backend-says-bye":
+		return causeBye
+	case holds:
+		return causeStays
+	case slices.Contains([]string{faultStuck, faultForgetsClose, faultDescriptors, faultNeverGreets}, v.Fault):
+		return causeNoCure
+	}
+	return causeHeld
+}
+
+// missedAt returns the first count at which a target is missed.
+func (c *cellResult) missedAt() count {
+	for _, at := range c.Counts {
+		if slices.ContainsFunc(c.Misses, func(m miss) bool { return m.Seconds == at.Seconds }) {
+			return at
+		}
+	}
+	return count{}
+}
+
+// MissText lists a cell's misses.
+func (c *cellResult) MissText() string {
+	var parts []string
+	for _, m := range c.Misses {
+		if m.Target == targetPlanned {
+			parts = append(parts, fmt.Sprintf("%d sessions not as planned", m.Found))
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s %d after %.0f s", m.Target, m.Found, m.Seconds))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// causeGroup is a cause with the cells whose targets it makes missed.
+type causeGroup struct {
+	Cause cause
+	Cells []*cellResult
+}
+
+// Whose names who is to blame.
+func (g causeGroup) Whose() string { return g.Cause.whose }
+
+// Why is the reason in words.
+func (g causeGroup) Why() string { return g.Cause.why }
+
+// causes returns why the targets of a proxy's cells are missed, in the order in which they are met first.
+func (p *proxyResult) causes(all []verdict) []causeGroup {
+	var groups []causeGroup
+	for _, c := range p.Cells {
+		if len(c.Misses) == 0 {
+			continue
+		}
+		cause := causeOf(c, verdictOf(all, c.Mode))
+		i := slices.IndexFunc(groups, func(g causeGroup) bool { return g.Cause == cause })
+		if i < 0 {
+			i, groups = len(groups), append(groups, causeGroup{Cause: cause})
+		}
+		groups[i].Cells = append(groups[i].Cells, c)
+	}
+	return groups
+}
+
+// verdictOf returns that of a mode.
+func verdictOf(all []verdict, mode string) verdict {
+	i := slices.IndexFunc(all, func(v verdict) bool { return v.Mode == mode })
+	if i < 0 {
+		return verdict{Fault: faultUnknown}
+	}
+	return all[i]
+}
+
+// proxyVerdict says in a sentence what a proxy does, "" where there is none.
+func (p *proxyResult) proxyVerdict(all []verdict) string {
+	if p.Direct {
+		return ""
+	}
+	met, missed, _ := p.tally()
+	var parts []string
+	for _, g := range p.causes(all) {
+		i := slices.IndexFunc(parts, func(text string) bool { return text == g.Cause.proxy })
+		if i < 0 {
+			parts = append(parts, g.Cause.proxy)
+		}
+	}
+	for _, m := range p.Misses {
+		parts = append(parts, fmt.Sprintf("has left %s: %d", m.Target, m.Found))
+	}
+	switch {
+	case len(parts) > 0:
+		return fmt.Sprintf("%s %s (targets missed in %d of %d cells)", p.Name, strings.Join(parts, "; "), missed,
+			met+missed)
+	case met == 0:
+		return p.Name + " was not judged: no cell was run"
+	}
+	text := fmt.Sprintf("%s leaves nothing that a proxy can prevent: every target holds in %d cells", p.Name, met)
+	if n := p.held(); n > 0 {
+		text += fmt.Sprintf("; in %d of them the server keeps descriptors, which no proxy can free", n)
+	}
+	return text
+}
+
+// held counts the cells at whose end the backend holds descriptors.
+func (p *proxyResult) held() (n int) {
+	for _, c := range p.Cells {
+		if len(c.Counts) > 0 && c.Counts[len(c.Counts)-1].JavaFDs > 0 {
+			n++
+		}
+	}
+	return n
+}
