@@ -65,7 +65,8 @@ func TestStartTellsWhyNot(t *testing.T) {
 			path := t.TempDir()
 			t.Setenv("PATH", path)
 			if c.java != "" {
-				if err := os.WriteFile(filepath.Join(path, "java"), []byte("#!/bin/sh\n"+c.java+"\n"), 0o700); err != nil {
+				program := []byte("#!/bin/sh\n" + c.java + "\n")
+				if err := os.WriteFile(filepath.Join(path, "java"), program, 0o700); err != nil {
 					t.Fatal(err)
 				}
 			}

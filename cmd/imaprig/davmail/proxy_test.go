@@ -113,8 +113,8 @@ func (x *proxy) wantNothingLeft(t *testing.T, s *Server, sessions, descriptors i
 		}
 		endings, held := len(x.endings(t)), x.descriptors(t)
 		if endings != sessions || len(left) > 0 || held != descriptors {
-			return fmt.Errorf("%d sessions have ended, want %d; %d descriptors, want %d; sockets %v", endings, sessions,
-				held, descriptors, left)
+			return fmt.Errorf("%d sessions have ended, want %d; %d descriptors, want %d; %d sockets, want none: %v",
+				endings, sessions, held, descriptors, len(left), left[:min(len(left), 3)])
 		}
 		return nil
 	})
