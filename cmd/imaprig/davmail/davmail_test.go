@@ -13,7 +13,7 @@ import (
 // TestDavMail runs one DavMail, since a JVM costs seconds to start.
 func TestDavMail(t *testing.T) {
 	program := rigtest.OwnProgram(t)
-	s := startDavMail(t, Options{Messages: []int{smallMessage, largeMessage}})
+	s := startDavMail(t, Options{Messages: []int{smallMessage, largeMessage}, Wait: talkLimit})
 	clean := s.afterLogout(t)
 	t.Run("talk", func(t *testing.T) { compareTalk(t, s, program) })
 	t.Run("lost directly", func(t *testing.T) { loseDirectly(t, s, clean) })

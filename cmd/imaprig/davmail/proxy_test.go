@@ -22,11 +22,14 @@ listener = [
   { name = "away", address = %q, tls = "off", insecure = true },
   { name = "here", address = %q, tls = "off", user_timeout = "10m" },
 ]
+limits = { login_timeout = "10m" }
 log = { file = "log", format = "json" }
 [[target]]
 name = "davmail"
 addresses = [%q]
 tls = "off"
+greeting_timeout = "60s"
+login_timeout = "5m"
 %s
 `
 
