@@ -57,7 +57,8 @@ const answerText = `<?xml version="1.0" encoding="utf-8"?>
 <t:ExtendedProperty><t:ExtendedFieldURI DistinguishedPropertySetId="Common" PropertyId="34160"/>
 <t:Value>{{.Deleted}}</t:Value></t:ExtendedProperty></t:Message>{{end}}`
 
-var answers = template.Must(template.New("answer").Funcs(template.FuncMap{"xml": escape, "prop": prop}).Parse(answerText))
+var answers = template.Must(template.New("answer").
+	Funcs(template.FuncMap{"xml": escape, "prop": prop}).Parse(answerText))
 
 func escape(value any) (string, error) {
 	var b strings.Builder

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const talkLimit = 2 * time.Minute // of a whole session: the machine is busy
+const talkLimit = 10 * time.Minute // of a whole session: the machine is busy
 
 var literalEnd = regexp.MustCompile(`\{(\d+)\}$`)
 

@@ -13,7 +13,7 @@ import (
 // TestDavMail runs one DavMail, since a JVM costs seconds to start.
 func TestDavMail(t *testing.T) {
 	program := rigtest.OwnProgram(t)
-	s := startDavMail(t, Options{Messages: []int{smallMessage, largeMessage}})
+	s := startDavMail(t, Options{Messages: []int{smallMessage, largeMessage}, Wait: talkLimit})
 	clean := s.afterLogout(t)
 	t.Run("talk", func(t *testing.T) { compareTalk(t, s, program) })
 	t.Run("lost directly", func(t *testing.T) { loseDirectly(t, s, clean) })
@@ -65,7 +65,8 @@ func TestStartTellsWhyNot(t *testing.T) {
 			path := t.TempDir()
 			t.Setenv("PATH", path)
 			if c.java != "" {
-				if err := os.WriteFile(filepath.Join(path, "java"), []byte("#!/bin/sh\n"+c.java+"\n"), 0o700); err != nil {
+				program := []byte("#!/bin/sh\n" + c.java + "\n")
+				if err := os.WriteFile(filepath.Join(path, "java"), program, 0o700); err != nil {
 					t.Fatal(err)
 				}
 			}

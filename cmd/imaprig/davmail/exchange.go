@@ -16,6 +16,7 @@ const (
 	servicePath   = "/ews/exchange.asmx" // by which DavMail knows that it needs no web mail
 	requestBytes  = 64 << 20             // of a request: an APPEND with base64
 	headerLimit   = 10 * time.Second
+	closeLimit    = 10 * time.Second
 	wrongPassword = "wrong" // every other is right
 )
 
@@ -84,11 +85,17 @@ func startExchange(sizes []int) (*Exchange, error) {
 
 func (x *Exchange) url() string { return "http://" + x.listener.Addr().String() + servicePath }
 
+// close waits for answers that are being sent, a while at most.
 func (x *Exchange) close() error {
 	x.Release()
-	err := x.server.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	err := x.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = x.server.Close()
+	}
 	<-x.done
-	if err != nil && !errors.Is(err, net.ErrClosed) {
+	if err != nil {
 		return fmt.Errorf("end the stand-in for Exchange: %w", err)
 	}
 	return nil

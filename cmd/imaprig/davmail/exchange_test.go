@@ -28,8 +28,8 @@ func newExchange(t *testing.T, sizes ...int) *Exchange {
 // post asks as DavMail does, and returns the status and the answer.
 func (x *Exchange) post(t *testing.T, user, password, call string) (int, string) {
 	t.Helper()
-	body := `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:t="t" xmlns:m="m"><soap:Body>` +
-		call + `</soap:Body></soap:Envelope>`
+	body := `<soap:Envelope xmlns:soap="soap" xmlns:t="t" xmlns:m="m"><soap:Body>` + call +
+		`</soap:Body></soap:Envelope>`
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.url(), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ const (
 	askRoot = `<m:GetFolder><m:FolderIds><t:DistinguishedFolderId Id="root"/></m:FolderIds></m:GetFolder>`
 	askPage = `<m:FindItem><m:IndexedPageItemView MaxEntriesReturned="%d" Offset="%d"/>` +
 		`<m:ParentFolderIds><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderIds></m:FindItem>`
-	askStore = `<m:CreateItem><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId><m:Items>` +
-		`<t:Message><t:MimeContent>%s</t:MimeContent></t:Message></m:Items></m:CreateItem>`
+	askStore = `<m:CreateItem><m:SavedItemFolderId><t:DistinguishedFolderId Id="inbox"/></m:SavedItemFolderId>` +
+		`<m:Items><t:Message><t:MimeContent>%s</t:MimeContent></t:Message></m:Items></m:CreateItem>`
 	askItem = `<m:%s><m:ItemIds><t:ItemId Id="%s"/></m:ItemIds></m:%[1]s>`
 )
 

@@ -22,11 +22,14 @@ listener = [
   { name = "away", address = %q, tls = "off", insecure = true },
   { name = "here", address = %q, tls = "off", user_timeout = "10m" },
 ]
+limits = { login_timeout = "10m" }
 log = { file = "log", format = "json" }
 [[target]]
 name = "davmail"
 addresses = [%q]
 tls = "off"
+greeting_timeout = "60s"
+login_timeout = "5m"
 %s
 `
 
@@ -113,8 +116,8 @@ func (x *proxy) wantNothingLeft(t *testing.T, s *Server, sessions, descriptors i
 		}
 		endings, held := len(x.endings(t)), x.descriptors(t)
 		if endings != sessions || len(left) > 0 || held != descriptors {
-			return fmt.Errorf("%d sessions have ended, want %d; %d descriptors, want %d; sockets %v", endings, sessions,
-				held, descriptors, left)
+			return fmt.Errorf("%d sessions have ended, want %d; %d descriptors, want %d; %d sockets, want none: %v",
+				endings, sessions, held, descriptors, len(left), left[:min(len(left), 3)])
 		}
 		return nil
 	})

@@ -142,6 +142,13 @@ func loseThroughProxy(t *testing.T, s *Server, program string, clean int) {
 	}
 	d := &net.Dialer{Timeout: talkLimit, KeepAlive: -1, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(host, 0))}
 	var all []*lost
+	defer func() {
+		for _, l := range all {
+			if l != nil {
+				_, _ = l.conn.SetLinger(0), l.conn.Close() // no FIN, which would keep the namespace
+			}
+		}
+	}()
 	for _, st := range states() {
 		some, err := st.openLost(s, "proxy", ofEach, func(number int, user string) (*client, error) {
 			if number >= closers+resetters {
@@ -149,16 +156,11 @@ func loseThroughProxy(t *testing.T, s *Server, program string, clean int) {
 			}
 			return connect(dialHere, x.here, user)
 		})
+		all = append(all, some...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, some...)
 	}
-	defer func() {
-		for _, l := range all {
-			_, _ = l.conn.SetLinger(0), l.conn.Close() // no FIN of what has vanished, which would keep the namespace
-		}
-	}()
 	s.wantHanging(t, 2*ofEach)
 	for _, err := range []error{n.Deafen(t.Context(), host), n.Mute(t.Context(), host)} {
 		if err != nil {
