@@ -24,9 +24,16 @@ func TestRun(t *testing.T) {
 	}{
 		{"nothing", nil, rig.ExitUsage, "", "usage: imaprig"},
 		{"help", []string{"--help"}, rig.ExitOK, "watch", ""},
-		{"unknown", []string{"wacth"}, rig.ExitUsage, "", `no subcommand "wacth"`},
-		{"subcommand's help", []string{"watch", "--help"}, rig.ExitOK, "-warn-count", ""},
-		{"subcommand's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
+		{"help of one", []string{"help", "watch"}, rig.ExitOK, "usage: imaprig watch PORT... [flags]\n", ""},
+		{"help of none", []string{"help", "wacth"}, rig.ExitUsage, "", "did you mean `imaprig watch`?"},
+		{"help of two", []string{"help", "load", "watch"}, rig.ExitUsage, "", "help takes one command"},
+		{"version", []string{"--version"}, rig.ExitOK, "imaprig development", ""},
+		{"mistaken flag", []string{"load", "--sesions", "3"}, rig.ExitUsage, "",
+			"-sesions; did you mean --sessions?; see `imaprig load --help`\n"},
+		{"unknown", []string{"wacth"}, rig.ExitUsage, "",
+			"there is no command \"wacth\"; did you mean `imaprig watch`?"},
+		{"command's help", []string{"watch", "--help"}, rig.ExitOK, "\n  --warn-count NUMBER ", ""},
+		{"command's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func cellsHelp() string {
 	var b strings.Builder
 	b.WriteString("Modes of the backend, with the endings that each is run with:\n")
 	for _, me := range modeEndings() {
-		fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ","))
+		fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ", "))
 	}
 	b.WriteString("\nEndings:\n")
 	for _, w := range allEndings() {

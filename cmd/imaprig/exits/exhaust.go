@@ -3,7 +3,6 @@ package exits
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -35,7 +34,7 @@ const (
 	exhaustEvery   = 50
 )
 
-const exhaustHelp = `usage: imaprig exhaust --proxy ADDR [flags]
+const exhaustHelp = `usage: imaprig exhaust --proxy HOST:PORT [flags]
        imaprig exhaust --peer NAME[,NAME...] [flags]
 
 Runs sessions one after the other through a proxy, against a Java backend that may hold only so many descriptors: each
@@ -49,12 +48,8 @@ Exit code: 0 every session was served, 1 not every one or the run failed, 2 wron
 // RunExhaust runs the subcommand exhaust and returns its exit code.
 func RunExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExhaust(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig exhaust: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "exhaust", rig.WrongInput(err))
 	}
 	return opts.run(ctx, stdout, stderr)
 }
@@ -64,8 +59,7 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 	for _, name := range o.names() {
 		r, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
-			fmt.Fprintf(stderr, "imaprig exhaust: %s: %v\n", name, err)
-			return rig.ExitFailed
+			return rig.Failed(stderr, "exhaust", fmt.Errorf("%s: %w", name, err))
 		}
 		o.print(stdout, r)
 		if r.served < o.sessions {
@@ -79,8 +73,9 @@ func parseExhaust(args []string, stdout io.Writer) (exhaustOptions, error) {
 	o := exhaustOptions{patience: answerLimit}
 	flags := rig.NewFlags("exhaust")
 	o.addTo(flags, 600)
-	flags.IntVar(&o.fdLimit, "fd-limit", 400, "connections that the backend can hold")
-	flags.StringVar(&o.mode, "mode", "no-close-without-logout", "of the backend, see imaprig exits --help")
+	flags.IntVar(&o.fdLimit, "fd-limit", 400, "the `NUMBER` of connections that the backend can hold")
+	flags.StringVar(&o.mode, "mode", "no-close-without-logout", "the `MODE` of the backend, see imaprig exits "+
+		"--help")
 	if err := rig.ParseFlags(flags, args, exhaustHelp, stdout); err != nil {
 		return o, err
 	}

@@ -23,7 +23,7 @@ type options struct {
 	json, html string // files
 }
 
-const help = `usage: imaprig exits --proxy ADDR [flags]
+const help = `usage: imaprig exits --proxy HOST:PORT [flags]
        imaprig exits --peer NAME[,NAME...] [flags]
 
 Runs faults of a Java backend against endings of clients, through a proxy, and counts what is left of the sockets and
@@ -73,11 +73,12 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	var modes, endings, after string
 	flags := rig.NewFlags("exits")
 	o.addTo(flags, 200)
-	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
-		"children")
-	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
-	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
-	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
+	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: the `PID` of its first process, to count descriptors in "+
+		"it and its children")
+	flags.StringVar(&modes, "modes", "", "only these `MODES` of the backend, separated by commas")
+	flags.StringVar(&endings, "endings", "", "only these `ENDINGS` of the client, separated by commas")
+	flags.StringVar(&after, "after", "1s,10s,30s,70s", "the `TIMES` to count, after the last session of a cell has "+
+		"ended")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
 	err := rig.ParseFlags(flags, args, help, stdout)

@@ -40,16 +40,18 @@ func (l *nameList) Set(text string) error {
 }
 
 func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
-	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to "+
-		"--backend-port")
-	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
+	flags.StringVar(&o.proxy, "proxy", "", "`HOST:PORT` of a proxy that runs and sends every user to --backend-port")
+	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: the `PORT` of 127.0.0.1 where the rig's "+
+		"backend listens")
 	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
-	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to "+
-		"this one, or bin/imapproxy)")
-	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
-	flags.StringVar(&o.password, "password", "secret", "the backend accepts any except \"wrong\"")
-	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
-	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, "+
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (without it: next "+
+		"to this one, or bin/imapproxy)")
+	flags.StringVar(&o.user, "user", "rig%d", "log in as user `NAME`; %d in it is replaced by the number of the "+
+		"session")
+	flags.StringVar(&o.password, "password", "secret", "the users' `PASSWORD`; the backend accepts any except "+
+		"\"wrong\"")
+	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("the `NUMBER` of sessions, 1 to %d", maxSessions))
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (without it: testdata/javabackend, "+
 		"here or next to this program)")
 }
 
@@ -60,7 +62,7 @@ func (o *runOptions) check() error {
 	}
 	switch {
 	case (o.proxy == "") == (len(o.peers) == 0):
-		return errors.New("want one of --proxy ADDR, --peer NAMES and --self FILE")
+		return errors.New("want one of --proxy HOST:PORT, --peer NAMES and --self FILE")
 	case o.sessions < 1 || o.sessions > maxSessions:
 		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxSessions)
 	case o.proxy != "" && (o.backendPort < 1 || o.backendPort > 65535):

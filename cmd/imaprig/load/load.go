@@ -4,7 +4,6 @@ package load
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -47,27 +46,30 @@ func modesHelp() string {
 	return b.String()
 }
 
+// ModeNames lists the modes.
+func ModeNames() []string {
+	var names []string
+	for _, m := range modes() {
+		names = append(names, m.name)
+	}
+	return names
+}
+
 // FindMode returns the mode that the words, those that are no flags, name.
 func FindMode(words []string) (Mode, error) {
-	var names []string
 	for _, m := range modes() {
 		if len(words) == 1 && m.name == words[0] {
 			return m, nil
 		}
-		names = append(names, m.name)
 	}
-	return Mode{}, fmt.Errorf("want one MODE, of %s; got %q", strings.Join(names, ", "), words)
+	return Mode{}, fmt.Errorf("want one MODE, of %s; got %q", strings.Join(ModeNames(), ", "), words)
 }
 
 // Run runs the subcommand load and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "load", rig.WrongInput(err))
 	}
 	if err = rig.CheckWritable(o.json, o.html); err == nil {
 		var result *Result
@@ -78,11 +80,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "imaprig load: %v\n", err)
-		return rig.ExitFailed
-	}
-	return rig.ExitOK
+	return rig.Failed(stderr, "load", err)
 }
 
 // Run runs the load; name is shown with its progress. With an error, the result has what was found before it.
