@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // FlagsOf lists the flags, by name.
@@ -77,17 +78,38 @@ func ParseAnywhere(fs *flag.FlagSet, args []string) ([]string, error) {
 
 // WrongFlag returns the text of an error of package flag, with the flag that may be meant.
 func WrongFlag(fs *flag.FlagSet, err error) string {
-	name, isUnknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	text := err.Error()
+	name, isUnknown := strings.CutPrefix(text, "flag provided but not defined: -")
 	if !isUnknown {
-		return err.Error()
+		return wrongValue(fs, text)
 	}
 	var names []string
 	for _, f := range FlagsOf(fs) {
 		names = append(names, f.Name)
 	}
-	text := err.Error()
 	if near := Nearest(name, names); near != "" {
 		text += "; did you mean --" + near + "?"
+	}
+	return text
+}
+
+// wrongValue returns the text of package flag about a value, with what is wanted where it says only "parse error".
+func wrongValue(fs *flag.FlagSet, text string) string {
+	begin, isParse := strings.CutSuffix(text, ": parse error")
+	_, name, _ := strings.Cut(begin, " for flag -")
+	f := fs.Lookup(name)
+	if !isParse || f == nil {
+		return text
+	}
+	value, isKnown := f.Value.(flag.Getter)
+	if !isKnown {
+		return text
+	}
+	switch value.Get().(type) {
+	case time.Duration:
+		return begin + ": want a time such as 30s or 5m"
+	case int, uint, float64:
+		return begin + ": want a number"
 	}
 	return text
 }

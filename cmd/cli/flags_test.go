@@ -20,6 +20,7 @@ func exampleFlags() *flag.FlagSet {
 	fs.Duration("limit", time.Second, "wait")
 	fs.Bool("once", false, "look once")
 	fs.String("o", "", "write `FILE`")
+	fs.Func("login-for", "stay for `TIMES`", func(string) error { return errors.New("parse error") })
 	return fs
 }
 
@@ -27,6 +28,7 @@ func TestFlagsHelp(t *testing.T) {
 	want := `Flags:
   --address HOST:PORT    connect to HOST:PORT
   --limit TIME           wait (without it: 1s)
+  --login-for TIMES      stay for TIMES
   -o FILE                write FILE
   --once                 look once
   --rounds NUMBER        run this often
@@ -53,6 +55,10 @@ func TestWrongFlag(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--adress":     "flag provided but not defined: -adress; did you mean --address?",
 		"--qqqqqqqqqq": "flag provided but not defined: -qqqqqqqqqq",
+		"--rounds=x":   `invalid value "x" for flag -rounds: want a number`,
+		"--limit=5":    `invalid value "5" for flag -limit: want a time such as 30s or 5m`,
+		"--once=5":     `invalid boolean value "5" for -once: parse error`,
+		"--login-for=": `invalid value "" for flag -login-for: parse error`,
 		"--user":       "flag needs an argument: -user",
 	} {
 		fs := exampleFlags()

@@ -13,7 +13,10 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	rigtest.RunCommand(map[string]rigtest.Command{"leak": runLeak})
+	goleak.VerifyTestMain(m)
+}
 
 func TestRun(t *testing.T) {
 	tests := []struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -127,17 +126,9 @@ func (o *runOptions) startProxy(ctx context.Context, name string, backend uint16
 
 // resolve finds the address of host:port.
 func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(hostport)
+	addrs, err := rig.Resolve(ctx, hostport)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+	return addrs[0], nil
 }
