@@ -19,22 +19,25 @@ type Mode struct {
 	summary    string
 	sessions   int      // at once, unless told otherwise
 	operations []string // what is counted, the first for rates and costs
+	needs      []string // of a session, after the login; see tryOut
 	run        func(ctx context.Context, r *run) error
 }
 
 func modes() []Mode {
 	return []Mode{
-		{"login", "connect, log in, log out, again and again", 32, []string{"session", "LOGIN"}, runLogin},
-		{"rtt", "NOOP on every session, one after the other", 32, []string{"NOOP"}, runRTT},
-		{"fetch", "read a message on every session, again and again", 8, []string{"FETCH"}, runFetch},
+		{"login", "connect, log in, log out, again and again", 32, []string{"session", "LOGIN"}, nil, runLogin},
+		{"rtt", "NOOP on every session, one after the other", 32, []string{"NOOP"}, nil, runRTT},
+		{"fetch", "read a message on every session, again and again", 8, []string{"FETCH"},
+			[]string{"SELECT", "message"}, runFetch},
 		{"append", "store a message on every session, again and again: for a test mailbox", 8, []string{"APPEND"},
-			runAppend},
+			[]string{"APPEND"}, runAppend},
 		{"idle", "hold sessions in IDLE, and report what one costs the proxy in memory", 1000, []string{"session"},
-			runIdle},
+			[]string{"SELECT", "IDLE"}, runIdle},
 		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50,
-			[]string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"}, runMixed},
+			[]string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"},
+			[]string{"SELECT", "message", "IDLE"}, runMixed},
 		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500,
-			[]string{"NOOP"}, runScale},
+			[]string{"NOOP"}, []string{"SELECT", "IDLE"}, runScale},
 	}
 }
 
@@ -72,8 +75,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return rig.Failed(stderr, "load", rig.WrongInput(err))
 	}
 	if err = rig.CheckWritable(o.json, o.html); err == nil {
+		o.tryFirst = true
 		var result *Result
-		if result, err = o.Run(ctx, stderr, o.Mode.name); result != nil {
+		if result, err = o.Run(ctx, stderr, o.Mode.name); result != nil && !result.isEmpty() {
 			err = errors.Join(err, result.report(stdout, o.json, o.html))
 			if err == nil && len(result.Errors)+len(result.missed()) > 0 {
 				return rig.ExitFailed
@@ -84,7 +88,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // Run runs the load; name is shown with its progress. With an error, the result has what was found before it.
-func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Result, error) {
+func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (_ *Result, err error) {
 	if err := rig.RaiseOpenFileLimit(); err != nil {
 		return nil, err
 	}
@@ -98,16 +102,17 @@ func (o *Options) Run(ctx context.Context, stderr io.Writer, name string) (*Resu
 		Began: time.Now().Truncate(time.Second)}
 	defer r.progress.End()
 	if o.Mode.name == "append" {
-		b, err := rig.NewBody(o.Size)
-		if err != nil {
+		if r.body, err = rig.NewBody(o.Size); err != nil {
 			return nil, err
 		}
-		r.body = b
+		defer func() { err = errors.Join(err, r.body.Close()) }()
 	}
-	err := o.Mode.run(ctx, r)
-	if r.body != nil {
-		err = errors.Join(err, r.body.Close())
+	if o.tryFirst {
+		if err := r.tryOut(ctx); err != nil {
+			return nil, err
+		}
 	}
+	err = o.Mode.run(ctx, r)
 	r.result.take(r.meter, len(o.PIDs) > 0)
 	return r.result, err
 }

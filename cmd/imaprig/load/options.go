@@ -32,6 +32,7 @@ type Options struct {
 	sources        int
 	Limit          time.Duration
 	json, html     string // files
+	tryFirst       bool   // run one session before the load, see tryOut
 }
 
 // Bounds of the options.
@@ -104,12 +105,15 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 
 // Check returns an error for options that can't be run.
 func (o *Options) Check() error {
-	host, _, err := net.SplitHostPort(o.Proxy)
+	host, port, err := net.SplitHostPort(o.Proxy)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	switch {
 	case o.Proxy == "":
 		return errors.New("want --proxy HOST:PORT, such as 127.0.0.1:143")
 	case err != nil:
-		return fmt.Errorf("--proxy %q: want host:port", o.Proxy)
+		return fmt.Errorf("--proxy %q: want host:port, such as 127.0.0.1:143", o.Proxy)
 	case !slices.Contains([]string{"off", "starttls", "implicit"}, o.TLS):
 		return fmt.Errorf("--tls %q: want off, starttls or implicit", o.TLS)
 	case o.Sessions < 1 || o.Sessions > MaxSessions:
