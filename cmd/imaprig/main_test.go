@@ -66,9 +66,9 @@ func TestServersUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"backend", "--login-delay", "-1s"}, rig.ExitUsage, "no negative time"},
-		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on 127.0.0.1:99999"},
+		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitUsage, "listen on 127.0.0.1:99999"},
 		{[]string{"authserver", "--backend", "localhost:143"}, rig.ExitUsage, "want an IP address"},
-		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on"},
+		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitUsage, "listen on"},
 		{[]string{"load", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
 		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
 		{[]string{"load", "login"}, rig.ExitUsage, "want --proxy"},

@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
 	},
 	"cmd/imaprig/internal/rigtest": {"backend/wire"},
-	"cmd/imaprig/load":             {"cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
+	"cmd/imaprig/load":             {"cmd/cli", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
 	"cmd/imaprig/rig":              {"backend/wire", "cmd/cli", "cmd/imaprig/internal/rigtest"},
 	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
 

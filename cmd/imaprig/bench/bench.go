@@ -79,7 +79,28 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first",
 			o.duration, o.limit)
 	}
+	if names := rowNames(); !slices.ContainsFunc(names, o.wants) {
+		return o, fmt.Errorf("--rows %s: no row has such a name; there are %s", rows, strings.Join(names, "; "))
+	}
 	return o, nil
+}
+
+// rowNames returns what --rows chooses from.
+func rowNames() []string {
+	names := []string{scaleRow}
+	for _, r := range rows(0) {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// checkOwn returns an error when our own proxy is missing.
+func (o *options) checkOwn() error {
+	own, err := rig.FindPeer(rig.OwnProxy, o.self)
+	if err == nil {
+		_, err = own.Program()
+	}
+	return err
 }
 
 const scaleRow = "scale"
@@ -94,6 +115,9 @@ func (o *options) wants(name string) bool {
 // run measures, and prints and writes the result. What was found before an error is printed too.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := errors.Join(rig.CheckWritable(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
+		return err
+	}
+	if err := o.checkOwn(); err != nil {
 		return err
 	}
 	site, err := newEnvironment(o.self)

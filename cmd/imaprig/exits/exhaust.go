@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
@@ -55,6 +57,9 @@ func RunExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) in
 }
 
 func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
+	if err := o.checkProxy(ctx); err != nil {
+		return rig.Failed(stderr, "exhaust", err)
+	}
 	code := rig.ExitOK
 	for _, name := range o.names() {
 		r, err := o.runProxy(ctx, name, stderr)
@@ -67,6 +72,25 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 		}
 	}
 	return code
+}
+
+// checkProxy returns an error for a proxy that does not run, before the backend is started.
+func (o *exhaustOptions) checkProxy(ctx context.Context) error {
+	if o.proxy == "" {
+		return nil
+	}
+	addr, err := resolve(ctx, o.proxy)
+	if err != nil {
+		return rig.WrongInput(fmt.Errorf("--proxy: %w", err))
+	}
+	conn, err := dialTCP(&net.Dialer{Timeout: answerLimit}, addr.String())
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("nothing listens on %s", o.proxy)
+	}
+	if err != nil {
+		return rig.WrongInput(fmt.Errorf("--proxy: %w", err))
+	}
+	return conn.Close()
 }
 
 func parseExhaust(args []string, stdout io.Writer) (exhaustOptions, error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/imaprig/rig"
 	"imapproxy/cmd/imaprig/term"
 )
@@ -65,7 +66,14 @@ func FindMode(words []string) (Mode, error) {
 			return m, nil
 		}
 	}
-	return Mode{}, fmt.Errorf("want one MODE, of %s; got %q", strings.Join(ModeNames(), ", "), words)
+	text := "want one MODE, of " + strings.Join(ModeNames(), ", ")
+	if len(words) > 0 {
+		text += fmt.Sprintf("; got %q", strings.Join(words, " "))
+		if near := cli.Nearest(words[0], ModeNames()); len(words) == 1 && near != "" {
+			text += "; did you mean " + near + "?"
+		}
+	}
+	return Mode{}, errors.New(text)
 }
 
 // Run runs the subcommand load and returns its exit code.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -44,4 +45,23 @@ func Resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
 		}
 	}
 	return addrs, nil
+}
+
+// listenError returns why an address that the user gave can't be listened on.
+func listenError(addr string, err error) error {
+	host, port, _ := net.SplitHostPort(addr)
+	var inner *net.OpError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = fmt.Errorf("port %s of %s is in use", port, host)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err = fmt.Errorf("%s is no address of this machine", host)
+	case errors.Is(err, syscall.EACCES):
+		err = fmt.Errorf("no permission to listen on port %s of %s", port, host)
+	case errors.As(err, &inner):
+		err = fmt.Errorf("listen on %s: %w", addr, inner.Err)
+	default:
+		err = fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return WrongInput(err)
 }

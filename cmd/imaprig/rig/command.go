@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"imapproxy/backend/printable"
@@ -69,7 +70,7 @@ func WrongInput(err error) error {
 }
 
 // Failed prints why a command did not do what it was asked to, and returns the exit code: 2 for an error that
-// WrongInput has marked, else 1. For a nil error and for flag.ErrHelp it prints nothing and returns 0.
+// WrongInput has marked and for a program that is not installed, else 1. For a nil error and for flag.ErrHelp it prints nothing and returns 0.
 func Failed(stderr io.Writer, command string, err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return ExitOK
@@ -79,7 +80,7 @@ func Failed(stderr io.Writer, command string, err error) int {
 			_, _ = fmt.Fprintf(stderr, "imaprig %s: %s\n", command, printable.Escape(line))
 		}
 	}
-	if errors.As(err, &inputError{}) {
+	if errors.As(err, &inputError{}) || errors.Is(err, exec.ErrNotFound) {
 		return ExitUsage
 	}
 	return ExitFailed

@@ -105,7 +105,7 @@ func listenAll(ctx context.Context, addrs ...string) ([]net.Listener, error) {
 			for _, other := range all {
 				_ = other.Close()
 			}
-			return nil, fmt.Errorf("listen on %s: %w", a, err)
+			return nil, listenError(a, err)
 		}
 		all = append(all, ln)
 	}
