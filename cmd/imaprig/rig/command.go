@@ -70,7 +70,8 @@ func WrongInput(err error) error {
 }
 
 // Failed prints why a command did not do what it was asked to, and returns the exit code: 2 for an error that
-// WrongInput has marked and for a program that is not installed, else 1. For a nil error and for flag.ErrHelp it prints nothing and returns 0.
+// WrongInput has marked and for a program that is not installed, else 1. For a nil error and for flag.ErrHelp it prints
+// nothing and returns 0.
 func Failed(stderr io.Writer, command string, err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return ExitOK

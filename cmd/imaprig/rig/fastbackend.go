@@ -86,21 +86,27 @@ const FastBodySize = 64 << 20
 func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
 
 // NewFastBackend returns a server that listens. Run must be called, and closes it.
-func NewFastBackend(ctx context.Context, o BackendOptions) (*FastBackend, error) {
-	cert, err := SelfSigned()
-	if err != nil {
-		return nil, err
-	}
+func NewFastBackend(ctx context.Context, o BackendOptions) (_ *FastBackend, err error) {
 	addrs := []string{o.Listen}
 	if o.TLSListen != "" {
 		addrs = append(addrs, o.TLSListen)
 	}
-	b := &FastBackend{opts: o, tls: &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}}
-	if b.body, err = NewBody(FastBodySize); err != nil {
+	b := &FastBackend{opts: o}
+	if b.listeners, err = listenAll(ctx, addrs...); err != nil {
 		return nil, err
 	}
-	if b.listeners, err = listenAll(ctx, addrs...); err != nil {
-		return nil, errors.Join(err, b.body.Close())
+	defer func() {
+		if err != nil {
+			closeListeners(b.listeners)
+		}
+	}()
+	cert, err := SelfSigned()
+	if err != nil {
+		return nil, err
+	}
+	b.tls = &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}
+	if b.body, err = NewBody(FastBodySize); err != nil {
+		return nil, err
 	}
 	b.server.Serve = b.serve
 	return b, nil
