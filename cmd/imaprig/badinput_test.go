@@ -40,7 +40,8 @@ func TestBadInput(t *testing.T) {
 		{"load mixd --proxy " + taken, `; got "mixd"; did you mean mixed?`},
 		{"load login idle --proxy " + taken, `; got "login idle"`},
 		{"load login --proxy 127.0.0.1:99999", `imaprig load: --proxy "127.0.0.1:99999": want host:port, such as`},
-		{"load login --proxy " + taken + " --limit 100ms", "does not greet as an IMAP server: it says nothing for 100ms"},
+		{"load login --proxy " + taken + " --limit 100ms",
+			"does not greet as an IMAP server: it says nothing for 100ms"},
 	}
 	t.Setenv("PATH", t.TempDir()) // no java
 	for _, tt := range tests {

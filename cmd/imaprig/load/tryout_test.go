@@ -21,14 +21,16 @@ func TestTryOut(t *testing.T) {
 	}{
 		{"login", "", []string{"220 mail ESMTP\r\n"}, `ADDR does not greet as an IMAP server: "220 mail ESMTP"`},
 		{"login", "", []string{"* PREAUTH hello\r\n"}, `ADDR does not greet as an IMAP server: "* PREAUTH hello"`},
-		{"login", "", nil, "ADDR does not greet as an IMAP server: it closes the connection; does it want --tls implicit?"},
+		{"login", "", nil,
+			"ADDR does not greet as an IMAP server: it closes the connection; does it want --tls implicit?"},
 		{"login --limit 100ms", "silent", nil,
 			"ADDR does not greet as an IMAP server: it says nothing for 100ms; does it want --tls implicit?"},
 		{"login", "", []string{"* BYE [UNAVAILABLE] full\r\n"}, `ADDR takes no session: "* BYE [UNAVAILABLE] full"`},
 		{"login --tls starttls", "", []string{hello, "TAG BAD what\r\n"},
 			`ADDR has no STARTTLS: it answers "BAD what"; is it --tls off or --tls implicit?`},
-		{"login --tls implicit", "close", []string{hello}, "ADDR does not speak TLS (first record does not look like a " +
-			"TLS handshake): is it --tls off or --tls starttls?"},
+		{"login --tls implicit", "close", []string{hello},
+			"ADDR does not speak TLS (first record does not look like a " +
+				"TLS handshake): is it --tls off or --tls starttls?"},
 		{"login", "", []string{hello, "TAG NO [AUTHENTICATIONFAILED] no\r\n"},
 			`ADDR refuses user "rig1": "NO [AUTHENTICATIONFAILED] no"; give --user and --password`},
 		{"login --user a", "", []string{hello, "TAG NO [PRIVACYREQUIRED] no\r\n"},
@@ -36,8 +38,9 @@ func TestTryOut(t *testing.T) {
 		{"login --limit 100ms", "silent", []string{hello}, "ADDR fails at LOGIN: it says nothing for 100ms"},
 		{"rtt", "reset", []string{hello}, "ADDR fails at LOGIN: it resets the connection"},
 		{"rtt", "", []string{hello, "* BYE going\r\n"}, `ADDR refuses user "rig1": "* BYE going"`},
-		{"fetch", "", []string{hello, in, empty}, `mailbox "INBOX" of user "rig1" is empty, and fetch reads message 1 of ` +
-			"it: store one, as imaprig load append does, or give --mailbox"},
+		{"fetch", "", []string{hello, in, empty},
+			`mailbox "INBOX" of user "rig1" is empty, and fetch reads message 1 of ` +
+				"it: store one, as imaprig load append does, or give --mailbox"},
 		{"mixed", "", []string{hello, in, empty}, `mailbox "INBOX" of user "rig1" is empty, and mixed reads message 1`},
 		{"mixed --message 3", "", []string{hello, in, selected},
 			`mailbox "INBOX" of user "rig1" has no message 3, which mixed reads: give --message 1 to 2`},
