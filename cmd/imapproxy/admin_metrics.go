@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/imapproxy/logging"
 )
 
@@ -34,7 +35,7 @@ func processMetrics(lines *logging.Writer, read *reloads) *prometheus.Registry {
 	info, _ := debug.ReadBuildInfo()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "imapproxy", Name: "build_info", Help: "1, with the version of imapproxy and of Go as labels.",
-		ConstLabels: prometheus.Labels{"version": versionName(version, info), "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": cli.VersionName(version, info), "goversion": runtime.Version()},
 	})
 	build.Set(1)
 	started := prometheus.NewGauge(prometheus.GaugeOpts{

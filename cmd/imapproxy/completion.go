@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/completion"
 )
 
@@ -39,7 +40,7 @@ func completed() []completion.Command {
 		done := completion.Command{Name: c.name, Summary: c.summary, Words: c.words,
 			Files: strings.Contains(c.args, "CONF")}
 		for _, f := range c.flags() {
-			term, text := describeFlag(f)
+			term, text := cli.DescribeFlag(f)
 			name, value, _ := strings.Cut(term, " ")
 			done.Flags = append(done.Flags, completion.Flag{Name: name, Text: text, Value: value != "",
 				File: value == "FILE"})

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/completion"
 )
 
@@ -24,7 +25,7 @@ func TestCompletion(t *testing.T) {
 				t.Errorf("%s: no command %s", shell, c.name)
 			}
 			for _, f := range c.flags() {
-				name := dashed(f.Name)
+				name := cli.Dashed(f.Name)
 				if shell == "fish" {
 					name = fishOption(name)
 				}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"imapproxy/cmd/cli"
 )
 
 // overview lists the commands.
@@ -62,9 +64,7 @@ func (c command) line() string {
 func (c command) flags() []*flag.Flag {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	c.setup(fs)
-	var list []*flag.Flag
-	fs.VisitAll(func(f *flag.Flag) { list = append(list, f) })
-	return list
+	return cli.FlagsOf(fs)
 }
 
 // usage is what --help prints.
@@ -74,12 +74,8 @@ func (c command) usage(w io.Writer) {
 	if c.details != "" {
 		b.WriteString("\n" + strings.TrimSpace(c.details) + "\n")
 	}
-	for i, f := range c.flags() {
-		if i == 0 {
-			b.WriteString("\nFlags:\n")
-		}
-		term, text := describeFlag(f)
-		fmt.Fprintf(&b, "  %-22s %s\n", term, text)
+	if flags := cli.FlagsHelp(c.flags()); flags != "" {
+		b.WriteString("\n" + flags)
 	}
 	for i, s := range c.signals {
 		if i == 0 {
@@ -88,21 +84,4 @@ func (c command) usage(w io.Writer) {
 		fmt.Fprintf(&b, "  %-22s %s\n", s.names, s.does)
 	}
 	_, _ = io.WriteString(w, b.String())
-}
-
-// describeFlag returns a flag as it is written, with its value, and what it does.
-func describeFlag(f *flag.Flag) (term, text string) {
-	value, text := flag.UnquoteUsage(f)
-	if f.DefValue != "" && f.DefValue != "false" {
-		text += fmt.Sprintf(" (without it: %s)", f.DefValue)
-	}
-	return strings.TrimSpace(dashed(f.Name) + " " + value), text
-}
-
-// dashed is a flag's name as it is written: -o, --config.
-func dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"imapproxy/backend/printable"
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -97,13 +98,13 @@ func (p *program) runCommand(c command, args []string) int {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	action := c.setup(fs)
-	plain, err := parseAnywhere(fs, shortConfig(fs, args))
+	plain, err := cli.ParseAnywhere(fs, shortConfig(fs, args))
 	switch {
 	case err == flag.ErrHelp:
 		c.usage(p.stdout)
 		return exitOK
 	case err != nil:
-		return p.wrongUsage(wrongFlag(fs, err) + "; see `imapproxy " + c.name + " --help`")
+		return p.wrongUsage(cli.WrongFlag(fs, err) + "; see `imapproxy " + c.name + " --help`")
 	}
 	want := strings.Fields(c.args)
 	if c.extra != "" && len(plain) == len(want)+1 && !isSet(fs, c.extra) {
@@ -121,22 +122,6 @@ func (p *program) runCommand(c command, args []string) int {
 			c.line()))
 	}
 	return action(p, plain)
-}
-
-// parseAnywhere goes on after an argument, where package flag stops. After "--"
-// there are only arguments.
-func parseAnywhere(fs *flag.FlagSet, args []string) ([]string, error) {
-	var plain []string
-	for {
-		if err := fs.Parse(args); err != nil {
-			return nil, err
-		}
-		rest := fs.Args()
-		if n := len(args) - len(rest); len(rest) == 0 || (n > 0 && args[n-1] == "--") {
-			return append(plain, rest...), nil
-		}
-		plain, args = append(plain, rest[0]), rest[1:]
-	}
 }
 
 // wrongUsage says what is wrong with the command line.

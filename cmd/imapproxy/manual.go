@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"imapproxy/cmd/cli"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/cmd/roff"
 	"imapproxy/docs"
@@ -71,7 +72,7 @@ func programManual() string {
 			p.Text(c.details)
 		}
 		for _, f := range c.flags() {
-			p.Item(describeFlag(f))
+			p.Item(cli.DescribeFlag(f))
 		}
 	}
 	p.Section("Signals")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"imapproxy/cmd/cli"
 )
 
 // TestSignalsDocumented has the same words in the help, in the manual and in
@@ -51,7 +53,7 @@ func TestFlagsAsWritten(t *testing.T) {
 	for _, c := range commands() {
 		_, help, _ := runIn(t, t.TempDir(), "", "help", c.name)
 		for _, f := range c.flags() {
-			term, _ := describeFlag(f)
+			term, _ := cli.DescribeFlag(f)
 			if (len(f.Name) == 1) == strings.HasPrefix(term, "--") {
 				t.Errorf("%s: %s", c.name, term)
 			}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"imapproxy/cmd/imapproxy/config"
+	"imapproxy/cmd/cli"
 )
 
 // aliases are other words for commands, which mean nothing else.
@@ -33,18 +33,14 @@ var hints = map[string]string{
 
 // noCommand says that there is no such command, and which one may be meant.
 func noCommand(name string) string {
-	text := "there is no command " + quote(name)
 	if hint := hints[name]; hint != "" {
-		return text + "; " + hint
+		return "there is no command " + quote(name) + "; " + hint
 	}
 	var names []string
 	for _, c := range commands() {
 		names = append(names, c.name)
 	}
-	if near := config.Nearest(name, names); near != "" {
-		return text + "; did you mean `imapproxy " + near + "`?"
-	}
-	return text + "; `imapproxy help` lists them"
+	return cli.NoCommand("imapproxy", name, names)
 }
 
 // shortConfig makes --config of -c where the command has the one and not the other. Only
@@ -63,21 +59,6 @@ func shortConfig(fs *flag.FlagSet, args []string) []string {
 		}
 	}
 	return args
-}
-
-// wrongFlag returns the text of an error of package flag, with the flag that may be meant.
-func wrongFlag(fs *flag.FlagSet, err error) string {
-	name, isUnknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
-	if !isUnknown {
-		return err.Error()
-	}
-	var names []string
-	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	text := err.Error()
-	if near := config.Nearest(name, names); near != "" {
-		text += "; did you mean --" + near + "?"
-	}
-	return text
 }
 
 // isSet reports whether a flag stands in the command line.

@@ -10,8 +10,9 @@
 //	imaprig backend             an IMAP server that costs next to nothing, for load
 //	imaprig authserver          an auth_http service that costs next to nothing, for load
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
+//	imaprig help                lists the commands, and imaprig help COMMAND says more about one
 //
-// Exit codes: 0 fine, 1 failed or a target missed, 2 wrong usage. With --once, watch ends with the level of a
+// Exit codes: 0 fine, 1 failed or a target missed, 2 wrong usage or input. With --once, watch ends with the level of a
 // monitoring plugin instead: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 package main
 
@@ -21,38 +22,64 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"syscall"
 
+	"imapproxy/backend/printable"
+	"imapproxy/cmd/cli"
+	"imapproxy/cmd/completion"
 	"imapproxy/cmd/imaprig/bench"
 	"imapproxy/cmd/imaprig/exits"
 	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
 )
 
+// version is set by the linker for a release: -ldflags "-X main.version=1.2.3".
+var version string
+
 // command is a subcommand. run takes the arguments after its name and returns the exit code; ctx ends on SIGINT and
 // SIGTERM.
 type command struct {
 	name    string
+	args    string // its arguments in words
 	summary string
+	words   []string // what its first argument may be, for shells; nil for what can't be listed
 	run     func(ctx context.Context, args []string, stdout, stderr io.Writer) int
 }
 
 func commands() []command {
 	return []command{
-		{"exits", "run faults of a backend against endings of clients, and count what a proxy leaves",
+		{"exits", "", "run faults of a backend against endings of clients, and count what a proxy leaves", nil,
 			exits.Run},
-		{"exhaust", "run sessions against a backend with few descriptors, and count how many are served",
+		{"exhaust", "", "run sessions against a backend with few descriptors, and count how many are served", nil,
 			exits.RunExhaust},
-		{"closewait", "show sockets in CLOSE_WAIT behind nginx, and none behind imapproxy, in half a minute",
+		{"closewait", "", "show sockets in CLOSE_WAIT behind nginx, and none behind imapproxy, in half a minute", nil,
 			exits.RunCloseWait},
-		{"load", "put a proxy or server under load: logins, commands, messages, sessions in IDLE", load.Run},
-		{"bench", "compare our proxy with nginx and HAProxy, and with the targets", bench.Run},
-		{"backend", "serve IMAP at next to no cost, for load tests through a proxy", rig.RunBackend},
-		{"authserver", "speak nginx's auth_http at next to no cost, for load tests of logins", rig.RunAuthServer},
-		{"watch", "show the socket states of a server's port and what they mean", runWatch},
-		{"manual", "print the manual page imaprig(1)", runManual},
-		{"completion", "print what has bash complete subcommands and flags", runCompletion},
+		{"load", "MODE", "put a proxy or server under load: logins, commands, messages, sessions in IDLE",
+			load.ModeNames(), load.Run},
+		{"bench", "", "compare our proxy with nginx and HAProxy, and with the targets", nil, bench.Run},
+		{"backend", "", "serve IMAP at next to no cost, for load tests through a proxy", nil, rig.RunBackend},
+		{"authserver", "", "speak nginx's auth_http at next to no cost, for load tests of logins", nil,
+			rig.RunAuthServer},
+		{"watch", "PORT...", "show the socket states of a server's port and what they mean", nil, runWatch},
+		{"manual", "", "print the manual page imaprig(1)", nil, runManual},
+		{"completion", "[SHELL]", "print what has a shell complete commands and flags", completion.Shells(),
+			runCompletion},
+		{"version", "", "print the version, the commit it was built from and Go's version", nil, runVersion},
 	}
+}
+
+func findCommand(name string) (command, bool) {
+	if other, known := aliases[name]; known {
+		name = other
+	}
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
 }
 
 func main() {
@@ -61,31 +88,37 @@ func main() {
 
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		usage(stderr)
+		overview(stderr)
 		return rig.ExitUsage
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		usage(stdout)
-		return rig.ExitOK
+		return help(ctx, args[1:], stdout, stderr)
 	}
-	for _, c := range commands() {
-		if c.name != args[0] {
-			continue
-		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		return c.run(ctx, args[1:], stdout, stderr)
+	c, ok := findCommand(args[0])
+	if !ok {
+		return complain(stderr, noCommand(args[0]))
 	}
-	fmt.Fprintf(stderr, "imaprig: no subcommand %q\n", args[0])
-	usage(stderr)
+	return c.run(ctx, args[1:], stdout, stderr)
+}
+
+// complain says what is wrong with the command line.
+func complain(stderr io.Writer, text string) int {
+	_, _ = fmt.Fprintln(stderr, "imaprig: "+printable.Escape(text))
 	return rig.ExitUsage
 }
 
-func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: imaprig SUBCOMMAND [flags] [arguments]\n\n")
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+const versionHelp = `usage: imaprig version
+
+Prints the version, the commit it was built from and Go's version.`
+
+func runVersion(_ context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := rig.ParseFlags(rig.NewFlags("version"), args, versionHelp, stdout); err != nil {
+		return rig.Failed(stderr, "version", rig.WrongInput(err))
 	}
-	fmt.Fprint(w, "\nimaprig SUBCOMMAND --help shows its flags\n")
+	info, _ := debug.ReadBuildInfo()
+	_, _ = fmt.Fprintln(stdout, cli.VersionText("imaprig", version, info))
+	return rig.ExitOK
 }

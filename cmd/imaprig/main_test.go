@@ -13,7 +13,10 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	rigtest.RunCommand(map[string]rigtest.Command{"leak": runLeak})
+	goleak.VerifyTestMain(m)
+}
 
 func TestRun(t *testing.T) {
 	tests := []struct {
@@ -24,9 +27,16 @@ func TestRun(t *testing.T) {
 	}{
 		{"nothing", nil, rig.ExitUsage, "", "usage: imaprig"},
 		{"help", []string{"--help"}, rig.ExitOK, "watch", ""},
-		{"unknown", []string{"wacth"}, rig.ExitUsage, "", `no subcommand "wacth"`},
-		{"subcommand's help", []string{"watch", "--help"}, rig.ExitOK, "-warn-count", ""},
-		{"subcommand's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
+		{"help of one", []string{"help", "watch"}, rig.ExitOK, "usage: imaprig watch PORT... [flags]\n", ""},
+		{"help of none", []string{"help", "wacth"}, rig.ExitUsage, "", "did you mean `imaprig watch`?"},
+		{"help of two", []string{"help", "load", "watch"}, rig.ExitUsage, "", "help takes one command"},
+		{"version", []string{"--version"}, rig.ExitOK, "imaprig development", ""},
+		{"mistaken flag", []string{"load", "--sesions", "3"}, rig.ExitUsage, "",
+			"-sesions; did you mean --sessions?; see `imaprig load --help`\n"},
+		{"unknown", []string{"wacth"}, rig.ExitUsage, "",
+			"there is no command \"wacth\"; did you mean `imaprig watch`?"},
+		{"command's help", []string{"watch", "--help"}, rig.ExitOK, "\n  --warn-count NUMBER ", ""},
+		{"command's usage", []string{"watch"}, rig.ExitUsage, "", "no port given"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,9 +66,9 @@ func TestServersUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"backend", "--login-delay", "-1s"}, rig.ExitUsage, "no negative time"},
-		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on 127.0.0.1:99999"},
+		{[]string{"backend", "--listen", "127.0.0.1:99999"}, rig.ExitUsage, "listen on 127.0.0.1:99999"},
 		{[]string{"authserver", "--backend", "localhost:143"}, rig.ExitUsage, "want an IP address"},
-		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitFailed, "listen on"},
+		{[]string{"authserver", "--listen", "127.0.0.1:99999"}, rig.ExitUsage, "listen on"},
 		{[]string{"load", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
 		{[]string{"load", "logni", "--proxy", "127.0.0.1:1"}, rig.ExitUsage, "want one MODE"},
 		{[]string{"load", "login"}, rig.ExitUsage, "want --proxy"},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -18,17 +17,20 @@ import (
 
 // watchOptions are the flags of imaprig watch.
 type watchOptions struct {
-	ports      []uint16
+	watched
 	once       bool
 	interval   time.Duration
 	state      string // file that keeps the ages between runs with --once
-	netDir     string // where tcp and tcp6 are read
 	thresholds thresholds
 }
 
-const watchHelp = `usage: imaprig watch [flags] PORT...
+const watchHelp = `usage: imaprig watch PORT... [flags]
+       imaprig watch --server HOST:PORT [flags]
 
-Shows the TCP sockets of these ports, on the server's side and on the side of clients on this machine, until Ctrl-C.
+Shows the TCP sockets of these ports, or of one server, on the server's side and on the side of clients on this machine,
+until Ctrl-C. A server in a container has sockets of its own: name one of its processes with --pid, by the number that
+the process has outside.
+
 With --once it looks once, prints one line for a monitoring system and ends with 0 OK, 1 WARNING, 2 CRITICAL or
 3 UNKNOWN (wrong usage too). Each side is compared with the thresholds separately.
 
@@ -37,22 +39,18 @@ With --once it looks once, prints one line for a monitoring system and ends with
 // runWatch runs the subcommand watch. Without --once it ends with 0 on Ctrl-C, 1 when the sockets can't be read, 2 on
 // wrong usage.
 func runWatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts, err := parseWatch(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
+	opts, err := parseWatch(ctx, args, stdout)
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
-		return usageCode(args)
+		code := rig.Failed(stderr, "watch", rig.WrongInput(err))
+		if code == rig.ExitUsage {
+			return usageCode(args)
+		}
+		return code
 	}
 	if opts.once {
 		return watchOnce(opts, time.Now(), stdout)
 	}
-	if err := watchLive(ctx, opts, stdout); err != nil {
-		fmt.Fprintf(stderr, "imaprig watch: %v\n", err)
-		return rig.ExitFailed
-	}
-	return rig.ExitOK
+	return rig.Failed(stderr, "watch", watchLive(ctx, opts, stdout))
 }
 
 // usageCode keeps wrong usage from being read as CRITICAL by a monitoring system.
@@ -63,42 +61,43 @@ func usageCode(args []string) int {
 	return rig.ExitUsage
 }
 
-func parseWatch(args []string, stdout io.Writer) (watchOptions, error) {
+func parseWatch(ctx context.Context, args []string, stdout io.Writer) (watchOptions, error) {
 	var o watchOptions
-	var fdLimit, pid int
-	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	var fdLimit int
+	flags := rig.NewFlags("watch")
 	flags.BoolVar(&o.once, "once", false, "look once; exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
-	flags.DurationVar(&o.interval, "interval", time.Second, "between two looks")
+	flags.DurationVar(&o.interval, "interval", time.Second, "the `TIME` between two looks")
+	flags.StringVar(&o.server, "server", "", "instead of PORTs: watch only the sockets of this server, `HOST:PORT`, "+
+		"with all addresses of HOST")
 	flags.StringVar(&o.state, "state", "", "with --once: `FILE` that keeps the ages of sockets between runs, one for "+
 		"each check")
-	flags.StringVar(&o.netDir, "net", "", "read tcp and tcp6 in this `DIR` (default /proc/PID/net with --pid, else "+
-		"/proc/self/net)")
-	flags.IntVar(&pid, "pid", 0, "the server's process: its network namespace and its descriptor limit are used")
-	flags.IntVar(&fdLimit, "fd-limit", 0, "the server's descriptor limit, for --crit-count (default the limit of "+
-		"--pid, else 1024)")
-	flags.IntVar(&o.thresholds.warnCount, "warn-count", 100, "WARNING above this many sockets in CLOSE_WAIT")
-	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this many (default half of the descriptor "+
-		"limit)")
-	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT for "+
-		"longer")
-	flags.DurationVar(&o.thresholds.critAge, "crit-age", 30*time.Minute, "CRITICAL when for longer than this")
-	words, err := rig.ParseMixed(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(stdout)
-		fmt.Fprint(stdout, watchHelp)
-		flags.PrintDefaults()
-	}
+	flags.StringVar(&o.netDir, "net", "", "read tcp and tcp6 in this `DIR` (without it: /proc/PID/net with --pid, "+
+		"else /proc/self/net)")
+	flags.IntVar(&o.pid, "pid", 0, "the `PID` of the server: the sockets of its network namespace are watched, and "+
+		"its descriptor limit is used (without it: our own namespace)")
+	flags.IntVar(&fdLimit, "fd-limit", 0, "the server's descriptor limit, a `NUMBER`, for --crit-count (without it: "+
+		"the limit of --pid, else 1024)")
+	flags.IntVar(&o.thresholds.warnCount, "warn-count", 100, "WARNING above this `NUMBER` of sockets in "+
+		"CLOSE_WAIT")
+	flags.IntVar(&o.thresholds.critCount, "crit-count", 0, "CRITICAL above this `NUMBER` (without it: half of "+
+		"the descriptor limit)")
+	flags.DurationVar(&o.thresholds.warnAge, "warn-age", 5*time.Minute, "WARNING when a socket was in CLOSE_WAIT "+
+		"for longer than this `TIME`")
+	flags.DurationVar(&o.thresholds.critAge, "crit-age", 30*time.Minute, "CRITICAL when for longer than this `TIME`")
+	words, err := rig.ParseMixed(flags, args, watchHelp, stdout)
 	if err != nil {
 		return o, err
 	}
-	if o.ports, err = parsePorts(words); err != nil {
+	if err := o.watch(ctx, words); err != nil {
+		return o, err
+	}
+	if err := checkProcess(o.pid); err != nil {
 		return o, err
 	}
 	if o.netDir == "" {
-		o.netDir = filepath.Join(rig.ProcDir(pid), "net")
+		o.netDir = filepath.Join(rig.ProcDir(o.pid), "net")
 	}
-	if o.thresholds.critCount, err = critCount(o.thresholds.critCount, fdLimit, pid); err != nil {
+	if o.thresholds.critCount, err = critCount(o.thresholds.critCount, fdLimit, o.pid); err != nil {
 		return o, err
 	}
 	return o, o.check()

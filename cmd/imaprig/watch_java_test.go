@@ -35,7 +35,7 @@ func TestWatchJava(t *testing.T) {
 		if code := run(args, &stdout, &stderr); code != int(levelWarning) || stderr.String() != "" {
 			return fmt.Errorf("code %d, stderr %q; want 1 and nothing", code, stderr.String())
 		}
-		if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 sockets on the server's side, "+
+		if got := stdout.String(); !strings.HasPrefix(got, "CLOSE_WAIT WARNING - 1 socket on the server's side, "+
 			"above 0;") || !strings.HasSuffix(got, want) {
 			return fmt.Errorf("output %q, want a warning and %q", got, want)
 		}

@@ -126,7 +126,7 @@ func TestWatchUsage(t *testing.T) {
 		{[]string{"--warn-age", "0", "143"}, rig.ExitUsage, "--warn-age 0s"},
 		{[]string{"--warn-age", "1h", "143"}, rig.ExitUsage, "--crit-age 30m0s"},
 		{[]string{"--state", "x", "143"}, rig.ExitUsage, "--state goes with --once"},
-		{[]string{"--pid", "2147483647", "143"}, rig.ExitUsage, "/proc/2147483647: no such file"},
+		{[]string{"--pid", "2147483647", "143"}, rig.ExitUsage, "--pid 2147483647: there is no such process"},
 		{[]string{"--once"}, int(levelUnknown), "no port given"},
 		{[]string{"143", "-once", "--no-such"}, int(levelUnknown), "no-such"},
 	}
@@ -145,8 +145,8 @@ func TestWatchUsage(t *testing.T) {
 // TestWatchOnceAges looks again and again with one state file.
 func TestWatchOnceAges(t *testing.T) {
 	dir := netDir(t, leaked(2, 1)...)
-	o := watchOptions{ports: []uint16{143}, once: true, netDir: dir, state: filepath.Join(t.TempDir(), "state"),
-		thresholds: thresholds{100, 512, 5 * time.Minute, 30 * time.Minute}}
+	o := watchOptions{watched: watched{ports: []uint16{143}, netDir: dir}, once: true,
+		state: filepath.Join(t.TempDir(), "state"), thresholds: thresholds{100, 512, 5 * time.Minute, 30 * time.Minute}}
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	steps := []struct {
 		after time.Duration

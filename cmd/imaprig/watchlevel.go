@@ -34,8 +34,8 @@ const usualFDLimit = 1024
 // critCount returns the count that is given, else half of the descriptor limit: the one given, else the one of pid,
 // else 1024.
 func critCount(given, fdLimit, pid int) (int, error) {
-	if given < 0 || fdLimit < 0 || pid < 0 {
-		return 0, fmt.Errorf("--crit-count %d, --fd-limit %d, --pid %d: want 0 or more", given, fdLimit, pid)
+	if given < 0 || fdLimit < 0 {
+		return 0, fmt.Errorf("--crit-count %d, --fd-limit %d: want 0 or more", given, fdLimit)
 	}
 	if given > 0 {
 		return given, nil
@@ -53,16 +53,23 @@ func critCount(given, fdLimit, pid int) (int, error) {
 	return fdLimit / 2, nil
 }
 
+func socketCount(n int) string {
+	if n == 1 {
+		return "1 socket"
+	}
+	return fmt.Sprintf("%d sockets", n)
+}
+
 // judge compares one side's CLOSE_WAIT sockets with the thresholds; oldest is 0 where no age is known.
 func (t thresholds) judge(sd rig.Side, count int, oldest time.Duration) (level, string) {
 	switch {
 	case count > t.critCount:
-		return levelCritical, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.critCount)
+		return levelCritical, fmt.Sprintf("%s on the %s's side, above %d", socketCount(count), sd, t.critCount)
 	case oldest > t.critAge:
 		return levelCritical, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second),
 			t.critAge)
 	case count > t.warnCount:
-		return levelWarning, fmt.Sprintf("%d sockets on the %s's side, above %d", count, sd, t.warnCount)
+		return levelWarning, fmt.Sprintf("%s on the %s's side, above %d", socketCount(count), sd, t.warnCount)
 	case oldest > t.warnAge:
 		return levelWarning, fmt.Sprintf("one on the %s's side for %v, over %v", sd, oldest.Round(time.Second),
 			t.warnAge)

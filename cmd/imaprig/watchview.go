@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type view struct {
 	groups  []viewGroup
 	level   level
 	reasons []string // why the level is not OK
+	notes   []string // what is remarkable, and changes no level
 	counts  map[rig.Side]int
 	oldest  map[rig.Side]time.Duration
 }
@@ -30,7 +32,7 @@ type viewGroup struct {
 // look reads the sockets, keeps the tracker up to date and judges. No socket at all on a port, not even a listener,
 // is UNKNOWN: the port is mistaken, or its server is down.
 func look(o watchOptions, t *tracker, now time.Time) (view, error) {
-	all, err := wire.ReadTable(o.netDir)
+	all, err := o.read()
 	if err != nil {
 		return view{}, err
 	}
@@ -69,6 +71,12 @@ func membersOf(all []wire.TableEntry, g rig.SocketGroup) []wire.TableEntry {
 }
 
 func (v *view) judge(o watchOptions) {
+	for _, port := range o.ports {
+		if v.hasGroup(port, func(g viewGroup) bool { return g.Side == rig.ServerSide }) &&
+			!v.hasGroup(port, func(g viewGroup) bool { return g.State == wire.StateListen }) {
+			v.notes = append(v.notes, "nothing listens on "+o.name(port))
+		}
+	}
 	for _, sd := range []rig.Side{rig.ServerSide, rig.ClientSide} {
 		lv, reason := o.thresholds.judge(sd, v.counts[sd], v.oldest[sd])
 		if lv > levelOK {
@@ -80,26 +88,22 @@ func (v *view) judge(o watchOptions) {
 		return
 	}
 	for _, port := range o.ports {
-		if !v.hasPort(port) {
+		if !v.hasGroup(port, func(viewGroup) bool { return true }) {
 			v.level = levelUnknown
-			v.reasons = append(v.reasons, fmt.Sprintf("no socket on port %d, not even a listener", port))
+			v.reasons = append(v.reasons, o.nothingThere(port))
 		}
 	}
 }
 
-func (v *view) hasPort(port uint16) bool {
-	for _, g := range v.groups {
-		if g.Port == port {
-			return true
-		}
-	}
-	return false
+func (v *view) hasGroup(port uint16, fits func(viewGroup) bool) bool {
+	return slices.ContainsFunc(v.groups, func(g viewGroup) bool { return g.Port == port && fits(g) })
 }
 
 // table returns the live view.
 func (v view) table(o watchOptions) []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s  %s  %s\n", v.at.Format(time.TimeOnly), v.level, strings.Join(v.reasons, "; "))
+	fmt.Fprintf(&out, "%s  %s  %s  %s\n", v.at.Format(time.TimeOnly), o.title(), v.level,
+		strings.Join(slices.Concat(v.reasons, v.notes), "; "))
 	t := o.thresholds
 	fmt.Fprintf(&out, "CLOSE_WAIT: warning above %d sockets or %v, critical above %d or %v\n\n", t.warnCount, t.warnAge,
 		t.critCount, t.critAge)
@@ -125,11 +129,12 @@ func (g viewGroup) recvQ() string {
 // plugin returns the output of a monitoring plugin: one line with performance data after the bar, then the diagnosis.
 func (v view) plugin(o watchOptions) []byte {
 	var out bytes.Buffer
-	text := strings.Join(v.reasons, "; ")
-	if text == "" {
-		text = fmt.Sprintf("%d sockets on the server's side, %d on the client's", v.counts[rig.ServerSide],
-			v.counts[rig.ClientSide])
+	reasons := v.reasons
+	if len(reasons) == 0 {
+		reasons = []string{fmt.Sprintf("%s on the server's side, %d on the client's",
+			socketCount(v.counts[rig.ServerSide]), v.counts[rig.ClientSide])}
 	}
+	text := strings.Join(slices.Concat(reasons, v.notes), "; ")
 	if o.state == "" {
 		text += "; ages unknown without --state FILE"
 	}
@@ -145,7 +150,7 @@ func (v view) plugin(o watchOptions) []byte {
 	out.WriteByte('\n')
 	for _, g := range v.groups {
 		if g.State == wire.StateCloseWait {
-			fmt.Fprintf(&out, "port %d, %s's side: %d with Recv-Q %s: %s\n", g.Port, g.Side, g.Count, g.recvQ(),
+			fmt.Fprintf(&out, "%s, %s's side: %d with Recv-Q %s: %s\n", o.name(g.Port), g.Side, g.Count, g.recvQ(),
 				g.Diagnosis())
 		}
 	}

@@ -20,15 +20,15 @@ var everywhere = []string{"backend/printable", "scripts/dialogue"}
 // driver; the decision and the backend know nothing of each other.
 var mayImport = map[string][]string{
 	"cmd": {"cmd/completion", "cmd/roff"},
-	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/completion", "cmd/roff",
-		"docs"},
+	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/cli", "cmd/completion",
+		"cmd/roff", "docs"},
 
 	"cmd/imapproxy/backendcheck": {"backend", "backend/login", "backend/timing", "backend/wire"},
 	"cmd/imapproxy/logging":      {"cmd/imapproxy/config"},
-	"cmd/imapproxy/config":       {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/roff"},
+	"cmd/imapproxy/config":       {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/cli", "cmd/roff"},
 	"cmd/imapproxy/convert":      {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
 
-	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/completion", "cmd/roff"},
+	"cmd/imaprig": {"backend/wire", "cmd/imaprig/...", "cmd/cli", "cmd/completion", "cmd/roff"},
 
 	"cmd/imaprig/bench": {
 		"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/load", "cmd/imaprig/rig", "cmd/imaprig/term",
@@ -38,8 +38,8 @@ var mayImport = map[string][]string{
 		"backend/wire", "cmd/imaprig/davmail", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
 	},
 	"cmd/imaprig/internal/rigtest": {"backend/wire"},
-	"cmd/imaprig/load":             {"cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
-	"cmd/imaprig/rig":              {"backend/wire", "cmd/imaprig/internal/rigtest"},
+	"cmd/imaprig/load":             {"cmd/cli", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
+	"cmd/imaprig/rig":              {"backend/wire", "cmd/cli", "cmd/imaprig/internal/rigtest"},
 	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
 
 	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/login",

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/cli"
 )
 
 // suggest returns what may have been meant by an unknown key: a key of the same
@@ -16,24 +18,13 @@ func suggest(key string, fields []field) string {
 	for i, f := range fields {
 		names[i] = f.Key
 	}
-	if near := Nearest(key, names); near != "" {
+	if near := cli.Nearest(key, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	if homes := homesOf(key); len(homes) > 0 {
 		return "it belongs in " + strings.Join(homes, " or ")
 	}
 	return "remove it, or write one of " + strings.Join(names, ", ")
-}
-
-// Nearest returns the word that is written nearly as the one given, "" where there is none.
-func Nearest(word string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if n := editDistance(strings.ToLower(word), k); n < distance {
-			best, distance = k, n
-		}
-	}
-	return best
 }
 
 // homesOf lists the sections of the schema that have a key.
@@ -82,25 +73,4 @@ func sections() []sectionSchema {
 		}
 	}
 	return list
-}
-
-// editDistance is Levenshtein's: how many letters have to be changed.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,7 +4,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -43,35 +42,29 @@ Exit code: 0 it was measured, whether the targets are met or not; 1 it was not, 
 // Run runs the subcommand bench and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "bench", rig.WrongInput(err))
 	}
-	if err := o.run(ctx, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "imaprig bench: %v\n", err)
-		return rig.ExitFailed
-	}
-	return rig.ExitOK
+	return rig.Failed(stderr, "bench", o.run(ctx, stdout, stderr))
 }
 
 func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	var rows string
 	flags := rig.NewFlags("bench")
-	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (default: next to this one, or bin/imapproxy)")
+	flags.StringVar(&o.self, "self", "", "our proxy's program `FILE` (without it: next to this one, or "+
+		"bin/imapproxy)")
 	flags.StringVar(&o.out, "out", "", "write the table into this page, a `FILE` such as docs/performance.md")
 	flags.StringVar(&o.json, "json", "", "write every measurement to this `FILE`")
 	flags.StringVar(&rows, "rows", "", "only the rows whose names hold one of these `WORDS`, separated by commas, "+
 		"such as FETCH,scale")
-	flags.IntVar(&o.rounds, "rounds", 3, "how often each load is run on each proxy")
-	flags.IntVar(&o.idle, "idle-sessions", 9000, "sessions that the memory of one is measured with")
-	flags.IntVar(&o.scale, "scale-sessions", 9500, "sessions at once for what many cost the busy ones")
-	flags.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement")
-	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "of everything: what does not fit in is not run, and the "+
-		"table says so")
+	flags.IntVar(&o.rounds, "rounds", 3, "the `NUMBER` of times that each load is run on each proxy")
+	flags.IntVar(&o.idle, "idle-sessions", 9000, "the `NUMBER` of sessions that the memory of one is measured with")
+	flags.IntVar(&o.scale, "scale-sessions", 9500, "the `NUMBER` of sessions at once for what many cost the busy "+
+		"ones")
+	flags.DurationVar(&o.duration, "duration", 4*time.Second, "measure for this `TIME` each time")
+	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "take at most this `TIME` for everything: what does not "+
+		"fit in is not run, and the table says so")
 	if err := rig.ParseFlags(flags, args, help, stdout); err != nil {
 		return o, err
 	}
@@ -86,7 +79,28 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first",
 			o.duration, o.limit)
 	}
+	if names := rowNames(); !slices.ContainsFunc(names, o.wants) {
+		return o, fmt.Errorf("--rows %s: no row has such a name; there are %s", rows, strings.Join(names, "; "))
+	}
 	return o, nil
+}
+
+// rowNames returns what --rows chooses from.
+func rowNames() []string {
+	names := []string{scaleRow}
+	for _, r := range rows(0) {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// checkOwn returns an error when our own proxy is missing.
+func (o *options) checkOwn() error {
+	own, err := rig.FindPeer(rig.OwnProxy, o.self)
+	if err == nil {
+		_, err = own.Program()
+	}
+	return err
 }
 
 const scaleRow = "scale"
@@ -101,6 +115,9 @@ func (o *options) wants(name string) bool {
 // run measures, and prints and writes the result. What was found before an error is printed too.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := errors.Join(rig.CheckWritable(o.json), mayUpdatePage(o.out), rig.RaiseOpenFileLimit()); err != nil {
+		return err
+	}
+	if err := o.checkOwn(); err != nil {
 		return err
 	}
 	site, err := newEnvironment(o.self)

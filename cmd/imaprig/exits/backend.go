@@ -60,11 +60,6 @@ type mailbox struct {
 // ownMailbox is that of the rig's own servers.
 func ownMailbox() mailbox { return mailbox{name: "INBOX", message: 1, named: true} }
 
-// inputError is one that the user has to mend: exit status 2.
-type inputError struct{ error }
-
-func (e inputError) Unwrap() error { return e.error }
-
 func loopback(port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 }

@@ -29,7 +29,7 @@ func (o *options) startDavMail(ctx context.Context) (backend, error) {
 	server, err := davmail.Start(ctx, davmail.Options{Port: port, Everywhere: true, Messages: []int{davMailMessage},
 		JVM: []string{"-Xmx1g", "-Xss256k"}})
 	if err != nil {
-		return nil, inputError{err}
+		return nil, rig.WrongInput(err)
 	}
 	d := &davMailServer{Server: server}
 	if d.found, err = o.examine(ctx, server.Addr(), o.cells); err != nil {

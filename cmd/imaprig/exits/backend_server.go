@@ -73,12 +73,12 @@ func serverNet(addr netip.AddrPort, pid int) (string, error) {
 	held, err := rig.HeldBy(pid)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return "", inputError{fmt.Errorf("--server-pid %d: its descriptors can't be read: run imaprig as root, or as "+
-			"the user of that process", pid)}
+		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: its descriptors can't be read: run imaprig as root, or as "+
+			"the user of that process", pid))
 	case err != nil:
 		return "", err
 	case len(held) == 0:
-		return "", inputError{fmt.Errorf("--server-pid %d: no such process, or one without a socket", pid)}
+		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: no such process, or one without a socket", pid))
 	}
 	dir, err := netOf(pid)
 	if err != nil {
@@ -86,8 +86,8 @@ func serverNet(addr netip.AddrPort, pid int) (string, error) {
 	}
 	there, err := rig.Listens(dir, addr)
 	if err == nil && !there {
-		err = inputError{fmt.Errorf("--server-pid %d: where this process runs, nothing listens on %v: give --server "+
-			"the address that the server has there, such as the container's own, not one that is forwarded", pid, addr)}
+		err = rig.WrongInput(fmt.Errorf("--server-pid %d: where this process runs, nothing listens on %v: give --server "+
+			"the address that the server has there, such as the container's own, not one that is forwarded", pid, addr))
 	}
 	return dir, err
 }

@@ -117,7 +117,7 @@ func cellsHelp() string {
 		{"--server", kindServer}} {
 		fmt.Fprintf(&b, "Modes of %s, with the endings that each is run with:\n", of.what)
 		for _, me := range modesOf(of.kind) {
-			fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ","))
+			fmt.Fprintf(&b, "  %-24s %s\n", me.mode, strings.Join(me.endings, ", "))
 		}
 		b.WriteString("\n")
 	}

@@ -2,8 +2,6 @@ package exits
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -24,30 +22,25 @@ Exit code: 0 imapproxy leaves none, 1 it does or the run failed, 2 wrong usage.
 // RunCloseWait runs the subcommand closewait and returns its exit code.
 func RunCloseWait(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseCloseWait(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig closewait: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "closewait", rig.WrongInput(err))
 	}
 	left, err := o.showCloseWait(ctx, stdout)
-	if err != nil {
-		fmt.Fprintf(stderr, "imaprig closewait: %v\n", err)
+	if err == nil && left > 0 {
 		return rig.ExitFailed
 	}
-	if left > 0 {
-		return rig.ExitFailed
-	}
-	return rig.ExitOK
+	return rig.Failed(stderr, "closewait", err)
 }
 
 func parseCloseWait(args []string, stdout io.Writer) (*runOptions, error) {
 	o := &runOptions{user: "rig%d", password: "secret"}
 	flags := rig.NewFlags("closewait")
-	flags.Var(&o.peers, "peer", "compare imapproxy with these proxies, `NAMES` separated by commas (default nginx)")
-	flags.StringVar(&o.self, "self", "", "imapproxy's program `FILE` (default: next to this one, or bin/imapproxy)")
-	flags.IntVar(&o.sessions, "sessions", 20, fmt.Sprintf("clients of each kind, 1 to %d", maxSessions))
+	flags.Var(&o.peers, "peer", "compare imapproxy with these proxies, `NAMES` separated by commas (without it: "+
+		"nginx)")
+	flags.StringVar(&o.self, "self", "", "imapproxy's program `FILE` (without it: next to this one, or "+
+		"bin/imapproxy)")
+	flags.IntVar(&o.sessions, "sessions", 20, fmt.Sprintf("the `NUMBER` of clients of each kind, 1 to %d",
+		maxSessions))
 	if err := rig.ParseFlags(flags, args, closeWaitHelp, stdout); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (o *runOptions) examine(ctx context.Context, server string, cells []cell) (
 	x.limit = o.patience
 	facts := backendFacts{mail: mailbox{name: o.mailbox, window: unreadWindow}, lacks: map[string]string{}}
 	if err := x.open(ctx); err != nil {
-		return facts, inputError{err}
+		return facts, rig.WrongInput(err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = x.conn.Close() })()
 	facts.addr = x.conn.RemoteAddr().(*net.TCPAddr).AddrPort()
@@ -46,7 +46,7 @@ func (o *runOptions) examine(ctx context.Context, server string, cells []cell) (
 		err = o.tryWrongPassword(ctx, &facts, server)
 	}
 	if err != nil {
-		return facts, inputError{err}
+		return facts, rig.WrongInput(err)
 	}
 	return facts, nil
 }

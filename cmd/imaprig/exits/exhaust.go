@@ -3,11 +3,12 @@ package exits
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
@@ -35,7 +36,7 @@ const (
 	exhaustEvery   = 50
 )
 
-const exhaustHelp = `usage: imaprig exhaust --proxy ADDR [flags]
+const exhaustHelp = `usage: imaprig exhaust --proxy HOST:PORT [flags]
        imaprig exhaust --peer NAME[,NAME...] [flags]
 
 Runs sessions one after the other through a proxy, against a Java backend that may hold only so many descriptors: each
@@ -49,26 +50,21 @@ Exit code: 0 every session was served, 1 not every one or the run failed, 2 wron
 // RunExhaust runs the subcommand exhaust and returns its exit code.
 func RunExhaust(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseExhaust(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig exhaust: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "exhaust", rig.WrongInput(err))
 	}
 	return opts.run(ctx, stdout, stderr)
 }
 
 func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
+	if err := o.checkProxy(ctx); err != nil {
+		return rig.Failed(stderr, "exhaust", err)
+	}
 	code := rig.ExitOK
 	for _, name := range o.names() {
 		r, err := o.runProxy(ctx, name, stderr)
 		if err != nil {
-			fmt.Fprintf(stderr, "imaprig exhaust: %s: %v\n", name, err)
-			if errors.As(err, new(inputError)) {
-				return rig.ExitUsage
-			}
-			return rig.ExitFailed
+			return rig.Failed(stderr, "exhaust", fmt.Errorf("%s: %w", name, err))
 		}
 		o.print(stdout, r)
 		if r.served < o.sessions {
@@ -78,12 +74,32 @@ func (o *exhaustOptions) run(ctx context.Context, stdout, stderr io.Writer) int 
 	return code
 }
 
+// checkProxy returns an error for a proxy that does not run, before the backend is started.
+func (o *exhaustOptions) checkProxy(ctx context.Context) error {
+	if o.proxy == "" {
+		return nil
+	}
+	addr, err := resolve(ctx, o.proxy)
+	if err != nil {
+		return rig.WrongInput(fmt.Errorf("--proxy: %w", err))
+	}
+	conn, err := dialTCP(&net.Dialer{Timeout: answerLimit}, addr.String())
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("nothing listens on %s", o.proxy)
+	}
+	if err != nil {
+		return rig.WrongInput(fmt.Errorf("--proxy: %w", err))
+	}
+	return conn.Close()
+}
+
 func parseExhaust(args []string, stdout io.Writer) (exhaustOptions, error) {
 	o := exhaustOptions{patience: answerLimit}
 	flags := rig.NewFlags("exhaust")
 	o.addTo(flags, 600)
-	flags.IntVar(&o.fdLimit, "fd-limit", 400, "connections that the backend can hold")
-	flags.StringVar(&o.mode, "mode", "no-close-without-logout", "of the backend, see imaprig exits --help")
+	flags.IntVar(&o.fdLimit, "fd-limit", 400, "the `NUMBER` of connections that the backend can hold")
+	flags.StringVar(&o.mode, "mode", "no-close-without-logout", "the `MODE` of the backend, see imaprig exits "+
+		"--help")
 	if err := rig.ParseFlags(flags, args, exhaustHelp, stdout); err != nil {
 		return o, err
 	}

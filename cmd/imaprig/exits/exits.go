@@ -24,7 +24,7 @@ type options struct {
 	json, html string // files
 }
 
-const help = `usage: imaprig exits --proxy ADDR [flags]
+const help = `usage: imaprig exits --proxy HOST:PORT [flags]
        imaprig exits --peer NAME[,NAME...] [flags]
        imaprig exits --server ADDR --user NAME --peer direct,NAME... [flags]
 
@@ -43,12 +43,8 @@ Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usag
 // Run runs the subcommand exits and returns its exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return rig.ExitOK
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
-		return rig.ExitUsage
+		return rig.Failed(stderr, "exits", rig.WrongInput(err))
 	}
 	return opts.runAndReport(ctx, stdout, stderr)
 }
@@ -64,11 +60,7 @@ func (o *options) runAndReport(ctx context.Context, stdout, stderr io.Writer) in
 		err = errors.Join(err, o.report(result, stdout))
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig exits: %v\n", err)
-		if errors.As(err, new(inputError)) {
-			return rig.ExitUsage
-		}
-		return rig.ExitFailed
+		return rig.Failed(stderr, "exits", err)
 	}
 	if result.misses() > 0 {
 		return rig.ExitFailed
@@ -82,13 +74,14 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags := rig.NewFlags("exits")
 	o.runOptions.addTo(flags, 200)
 	o.serverOptions.addTo(flags)
-	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: its first process, to count descriptors in it and its "+
-		"children")
-	flags.StringVar(&o.settings, "settings", settingsTuned, "of every --peer: tuned, to find clients that vanish as "+
+	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: the `PID` of its first process, to count descriptors in "+
+		"it and its children")
+	flags.StringVar(&o.settings, "settings", settingsTuned, "the `KIND` of settings of every --peer: tuned, to find clients that vanish as "+
 		"soon as each can, or defaults, as it is installed")
-	flags.StringVar(&modes, "modes", "", "only these modes of the backend, separated by commas")
-	flags.StringVar(&endings, "endings", "", "only these endings of the client, separated by commas")
-	flags.StringVar(&after, "after", "1s,10s,30s,70s", "when to count, after the last session of a cell has ended")
+	flags.StringVar(&modes, "modes", "", "only these `MODES` of the backend, separated by commas")
+	flags.StringVar(&endings, "endings", "", "only these `ENDINGS` of the client, separated by commas")
+	flags.StringVar(&after, "after", "1s,10s,30s,70s", "the `TIMES` to count, after the last session of a cell has "+
+		"ended")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
 	err := rig.ParseFlags(flags, args, help, stdout)

@@ -43,16 +43,18 @@ func (l *nameList) Set(text string) error {
 }
 
 func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
-	flags.StringVar(&o.proxy, "proxy", "", "`ADDR` (host:port) of a proxy that runs and sends every user to "+
-		"--backend-port")
-	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: where the rig's backend listens on 127.0.0.1")
+	flags.StringVar(&o.proxy, "proxy", "", "`HOST:PORT` of a proxy that runs and sends every user to --backend-port")
+	flags.IntVar(&o.backendPort, "backend-port", 1430, "with --proxy: the `PORT` of 127.0.0.1 where the rig's "+
+		"backend listens")
 	flags.Var(&o.peers, "peer", "start these proxies one after the other, `NAMES` separated by commas")
-	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (default: next to "+
-		"this one, or bin/imapproxy)")
-	flags.StringVar(&o.user, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
-	flags.StringVar(&o.password, "password", "secret", "the backend accepts any except \"wrong\"")
-	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("how many, 1 to %d", maxSessions))
-	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (default: testdata/javabackend, "+
+	flags.StringVar(&o.self, "self", "", "the program `FILE` of --peer imapproxy, which it implies (without it: next "+
+		"to this one, or bin/imapproxy)")
+	flags.StringVar(&o.user, "user", "rig%d", "log in as user `NAME`; %d in it is replaced by the number of the "+
+		"session")
+	flags.StringVar(&o.password, "password", "secret", "the users' `PASSWORD`; the backend accepts any except "+
+		"\"wrong\"")
+	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("the `NUMBER` of sessions, 1 to %d", maxSessions))
+	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (without it: testdata/javabackend, "+
 		"here or next to this program)")
 }
 
@@ -63,7 +65,7 @@ func (o *runOptions) check() error {
 	}
 	switch {
 	case (o.proxy == "") == (len(o.peers) == 0):
-		return errors.New("want one of --proxy ADDR, --peer NAMES and --self FILE")
+		return errors.New("want one of --proxy HOST:PORT, --peer NAMES and --self FILE")
 	case o.sessions < 1 || o.sessions > maxSessions:
 		return fmt.Errorf("--sessions %d: want 1 to %d", o.sessions, maxSessions)
 	case o.proxy != "" && (o.backendPort < 1 || o.backendPort > 65535):
@@ -99,11 +101,7 @@ func (o *runOptions) startJava(ctx context.Context, opts rig.JavaOptions) (*rig.
 	if opts.Port, err = o.expectedPort(); err != nil {
 		return nil, err
 	}
-	java, err := rig.StartJava(ctx, opts)
-	if errors.As(err, new(rig.SetupError)) {
-		return nil, inputError{err}
-	}
-	return java, err
+	return rig.StartJava(ctx, opts)
 }
 
 // expectedPort returns where a proxy that runs already expects the backend, or 0 for anywhere.
@@ -114,8 +112,8 @@ func (o *runOptions) expectedPort() (uint16, error) {
 	port := uint16(o.backendPort) // check has seen to its range
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, inputError{fmt.Errorf("port %d is in use: the backend can't listen there; give another "+
-			"--backend-port, and have the proxy send every user there", port)}
+		return 0, rig.WrongInput(fmt.Errorf("port %d is in use: the backend can't listen there; give another "+
+			"--backend-port, and have the proxy send every user there", port))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("--backend-port: %w", err)
@@ -125,17 +123,9 @@ func (o *runOptions) expectedPort() (uint16, error) {
 
 // resolve finds the address of host:port.
 func resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(hostport)
+	addrs, err := rig.Resolve(ctx, hostport)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)), nil
+	return addrs[0], nil
 }

@@ -19,7 +19,7 @@ func (o *options) run(ctx context.Context, result *runResult, stderr io.Writer) 
 	}
 	if o.proxyPID != 0 {
 		if _, err := os.Stat(rig.ProcDir(o.proxyPID)); err != nil {
-			return inputError{fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID)}
+			return rig.WrongInput(fmt.Errorf("--proxy-pid %d: there is no such process", o.proxyPID))
 		}
 	}
 	for _, d := range o.after {
@@ -72,11 +72,11 @@ func (o *options) usable(b backend) (backendFacts, error) {
 	facts := b.facts()
 	for _, name := range o.endings {
 		if why := facts.lacks[name]; why != "" {
-			return facts, inputError{fmt.Errorf("--endings %s: can't be run: %s", name, why)}
+			return facts, rig.WrongInput(fmt.Errorf("--endings %s: can't be run: %s", name, why))
 		}
 	}
 	if !slices.ContainsFunc(o.cells, func(c cell) bool { return facts.lacks[c.Ending] == "" }) {
-		return facts, inputError{errors.New("the backend can't be run with any of these endings")}
+		return facts, rig.WrongInput(errors.New("the backend can't be run with any of these endings"))
 	}
 	return facts, nil
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -54,6 +53,7 @@ type Conn struct {
 	onBytes   func(int) // is called with the bytes of literals; may be nil
 	literals  int       // read
 	exists    int       // EXISTS lines read
+	messages  int       // in the mailbox, by the last of them that an answer held
 	bye       error     // what the server said before it closed
 }
 
@@ -199,6 +199,7 @@ func (c *Conn) untagged(line []byte) error {
 	switch {
 	case bytes.HasSuffix(line, []byte(" EXISTS")):
 		c.exists++
+		c.messages, _ = strconv.Atoi(string(bytes.TrimSuffix(line[len("* "):], []byte(" EXISTS")))) // 0 of no number
 	case bytes.HasPrefix(line, []byte("* BYE")):
 		c.bye = answerOf(line)
 	}
@@ -263,7 +264,12 @@ func answerOf(line []byte) error {
 
 // login logs in as the user of the session's number.
 func (c *Conn) login() error {
-	number := fmt.Sprint(c.number)
-	name := strings.ReplaceAll(c.target.user, "%d", number)
-	return c.ok("LOGIN " + rig.Quoted(name) + " " + rig.Quoted(strings.ReplaceAll(c.target.password, "%d", number)))
+	return c.ok("LOGIN " + rig.Quoted(c.userName()) + " " + rig.Quoted(c.numbered(c.target.password)))
+}
+
+func (c *Conn) userName() string { return c.numbered(c.target.user) }
+
+// numbered returns a text with the session's number in place of each %d.
+func (c *Conn) numbered(text string) string {
+	return strings.ReplaceAll(text, "%d", strconv.FormatInt(c.number, 10))
 }

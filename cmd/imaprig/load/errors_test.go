@@ -57,7 +57,7 @@ func TestErrorKinds(t *testing.T) {
 	}
 }
 
-// TestErrorsRefused wants a bounded number of tries, each counted, and an exit code that tells.
+// TestErrorsRefused wants a bounded number of tries, each counted.
 func TestErrorsRefused(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,18 +67,22 @@ func TestErrorsRefused(t *testing.T) {
 	if err := ln.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr strings.Builder
-	code := Run(t.Context(), []string{"login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms"}, &stdout,
-		&stderr)
-	if code != rig.ExitFailed || !strings.Contains(stdout.String(), "connect: refused") {
-		t.Errorf("code %d, and it printed %s", code, stdout.String())
-	}
 	r, err := loadOf(t, "login", "--proxy", nobody, "--sessions", "1", "--duration", "500ms")
-	if n := r.Errors[0].Count; err != nil || n < 2 || n > 10 {
+	if n := r.Errors[0].Count; err != nil || n < 2 || n > 10 || r.Errors[0].Kind != "connect: refused" {
 		t.Errorf("%d tries in half a second, %v: want a few, with pauses between them", n, err)
 	}
 	_, err = loadOf(t, "rtt", "--proxy", nobody, "--sessions", "3", "--duration", "500ms")
 	rigtest.CheckError(t, err, "no session could be opened")
+}
+
+// TestErrorsExit wants errors in the load itself to be reported, and an exit code that tells.
+func TestErrorsExit(t *testing.T) {
+	to := dialogue(t, "", "* OK hello\r\n", "TAG OK in\r\n", "* BYE enough\r\nTAG NO enough\r\n")
+	var stdout, stderr strings.Builder
+	code := Run(t.Context(), []string{"rtt", "--proxy", to, "--sessions", "1", "--duration", "500ms"}, &stdout, &stderr)
+	if code != rig.ExitFailed || !strings.Contains(stdout.String(), "\nNOOP: NO ") || stderr.String() != "" {
+		t.Errorf("code %d, and it printed %s%s", code, stdout.String(), stderr.String())
+	}
 }
 
 // TestOpenGivesUp wants the rest of many sessions not to be tried when none comes about.

@@ -3,7 +3,6 @@ package load
 import (
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +32,7 @@ type Options struct {
 	sources        int
 	Limit          time.Duration
 	json, html     string // files
+	tryFirst       bool   // run one session before the load, see tryOut
 }
 
 // Bounds of the options.
@@ -44,7 +44,7 @@ const (
 	spareFiles     = 100    // descriptors that sessions leave over
 )
 
-const help = `usage: imaprig load MODE --proxy ADDR [flags]
+const help = `usage: imaprig load MODE --proxy HOST:PORT [flags]
 
 Puts an IMAP proxy or server under load and reports how fast it answers, and what that costs it when its process is
 named. The modes:
@@ -62,31 +62,29 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 	var o Options
 	var pids, size string
 	flags := rig.NewFlags("load")
-	flags.StringVar(&o.Proxy, "proxy", "", "`ADDR` (host:port) of the proxy or server")
+	flags.StringVar(&o.Proxy, "proxy", "", "`HOST:PORT` of the proxy or server")
 	flags.StringVar(&pids, "proxy-pid", "", "its process, or several `PIDS` separated by commas: their CPU time and "+
 		"memory, with those of all their descendants, are shown")
-	flags.StringVar(&o.TLS, "tls", "off", "off, starttls or implicit")
-	flags.StringVar(&o.User, "user", "rig%d", "user `NAME`; %d in it is replaced by the number of the session")
-	flags.StringVar(&o.Password, "password", "secret", "%d in it is replaced too")
-	flags.IntVar(&o.Users, "users", 0, "count sessions from 1 to `N` and begin again, for N users; 0 = a number for "+
-		"each session")
-	flags.StringVar(&o.Mailbox, "mailbox", "INBOX", "`NAME` of the mailbox that is selected, or appended to")
-	flags.IntVar(&o.Sessions, "sessions", 0, "how many at once (default by mode)")
-	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "how long to measure")
+	flags.StringVar(&o.TLS, "tls", "off", "use this `KIND` of TLS: off, starttls or implicit")
+	flags.StringVar(&o.User, "user", "rig%d", "log in as user `NAME`; %d in it is replaced by the number of the "+
+		"session")
+	flags.StringVar(&o.Password, "password", "secret", "the `PASSWORD`; %d in it is replaced too")
+	flags.IntVar(&o.Users, "users", 0, "count sessions from 1 to this `NUMBER` and begin again, for as many "+
+		"users (without it: each has its own)")
+	flags.StringVar(&o.Mailbox, "mailbox", "INBOX", "select the mailbox `NAME`, or append to it")
+	flags.IntVar(&o.Sessions, "sessions", 0, "the `NUMBER` of sessions at once (without it: the mode's, in "+
+		"parentheses above)")
+	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "measure for this `TIME`")
 	flags.IntVar(&o.Message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, "+
 		"1 MiB and 64 MiB at 1, 2 and 3")
-	flags.StringVar(&size, "size", "1m", "append: the message's size, such as 8k or 64m")
-	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`N`, for more sessions than one "+
-		"address has ports (default: as many as are needed, when the proxy is on loopback)")
-	flags.DurationVar(&o.Limit, "limit", 15*time.Second, "how long one answer, or one part of a message, may take")
+	flags.StringVar(&size, "size", "1m", "append: the message's `SIZE`, such as 8k or 64m")
+	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`NUMBER`, for more sessions than one "+
+		"address has ports (without it: as many as are needed, when the proxy is on loopback)")
+	flags.DurationVar(&o.Limit, "limit", 15*time.Second, "wait at most this `TIME` for one answer, or one part of a "+
+		"message")
 	flags.StringVar(&o.json, "json", "", "write the result to this `FILE`")
 	flags.StringVar(&o.html, "html", "", "write a page with table and charts to this `FILE`")
-	words, err := rig.ParseMixed(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(stdout)
-		fmt.Fprintf(stdout, help, modesHelp())
-		flags.PrintDefaults()
-	}
+	words, err := rig.ParseMixed(flags, args, fmt.Sprintf(help, modesHelp()), stdout)
 	if err != nil {
 		return o, err
 	}
@@ -107,12 +105,15 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 
 // Check returns an error for options that can't be run.
 func (o *Options) Check() error {
-	host, _, err := net.SplitHostPort(o.Proxy)
+	host, port, err := net.SplitHostPort(o.Proxy)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	switch {
 	case o.Proxy == "":
-		return errors.New("want --proxy ADDR, such as 127.0.0.1:143")
+		return errors.New("want --proxy HOST:PORT, such as 127.0.0.1:143")
 	case err != nil:
-		return fmt.Errorf("--proxy %q: want host:port", o.Proxy)
+		return fmt.Errorf("--proxy %q: want host:port, such as 127.0.0.1:143", o.Proxy)
 	case !slices.Contains([]string{"off", "starttls", "implicit"}, o.TLS):
 		return fmt.Errorf("--tls %q: want off, starttls or implicit", o.TLS)
 	case o.Sessions < 1 || o.Sessions > MaxSessions:

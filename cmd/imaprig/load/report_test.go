@@ -137,7 +137,10 @@ func TestLoadFiles(t *testing.T) {
 func TestRates(t *testing.T) {
 	r := &run{opts: Options{Duration: 10 * time.Second}, meter: newMeter("FETCH")}
 	r.meter.errors.add(failure("FETCH", io.EOF))
-	want := "2.0 of 10.0 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 errors"
+	want := "2.0 of 10.0 s, 20 FETCH/s, 2.00 GB/s, p99 0 µs, 1 error"
+	if got := amountText(9_300); got != "9.3 kB" {
+		t.Errorf("9300 bytes are %q", got)
+	}
 	if got := r.rates(sample{Seconds: 1}, sample{Seconds: 2, Operations: 20, Bytes: 2e9}); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

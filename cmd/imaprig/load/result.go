@@ -110,6 +110,9 @@ func (r *Result) missed() (missed []ScaleFigure) {
 	return missed
 }
 
+// isEmpty reports whether there is nothing to report: the load did not begin.
+func (r *Result) isEmpty() bool { return r.Seconds == 0 && len(r.Errors) == 0 }
+
 // report prints the table and writes the files that were asked for.
 func (r *Result) report(stdout io.Writer, jsonFile, htmlFile string) error {
 	_, err := io.WriteString(stdout, r.table())

@@ -186,10 +186,14 @@ func (r *run) end(conns []*Conn, leave func(c *Conn) error) {
 }
 
 func (r *run) errorsSoFar() string {
-	if n := r.meter.errors.sum(); n > 0 {
+	switch n := r.meter.errors.sum(); n {
+	case 0:
+		return ""
+	case 1:
+		return ", 1 error"
+	default:
 		return fmt.Sprintf(", %d errors", n)
 	}
-	return ""
 }
 
 // enough returns an error when no session is left to measure with.

@@ -33,7 +33,7 @@ type scaleRun struct {
 // With a --proxy-pid it goes on to the proxy's descriptor limit.
 func runScale(ctx context.Context, r *run) error {
 	if r.opts.Sessions < 2*ScaleBusy {
-		return fmt.Errorf("--sessions %d: scale wants %d or more", r.opts.Sessions, 2*ScaleBusy)
+		return rig.WrongInput(fmt.Errorf("--sessions %d: scale wants %d or more", r.opts.Sessions, 2*ScaleBusy))
 	}
 	s := &scaleRun{run: r}
 	defer func() {

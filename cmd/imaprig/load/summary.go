@@ -92,9 +92,12 @@ func microsText(us float64) string {
 	return fmt.Sprintf("%.1f s", us/1e6)
 }
 
-// amountText returns a number of bytes, in GB (10^9) or MB.
+// amountText returns a number of bytes, in GB (10^9), MB or kB.
 func amountText(bytes float64) string {
-	if bytes < 1e8 {
+	switch {
+	case bytes < 1e6:
+		return fmt.Sprintf("%.1f kB", bytes/1e3)
+	case bytes < 1e8:
 		return fmt.Sprintf("%.2f MB", bytes/1e6)
 	}
 	return fmt.Sprintf("%.2f GB", bytes/1e9)

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,12 +21,9 @@ one backend, except those whose password is "wrong". It runs until SIGINT or SIG
 // RunAuthServer runs the subcommand authserver and returns its exit code.
 func RunAuthServer(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := NewFlags("authserver")
-	listen := flags.String("listen", "127.0.0.1:1431", "`ADDR` to listen on")
-	backend := flags.String("backend", "127.0.0.1:1430", "`ADDR` of the backend that users are sent to")
+	listen := flags.String("listen", "127.0.0.1:1431", "listen on `HOST:PORT`")
+	backend := flags.String("backend", "127.0.0.1:1430", "`IP:PORT` of the backend that users are sent to")
 	err := ParseFlags(flags, args, authHelp, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return ExitOK
-	}
 	var target netip.AddrPort
 	if err == nil {
 		if target, err = netip.ParseAddrPort(*backend); err != nil {
@@ -36,19 +31,14 @@ func RunAuthServer(ctx context.Context, args []string, stdout, stderr io.Writer)
 		}
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig authserver: %v\n", err)
-		return ExitUsage
+		return Failed(stderr, "authserver", WrongInput(err))
 	}
 	a, err := newFastAuth(ctx, *listen, target)
 	if err == nil {
 		fmt.Fprintf(stdout, "listening on http://%v\n", a.listener.Addr())
 		err = a.run(ctx)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "imaprig authserver: %v\n", err)
-		return ExitFailed
-	}
-	return ExitOK
+	return Failed(stderr, "authserver", err)
 }
 
 const (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -24,10 +23,10 @@ type BackendOptions struct {
 const backendHelp = `usage: imaprig backend [flags]
 
 An IMAP server that does as little as one can, so that a measurement through a proxy does not measure the backend. Every
-user may log in, except with the password "wrong". Each mailbox has the messages
-  1  8 KiB      2  1 MiB      3  64 MiB
-and takes any APPEND, which it discards. Its answer to ID has the number of logins so far. It runs until SIGINT or
-SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits little.
+user may log in, except with the password "wrong". Each mailbox has three
+messages, of 8 KiB, 1 MiB and 64 MiB, and takes any APPEND, which it discards. Its answer to ID has the number of logins
+so far. It runs until SIGINT or SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits
+little.
 
 `
 
@@ -35,29 +34,22 @@ SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and lim
 func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o BackendOptions
 	flags := NewFlags("backend")
-	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "`ADDR` in clear, with STARTTLS")
-	flags.StringVar(&o.TLSListen, "tls-listen", "", "`ADDR` with TLS from the first byte; the certificate is "+
-		"self-signed and made at start")
-	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this time")
-	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message this often, 0 = never")
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:1430", "listen on `HOST:PORT` in clear, with STARTTLS")
+	flags.StringVar(&o.TLSListen, "tls-listen", "", "listen on `HOST:PORT` too, with TLS from the first byte; the "+
+		"certificate is self-signed and made at start")
+	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this `TIME`")
+	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message each time this `TIME` has "+
+		"passed (without it: never)")
 	flags.BoolVar(&o.IgnoreEOF, "ignore-eof", false, "be a faulty server: do not notice, on --listen, that a client "+
 		"has closed; only LOGOUT ends a session")
 	err := ParseFlags(flags, args, backendHelp, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return ExitOK
-	case err == nil && (o.loginDelay < 0 || o.IdlePush < 0):
+	if err == nil && (o.loginDelay < 0 || o.IdlePush < 0) {
 		err = errors.New("--login-delay and --idle-push: want no negative time")
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "imaprig backend: %v\n", err)
-		return ExitUsage
+		return Failed(stderr, "backend", WrongInput(err))
 	}
-	if err := o.run(ctx, stdout); err != nil {
-		fmt.Fprintf(stderr, "imaprig backend: %v\n", err)
-		return ExitFailed
-	}
-	return ExitOK
+	return Failed(stderr, "backend", o.run(ctx, stdout))
 }
 
 // run serves until ctx ends.
@@ -94,21 +86,27 @@ const FastBodySize = 64 << 20
 func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
 
 // NewFastBackend returns a server that listens. Run must be called, and closes it.
-func NewFastBackend(ctx context.Context, o BackendOptions) (*FastBackend, error) {
-	cert, err := SelfSigned()
-	if err != nil {
-		return nil, err
-	}
+func NewFastBackend(ctx context.Context, o BackendOptions) (_ *FastBackend, err error) {
 	addrs := []string{o.Listen}
 	if o.TLSListen != "" {
 		addrs = append(addrs, o.TLSListen)
 	}
-	b := &FastBackend{opts: o, tls: &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}}
-	if b.body, err = NewBody(FastBodySize); err != nil {
+	b := &FastBackend{opts: o}
+	if b.listeners, err = listenAll(ctx, addrs...); err != nil {
 		return nil, err
 	}
-	if b.listeners, err = listenAll(ctx, addrs...); err != nil {
-		return nil, errors.Join(err, b.body.Close())
+	defer func() {
+		if err != nil {
+			closeListeners(b.listeners)
+		}
+	}()
+	cert, err := SelfSigned()
+	if err != nil {
+		return nil, err
+	}
+	b.tls = &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}
+	if b.body, err = NewBody(FastBodySize); err != nil {
+		return nil, err
 	}
 	b.server.Serve = b.serve
 	return b, nil

@@ -102,12 +102,17 @@ func listenAll(ctx context.Context, addrs ...string) ([]net.Listener, error) {
 	for _, a := range addrs {
 		ln, err := config.Listen(ctx, "tcp", a)
 		if err != nil {
-			for _, other := range all {
-				_ = other.Close()
-			}
-			return nil, fmt.Errorf("listen on %s: %w", a, err)
+			closeListeners(all)
+			return nil, listenError(a, err)
 		}
 		all = append(all, ln)
 	}
 	return all, nil
+}
+
+// closeListeners closes those of a server that does not come about.
+func closeListeners(all []net.Listener) {
+	for _, ln := range all {
+		_ = ln.Close() // the first error is the cause
+	}
 }

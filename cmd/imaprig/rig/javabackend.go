@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -84,7 +85,8 @@ func FindJavaSource(path string) (string, error) {
 			return c, nil
 		}
 	}
-	return "", fmt.Errorf("no Java backend at %q: give its source with --java-backend FILE", candidates)
+	return "", WrongInput(fmt.Errorf("no Java backend at %s: give its source with --java-backend FILE",
+		strings.Join(candidates, ", ")))
 }
 
 // StartJava starts a backend and waits until it listens, at most a minute. The process ends with ours, however we end.
@@ -99,7 +101,7 @@ func StartJava(ctx context.Context, opts JavaOptions) (*JavaBackend, error) {
 	c, err := startChild("the Java backend", cmd)
 	childStdout.Close()
 	if err != nil {
-		return nil, SetupError{fmt.Errorf("no program java can be run (%w): %s", err, jdkNeeded)}
+		return nil, WrongInput(fmt.Errorf("no program java can be run (%w): %s", err, jdkNeeded))
 	}
 	j := &JavaBackend{child: c}
 	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}

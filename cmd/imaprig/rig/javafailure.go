@@ -11,12 +11,6 @@ import (
 	"strings"
 )
 
-// SetupError is an error in what this machine has or lacks: who runs imaprig has to mend it. Its text is one sentence.
-type SetupError struct{ error }
-
-// Unwrap returns the cause.
-func (e SetupError) Unwrap() error { return e.error }
-
 const (
 	oldestJava = 17
 	jdkNeeded  = "a JDK of 17 or later is needed, such as Debian's package default-jdk-headless"
@@ -28,12 +22,12 @@ func (j *JavaBackend) startError(ctx context.Context, err error) error {
 	lines := bufio.NewScanner(strings.NewReader(said))
 	for lines.Scan() {
 		if text, ours := strings.CutPrefix(lines.Text(), "JavaBackend: "); ours {
-			return SetupError{errors.New(text)}
+			return WrongInput(errors.New(text))
 		}
 	}
 	if ctx.Err() == nil {
 		if problem := javaProblem(ctx, said); problem != "" {
-			return SetupError{errors.New(problem)}
+			return WrongInput(errors.New(problem))
 		}
 	}
 	return fmt.Errorf("start the Java backend: %w: %s", err, said)

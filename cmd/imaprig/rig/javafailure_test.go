@@ -16,7 +16,7 @@ import (
 // wantSentence checks that an error is one sentence for who has to mend this machine.
 func wantSentence(t *testing.T, err error, parts ...string) {
 	t.Helper()
-	if !errors.As(err, new(SetupError)) {
+	if !errors.As(err, new(inputError)) {
 		t.Fatalf("error %v, want one in the setup", err)
 	}
 	for _, part := range parts {

@@ -96,7 +96,7 @@ func (p Peer) Program() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%s: no program %s: %s", p.Name, strings.Join(p.Programs, " or "), p.Packages)
+	return "", WrongInput(fmt.Errorf("%s: no program %s: %s", p.Name, strings.Join(p.Programs, " or "), p.Packages))
 }
 
 // lastOutput returns what the peer wrote last, wherever it writes.

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (p Peer) await(ctx context.Context, s *PeerSetup, c *child) error {
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("it ended at once: %s", s.lastOutput(c))
+			return fmt.Errorf("it ended at once, and said: %s", cmp.Or(s.lastOutput(c), "nothing"))
 		case <-ctx.Done():
 			return fmt.Errorf("it does not listen on %v after %v: %w: %s", s.Listen, peerStartLimit, ctx.Err(),
 				s.lastOutput(c))
