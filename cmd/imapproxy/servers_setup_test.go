@@ -6,12 +6,18 @@ type serverKind struct {
 	program  string // in the folder where it is unpacked
 	keyOwner int    // of its certificate and key, which others can't read
 	setup    string // see mailServer.setup
+
+	namespace     string   // before the names of the user's own mailboxes
+	wrongPassword string   // how the proxy's client reads that it is wrong
+	more          []string // for serverDialogue: of extensions
 }
 
-// cyrus has one process each session, so that one that stays is seen, and makes
-// a user's mailbox at the first login.
+// cyrus has one process each session, so that one that stays is seen, and makes a
+// user's mailbox at the first login. Its unique identifiers are the same for two
+// mailboxes that are made within a second, so the folders have the mailboxes' names.
 var cyrus = serverKind{
-	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID,
+	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID, wrongPassword: "a NO Login refused by the mail server",
+	more: []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
 	setup: `
 cat >/etc/imapd.conf <<END
 configdirectory: @DIR@/config
@@ -23,6 +29,9 @@ cyrus_group: nogroup
 unixhierarchysep: yes
 altnamespace: yes
 autocreate_quota: 0
+delete_mode: immediate
+expunge_mode: immediate
+mailbox_legacy_dirs: yes
 allowplaintext: yes
 failedloginpause: 0s
 sasl_mech_list: PLAIN LOGIN
@@ -56,6 +65,7 @@ cyrmaster -p /run/cyrmaster.pid &
 // courier looks every second for what IDLE has to tell.
 var courier = serverKind{
 	name: "Courier", program: "usr/bin/imapd",
+	namespace: "INBOX.", wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 echo 'courier:x:65534:65534::/var/lib/courier:/bin/sh' >>/etc/passwd
 echo 'courier:x:65534:' >>/etc/group
@@ -88,6 +98,7 @@ IMAP_TLS=1 couriertcpd -address=127.0.0.1 $limits $TCPDOPTS @TLSPORT@ \
 // mailutils has the system's users, each of whom owns a Maildir.
 var mailutils = serverKind{
 	name: "Mailutils", program: "usr/sbin/imap4d",
+	wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 id=60000
 for user in @USERS@; do
