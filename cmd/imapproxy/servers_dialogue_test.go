@@ -111,6 +111,9 @@ func checkServerLogins(t *testing.T, r *serverRig) {
 			l.command(t, "x LOGOUT", "* BYE")
 			l.expect(t, "x OK")
 			l.expectEnd(t)
+			if log := r.server.log(); !strings.Contains(log, r.server.logsID) {
+				t.Errorf("no %s in the server's log:\n%s", r.server.logsID, log)
+			}
 		})
 	}
 }

@@ -10,6 +10,8 @@ type serverKind struct {
 	namespace     string   // before the names of the user's own mailboxes
 	wrongPassword string   // how the proxy's client reads that it is wrong
 	more          []string // for serverDialogue: of extensions
+	silentIdle    bool     // it tells nothing in IDLE
+	logsID        string   // what its log has of the proxy's ID
 }
 
 // cyrus has one process each session, so that one that stays is seen, and makes a
@@ -17,7 +19,8 @@ type serverKind struct {
 // mailboxes that are made within a second, so the folders have the mailboxes' names.
 var cyrus = serverKind{
 	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID, wrongPassword: "a NO Login refused by the mail server",
-	more: []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
+	logsID: `"x-originating-ip" "127.0.0.1"`,
+	more:   []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
 	setup: `
 cat >/etc/imapd.conf <<END
 configdirectory: @DIR@/config
@@ -97,7 +100,7 @@ IMAP_TLS=1 couriertcpd -address=127.0.0.1 $limits $TCPDOPTS @TLSPORT@ \
 
 // mailutils has the system's users, each of whom owns a Maildir.
 var mailutils = serverKind{
-	name: "Mailutils", program: "usr/sbin/imap4d",
+	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true, logsID: "x-originating-ip=127.0.0.1",
 	wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 id=60000
