@@ -13,7 +13,7 @@ import (
 var serverWays = []string{"cat", "ann"}
 
 // checkServerIdle wants a client in IDLE to be told of a new message, or, by a
-// server that keeps silent, when the mailbox is selected again.
+// server that keeps silent, in its next session.
 func checkServerIdle(t *testing.T, r *serverRig) {
 	for _, user := range serverWays {
 		l := open(t, r.endpoint(plain))
@@ -23,6 +23,9 @@ func checkServerIdle(t *testing.T, r *serverRig) {
 		open(t, r.server.endpoint(plain)).converse(t, user, "a APPEND INBOX {16}", "<Subject: news\r\n\r\n\r\n")
 		if r.server.silentIdle {
 			l.command(t, "DONE", "b OK")
+			l.command(t, "x LOGOUT", "x OK")
+			l = open(t, r.endpoint(plain))
+			l.enter(t, user)
 			l.command(t, "c SELECT INBOX", "* 2 EXISTS")
 			l.expect(t, "c OK")
 		} else {

@@ -100,7 +100,7 @@ IMAP_TLS=1 couriertcpd -address=127.0.0.1 $limits $TCPDOPTS @TLSPORT@ \
 
 // mailutils has the system's users, each of whom owns a Maildir.
 var mailutils = serverKind{
-	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true, logsID: "x-originating-ip=127.0.0.1",
+	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true,
 	wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 id=60000
