@@ -22,8 +22,8 @@ var serverDialogue = []string{
 	"21 STORE 1 +FLAGS (\\Flagged)", "22 STORE 2 -FLAGS.SILENT (\\Draft)", "23 SEARCH ALL", "24 UID SEARCH FLAGGED",
 	`25 SEARCH SUBJECT "second"`, "26 COPY 1 ~other", "27 UID FETCH 1:* FLAGS", "28 CHECK", "29 FETCH 99 FLAGS",
 	"30 IDLE", "<DONE\r\n", "31 STORE 1 +FLAGS (\\Deleted)", "32 EXPUNGE", "33 FETCH 1 FLAGS", "34 CLOSE",
-	"35 STATUS ~other (MESSAGES)", "36 RENAME ~other ~third", "37 DELETE ~third", "38 UNSUBSCRIBE ~box", "39 DELETE ~box",
-	"40 DELETE ~nowhere",
+	"35 STATUS ~other (MESSAGES)", "36 RENAME ~other ~third", "37 DELETE ~third", "38 UNSUBSCRIBE ~box",
+	"39 DELETE ~box", "40 DELETE ~nowhere",
 }
 
 // inMailbox puts the user's namespace before the names of mailboxes.
@@ -68,7 +68,7 @@ func TestServers(t *testing.T) {
 			}
 			r.stop(t)
 			for _, user := range serverUsers {
-				if n := r.messages(t, user); n != 1 {
+				if n := r.messages(t, user); n != 1 && !kind.keepsMore {
 					t.Errorf("INBOX of %s has %d messages at the end, want the one of the start", user, n)
 				}
 			}
@@ -131,7 +131,8 @@ func checkServerAnswers(t *testing.T, r *serverRig) {
 			t.Parallel() // Courier takes its time to delete a mailbox
 			before := r.pool(t, route.target).Hits
 			for range 2 {
-				compareAnswers(t, withoutFarewell(open(t, r.endpoint(plain)).converse(t, route.user, commands...)), want)
+				got := open(t, r.endpoint(plain)).converse(t, route.user, commands...)
+				compareAnswers(t, withoutFarewell(got), want)
 				r.rested(t, route.target)
 				if !route.pool {
 					return

@@ -62,7 +62,8 @@ listener = [
 		if route.pool {
 			pool = "on"
 		}
-		fmt.Fprintf(&config, "\n[[target]]\nname = %q\naddresses = [\"127.0.0.1:%d\"]\ntls = %q\n%spool = { mode = %q, max_per_user = 1 }\n",
+		fmt.Fprintf(&config, "\n[[target]]\nname = %q\naddresses = [\"127.0.0.1:%d\"]\ntls = %q\n"+
+			"%spool = { mode = %q, max_per_user = 1 }\n",
 			route.target, port, route.tls, trust, pool)
 		fmt.Fprintln(&routes, route.user, route.target)
 	}

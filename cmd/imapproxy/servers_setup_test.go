@@ -11,6 +11,7 @@ type serverKind struct {
 	wrongPassword string   // how the proxy's client reads that it is wrong
 	more          []string // for serverDialogue: of extensions
 	silentIdle    bool     // it tells nothing in IDLE
+	keepsMore     bool     // its INBOX may have more messages at the end than at the start
 	logsID        string   // what its log has of the proxy's ID
 }
 
@@ -18,9 +19,10 @@ type serverKind struct {
 // user's mailbox at the first login. Its unique identifiers are the same for two
 // mailboxes that are made within a second, so the folders have the mailboxes' names.
 var cyrus = serverKind{
-	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID, wrongPassword: "a NO Login refused by the mail server",
-	logsID: `"x-originating-ip" "127.0.0.1"`,
-	more:   []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
+	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID,
+	wrongPassword: "a NO Login refused by the mail server",
+	logsID:        `"x-originating-ip" "127.0.0.1"`,
+	more:          []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
 	setup: `
 cat >/etc/imapd.conf <<END
 configdirectory: @DIR@/config
@@ -100,7 +102,7 @@ IMAP_TLS=1 couriertcpd -address=127.0.0.1 $limits $TCPDOPTS @TLSPORT@ \
 
 // mailutils has the system's users, each of whom owns a Maildir.
 var mailutils = serverKind{
-	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true,
+	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true, keepsMore: true,
 	wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 id=60000
