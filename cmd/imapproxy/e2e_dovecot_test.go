@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -28,10 +25,8 @@ type dovecot struct {
 	TLSPort   int    // implicit TLS
 	CAFile    string // who signed its certificate, PEM
 
-	dir   string // short, because a socket's path has at most 108 bytes
-	cmd   *exec.Cmd
-	alive io.WriteCloser
-	done  chan struct{} // closed when the process is gone
+	dir string // short, because a socket's path has at most 108 bytes
+	watched
 }
 
 // watchedDovecot runs Dovecot in the folder $1 until its standard input ends.
@@ -210,46 +205,7 @@ func (d *dovecot) writeUsers(t *testing.T, users map[string]string) {
 // when a port is taken.
 func (d *dovecot) start(t *testing.T) bool {
 	t.Helper()
-	out, err := os.Create(d.path("out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = out.Close() }()
-	d.cmd = exec.Command("sh", "-c", watchedDovecot, "sh", d.dir)
-	d.cmd.Stdout, d.cmd.Stderr = out, out
-	d.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	d.alive, err = d.cmd.StdinPipe()
-	try(t, "stdin", err)
-	try(t, "dovecot", d.cmd.Start())
-	d.done = make(chan struct{})
-	go func() { _ = d.cmd.Wait(); close(d.done) }()
-
-	limit := time.Now().Add(20 * time.Second)
-	for time.Now().Before(limit) {
-		if greets(d.PlainPort) {
-			return true
-		}
-		select {
-		case <-d.done:
-			return false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	d.Stop()
-	return false
-}
-
-// Stop ends Dovecot, by force after 5 seconds. It may be called again.
-func (d *dovecot) Stop() {
-	_, _ = io.WriteString(d.alive, "stop\n") // an error when it is gone already
-	_ = d.alive.Close()
-	select {
-	case <-d.done:
-	case <-time.After(5 * time.Second):
-		_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
-		<-d.done
-	}
+	return d.run(t, d.path("out"), d.PlainPort, "sh", "-c", watchedDovecot, "sh", d.dir)
 }
 
 // Who lists the sessions that are logged in, one line each connection's user
@@ -267,18 +223,6 @@ func (d *dovecot) Who(t *testing.T) []string {
 		t.Fatalf("doveadm who at %s answers %q", d.Name, out)
 	}
 	return lines[1:]
-}
-
-// greets says whether an IMAP server answers at the port.
-func greets(port int) bool {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	return err == nil && strings.HasPrefix(line, "* OK")
 }
 
 // freePort is a port that nothing listens on at the moment. It lies below those

@@ -34,7 +34,7 @@ func open(t *testing.T, e endpoint) *line {
 	conn, err := net.Dial("tcp", e.address())
 	try(t, "dial", err)
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	l := &line{Conn: conn, r: bufio.NewReader(conn)}
 	if e.Mode == tlsFirst {
 		l.secure(t, e)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"imapproxy/cmd/imapproxy/config"
 )
 
 // rig is two Dovecots with the same users, and a configuration that sends ann
@@ -93,6 +97,17 @@ func (r *rig) endpoint(m mode) endpoint {
 		return endpoint{r.TLSPort, m, r.CAFile}
 	}
 	return endpoint{r.PlainPort, m, r.CAFile}
+}
+
+func (r *rig) folder() string { return filepath.Dir(r.Config) }
+
+// ask asks the admin listener, and decodes the answer.
+func (r *rig) ask(method, path string, q url.Values, answer any) error {
+	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, answer)
 }
 
 // asProgram makes the test binary behave as imapproxy itself, so that tests
@@ -230,6 +245,12 @@ func count(list []string, what string) int {
 func (r *rig) nothingLeft(t *testing.T, p *process, before []string) {
 	t.Helper()
 	noSessions(t, r.One, r.Two)
+	p.restored(t, before)
+}
+
+// restored waits until the proxy has the descriptors it had before.
+func (p *process) restored(t *testing.T, before []string) {
+	t.Helper()
 	eventually(t, "descriptors of the proxy", func() (bool, string) {
 		now := p.descriptors(t)
 		others, pipes := apart(now)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"regexp"
 	"slices"
@@ -21,7 +22,7 @@ var transcriptClean = []string{
 	`9 LIST "" * RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)`,
 	`10 LIST (SUBSCRIBED) "" * RETURN (STATUS (MESSAGES UNSEEN))`,
 	"11 APPEND box (\\Seen) {25+}\r\nSubject: first\r\n\r\nfirst\r\n",
-	"12 APPEND box {27}", "<Subject: second\r\n\r\nsecond\r\n",
+	"12 APPEND box {27}", "<Subject: second\r\n\r\nsecond\r\n\r\n",
 	"13 APPEND box {14+}\r\nSubject: a\r\n\r\n {14+}\r\nSubject: b\r\n\r\n",
 	"14 STATUS box (MESSAGES UNSEEN RECENT UIDNEXT UIDVALIDITY SIZE)",
 	"15 EXAMINE box", "16 FETCH 1:* (FLAGS UID RFC822.SIZE)", "17 CLOSE",
@@ -100,38 +101,52 @@ func (c *crossing) transcript(lines []string) []string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	s := &crossClient{c: c, user: "u00", conn: conn.(*net.TCPConn), in: bufio.NewReader(conn)}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	tag := "0"
-	for i, command := range append(append([]string{`0 LOGIN u00 "secret of u00"`}, lines...), "999 LOGOUT") {
+	commands := append(append([]string{`0 LOGIN u00 "secret of u00"`}, lines...), "999 LOGOUT")
+	return steady(converse(c.t, conn, bufio.NewReader(conn), commands))
+}
+
+// converse says commands one after the other, reads each answer up to the command's
+// tag, or up to a continuation request when what comes next begins with "<", and
+// returns all lines.
+func converse(t *testing.T, to io.Writer, from *bufio.Reader, commands []string) []string {
+	t.Helper()
+	var log []string
+	tag := ""
+	for i, command := range commands {
 		text, continues := strings.CutPrefix(command, "<")
 		if !continues {
 			tag, _, _ = strings.Cut(command, " ")
 			text += "\r\n"
-		} else if tag == "12" {
-			text += "\r\n"
 		}
-		s.say(text)
-		awaits := i+1 <= len(lines) && strings.HasPrefix(append(lines, "")[i], "<") && !continues
+		_, err := io.WriteString(to, text)
+		try(t, command, err)
+		awaits := !continues && i+1 < len(commands) && strings.HasPrefix(commands[i+1], "<")
 		for {
-			line, err := s.line()
+			line, err := from.ReadString('\n')
 			if err != nil {
-				c.t.Fatalf("after %q: %v\n%s", command, err, strings.Join(s.log, "\n"))
+				t.Fatalf("after %q: %v\n%s", command, err, strings.Join(log, "\n"))
 			}
+			log = append(log, strings.TrimRight(line, "\r\n"))
 			if strings.HasPrefix(line, tag+" ") || awaits && strings.HasPrefix(line, "+") {
 				break
 			}
 		}
 	}
-	for i, line := range s.log {
-		s.log[i] = variable.ReplaceAllString(line, "#")
+	return log
+}
+
+// steady has no value that differs from one session to the next.
+func steady(log []string) []string {
+	for i, line := range log {
+		log[i] = variable.ReplaceAllString(line, "#")
 	}
-	for i := range s.log { // Dovecot lists in the file system's order
-		for j := i; j > 0 && strings.HasPrefix(s.log[j], "* LIST ") && strings.HasPrefix(s.log[j-1], "* LIST ") &&
-			s.log[j] < s.log[j-1]; j-- {
-			s.log[j], s.log[j-1] = s.log[j-1], s.log[j]
+	for i := range log { // Dovecot lists in the file system's order
+		for j := i; j > 0 && strings.HasPrefix(log[j], "* LIST ") && strings.HasPrefix(log[j-1], "* LIST ") &&
+			log[j] < log[j-1]; j-- {
+			log[j], log[j-1] = log[j-1], log[j]
 		}
 	}
-	return s.log
+	return log
 }

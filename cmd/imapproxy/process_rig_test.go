@@ -18,7 +18,6 @@ import (
 	"testing"
 
 	"imapproxy/backend/wire"
-	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
 
@@ -127,8 +126,6 @@ service imap {
 }
 `
 
-func (r *crowd) folder() string { return filepath.Dir(r.Config) }
-
 func (r *crowd) writeMap(t *testing.T, text string) {
 	t.Helper()
 	write(t, filepath.Join(r.folder(), "map"), 0o600, text)
@@ -144,15 +141,6 @@ func (r *crowd) configure(t *testing.T, change func(string) string) {
 func (r *crowd) serve(t *testing.T) (*process, []string) {
 	t.Helper()
 	return r.launch(t, r.program(t), 3)
-}
-
-// ask asks the admin listener, and decodes the answer.
-func (r *crowd) ask(method, path string, q url.Values, answer any) error {
-	text, err := adminAt(config.UnixPrefix+filepath.Join(r.folder(), "admin.sock")).ask(method, path, q)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(text, answer)
 }
 
 // sessions are those of the proxy.
