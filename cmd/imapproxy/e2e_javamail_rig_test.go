@@ -22,7 +22,8 @@ import (
 // javaBig is how many bytes the message has that the Java programs fetch in parts.
 const javaBig = 20_000_000
 
-// javaQuota has room for the big message and one of 10 MB, and none for 1 MB more.
+// javaQuota has room for the big message and one of 10 MB, which Dovecot lets go over the quota by a tenth, and for no
+// other then.
 const javaQuota = `
 service imap {
   service_count = 100
@@ -34,8 +35,7 @@ protocol imap {
 }
 plugin {
   quota = maildir:User quota
-  quota_rule = *:storage=30000k
-  quota_grace = 0
+  quota_rule = *:storage=27000k
 }
 `
 
@@ -112,7 +112,8 @@ func (j *javaRig) addPools(t *testing.T) {
 		for _, s := range sections {
 			if name := regexp.MustCompile(`^\[target\]\]\nname = "(\w+)"`).FindStringSubmatch(s); name != nil {
 				twin := strings.Replace(s, `"`+name[1]+`"`, `"`+name[1]+`-pool"`, 1)
-				config += "\n[" + twin + "\n[target.pool]\nmode = \"on\"\nidle_timeout = \"2s\"\nkeepalive = \"0s\"\n"
+				config += "\n[" + twin + "\n[target.pool]\nmode = \"on\"\n" +
+					"idle_timeout = \"2s\"\nkeepalive = \"0s\"\nmax_per_user = 50\n"
 			}
 		}
 		return config

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,21 +17,30 @@ import (
 // same, but for what docs/javamail.md says, and nothing is left afterwards.
 func TestJavaMail(t *testing.T) {
 	t.Parallel() // most of it is waiting
-	j := newJavaRig(t)
-	all := j.endpoints()
-	t.Run("JavaMail", func(t *testing.T) {
-		seen := j.exercise(t, compileJavaMail(t, false), all)
-		for d := range j.documented {
-			if !seen[d] {
-				t.Errorf("docs/javamail.md says %+v; it is not so", d)
-			}
+	newJavaRig(t).exerciseAll(t, false, func(e javaEndpoint) bool { return e.way == asNginx && e.Mode != startTLS })
+}
+
+// TestSoakJavaMail is for make soak, which sets the variable: every way in every mode, and with Jakarta Mail, too.
+func TestSoakJavaMail(t *testing.T) {
+	if os.Getenv("IMAPPROXY_SOAK") == "" {
+		return
+	}
+	for name, jakarta := range map[string]bool{"JavaMail": false, "Jakarta Mail": true} {
+		t.Run(name, func(t *testing.T) {
+			newJavaRig(t).exerciseAll(t, jakarta, func(javaEndpoint) bool { return false })
+		})
+	}
+}
+
+// exerciseAll runs the program at all endpoints but some, and wants each difference that the docs have to be there.
+func (j *javaRig) exerciseAll(t *testing.T, jakarta bool, leaveOut func(javaEndpoint) bool) {
+	t.Helper()
+	seen := j.exercise(t, compileJavaMail(t, jakarta), slices.DeleteFunc(j.endpoints(), leaveOut))
+	for d := range j.documented {
+		if !seen[d] {
+			t.Errorf("docs/javamail.md says %+v; it is not so", d)
 		}
-	})
-	t.Run("Jakarta Mail", func(t *testing.T) {
-		j.exercise(t, compileJavaMail(t, true), slices.DeleteFunc(all, func(e javaEndpoint) bool {
-			return e.Mode != startTLS || e.way == pooled || e.way == asNginx
-		}))
-	})
+	}
 	j.usedPool(t)
 	for _, p := range []*process{j.own, j.nginx} {
 		p.stop(t, syscall.SIGTERM, patience)
@@ -98,6 +108,13 @@ func (j *javaRig) compare(t *testing.T, endpoints []javaEndpoint, results javaRe
 	return seen
 }
 
+// javaRefused are the checks in which Dovecot itself refuses something, or ends the connection. All others go well.
+var javaRefused = []string{"the identity of another user", "proxyauth.user", "no such user", "an empty password",
+	"a closed account", "a wrong password twice, then the right one", "a wrong password by the command LOGIN",
+	"a certificate of an unknown authority", "no such mailbox", "access rights without ACL", "APPEND over the quota",
+	"the server ends a session", "the server ends IDLE", "the operator ends a session", "the operator ends IDLE",
+	"closed without LOGOUT"}
+
 // plausible checks that the program has done what it is to do, directly at Dovecot.
 func (j *javaRig) plausible(t *testing.T, name string, results map[string]string) {
 	t.Helper()
@@ -105,6 +122,9 @@ func (j *javaRig) plausible(t *testing.T, name string, results map[string]string
 		t.Errorf("%s: %d checks, want 60 or more", name, len(results))
 	}
 	for check, result := range results {
+		if refused := slices.Contains(javaRefused, check); refused != strings.Contains(result, "Exception") {
+			t.Errorf("%s, %s: %s, want an exception: %v", name, check, result, refused)
+		}
 		if strings.HasPrefix(check, "FETCH of 20 MB") && result != sum(j.Big) {
 			t.Errorf("%s, %s: %s, want %s", name, check, result, sum(j.Big))
 		}

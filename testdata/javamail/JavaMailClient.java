@@ -67,7 +67,7 @@ public final class JavaMailClient {
         for (int i = 0; i < HELD / 2; i++) {
             Endpoint e = endpoints.get(i % endpoints.size());
             Endpoint.Trace trace = new Endpoint.Trace();
-            Store store = e.connect(e.traced(trace)); // one connection for the store, one for the folder
+            Store store = e.connect(e.traced(trace, "separatestoreconnection", "true")); // and one for the folder
             stores.add(store);
             store.getDefaultFolder().list("*");
             var folder = Checks.open(store, "INBOX");
