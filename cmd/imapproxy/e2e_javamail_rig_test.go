@@ -22,8 +22,7 @@ import (
 // javaBig is how many bytes the message has that the Java programs fetch in parts.
 const javaBig = 20_000_000
 
-// javaQuota has room for the big message and one of 10 MB, which Dovecot lets go over the quota by a tenth, and for no
-// other then.
+// javaQuota has room for the big message and one of 10 MB, and not for 6 MB more.
 const javaQuota = `
 service imap {
   service_count = 100
@@ -35,7 +34,7 @@ protocol imap {
 }
 plugin {
   quota = maildir:User quota
-  quota_rule = *:storage=27000k
+  quota_rule = *:storage=30000k
 }
 `
 

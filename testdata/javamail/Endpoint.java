@@ -126,7 +126,7 @@ final class Endpoint {
         }
 
         int connections() {
-            return count("trying to connect to host");
+            return count("command result: \\w+ OK");
         }
 
         void await(String what, int times) throws Exception {

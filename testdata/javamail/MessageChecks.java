@@ -111,8 +111,9 @@ final class MessageChecks extends Checks {
         IMAPFolder f = create(store, "large");
         check("APPEND of 10 MB", () -> append(f));
         check("APPEND over the quota", () -> {
-            f.appendMessages(messages(1, "small"));
-            f.appendMessages(new Message[] {message(1_000_000, "too big")});
+            for (int i = 0; i < 6; i++) { // Dovecot lets the last one go over
+                f.appendMessages(new Message[] {message(1_000_000, "too much")});
+            }
             return "stored";
         });
         check("APPEND after that", () -> count(f));
