@@ -73,8 +73,8 @@ func serverNet(addr netip.AddrPort, pid int) (string, error) {
 	held, err := rig.HeldBy(pid)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: its descriptors can't be read: run imaprig as root, or as "+
-			"the user of that process", pid))
+		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: its descriptors can't be read: run imaprig as root, "+
+			"or as the user of that process", pid))
 	case err != nil:
 		return "", err
 	case len(held) == 0:
@@ -86,8 +86,9 @@ func serverNet(addr netip.AddrPort, pid int) (string, error) {
 	}
 	there, err := rig.Listens(dir, addr)
 	if err == nil && !there {
-		err = rig.WrongInput(fmt.Errorf("--server-pid %d: where this process runs, nothing listens on %v: give --server "+
-			"the address that the server has there, such as the container's own, not one that is forwarded", pid, addr))
+		err = rig.WrongInput(fmt.Errorf("--server-pid %d: where this process runs, nothing listens on %v: give "+
+			"--server the address that the server has there, such as the container's own, not one that is forwarded",
+			pid, addr))
 	}
 	return dir, err
 }

@@ -76,8 +76,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	o.serverOptions.addTo(flags)
 	flags.IntVar(&o.proxyPID, "proxy-pid", 0, "with --proxy: the `PID` of its first process, to count descriptors in "+
 		"it and its children")
-	flags.StringVar(&o.settings, "settings", settingsTuned, "the `KIND` of settings of every --peer: tuned, to find clients that vanish as "+
-		"soon as each can, or defaults, as it is installed")
+	flags.StringVar(&o.settings, "settings", settingsTuned, "the `KIND` of settings of every --peer: tuned, "+
+		"to find clients that vanish as soon as each can, or defaults, as it is installed")
 	flags.StringVar(&modes, "modes", "", "only these `MODES` of the backend, separated by commas")
 	flags.StringVar(&endings, "endings", "", "only these `ENDINGS` of the client, separated by commas")
 	flags.StringVar(&after, "after", "1s,10s,30s,70s", "the `TIMES` to count, after the last session of a cell has "+

@@ -28,16 +28,16 @@ type serverOptions struct {
 }
 
 func (o *serverOptions) addTo(flags *flag.FlagSet) {
-	flags.StringVar(&o.kind, "backend", kindJava, "the `KIND` of backend that is started: java is our own program, with faults "+
-		"that are chosen by --modes; davmail is Debian's package, with a stand-in for Exchange")
+	flags.StringVar(&o.kind, "backend", kindJava, "the `KIND` of backend that is started: java is our own "+
+		"program, with faults that are chosen by --modes; davmail is Debian's package, with a stand-in for Exchange")
 	flags.StringVar(&o.server, "server", "", "test the server at `HOST:PORT`, which runs already, instead of "+
 		"starting one; with --user and its password. Each session logs in there, by LOGIN in clear")
-	flags.IntVar(&o.serverPID, "server-pid", 0, "with --server: the `PID` of its first process, to count descriptors in it and its "+
-		"children; its sockets are read in its network namespace, that of a container too")
+	flags.IntVar(&o.serverPID, "server-pid", 0, "with --server: the `PID` of its first process, to count "+
+		"descriptors in it and its children; its sockets are read in its network namespace, that of a container too")
 	flags.StringVar(&o.mailbox, "mailbox", "INBOX", "with --server: `NAME` of the mailbox that is selected; mid-fetch "+
 		"needs a message of 1 MB in it; nothing is stored")
-	flags.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE` (without it: "+
-		"from the environment's "+passwordVariable+", where that is set)")
+	flags.StringVar(&o.passwordFile, "password-file", "", "read the password from the first line of `FILE` (without "+
+		"it: from the environment's "+passwordVariable+", where that is set)")
 }
 
 // sessionsOfServer is how many sessions a cell has, unless the user says so, for a server that other people may use.
