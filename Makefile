@@ -41,10 +41,10 @@ test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
 	go test -race -shuffle=on -p=2 -timeout=30m $(TESTFLAGS) ./cmd/imapproxy ./...
 
-# What would take too long for make test: tests named TestSoak.
+# What would take too long for make test: tests named TestSoak, with the build tag soak.
 soak: ## run the tests that take many minutes, with the race detector
 	@scripts/install-test-programs
-	IMAPPROXY_SOAK=1 go test -race -count=1 -timeout=60m -run 'Soak' $(TESTFLAGS) ./...
+	go test -race -count=1 -timeout=60m -tags soak -run '^TestSoak' $(TESTFLAGS) ./cmd/...
 
 matrix: ## run each cell of the fault matrix 20 times, each pair of reasons 50 times, with the fault points built in
 	TESTFLAGS='$(TESTFLAGS)' scripts/matrix $(MATRIX_REPEATS) 50 10000
@@ -53,6 +53,7 @@ check: ## gofmt, go mod tidy, go vet, staticcheck and the project's own rules
 	@scripts/check-format
 	go mod tidy -diff
 	go vet ./...
+	go vet -tags soak ./cmd/...
 	go tool staticcheck ./...
 	go test -count=1 ./scripts/rules
 

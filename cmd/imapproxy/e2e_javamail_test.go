@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,18 +17,6 @@ import (
 func TestJavaMail(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	newJavaRig(t).exerciseAll(t, false, func(e javaEndpoint) bool { return e.way == asNginx && e.Mode != startTLS })
-}
-
-// TestSoakJavaMail is for make soak, which sets the variable: every way in every mode, and with Jakarta Mail, too.
-func TestSoakJavaMail(t *testing.T) {
-	if os.Getenv("IMAPPROXY_SOAK") == "" {
-		return
-	}
-	for name, jakarta := range map[string]bool{"JavaMail": false, "Jakarta Mail": true} {
-		t.Run(name, func(t *testing.T) {
-			newJavaRig(t).exerciseAll(t, jakarta, func(javaEndpoint) bool { return false })
-		})
-	}
 }
 
 // exerciseAll runs the program at all endpoints but some, and wants each difference that the docs have to be there.

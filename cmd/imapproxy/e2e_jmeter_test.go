@@ -40,32 +40,10 @@ func TestJMeter(t *testing.T) {
 	r.round(t, "half in a pool", "[13579]$", 4)
 }
 
-// TestSoakJMeter is the whole: 20 logins each without a pool and with one,
-// and the rates compared with the Dovecots' own.
-func TestSoakJMeter(t *testing.T) {
-	onlySoak(t)
-	r := newJMeterRig(t)
-	for _, m := range jmeterModes {
-		r.own[m] = r.run(t, r.direct(m), m, 20)
-		t.Logf("%s, direct: %.0f logins/s", m, r.own[m])
-	}
-	r.round(t, "no pool", "no user$", 20)
-	r.round(t, "all in a pool", "", 20)
-}
-
-// onlySoak leaves a test to make soak.
-func onlySoak(t *testing.T) {
-	t.Helper()
-	if os.Getenv("IMAPPROXY_SOAK") == "" {
-		t.Skip("left to make soak")
-	}
-}
-
 // jmeterRig is a crowd whose targets each have another with a pool.
 type jmeterRig struct {
 	*crowd
-	without string           // the configuration without those
-	own     map[mode]float64 // the Dovecots' logins a second, where they have been measured
+	without string // the configuration without those
 }
 
 func newJMeterRig(t *testing.T) *jmeterRig {
@@ -76,7 +54,7 @@ func newJMeterRig(t *testing.T) *jmeterRig {
 	}
 	// Fifty logins at once may take a busy machine longer than the defaults allow.
 	limits := "login_timeout = \"10m\"\nbye_timeout = \"10s\"\n"
-	r := &jmeterRig{crowd: newCrowd(t, jmeterThreads, 100, limits), own: map[mode]float64{}}
+	r := &jmeterRig{crowd: newCrowd(t, jmeterThreads, 100, limits)}
 	r.configure(t, func(text string) string {
 		return strings.NewReplacer("\nca = ", "\ntls_timeout = \"60s\"\nca = ", "\n[[target]]\n", "\n[[target]]\n"+
 			"connect_timeout = \"60s\"\ngreeting_timeout = \"60s\"\nlogin_timeout = \"5m\"\n").Replace(text)
@@ -95,9 +73,11 @@ func newJMeterRig(t *testing.T) *jmeterRig {
 }
 
 // round runs the plan in every mode through a proxy that has the users who
-// match in its pools, and checks that no login fails and that nothing is left.
-func (r *jmeterRig) round(t *testing.T, name, pooled string, loops int) {
+// match in its pools, checks that no login fails and that nothing is left, and
+// gives the logins a second of each mode.
+func (r *jmeterRig) round(t *testing.T, name, pooled string, loops int) map[mode]float64 {
 	t.Helper()
+	rates := map[mode]float64{}
 	r.writeMap(t, fmt.Sprintf("/^a.*%s/ pooled-one\n/^b.*%[1]s/ pooled-two\n/^c.*%[1]s/ pooled-clear\n"+
 		"/^a/ one\n/^b/ two\n* clear\n", pooled))
 	with := mustRead(t, r.Config)
@@ -105,10 +85,7 @@ func (r *jmeterRig) round(t *testing.T, name, pooled string, loops int) {
 	p, before := r.serve(t)
 	for _, m := range jmeterModes {
 		from := p.written(t)
-		rate := r.run(t, r.endpoint(m).Port, m, loops)
-		if own := r.own[m]; own > 0 {
-			t.Logf("%s, %s: %.0f logins/s, %.2f of direct", m, name, rate, rate/own)
-		}
+		rates[m] = r.run(t, r.endpoint(m).Port, m, loops)
 		r.endedByLogout(t, p, from, m, jmeterThreads*loops)
 	}
 	lent := regexp.MustCompile(`imapproxy_pool_leases_total{result="hit",target="pooled-\w+"} [1-9]`)
@@ -122,14 +99,7 @@ func (r *jmeterRig) round(t *testing.T, name, pooled string, loops int) {
 	try(t, "reload", p.cmd.Process.Signal(syscall.SIGHUP)) // ends the pools with their connections
 	r.nothingLeft(t, p, before)
 	p.stop(t, syscall.SIGTERM, patience)
-}
-
-// direct is the port of the Dovecot where the mode's users are.
-func (r *jmeterRig) direct(m mode) int {
-	if m == tlsFirst {
-		return r.account(m, 0).Server.TLSPort
-	}
-	return r.account(m, 0).Server.PlainPort
+	return rates
 }
 
 // usersCSV is the file with the users of a mode.

@@ -72,19 +72,6 @@ func TestExitsDavMail(t *testing.T) {
 	}
 }
 
-// TestSoakExitsDavMail runs every cell through our proxy, which leaves none of DavMail's sockets.
-func TestSoakExitsDavMail(t *testing.T) {
-	if os.Getenv("IMAPPROXY_SOAK") == "" {
-		t.Skip("left out without IMAPPROXY_SOAK=1, see make soak")
-	}
-	needDavMail(t)
-	for key, left := range davMailExits(t, "--self", rigtest.OwnProgram(t), "--sessions", "30") {
-		if !strings.HasPrefix(left, "0/0/") {
-			t.Errorf("%s: %s left", key, left)
-		}
-	}
-}
-
 // TestExitsNoJava wants one sentence where there is no java to run DavMail.
 func TestExitsNoJava(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())

@@ -1,0 +1,20 @@
+//go:build soak
+
+package exits
+
+import (
+	"strings"
+	"testing"
+
+	"imapproxy/cmd/imaprig/internal/rigtest"
+)
+
+// TestSoakExitsDavMail runs every cell through our proxy, which leaves none of DavMail's sockets.
+func TestSoakExitsDavMail(t *testing.T) {
+	needDavMail(t)
+	for key, left := range davMailExits(t, "--self", rigtest.OwnProgram(t), "--sessions", "30") {
+		if !strings.HasPrefix(left, "0/0/") {
+			t.Errorf("%s: %s left", key, left)
+		}
+	}
+}
