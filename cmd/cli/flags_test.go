@@ -45,7 +45,10 @@ func TestFlagsHelp(t *testing.T) {
 	long := flag.NewFlagSet("t", flag.ContinueOnError)
 	long.String("a-very-long-name", "", "take `SOMETHING`")
 	long.Bool("b", false, "be short")
-	want = "Flags:\n  --a-very-long-name SOMETHING take SOMETHING\n  -b                           be short\n"
+	long.Bool("c", false, "take more words than there is room for in one line, so that they go on in the next line")
+	want = "Flags:\n  --a-very-long-name SOMETHING take SOMETHING\n  -b                           be short\n" +
+		"  -c                           take more words than there is room for in one line, so that they go\n" +
+		"                               on in the next line\n"
 	if got := FlagsHelp(FlagsOf(long)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
