@@ -71,7 +71,7 @@ type TableEntry struct {
 
 // ReadTable reads both tables below a folder such as /proc/net or /proc/PID/net,
 // which is the view of that process's network namespace. An error names the
-// file. A kernel without IPv6 has no tcp6 there.
+// file. A kernel without IPv6 has no tcp6 there. A socket is in it once.
 func ReadTable(dir string) ([]TableEntry, error) {
 	all, err := readFile(filepath.Join(dir, "tcp"))
 	if err != nil {
@@ -81,8 +81,30 @@ func ReadTable(dir string) ([]TableEntry, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return append(all, six...), nil
+	return withoutRepeats(append(all, six...)), nil
 }
+
+// withoutRepeats keeps what was read last of a socket that was read twice: the kernel's
+// table changes while it is read, which on a busy machine is not rare.
+func withoutRepeats(entries []TableEntry) []TableEntry {
+	type socket struct {
+		local, remote netip.AddrPort
+		inode         uint64
+	}
+	places := map[socket]int{}
+	kept := entries[:0]
+	for _, e := range entries {
+		s := socket{e.Local, e.Remote, e.Inode}
+		if at, repeated := places[s]; repeated {
+			kept[at] = e
+			continue
+		}
+		places[s] = len(kept)
+		kept = append(kept, e)
+	}
+	return kept
+}
+
 func readFile(path string) (_ []TableEntry, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -124,6 +125,18 @@ func TestRead(t *testing.T) {
 	}
 	if local[StateListen] != 1 || local[StateEstablished] != 1 || remote[StateEstablished] != 1 {
 		t.Errorf("states %v and %v, want a listener and both ends established", local, remote)
+	}
+}
+
+// TestReadRepeats wants the last word of a socket that moved within the table while it was read.
+func TestReadRepeats(t *testing.T) {
+	here, there := netip.MustParseAddrPort("127.0.0.1:143"), netip.MustParseAddrPort("127.0.0.1:50000")
+	socket := TableEntry{Local: here, Remote: there, State: StateEstablished, Inode: 5}
+	moved, other := socket, socket
+	moved.State, other.Inode = StateCloseWait, 6
+	got := withoutRepeats([]TableEntry{socket, other, moved})
+	if want := []TableEntry{moved, other}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -22,7 +22,6 @@ func (m *monitor) Look() error {
 	if err != nil {
 		return err
 	}
-	entries = withoutRepeats(entries)
 	m.attribute(entries)
 	for _, w := range m.watches {
 		w.found = m.newCount()
@@ -37,21 +36,6 @@ func (m *monitor) Look() error {
 		w.note(now)
 	}
 	return nil
-}
-
-// withoutRepeats removes what was read twice: the kernel's table changes while it is read.
-func withoutRepeats(entries []wire.TableEntry) []wire.TableEntry {
-	type key struct {
-		local, remote netip.AddrPort
-		inode         uint64
-	}
-	seen := map[key]bool{}
-	return slices.DeleteFunc(entries, func(e wire.TableEntry) bool {
-		k := key{e.Local, e.Remote, e.Inode}
-		repeated := seen[k]
-		seen[k] = true
-		return repeated
-	})
 }
 
 // readTables returns our sockets, and the backend's from where they are.

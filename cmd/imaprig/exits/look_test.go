@@ -195,18 +195,6 @@ func TestNote(t *testing.T) {
 	}
 }
 
-// TestWithoutRepeats is a socket that moved within the table while it was read.
-func TestWithoutRepeats(t *testing.T) {
-	socket := wire.TableEntry{Local: rigtest.Addr(backendEnd), Remote: rigtest.Addr(proxyEnd), Inode: 5,
-		State: wire.StateEstablished}
-	moved, other := socket, socket
-	moved.State, other.Inode = wire.StateCloseWait, 6
-	got := withoutRepeats([]wire.TableEntry{socket, other, moved})
-	if !slices.Equal(got, []wire.TableEntry{socket, other}) {
-		t.Errorf("got %v", got)
-	}
-}
-
 // TestLookAtServer counts what clients that come without a proxy leave, and not what others do there; and what can be
 // known of a server on another machine.
 func TestLookAtServer(t *testing.T) {
