@@ -5,9 +5,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
+	"imapproxy/cmd/imaprig/rig"
 )
 
 // TestDavMail runs one DavMail, since a JVM costs seconds to start.
@@ -73,5 +75,21 @@ func TestStartTellsWhyNot(t *testing.T) {
 			_, err := Start(t.Context(), c.opts)
 			rigtest.CheckError(t, err, c.want)
 		})
+	}
+}
+
+// TestRunTellsWhyNot wants wrong usage to be refused in a sentence, before anything is started.
+func TestRunTellsWhyNot(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for _, tt := range []struct{ args, want string }{
+		{"--port 0", "--port 0: want 1 to 65535"},
+		{"--hang logins,answers", `--hang "answers": want of connects, logins, selects, fetches, appends, others`},
+		{"--hang logins", install},
+	} {
+		var stdout, stderr strings.Builder
+		if code := Run(t.Context(), strings.Fields(tt.args), &stdout, &stderr); code != rig.ExitUsage ||
+			!strings.Contains(stderr.String(), tt.want) || strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%s: code %d, %s, want 2 and %q", tt.args, code, stderr.String(), tt.want)
+		}
 	}
 }

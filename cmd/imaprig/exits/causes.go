@@ -145,7 +145,11 @@ func (p *proxyResult) proxyVerdict(all []verdict) string {
 	if p.Direct {
 		return ""
 	}
-	met, missed, _ := p.tally()
+	met, missed, notRun := p.tally()
+	if p.NoLogin != "" {
+		return fmt.Sprintf("%s can't log in to this server: %s; so %d of %d cells were not run", p.Name, p.NoLogin, notRun,
+			len(p.Cells))
+	}
 	var parts []string
 	for _, g := range p.causes(all) {
 		i := slices.IndexFunc(parts, func(text string) bool { return text == g.Cause.proxy })

@@ -1,6 +1,7 @@
 package exits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 
 const (
 	openAtOnce = 48               // sessions of a cell
-	realLimit  = time.Minute      // for one answer of a server that is not ours
 	byServerIn = 15 * time.Second // for a backend that closes first
 )
 
@@ -128,9 +128,7 @@ func (d *drive) openAll(ctx context.Context) error {
 		d.sessions++
 		c := d.opts.newClient(d.sessions)
 		c.mail = d.facts.mail
-		if !d.facts.counts {
-			c.limit = realLimit
-		}
+		c.limit = cmp.Or(d.facts.limit, c.limit)
 		if d.ending.password != "" {
 			c.password = d.ending.password
 		}
