@@ -41,6 +41,11 @@ func startDavMail(t *testing.T, opts Options) *Server {
 	return s
 }
 
+// oldJava is what a Java 7 says of DavMail.
+const oldJava = `Exception in thread "main" java.lang.UnsupportedClassVersionError: davmail/DavGateway : Unsupported ` +
+	`major.minor version 52.0\n\tat java.lang.ClassLoader.defineClass1(Native Method)\n\tat ` +
+	`java.lang.ClassLoader.defineClass(ClassLoader.java:800)\n`
+
 // TestStartTellsWhyNot wants one clear sentence, and nothing left.
 func TestStartTellsWhyNot(t *testing.T) {
 	ln, err := net.Listen("tcp", rigtest.AnyPort)
@@ -58,10 +63,11 @@ func TestStartTellsWhyNot(t *testing.T) {
 		{"no DavMail", "exit 0", "no /no/such.jar: apt-get install davmail-server", Options{Jar: "/no/such.jar"}},
 		{"no java", "", "DavMail: no program java: apt-get install davmail-server", Options{Jar: jar}},
 		{"port in use", "exit 0", fmt.Sprintf("port %d is in use", taken), Options{Jar: jar, Port: taken}},
-		{"old java", "echo java.lang.UnsupportedClassVersionError: davmail/DavGateway >&2; exit 1",
-			"the java in PATH is too old for", Options{Jar: jar}},
-		{"broken", "echo Invalid or corrupt jarfile >&2; exit 1", "it ended at once: Invalid or corrupt jarfile",
+		{"old java", "printf '" + oldJava + "' >&2; exit 1",
+			"start DavMail: the java in PATH is too old for " + jar + ": apt-get install default-jre-headless",
 			Options{Jar: jar}},
+		{"broken", "echo Invalid or corrupt jarfile >&2; exit 1",
+			"it ended at once, and said: Invalid or corrupt jarfile", Options{Jar: jar}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := t.TempDir()
@@ -74,6 +80,9 @@ func TestStartTellsWhyNot(t *testing.T) {
 			}
 			_, err := Start(t.Context(), c.opts)
 			rigtest.CheckError(t, err, c.want)
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %q, want one sentence", err)
+			}
 		})
 	}
 }

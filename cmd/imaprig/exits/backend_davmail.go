@@ -33,6 +33,7 @@ func (o *options) startDavMail(ctx context.Context) (backend, error) {
 		return nil, rig.WrongInput(err)
 	}
 	d := &davMailServer{Server: server}
+	o.patience = max(o.patience, davMailLimit) // a busy machine: its first answer needs classes compiled
 	if d.found, err = o.examine(ctx, server.Addr(), o.cells); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
