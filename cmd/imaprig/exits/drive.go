@@ -58,6 +58,8 @@ func (x *proxyRun) noVanishing() string {
 	switch {
 	case x.ns == nil:
 		return x.nsProblem
+	case !x.proxy.Outside.IsValid() && isDirect(x.proxy) && x.facts.info.Kind == kindJava:
+		return "without a proxy clients can't vanish: the Java program of the rig listens on 127.0.0.1 only"
 	case !x.proxy.Outside.IsValid() && isDirect(x.proxy):
 		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and to " +
 			"listen on every address"

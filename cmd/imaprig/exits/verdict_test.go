@@ -68,6 +68,8 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"nothing was run", nil, faultUnknown, nil, []string{"nothing can be said"}},
 		{"one ending, clean", []trace{left("idle", 0, 0, 0)}, faultNone, nil, []string{"after the ending idle"}},
+		{"one ending, late", []trace{{cell: &cellResult{cell: cell{"as-is", "unanswered"}}, opened: 5, late: true}},
+			faultNone, nil, []string{"closes, but late: only in the end nothing was left after the ending unanswered"}},
 		{"IDLE alone", []trace{left("idle", 0, 0, 0), left("logout", 0, 0, 0), left("in-idle", 5, 1, 5)},
 			faultDeafInIdle,
 			nil, []string{"in-idle: 5 of 5 in CLOSE_WAIT, Recv-Q 1"}},
