@@ -25,7 +25,7 @@ func writeHTML(w io.Writer, r *runResult) error {
 		"chart": chart, "dash": orDash, "curves": curves, "tally": tallyText, "upper": upperFirst, "times": times,
 		"headline":     func() string { return headline(r.Verdicts) },
 		"recipes":      func() []recipe { return recipes(r, r.Verdicts) },
-		"proxyVerdict": func(p *proxyResult) string { return p.proxyVerdict(r.Verdicts) },
+		"proxyVerdict": func(p *proxyResult) string { return p.proxyVerdict(r) },
 		"causes":       func(p *proxyResult) []causeGroup { return p.causes(r.Verdicts) },
 		"decisive":     func() []decisiveRow { return decisiveRows(r) },
 		"answers":      func() template.HTML { return answersCharts(r) },

@@ -17,7 +17,7 @@ func writeText(w io.Writer, r *runResult) error {
 		}
 	}
 	for i := range r.Proxies {
-		if text := r.Proxies[i].proxyVerdict(r.Verdicts); text != "" {
+		if text := r.Proxies[i].proxyVerdict(r); text != "" {
 			fmt.Fprintf(&out, "  %s.\n", text)
 		}
 	}
