@@ -147,8 +147,8 @@ func (p *proxyResult) proxyVerdict(r *runResult) string {
 	}
 	met, missed, notRun := p.tally()
 	if p.NoLogin != "" {
-		return fmt.Sprintf("%s can't log in to this server: %s; so %d of %d cells were not run", p.Name, p.NoLogin, notRun,
-			len(p.Cells))
+		return fmt.Sprintf("%s can't log in to this server: %s; so %d of %d cells were not run", p.Name, p.NoLogin,
+			notRun, len(p.Cells))
 	}
 	var parts []string
 	for _, g := range p.causes(r.Verdicts) {

@@ -75,8 +75,8 @@ func (c *cellResult) Last() *count {
 func tallyText(p *proxyResult) string {
 	met, missed, notRun := p.tally()
 	if p.Direct {
-		return fmt.Sprintf("%d cells, no proxy to judge: sessions not as planned in %d, not run %d", len(p.Cells), missed,
-			notRun)
+		return fmt.Sprintf("%d cells, no proxy to judge: sessions not as planned in %d, not run %d", len(p.Cells),
+			missed, notRun)
 	}
 	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed,
 		notRun)

@@ -89,8 +89,8 @@ func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
 // whyNoLogin returns why a login through a proxy to a server that takes the user has failed.
 func (x *proxyRun) whyNoLogin(ctx context.Context, err error) string {
 	if x.proxy.Literals && x.refusesLiterals(ctx) {
-		return fmt.Sprintf("it sends the name and the password of LOGIN as literals, and the server takes none there (%v)",
-			err)
+		return fmt.Sprintf("it sends the name and the password of LOGIN as literals, and the server takes none there "+
+			"(%v)", err)
 	}
 	return err.Error()
 }
