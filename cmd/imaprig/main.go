@@ -8,6 +8,7 @@
 //	imaprig load MODE --proxy A how fast a proxy or server is, and what that costs it
 //	imaprig bench               our proxy compared with nginx and HAProxy, and with the targets
 //	imaprig backend             an IMAP server that costs next to nothing, for load
+//	imaprig davmail             DavMail, an IMAP server in Java, with a stand-in for Exchange
 //	imaprig authserver          an auth_http service that costs next to nothing, for load
 //	imaprig watch PORT...       the socket states of a server's port, with the diagnosis in words
 //	imaprig help                lists the commands, and imaprig help COMMAND says more about one
@@ -30,6 +31,7 @@ import (
 	"imapproxy/cmd/cli"
 	"imapproxy/cmd/completion"
 	"imapproxy/cmd/imaprig/bench"
+	"imapproxy/cmd/imaprig/davmail"
 	"imapproxy/cmd/imaprig/exits"
 	"imapproxy/cmd/imaprig/load"
 	"imapproxy/cmd/imaprig/rig"
@@ -60,6 +62,7 @@ func commands() []command {
 			load.ModeNames(), load.Run},
 		{"bench", "", "compare our proxy with nginx and HAProxy, and with the targets", nil, bench.Run},
 		{"backend", "", "serve IMAP at next to no cost, for load tests through a proxy", nil, rig.RunBackend},
+		{"davmail", "", "run DavMail, an IMAP server in Java, with a stand-in for Exchange", nil, davmail.Run},
 		{"authserver", "", "speak nginx's auth_http at next to no cost, for load tests of logins", nil,
 			rig.RunAuthServer},
 		{"watch", "PORT...", "show the socket states of a server's port and what they mean", nil, runWatch},

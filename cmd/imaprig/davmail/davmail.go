@@ -18,6 +18,7 @@ import (
 const (
 	debianJar = "/usr/share/davmail/davmail.jar"
 	install   = "apt-get install davmail-server"
+	newerJava = "apt-get install default-jre-headless"
 )
 
 // Options say how to start DavMail. The zero value is good.
@@ -65,8 +66,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	proxy, err := peer.Start(ctx, netip.AddrPort{}, netip.Addr{})
 	if err != nil {
-		if strings.Contains(err.Error(), "UnsupportedClassVersionError") {
-			err = fmt.Errorf("the java in PATH is too old for %s: %w", jar, err)
+		if strings.Contains(err.Error(), "UnsupportedClassVersionError") { // the trace says no more
+			err = fmt.Errorf("start DavMail: the java in PATH is too old for %s: %s", jar, newerJava)
 		}
 		return nil, errors.Join(err, exchange.close())
 	}

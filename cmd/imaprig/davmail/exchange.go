@@ -1,6 +1,7 @@
 package davmail
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -175,9 +176,12 @@ func (x *Exchange) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8") // DavMail wants it to the letter
-	if err := x.answer(w, user, e.Body.Call); err != nil {
+	var text bytes.Buffer
+	if err := x.answer(&text, user, e.Body.Call); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
+	_, _ = w.Write(text.Bytes()) // DavMail may have gone
 }
 
 func unauthorized(w http.ResponseWriter) {

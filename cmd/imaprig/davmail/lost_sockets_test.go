@@ -88,6 +88,7 @@ func socketsOf(t *testing.T, port uint16, side rig.Side) []wire.TableEntry {
 // loseDirectly loses clients where DavMail keeps their sockets: in IDLE, and while Exchange hangs. So this
 // test sees what it is to see.
 func loseDirectly(t *testing.T, s *Server, clean int) {
+	defer s.Release() // what hangs would stop the next test
 	var all []*lost
 	for _, st := range states() {
 		if st.name == "in-idle" || st.name == "unanswered" {

@@ -16,7 +16,7 @@ var talk = []string{
 	"FETCH 1 FLAGS", "SELECT INBOX", "FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE)", "FETCH 2 BODY.PEEK[]",
 	"UID FETCH 1 BODY[]<10.500>", "UID SEARCH ALL", "+APPEND INBOX (\\Flagged) {%d}", "NOOP",
 	"FETCH 3 BODY[]", "STORE 1 +FLAGS (\\Seen)", "SEARCH 1:3", "+IDLE", "SELECT nowhere", "FETCH 1 FLAGS",
-	"EXAMINE INBOX", "UNSELECT",
+	"EXAMINE INBOX", "UNSELECT", "SELECT nowhere", "FETCH 1 FLAGS",
 }
 
 // compareTalk compares what a client reads directly with what it reads through our proxy, without a pool and with one.

@@ -10,8 +10,8 @@ import (
 const (
 	answersWidth  = 640
 	answersHeight = 150
-	answersLeft   = 52 // for the labels
-	answersBottom = 22
+	answersLeft   = 96 // for the labels, which are larger on a narrow screen
+	answersBottom = 30
 	answersPad    = 8
 )
 

@@ -3,6 +3,7 @@ package exits
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"imapproxy/cmd/imaprig/rig"
 )
@@ -42,9 +43,10 @@ type backend interface {
 type backendFacts struct {
 	info   backendInfo
 	addr   netip.AddrPort
-	pid    int    // of its first process; 0 = not known
-	netDir string // where the kernel shows its sockets, such as /proc/PID/net; "" = on another machine
-	counts bool   // it keeps counts
+	pid    int           // of its first process; 0 = not known
+	netDir string        // where the kernel shows its sockets, such as /proc/PID/net; "" = on another machine
+	counts bool          // it keeps counts
+	limit  time.Duration // for one answer; 0 = answerLimit
 	mail   mailbox
 	lacks  map[string]string // endings that it can't be run with, and why
 }

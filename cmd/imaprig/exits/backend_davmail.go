@@ -11,7 +11,8 @@ import (
 
 const (
 	davMailMessage = 2 << 20 // bytes: more than the buffers between it and a client that does not read
-	davMailPolls   = 10 * time.Second
+	davMailPolls   = time.Minute
+	davMailLimit   = 5 * time.Minute // for one answer: it reads a message whole and decodes it, 20 at once
 )
 
 // davMailServer is DavMail with a stand-in for Exchange, which can hang.
@@ -32,11 +33,13 @@ func (o *options) startDavMail(ctx context.Context) (backend, error) {
 		return nil, rig.WrongInput(err)
 	}
 	d := &davMailServer{Server: server}
+	o.patience = max(o.patience, davMailLimit) // a busy machine: its first answer needs classes compiled
 	if d.found, err = o.examine(ctx, server.Addr(), o.cells); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
 	d.found.info = backendInfo{Kind: kindDavMail, Name: "DavMail"}
 	d.found.pid, d.found.netDir, d.found.mail.named = server.PID(), ownNet, true
+	d.found.limit = davMailLimit
 	return d, nil
 }
 
@@ -45,15 +48,23 @@ func (d *davMailServer) facts() backendFacts { return d.found }
 // setMode lets what hangs go on hanging: it belongs to an earlier cell.
 func (d *davMailServer) setMode(_ context.Context, mode string) error {
 	d.Resume()
-	switch mode {
-	case modeHangingConnect:
-		d.Hang(davmail.Connects)
-	case modeHangingLogin:
-		d.Hang(davmail.Logins)
-	case modeHangingFetch:
-		d.Hang(davmail.Fetches)
+	if kind := hangingRequest(mode); kind != "" {
+		d.Hang(kind)
 	}
 	return nil
+}
+
+// hangingRequest returns the kind of request that hangs from the beginning in a mode, "" = none.
+func hangingRequest(mode string) davmail.Request {
+	switch mode {
+	case modeHangingConnect:
+		return davmail.Connects
+	case modeHangingLogin:
+		return davmail.Logins
+	case modeHangingFetch:
+		return davmail.Fetches
+	}
+	return ""
 }
 
 // opened lets everything hang. In IDLE DavMail asks by itself: it is waited for.

@@ -9,12 +9,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"imapproxy/cmd/imaprig/rig"
 )
 
 // ownNet is where the kernel shows the sockets of our own network namespace.
 const ownNet = "/proc/self/net"
+
+const serverLimit = time.Minute // for one answer
 
 // runningServer is a server that was running before. It has one mode, and keeps no counts.
 type runningServer struct{ found backendFacts }
@@ -44,7 +47,7 @@ func (o *runOptions) findServer(ctx context.Context, cells []cell) (*runningServ
 		return nil, err
 	}
 	found.info = backendInfo{Kind: kindServer, Name: "the server " + o.server, Address: found.addr.String()}
-	found.pid = o.serverPID
+	found.pid, found.limit = o.serverPID, serverLimit
 	if found.netDir, err = serverNet(found.addr, found.pid); err != nil {
 		return nil, err
 	}

@@ -141,13 +141,17 @@ func verdictOf(all []verdict, mode string) verdict {
 }
 
 // proxyVerdict says in a sentence what a proxy does, "" where there is none.
-func (p *proxyResult) proxyVerdict(all []verdict) string {
+func (p *proxyResult) proxyVerdict(r *runResult) string {
 	if p.Direct {
 		return ""
 	}
-	met, missed, _ := p.tally()
+	met, missed, notRun := p.tally()
+	if p.NoLogin != "" {
+		return fmt.Sprintf("%s can't log in to this server: %s; so %d of %d cells were not run", p.Name, p.NoLogin,
+			notRun, len(p.Cells))
+	}
 	var parts []string
-	for _, g := range p.causes(all) {
+	for _, g := range p.causes(r.Verdicts) {
 		i := slices.IndexFunc(parts, func(text string) bool { return text == g.Cause.proxy })
 		if i < 0 {
 			parts = append(parts, g.Cause.proxy)
@@ -164,18 +168,38 @@ func (p *proxyResult) proxyVerdict(all []verdict) string {
 		return p.Name + " was not judged: no cell was run"
 	}
 	text := fmt.Sprintf("%s leaves nothing that a proxy can prevent: every target holds in %d cells", p.Name, met)
-	if n := p.held(); n > 0 {
-		text += fmt.Sprintf("; in %d of them the server keeps descriptors, which no proxy can free", n)
-	}
-	return text
+	return text + p.heldText(r)
 }
 
-// held counts the cells at whose end the backend holds descriptors.
-func (p *proxyResult) held() (n int) {
-	for _, c := range p.Cells {
-		if len(c.Counts) > 0 && c.Counts[len(c.Counts)-1].JavaFDs > 0 {
-			n++
+// heldText tells of the cells at whose end the backend holds descriptors, and of those in which another proxy of the
+// run leaves none.
+func (p *proxyResult) heldText(r *runResult) string {
+	held := 0
+	var others []string
+	freed := map[string]int{}
+	for i, c := range p.Cells {
+		if last := c.Last(); last == nil || last.JavaFDs <= 0 {
+			continue
+		}
+		held++
+		for _, other := range r.Proxies {
+			if last := other.Cells[i].Last(); other.Direct || last == nil || last.JavaFDs != 0 {
+				continue
+			}
+			if freed[other.Name]++; freed[other.Name] == 1 {
+				others = append(others, other.Name)
+			}
 		}
 	}
-	return n
+	if held == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; in %d of them the server keeps descriptors", held)
+	if len(others) == 0 {
+		return text + ", which no proxy of this run frees"
+	}
+	for i, name := range others {
+		others[i] = fmt.Sprintf("%s leaves none in %d of those", name, freed[name])
+	}
+	return text + "; " + strings.Join(others, ", ")
 }

@@ -34,6 +34,7 @@ type proxyResult struct {
 	Name          string                    `json:"name"`
 	Version       string                    `json:"version,omitempty"`
 	Settings      string                    `json:"settings,omitempty"` // what was set other than its defaults
+	NoLogin       string                    `json:"no_login,omitempty"` // why no login is possible through it
 	Seconds       float64                   `json:"seconds"`
 	Direct        bool                      `json:"direct,omitempty"` // no proxy: clients connect to the backend
 	Cells         []*cellResult             `json:"cells"`
@@ -126,6 +127,9 @@ func (c count) point() point {
 func (r *runResult) misses() (n int) {
 	for _, p := range r.Proxies {
 		n += len(p.Misses)
+		if p.NoLogin != "" {
+			n++
+		}
 		for _, c := range p.Cells {
 			n += len(c.Misses)
 		}

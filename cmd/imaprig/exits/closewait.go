@@ -35,8 +35,8 @@ func RunCloseWait(ctx context.Context, args []string, stdout, stderr io.Writer) 
 func parseCloseWait(args []string, stdout io.Writer) (*runOptions, error) {
 	o := &runOptions{user: "rig%d", password: "secret"}
 	flags := rig.NewFlags("closewait")
-	flags.Var(&o.peers, "peer", "compare imapproxy with these proxies, `NAMES` separated by commas (without it: "+
-		"nginx)")
+	flags.Var(&o.peers, "peer", "compare imapproxy with these proxies, `NAMES` separated by commas; direct is none "+
+		"(without it: nginx)")
 	flags.StringVar(&o.self, "self", "", "imapproxy's program `FILE` (without it: next to this one, or "+
 		"bin/imapproxy)")
 	flags.IntVar(&o.sessions, "sessions", 20, fmt.Sprintf("the `NUMBER` of clients of each kind, 1 to %d",

@@ -27,6 +27,9 @@ func TestCloseWait(t *testing.T) {
 	if code != rig.ExitOK || stderr != "" {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 	}
+	if !regexp.MustCompile(`(?m)^nginx \(\d`).MatchString(stdout) {
+		t.Errorf("want nginx's version in\n%s", stdout)
+	}
 	rows := regexp.MustCompile(`(?m)  nginx +4 +4, still \d s later\n +imapproxy +4 +none, \d\.\d s later$`)
 	if n := len(rows.FindAllString(stdout, -1)); n != len(closeWaitStories()) {
 		t.Errorf("%d stories as they should be, want %d:\n%s", n, len(closeWaitStories()), stdout)

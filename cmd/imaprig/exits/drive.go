@@ -1,6 +1,7 @@
 package exits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 
 const (
 	openAtOnce = 48               // sessions of a cell
-	realLimit  = time.Minute      // for one answer of a server that is not ours
 	byServerIn = 15 * time.Second // for a backend that closes first
 )
 
@@ -58,6 +58,8 @@ func (x *proxyRun) noVanishing() string {
 	switch {
 	case x.ns == nil:
 		return x.nsProblem
+	case !x.proxy.Outside.IsValid() && isDirect(x.proxy) && x.facts.info.Kind == kindJava:
+		return "without a proxy clients can't vanish: the Java program of the rig listens on 127.0.0.1 only"
 	case !x.proxy.Outside.IsValid() && isDirect(x.proxy):
 		return "the server can't be reached from the rig's network namespace: it has to run on this machine, and to " +
 			"listen on every address"
@@ -128,9 +130,7 @@ func (d *drive) openAll(ctx context.Context) error {
 		d.sessions++
 		c := d.opts.newClient(d.sessions)
 		c.mail = d.facts.mail
-		if !d.facts.counts {
-			c.limit = realLimit
-		}
+		c.limit = cmp.Or(d.facts.limit, c.limit)
 		if d.ending.password != "" {
 			c.password = d.ending.password
 		}

@@ -64,7 +64,7 @@ func TestExitsOwn(t *testing.T) {
 		}
 	}
 	if p := r.Proxies[0]; p.Java["good"].Accepted != 20 || p.Unattributed != 0 ||
-		!strings.Contains(p.Version, "imapproxy") {
+		!strings.Contains(p.Version, ", go1.") {
 		t.Errorf("accepted in mode good %d, want 20; unattributed %d; version %q", p.Java["good"].Accepted,
 			p.Unattributed, p.Version)
 	}

@@ -64,10 +64,15 @@ func (c count) Established() int { return c.Backend[wire.StateEstablished].Socke
 // notes prints what does not fit into the table.
 func notes(out *strings.Builder, r *runResult, p *proxyResult) {
 	fmt.Fprintf(out, "\n%s\n", tallyText(p))
-	for _, c := range p.Cells {
-		if c.NotRun != "" {
-			fmt.Fprintf(out, "  NOT RUN  %v: %s\n", c.cell, c.NotRun)
+	if p.NoLogin != "" {
+		fmt.Fprintf(out, "  MISSED   a login through %s: %s\n", p.Name, p.NoLogin)
+	}
+	for _, g := range p.notRun() {
+		cells := strings.Join(g.cells, ", ")
+		if n := len(g.cells); n > namedCells {
+			cells = fmt.Sprintf("%d cells", n)
 		}
+		fmt.Fprintf(out, "  NOT RUN  %s: %s\n", cells, g.why)
 	}
 	for _, g := range p.causes(r.Verdicts) {
 		fmt.Fprintf(out, "\n%s\n", upperFirst(g.Cause.String()))
@@ -85,6 +90,31 @@ func notes(out *strings.Builder, r *runResult, p *proxyResult) {
 		fmt.Fprintf(out, "  MISSED   in the whole run: %v\n", m)
 	}
 	ownCounts(out, p)
+}
+
+// namedCells is how many cells are named that were not run for the same reason; the table has all.
+const namedCells = 4
+
+// reason is why cells were not run.
+type reason struct {
+	why   string
+	cells []string
+}
+
+// notRun returns the cells that were not run, those of one reason together.
+func (p *proxyResult) notRun() []reason {
+	var all []reason
+	for _, c := range p.Cells {
+		if c.NotRun == "" {
+			continue
+		}
+		i := slices.IndexFunc(all, func(r reason) bool { return r.why == c.NotRun })
+		if i < 0 {
+			i, all = len(all), append(all, reason{why: c.NotRun})
+		}
+		all[i].cells = append(all[i].cells, c.String())
+	}
+	return all
 }
 
 const wholeRun = "what the server counted itself shows it"

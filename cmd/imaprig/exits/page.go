@@ -25,7 +25,7 @@ func writeHTML(w io.Writer, r *runResult) error {
 		"chart": chart, "dash": orDash, "curves": curves, "tally": tallyText, "upper": upperFirst, "times": times,
 		"headline":     func() string { return headline(r.Verdicts) },
 		"recipes":      func() []recipe { return recipes(r, r.Verdicts) },
-		"proxyVerdict": func(p *proxyResult) string { return p.proxyVerdict(r.Verdicts) },
+		"proxyVerdict": func(p *proxyResult) string { return p.proxyVerdict(r) },
 		"causes":       func(p *proxyResult) []causeGroup { return p.causes(r.Verdicts) },
 		"decisive":     func() []decisiveRow { return decisiveRows(r) },
 		"answers":      func() template.HTML { return answersCharts(r) },
@@ -74,6 +74,10 @@ func (c *cellResult) Last() *count {
 
 func tallyText(p *proxyResult) string {
 	met, missed, notRun := p.tally()
+	if p.Direct {
+		return fmt.Sprintf("%d cells, no proxy to judge: sessions not as planned in %d, not run %d", len(p.Cells),
+			missed, notRun)
+	}
 	return fmt.Sprintf("%d cells: every target holds in %d, missed in %d, not run %d", len(p.Cells), met, missed,
 		notRun)
 }

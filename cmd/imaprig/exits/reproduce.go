@@ -56,6 +56,9 @@ subprocess.run(["ss", "-Htan", "state", "%s", "sport", "=", ":%%d" %% PORT])
 
 // recipeFor returns how to see what the verdict says, false for one on which there is nothing to see.
 func recipeFor(r *runResult, v verdict) (recipe, bool) {
+	if v.Mode == modeHanging {
+		return recipe{}, false // what hangs does so once the sessions are open, which takes more than a client
+	}
 	ts, _ := tracesOf(r, v.Mode)
 	for _, name := range v.Decisive {
 		steps := recipeSteps(name, r.Client)
@@ -146,7 +149,11 @@ func (b backendInfo) start(mode string) string {
 	case b.Kind == kindJava:
 		return fmt.Sprintf("java testdata/javabackend/JavaBackend.java --port %s --mode %s", reproducePort, mode)
 	}
-	return fmt.Sprintf("%s on port %s, mode %s", b.Name, reproducePort, mode)
+	command := "imaprig davmail --port " + reproducePort
+	if kind := hangingRequest(mode); kind != "" {
+		command += " --hang " + string(kind)
+	}
+	return command
 }
 
 // recipes returns one for each verdict that has something to see; of a fault that several modes have, the first.

@@ -77,14 +77,37 @@ func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	why := fmt.Sprintf("no login is possible through %s: %v", x.proxy.Name, err)
+	result.NoLogin = x.whyNoLogin(ctx, err)
 	for _, r := range result.Cells {
 		if endingOf(r.cell).logsIn() {
-			r.NotRun = why
+			r.NotRun = "no login is possible through " + x.proxy.Name
 		}
 	}
-	result.Misses = append(result.Misses, miss{why, 1, 0})
 	return nil
+}
+
+// whyNoLogin returns why a login through a proxy to a server that takes the user has failed.
+func (x *proxyRun) whyNoLogin(ctx context.Context, err error) string {
+	if x.proxy.Literals && x.refusesLiterals(ctx) {
+		return fmt.Sprintf("it sends the name and the password of LOGIN as literals, and the server takes none there "+
+			"(%v)", err)
+	}
+	return err.Error()
+}
+
+// refusesLiterals reports whether the server answers no to the name of LOGIN as a literal.
+func (x *proxyRun) refusesLiterals(ctx context.Context) bool {
+	c := x.opts.newClient(1)
+	if err := c.connect(dialTCP, x.facts.addr.String(), netip.Addr{}, false); err != nil {
+		return false
+	}
+	defer c.conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.conn.Close() })()
+	if c.greeting() != nil || c.command(fmt.Sprintf("LOGIN {%d}", len(c.user))) != nil {
+		return false
+	}
+	err := c.continuation()
+	return err != nil && !rig.IsTimeout(err)
 }
 
 // finish asks the backend what it has seen, and judges.

@@ -25,7 +25,11 @@ func (o *runOptions) startProxy(ctx context.Context, name string, backend netip.
 		}
 		return runningProxy(name, addr, outside)
 	case name == proxyDirect:
-		return runningProxy(name, backend, outside)
+		p, err := runningProxy(name, backend, outside)
+		if err == nil {
+			p.Version = "no proxy"
+		}
+		return p, err
 	}
 	p, err := rig.FindPeer(name, o.self)
 	if err != nil {

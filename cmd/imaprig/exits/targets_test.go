@@ -238,6 +238,10 @@ func TestNoVanishing(t *testing.T) {
 		want string
 	}{
 		{proxyRun{nsProblem: "root is needed", proxy: &rig.Proxy{}}, "root is needed"},
+		{proxyRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{Name: proxyDirect}, facts: backendFacts{
+			info: backendInfo{Kind: kindJava}}}, "the Java program of the rig listens on 127.0.0.1 only"},
+		{proxyRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{Name: proxyDirect}},
+			"the server can't be reached from the rig's network namespace"},
 		{proxyRun{ns: &rig.Namespace{}, proxy: &rig.Proxy{}}, "can't be reached from the rig's network namespace"},
 	}
 	for _, tt := range tests {

@@ -17,7 +17,7 @@ func writeText(w io.Writer, r *runResult) error {
 		}
 	}
 	for i := range r.Proxies {
-		if text := r.Proxies[i].proxyVerdict(r.Verdicts); text != "" {
+		if text := r.Proxies[i].proxyVerdict(r); text != "" {
 			fmt.Fprintf(&out, "  %s.\n", text)
 		}
 	}
@@ -66,8 +66,8 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 	}
 }
 
-// namedFaults is how many faults a headline can name.
-const namedFaults = 4
+// namedModes is with how many faults a headline can name the modes that have them.
+const namedModes = 4
 
 // headline is the verdict in one sentence.
 func headline(all []verdict) string {
@@ -75,19 +75,36 @@ func headline(all []verdict) string {
 		return all[0].Sentence
 	}
 	var faults []string
+	modes := map[string][]string{} // by fault
+	faulty, unknown := 0, 0
 	for _, v := range all {
-		if v.Fault != faultUnknown && !noFault(v.Fault) {
-			faults = append(faults, fmt.Sprintf("%s (%s)", v.Fault, v.Mode))
+		switch {
+		case v.Fault == faultUnknown:
+			unknown++
+			continue
+		case noFault(v.Fault):
+			continue
 		}
+		if faulty++; len(modes[v.Fault]) == 0 {
+			faults = append(faults, v.Fault)
+		}
+		modes[v.Fault] = append(modes[v.Fault], v.Mode)
 	}
 	switch {
-	case len(faults) == 0:
+	case faulty == 0 && unknown > 0:
+		return fmt.Sprintf("no fault of the server was seen in %d of %d modes; the others were not judged",
+			len(all)-unknown, len(all))
+	case faulty == 0:
 		return fmt.Sprintf("the server closes cleanly in all of %d modes", len(all))
-	case len(faults) > namedFaults:
-		return fmt.Sprintf("the server has a fault in %d of %d modes, each named below", len(faults), len(all))
 	}
-	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", len(faults), len(all),
-		strings.Join(faults, ", "))
+	text := strings.Join(faults, ", ")
+	if len(faults) <= namedModes {
+		for i, name := range faults {
+			faults[i] = fmt.Sprintf("%s (%s)", name, strings.Join(modes[name], ", "))
+		}
+		text = strings.Join(faults, "; ")
+	}
+	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", faulty, len(all), text)
 }
 
 // about says what was run, and what was not found out.

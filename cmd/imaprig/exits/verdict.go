@@ -101,6 +101,9 @@ func (ts traces) cleanText() string {
 		for name := range ts {
 			text = "closes cleanly: nothing was left after the ending " + name
 		}
+		if len(late) > 0 {
+			return "closes, but late: only in the end nothing was left after the ending " + late[0]
+		}
 	}
 	if len(late) > 0 {
 		text += fmt.Sprintf("; after %s only late", strings.Join(late, ", "))

@@ -68,6 +68,8 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"nothing was run", nil, faultUnknown, nil, []string{"nothing can be said"}},
 		{"one ending, clean", []trace{left("idle", 0, 0, 0)}, faultNone, nil, []string{"after the ending idle"}},
+		{"one ending, late", []trace{{cell: &cellResult{cell: cell{"as-is", "unanswered"}}, opened: 5, late: true}},
+			faultNone, nil, []string{"closes, but late: only in the end nothing was left after the ending unanswered"}},
 		{"IDLE alone", []trace{left("idle", 0, 0, 0), left("logout", 0, 0, 0), left("in-idle", 5, 1, 5)},
 			faultDeafInIdle,
 			nil, []string{"in-idle: 5 of 5 in CLOSE_WAIT, Recv-Q 1"}},
@@ -120,7 +122,7 @@ func TestVerdictOnProxies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := recorded(t, tt.proxy)
-		got := r.Proxies[0].proxyVerdict(r.Verdicts)
+		got := r.Proxies[0].proxyVerdict(r)
 		for _, words := range tt.says {
 			if !strings.Contains(got, words) {
 				t.Errorf("%s: %q, want %q in it", tt.proxy, got, words)
@@ -131,6 +133,25 @@ func TestVerdictOnProxies(t *testing.T) {
 				t.Errorf("%s: %q, with %q in it", tt.proxy, got, words)
 			}
 		}
+	}
+}
+
+// TestVerdictOnHeldDescriptors says whether another proxy of the run frees what the server keeps.
+func TestVerdictOnHeldDescriptors(t *testing.T) {
+	keeps := counted(modeAsIs, "in-idle", at(70, 0, 0, 0, 5))
+	frees := counted(modeAsIs, "in-idle", at(70, 0, 0, 0, 0))
+	r := &runResult{Proxies: []proxyResult{{Name: proxyDirect, Direct: true, Cells: []*cellResult{frees}},
+		{Name: "haproxy", Cells: []*cellResult{keeps}}, {Name: "imapproxy", Cells: []*cellResult{frees}}}}
+	const held = "; in 1 of them the server keeps descriptors"
+	if got := r.Proxies[1].proxyVerdict(r); !strings.HasSuffix(got, held+"; imapproxy leaves none in 1 of those") {
+		t.Errorf("haproxy: %q", got)
+	}
+	if got := r.Proxies[2].proxyVerdict(r); strings.Contains(got, "descriptors") {
+		t.Errorf("imapproxy: %q", got)
+	}
+	r.Proxies[2].Cells[0] = keeps
+	if got := r.Proxies[1].proxyVerdict(r); !strings.HasSuffix(got, held+", which no proxy of this run frees") {
+		t.Errorf("nobody frees them: %q", got)
 	}
 }
 

@@ -16,7 +16,7 @@ const NginxModule = "/usr/lib/nginx/modules/ngx_mail_module.so"
 // NginxPeer returns nginx with its mail module and an auth_http service that grants every login.
 func NginxPeer() Peer {
 	return Peer{
-		Name: "nginx", Programs: []string{"nginx"}, version: []string{"-v"},
+		Name: "nginx", Programs: []string{"nginx"}, version: []string{"-v"}, literals: true,
 		Settings: "one worker, worker_connections at the descriptor limit",
 		tuning: "so_keepalive=15s:5s:2 for clients (25 s in all), proxy_timeout 35m as imapproxy has it; its mail " +
 			"module has no keep-alive on the server's side, and no limit on unanswered bytes",

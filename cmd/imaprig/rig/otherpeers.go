@@ -9,6 +9,7 @@ import (
 func perditionPeer() Peer {
 	return Peer{
 		Name: "perdition", Programs: []string{"perdition"}, version: []string{"--help"},
+		literals: true,
 		tuning:   "nothing: it has no setting for keep-alive or half-closed connections",
 		Packages: "apt-get install perdition", Prepare: preparePerdition,
 	}

@@ -31,6 +31,7 @@ type Proxy struct {
 	Addr     netip.AddrPort // where clients connect
 	Outside  netip.AddrPort // where clients in the namespace connect; not valid when there is none
 	Backend  netip.AddrPort // of the benchmark: which fast backend it leads to
+	Literals bool           // it sends the name and the password of LOGIN as literals
 	Stop     func() error
 }
 
@@ -43,6 +44,7 @@ type Peer struct {
 	Settings string                               // what is always set, for the report
 	Tuned    bool                                 // it finds peers that are gone within 30 s, where it can
 	tuning   string                               // what Tuned sets, and what it can't, for the report
+	literals bool                                 // it sends the name and the password of LOGIN as literals
 	Prepare  func(s *PeerSetup) ([]string, error) // writes the configuration, returns the arguments
 }
 

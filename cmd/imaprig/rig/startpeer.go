@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -41,7 +42,7 @@ func (p Peer) Start(ctx context.Context, backend netip.AddrPort, outside netip.A
 }
 
 func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside netip.Addr) (*Proxy, error) {
-	x := &Proxy{Name: p.Name, Settings: p.settings(), Stop: s.close}
+	x := &Proxy{Name: p.Name, Settings: p.settings(), Literals: p.literals, Stop: s.close}
 	for _, host := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), outside} {
 		if host.IsValid() {
 			addr, err := FreeAddr(host)
@@ -60,7 +61,7 @@ func (p Peer) startIn(ctx context.Context, s *PeerSetup, program string, outside
 		return nil, err
 	}
 	if len(p.version) > 0 {
-		x.Version = programVersion(ctx, program, p.version)
+		x.Version = versionOf(p.Name, programVersion(ctx, program, p.version))
 	}
 	log, err := os.Create(filepath.Join(s.Dir, "output"))
 	if err != nil {
@@ -153,6 +154,13 @@ func CheckFree(addr netip.AddrPort) error {
 		return fmt.Errorf("listen on %v: %w", addr, err)
 	}
 	return ln.Close()
+}
+
+// versionOf returns what a program says of its version without its own name, which stands before it anyway.
+func versionOf(name, text string) string {
+	quoted := regexp.QuoteMeta(name)
+	words := regexp.MustCompile(`(?i)^` + quoted + `( version:?|/| ) *(` + quoted + `/)?`)
+	return words.ReplaceAllString(text, "")
 }
 
 // programVersion returns the first line that has a digit in it, or "".
