@@ -19,8 +19,7 @@ type serverKind struct {
 var serverKinds = []serverKind{courier, cyrus, mailutils}
 
 // cyrus has one process each session, so that one that stays is seen, and makes a
-// user's mailbox at the first login. Its unique identifiers are the same for two
-// mailboxes that are made within a second, so the folders have the mailboxes' names.
+// user's mailbox at the first login, in a folder that has the mailbox's name.
 var cyrus = serverKind{
 	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID,
 	wrongPassword: "a NO Login refused by the mail server",
