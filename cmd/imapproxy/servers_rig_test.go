@@ -14,9 +14,10 @@ import (
 // serverRig is a proxy before one mail server.
 type serverRig struct {
 	*rig
-	server  *mailServer
-	process *process
-	before  []string // descriptors of the proxy while no client is there
+	server   *mailServer
+	process  *process
+	before   []string // descriptors of the proxy while no client is there
+	thorough bool     // checks what takes long, too
 }
 
 // serverRoutes says how the proxy reaches the server for each user; joe is for

@@ -10,14 +10,16 @@ type serverKind struct {
 	namespace     string   // before the names of the user's own mailboxes
 	wrongPassword string   // how the proxy's client reads that it is wrong
 	more          []string // for serverDialogue: of extensions
-	silentIdle    bool     // it tells nothing in IDLE
-	keepsMore     bool     // its INBOX may have more messages at the end than at the start
+	lateIdle      bool     // it reports a new message only when IDLE ends
 	logsID        string   // what its log has of the proxy's ID
+	lateID        bool     // it refuses ID before the login, though it offers it
 }
 
+// serverKinds begins with the one that waits the longest.
+var serverKinds = []serverKind{courier, cyrus, mailutils}
+
 // cyrus has one process each session, so that one that stays is seen, and makes a
-// user's mailbox at the first login. Its unique identifiers are the same for two
-// mailboxes that are made within a second, so the folders have the mailboxes' names.
+// user's mailbox at the first login, in a folder that has the mailbox's name.
 var cyrus = serverKind{
 	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID,
 	wrongPassword: "a NO Login refused by the mail server",
@@ -102,7 +104,8 @@ IMAP_TLS=1 couriertcpd -address=127.0.0.1 $limits $TCPDOPTS @TLSPORT@ \
 
 // mailutils has the system's users, each of whom owns a Maildir.
 var mailutils = serverKind{
-	name: "Mailutils", program: "usr/sbin/imap4d", silentIdle: true, keepsMore: true,
+	name: "Mailutils", program: "usr/sbin/imap4d", lateIdle: true,
+	logsID: "x-originating-ip=127.0.0.1", lateID: true,
 	wrongPassword: "a NO Login refused by the mail server",
 	setup: `
 id=60000
