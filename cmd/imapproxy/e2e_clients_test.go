@@ -205,7 +205,7 @@ func withoutTUID(message []byte) []byte {
 // fails the test when the program fails.
 func output(t *testing.T, env []string, program string, arguments ...string) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, arguments...)
 	cmd.Env = append(os.Environ(), env...)
