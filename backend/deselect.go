@@ -39,6 +39,11 @@ func (c *Conn) deselect() error {
 	case refusedBy(err) == "":
 		return err
 	}
+	return c.refusesMailbox()
+}
+
+// refusesMailbox has the backend prove that no mailbox is selected: it refuses what needs one.
+func (c *Conn) refusesMailbox() error {
 	switch news, err := c.askSelected(needsMailbox); {
 	case err == nil:
 		c.pooled.keeps.Store(true)
