@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// whyNoUnselect: UNSELECT is not offered, and that the mailbox is deselected without it
-// is not proved.
+// whyNoUnselect: UNSELECT is not offered, or not known in spite of that, and that no
+// mailbox is selected is not proved.
 const whyNoUnselect = "no_unselect"
 
 // errStillSelected says that a mailbox is selected, or that the contrary is not proved.

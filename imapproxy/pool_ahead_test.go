@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +14,7 @@ func (c *backendConn) atOnce(lines ...string) {
 	cork := func(on int) {
 		raw, err := c.raw.(*net.TCPConn).SyscallConn()
 		if err == nil {
-			_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, unix.TCP_CORK, on) })
+			_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) })
 		}
 	}
 	cork(1)
