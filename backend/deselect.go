@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// whyNoUnselect: UNSELECT is not offered, and that the mailbox is deselected without it
-// is not proved.
+// whyNoUnselect: UNSELECT is not offered, or not known in spite of that, and that no
+// mailbox is selected is not proved.
 const whyNoUnselect = "no_unselect"
 
 // errStillSelected says that a mailbox is selected, or that the contrary is not proved.
@@ -39,6 +39,11 @@ func (c *Conn) deselect() error {
 	case refusedBy(err) == "":
 		return err
 	}
+	return c.refusesMailbox()
+}
+
+// refusesMailbox has the backend prove that no mailbox is selected: it refuses what needs one.
+func (c *Conn) refusesMailbox() error {
 	switch news, err := c.askSelected(needsMailbox); {
 	case err == nil:
 		c.pooled.keeps.Store(true)

@@ -139,7 +139,7 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
 	c.hand(o.SessionID, phaseReady)
-	if wire.Unread(&c.raw) {
+	if c.unread() || wire.Unread(&c.raw) {
 		return wrap(ctx, c.Target, c.Addr, "check", errOutOfStep)
 	}
 	c.spent, c.in.budget.used = 0, 0

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -108,9 +109,28 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 	case err != nil:
 		return false, "reset_failed", err
 	}
+	if c.unread() {
+		return false, "reset_failed", errOutOfStep
+	}
 	c.relay, c.Ledger = false, ledger.Ledger{}
-	c.in.Release()
 	return plan.forget, "", nil
+}
+
+// unread reports whether something has come with the last answer, in the same piece or in
+// the same TLS records: nothing is asked any more, so the next session would read it.
+func (c *Conn) unread() bool {
+	if c.in.Buffered() > 0 {
+		return true
+	}
+	c.in.Release()
+	if c.TLS() == nil {
+		return false // what the socket has is seen when the connection is lent
+	}
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // TLS gives what it has and asks the socket for nothing
+	defer func() { _ = c.raw.SetReadDeadline(time.Time{}) }()
+	var b [1]byte
+	n, err := c.conn.Read(b[:])
+	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // leaveIdle says DONE and awaits the reply to IDLE.
@@ -161,8 +181,12 @@ func (c *Conn) undo(p resetPlan) error {
 	}
 	switch {
 	case p.unselect:
-		if _, err := c.askSelected("UNSELECT"); err != nil && !(p.unsure && refusedBy(err) == "BAD") {
-			return err // BAD: no mailbox is selected (RFC 3691 section 2)
+		_, err := c.askSelected("UNSELECT")
+		if p.unsure && refusedBy(err) == "BAD" { // no mailbox is selected (RFC 3691 section 2), or it knows no UNSELECT
+			err = c.refusesMailbox()
+		}
+		if err != nil {
+			return err
 		}
 	case p.deselect:
 		if err := c.deselect(); err != nil {
@@ -245,8 +269,7 @@ func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) erro
 		return nil
 	}
 	err := c.during(ctx, checkLimit, func() error { return c.ask(command) })
-	c.in.Release()
-	if err == nil && c.in.Buffered() > 0 {
+	if err == nil && c.unread() {
 		return errOutOfStep
 	}
 	return err

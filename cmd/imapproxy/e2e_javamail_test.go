@@ -115,6 +115,10 @@ func (j *javaRig) plausible(t *testing.T, name string, results map[string]string
 		if strings.HasPrefix(check, "FETCH of 20 MB") && result != sum(j.Big) {
 			t.Errorf("%s, %s: %s, want %s", name, check, result, sum(j.Big))
 		}
+		inClear := strings.HasSuffix(name, "/"+string(plain))
+		if want := fmt.Sprint("true, TLS ", !inClear); check == "connect" && result != want {
+			t.Errorf("%s, %s: %s, want %s", name, check, result, want)
+		}
 	}
 }
 

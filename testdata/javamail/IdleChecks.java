@@ -43,6 +43,7 @@ final class IdleChecks extends Checks {
         check("IDLE again and again", () -> {
             Endpoint.Trace trace = new Endpoint.Trace();
             try (IMAPStore store = at.connect(at.traced(trace)); IMAPFolder f = open(store, "idle")) {
+                String left = "";
                 for (int i = 1; i <= 10; i++) {
                     Background idle = new Background(() -> {
                         f.idle(true);
@@ -50,9 +51,9 @@ final class IdleChecks extends Checks {
                     });
                     trace.await("^\\+ idling", i);
                     f.getUnreadMessageCount();
-                    idle.result();
+                    left += idle.result() + " ";
                 }
-                return trace.count("^\\+ idling") + " times, open " + f.isOpen();
+                return left + trace.count("^\\+ idling") + " times, open " + f.isOpen();
             }
         });
         check("IDLE of the store", () -> {

@@ -41,7 +41,7 @@ final class MessageChecks extends Checks {
     @Override
     void run() throws Exception {
         if (!at.mode.equals("tls")) {
-            check("FETCH of 20 MB in parts of 16384 bytes, the default", () -> big());
+            check("FETCH of 20 MB in parts of 16384 bytes", () -> big("fetchsize", "16384"));
         } else {
             check("FETCH of 20 MB in parts of 1 MB", () -> big("fetchsize", "1048576"));
         }

@@ -54,11 +54,19 @@ func (s *fastSession) answer(c fastCommand) error {
 	return nil
 }
 
+// capabilities returns what the session offers: STARTTLS until there is TLS.
+func (s *fastSession) capabilities() string {
+	if s.tls {
+		return fastCapabilities
+	}
+	return fastCapabilities + " STARTTLS"
+}
+
 // answerQuery answers the commands that ask for something small.
 func (s *fastSession) answerQuery(c fastCommand, verb string) {
 	switch verb {
 	case "CAPABILITY":
-		s.write("* CAPABILITY ", fastCapabilities)
+		s.write("* CAPABILITY ", s.capabilities())
 	case "ID":
 		s.write(LoginCountPrefix, strconv.FormatUint(s.backend.logins.Load(), 10), `")`)
 	case "NAMESPACE":

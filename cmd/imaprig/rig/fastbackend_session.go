@@ -42,7 +42,7 @@ type fastCommand struct {
 func (s *fastSession) run() {
 	s.in = bufio.NewReaderSize(s.conn, fastLine)
 	_, s.tls = s.conn.(*tls.Conn)
-	s.out = append(s.out, "* OK [CAPABILITY "+fastCapabilities+"] imaprig\r\n"...)
+	s.out = append(s.out, "* OK [CAPABILITY "+s.capabilities()+"] imaprig\r\n"...)
 	for !s.ended {
 		if s.in.Buffered() == 0 && s.flush() != nil {
 			return

@@ -129,6 +129,28 @@ func TestFastBackendBodies(t *testing.T) {
 	}
 }
 
+// TestFastBackendStartTLS wants STARTTLS to be offered in clear, to be there, and not to be offered after it.
+func TestFastBackendStartTLS(t *testing.T) {
+	const list = "CAPABILITY " + fastCapabilities
+	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort})
+	k := newTalk(t, to[0])
+	k.want("* OK [" + list + " STARTTLS]")
+	k.say("a CAPABILITY\r\n")
+	if got, want := k.want("*"), "* "+list+" STARTTLS"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	k.want("a OK")
+	k.say("b STARTTLS\r\n")
+	k.want("b OK")
+	k.conn = tls.Client(k.conn, &tls.Config{InsecureSkipVerify: true})
+	k.in = bufio.NewReader(k.conn)
+	k.say("c CAPABILITY\r\n")
+	if got, want := k.want("*"), "* "+list; got != want {
+		t.Errorf("with TLS %q, want %q", got, want)
+	}
+	k.want("c OK")
+}
+
 func TestFastBackendLoginDelay(t *testing.T) {
 	to := rigtest.Start(t, NewFastBackend, BackendOptions{Listen: rigtest.AnyPort, TLSListen: rigtest.AnyPort,
 		loginDelay: 300 * time.Millisecond})
