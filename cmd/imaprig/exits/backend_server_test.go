@@ -105,9 +105,10 @@ func TestExitsServerLacks(t *testing.T) {
 		"LOGIN":      "TAG OK as you like\r\n",
 	}}
 	r := serverExits(t, s.start(t, rigtest.AnyPort), "--peer", proxyDirect, "--after", "1s")
+	noMessage := `the mailbox "INBOX" has no message of 1048576 bytes or more`
 	want := map[string]string{
 		"in-idle": "the server has no IDLE", "login-refused": "the server takes any password",
-		"mid-fetch": `the mailbox "INBOX" has no message of 1048576 bytes or more`,
+		"mid-fetch": noMessage, "mid-fetch-small": noMessage,
 	}
 	for _, c := range r.Proxies[0].Cells {
 		if c.Ending != "vanish" && c.NotRun != want[c.Ending] {
