@@ -47,3 +47,18 @@ func TestPoolAnswerAndMore(t *testing.T) {
 		}
 	}
 }
+
+// A connection with TLS that the pool has looked at, for what may have come, serves the next session.
+func TestPoolReusesTLS(t *testing.T) {
+	r := newRig(t, withPool(nil), withScript(pooledMailbox(nil)), secureBackend)
+	for range 3 {
+		c := r.login("plain", "jane")
+		c.send("1 NOOP")
+		c.expect("1 OK NOOP done")
+		c.leaveByLogout()
+		r.awaitIdle(1)
+	}
+	if got := r.backend.logins(); len(got) != 1 {
+		t.Errorf("logins %v, want one", got)
+	}
+}

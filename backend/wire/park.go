@@ -92,7 +92,8 @@ func shutdownWrite(c pollable) error {
 // Read is that of net.Conn.
 func (w *Wire) Read(p []byte) (int, error) {
 	if w.conn != nil {
-		return w.conn.Read(p)
+		n, err := w.conn.Read(p)
+		return n, passing(err)
 	}
 	if w.closed {
 		return 0, net.ErrClosed
@@ -112,6 +113,16 @@ func (w *Wire) Read(p []byte) (int, error) {
 	}
 	w.dry = n < len(p)
 	return n, nil
+}
+
+// passing returns a deadline's error as a net.Error. An os.File, which the socket is after
+// Unpark, wraps it into another, and crypto/tls never reads again after an error that
+// does not say it is temporary.
+func passing(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 // MarkReadable says that the socket may have something to read again.
