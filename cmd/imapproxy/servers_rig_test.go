@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,7 +98,7 @@ func (r *serverRig) putCanary(t *testing.T, user string) {
 func (l *line) converse(t *testing.T, user string, commands ...string) []string {
 	t.Helper()
 	l.enter(t, user)
-	log := steady(converse(t, l, l.r, append(commands, "z LOGOUT")))
+	log := steady(converse(t, l, l.r, slices.Concat(commands, []string{"z LOGOUT"})))
 	l.expectEnd(t)
 	return log
 }
