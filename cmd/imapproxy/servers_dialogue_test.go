@@ -44,7 +44,7 @@ var withheld = regexp.MustCompile(
 // serverVariable is what these servers say differently each time.
 var serverVariable = regexp.MustCompile(`\d+\.\d+ secs?( \d+ calls)?|INTERNALDATE "[^"]+"|MAILBOXID \([^)]*\)`)
 
-// TestServers holds real mail servers, direct and behind the proxy, to one dialogue
+// TestServers holds real mail servers, directly and through the proxy, to one dialogue
 // and one list of checks. TestSoakServers has all of them.
 func TestServers(t *testing.T) {
 	t.Parallel() // most of it is waiting

@@ -195,7 +195,7 @@ func (x *Exchange) refuse() {
 	x.stats.Refused++
 }
 
-// await counts a request and waits while its kind hangs. It reports whether there is somebody to answer still.
+// await counts a request and waits while its kind hangs. It reports whether the client still waits for the answer.
 func (x *Exchange) await(ctx context.Context, kind Request) bool {
 	release := x.enter(kind)
 	if release == nil {

@@ -73,7 +73,7 @@ func (s *Server) wantHanging(t *testing.T, want int) {
 	})
 }
 
-// socketsOf returns the kernel's sockets of a server's port without those that nobody holds.
+// socketsOf returns the kernel's sockets of a server's port without listeners and those in TIME_WAIT.
 func socketsOf(t *testing.T, port uint16, side rig.Side) []wire.TableEntry {
 	t.Helper()
 	all, err := wire.ReadTable("/proc/self/net")

@@ -82,7 +82,7 @@ func (t trace) String() string {
 type traces map[string]trace
 
 // tracesOf returns what a mode left, as seen through the proxy that shows most: without one, or through the one that
-// leaves the most behind. Its name is the second result.
+// leaves the most. Its name is the second result.
 func tracesOf(r *runResult, mode string) (traces, string) {
 	var best traces
 	var name string

@@ -8,9 +8,9 @@ import (
 )
 
 // TestVerdicts finds the fault of each mode of the Java program in what was counted, without knowing the mode: without
-// a proxy, and behind two that close, or that cure what can be cured.
+// a proxy, and through two that close, or that cure what can be cured.
 func TestVerdicts(t *testing.T) {
-	want := map[string][3]string{ // direct, behind nginx, behind imapproxy
+	want := map[string][3]string{ // direct, through nginx, through imapproxy
 		"good":                    {faultNone, faultNone, faultNone},
 		"no-close-without-logout": {faultWantsLogout, faultWantsLogout, faultBrokenAppend},
 		"no-close-on-eof":         {faultForgetsClose, faultForgetsClose, faultDescriptors},
@@ -43,7 +43,7 @@ func TestVerdicts(t *testing.T) {
 			}
 		}
 	}
-	// together they say what the backend alone shows
+	// together they say what only the backend shows
 	for _, v := range recorded(t, "imapproxy", "nginx", proxyDirect).Verdicts {
 		if v.Fault != want[v.Mode][0] || v.Seen != proxyDirect {
 			t.Errorf("all, %s: %q by %s, want %q", v.Mode, v.Fault, v.Seen, want[v.Mode][0])
