@@ -36,10 +36,11 @@ run: build ## start the demo: two backends in memory and the proxy on 127.0.0.1:
 quick: ## run the tests that need nothing installed, in a minute
 	go test -short -shuffle=on -p=3 $(TESTFLAGS) ./imapproxy ./backend ./cmd/imapproxy ./...
 
-# Two packages at a time: most tests wait. The one that takes longest comes first.
+# Two packages at a time: most tests wait. Those that take longest come first, so that none of them runs last with
+# half of the machine idle.
 test: ## install what the tests need (as root, with apt-get) and run them all
 	@scripts/install-test-programs
-	go test -race -shuffle=on -p=2 -timeout=30m $(TESTFLAGS) ./cmd/imapproxy ./...
+	go test -race -shuffle=on -p=2 -timeout=30m $(TESTFLAGS) ./cmd/imapproxy ./imapproxy ./cmd/imaprig/exits ./...
 
 # What would take too long for make test: tests named TestSoak, with the build tag soak.
 soak: ## run the tests that take many minutes, with the race detector

@@ -42,9 +42,6 @@ func Dashed(name string) string {
 	return "--" + name
 }
 
-// helpColumns is how wide the list of flags is at the most, unless a word has no room.
-const helpColumns = 100
-
 // FlagsHelp returns the part of the help that lists the flags, "" where there are none.
 func FlagsHelp(flags []*flag.Flag) string {
 	width := 22
@@ -58,17 +55,7 @@ func FlagsHelp(flags []*flag.Flag) string {
 			b.WriteString("Flags:\n")
 		}
 		term, text := DescribeFlag(f)
-		fmt.Fprintf(&b, "  %-*s", width, term)
-		column := 2 + width
-		for _, word := range strings.Fields(text) {
-			if column+1+len(word) > helpColumns {
-				column = 2 + width
-				fmt.Fprintf(&b, "\n%*s", column, "")
-			}
-			b.WriteString(" " + word)
-			column += 1 + len(word)
-		}
-		b.WriteString("\n")
+		b.WriteString(Wrap(fmt.Sprintf("  %-*s", width, term), text, 3+width) + "\n")
 	}
 	return b.String()
 }

@@ -12,7 +12,7 @@ import (
 const (
 	faultOfServer = "the server's fault"
 	faultOfProxy  = "the proxy's fault"
-	faultOfNobody = "nobody could help it"
+	faultOfNone = "no proxy could help it"
 	faultOpen     = "whose fault is open"
 )
 
@@ -37,7 +37,7 @@ var (
 		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
 	causeUnread = cause{faultOfServer, "it does not read the end of input (Recv-Q 1 or more), so it can't close; a " +
 		"reset by the proxy would take its socket out of CLOSE_WAIT", leavesCloseWait}
-	causeNoCure = cause{faultOfNobody, "the server reads nothing any more, or forgets close() whatever it reads: its " +
+	causeNoCure = cause{faultOfNone, "the server reads nothing any more, or forgets close() whatever it reads: its " +
 		"descriptor stays", "leaves descriptors that no proxy can free"}
 	causeHeld = cause{faultOfServer, "its connection is gone and its descriptor is not; it would have closed after " +
 		"LOGOUT, which it was not asked for", "leaves descriptors open in the server, which a LOGOUT closes"}

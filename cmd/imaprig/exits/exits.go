@@ -34,7 +34,7 @@ descriptors: which proxy, and which backend, leaks. The backend is started by it
 dovecot, haproxy) from its Debian package, with a configuration of its own, for comparison; the peer direct is none:
 clients connect to the backend. With --backend davmail the backend is DavMail, with --server any server that runs: its
 faults are not known, so what it keeps is shown, and only what the proxy keeps is a target that is missed. Use a user
-for tests there, and a time when nobody else connects.
+for tests there, and a time when no other client connects.
 
 Exit code: 0 every target holds, 1 one is missed or the run failed, 2 wrong usage.
 

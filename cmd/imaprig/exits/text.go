@@ -5,24 +5,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"imapproxy/cmd/cli"
 )
 
 // writeText prints the result for people: the verdicts, what shows them, how to see it, and then everything.
 func writeText(w io.Writer, r *runResult) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "VERDICT: %s.\n", upperFirst(headline(r.Verdicts)))
-	if len(r.Verdicts) > 1 {
-		for _, v := range r.Verdicts {
-			fmt.Fprintf(&out, "  %s: %s.\n", v.Mode, v.Sentence)
-		}
-	}
-	for i := range r.Proxies {
-		if text := r.Proxies[i].proxyVerdict(r); text != "" {
-			fmt.Fprintf(&out, "  %s.\n", text)
-		}
-	}
-	for _, line := range r.about() {
-		fmt.Fprintf(&out, "  %s.\n", line)
+	out.WriteString(cli.Wrap("VERDICT:", upperFirst(headline(r.Verdicts))+".", 2) + "\n")
+	for _, line := range r.details() {
+		out.WriteString(cli.Wrap(" ", line+".", 4) + "\n")
 	}
 	if decisive := summaries(r, r.isDecisive); strings.Count(decisive, "\n") > 1 {
 		fmt.Fprintf(&out, "\nWHAT SHOWS IT, after %g s: %s\n\n%s", slices.Max(r.After), summaryLegend, decisive)
@@ -105,6 +97,22 @@ func headline(all []verdict) string {
 		text = strings.Join(faults, "; ")
 	}
 	return fmt.Sprintf("the server has a fault in %d of %d modes: %s", faulty, len(all), text)
+}
+
+// details is what the verdict says of each mode and each proxy, and what was run.
+func (r *runResult) details() []string {
+	var lines []string
+	if len(r.Verdicts) > 1 {
+		for _, v := range r.Verdicts {
+			lines = append(lines, v.Mode+": "+v.Sentence)
+		}
+	}
+	for i := range r.Proxies {
+		if text := r.Proxies[i].proxyVerdict(r); text != "" {
+			lines = append(lines, text)
+		}
+	}
+	return append(lines, r.about()...)
 }
 
 // about says what was run, and what was not found out.

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -71,13 +72,14 @@ func WrongInput(err error) error {
 
 // Failed prints why a command did not do what it was asked to, and returns the exit code: 2 for an error that
 // WrongInput has marked and for a program that is not installed, else 1. For a nil error and for flag.ErrHelp it prints
-// nothing and returns 0.
+// nothing and returns 0. A cancelled context means that the user has interrupted the command.
 func Failed(stderr io.Writer, command string, err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return ExitOK
 	}
 	for line := range strings.Lines(err.Error()) { // several errors have one each
-		if line = strings.TrimSpace(line); line != "" {
+		line = strings.ReplaceAll(strings.TrimSpace(line), context.Canceled.Error(), "interrupted")
+		if line != "" {
 			_, _ = fmt.Fprintf(stderr, "imaprig %s: %s\n", command, printable.Escape(line))
 		}
 	}
