@@ -68,7 +68,7 @@ func (w *watched) Stop() {
 	}
 }
 
-// greets says whether an IMAP server answers at the port.
+// greets reports whether an IMAP server answers at the port.
 func greets(port int) bool {
 	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
 	if err != nil {
