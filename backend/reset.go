@@ -217,6 +217,9 @@ func (c *Conn) converse(commandLine string, news *bool) error {
 	for range maxAnswerLines {
 		r, err := c.in.response()
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.inStep = true // a slow backend: what it was asked is a whole line, which LOGOUT may follow
+			return err
 		case err != nil:
 			return err
 		case r.tag == tag:
