@@ -27,7 +27,7 @@ type Conn struct {
 	in     answers
 	caps   capabilities
 	clock  timing.Clock
-	inStep bool          // before the relay: every command has its answer, so LOGOUT may be sent
+	inStep bool          // before the relay: LOGOUT may be sent; no command is unfinished
 	relay  bool          // the ledger answers for what may be sent
 	bye    bool          // the backend has said BYE before the relay
 	peer   error         // how the backend's side was closed: io.EOF or a reset; nil while it is open

@@ -30,7 +30,7 @@ func (c *Conn) deselect() error {
 	case err != nil:
 		return err
 	}
-	switch _, err := c.askSelected("EXAMINE " + nobodysMailbox()); {
+	switch _, err := c.askSelected("EXAMINE " + randomMailbox()); {
 	case err == nil:
 		c.pooled.keeps.Store(true) // it may make one each time
 		return fmt.Errorf("%w: it has a mailbox of a random name", errStillSelected)
@@ -42,23 +42,27 @@ func (c *Conn) deselect() error {
 	return c.refusesMailbox()
 }
 
-// refusesMailbox has the backend prove that no mailbox is selected: it refuses what needs one.
+// refusesMailbox has the backend prove that no mailbox is selected: it refuses what needs one. A
+// NO with a response code has another cause, such as a lack of resources.
 func (c *Conn) refusesMailbox() error {
+	var r *refusing
 	switch news, err := c.askSelected(needsMailbox); {
 	case err == nil:
 		c.pooled.keeps.Store(true)
 		return fmt.Errorf("%w in spite of its NO", errStillSelected)
-	case refusedBy(err) == "":
+	case !errors.As(err, &r):
 		return err
+	case r.Word == "NO" && r.Code != "":
+		return fmt.Errorf("%w: it answers %s: %w", errStillSelected, needsMailbox, err)
 	case news:
 		return fmt.Errorf("%w: there is news of it", errStillSelected)
 	}
 	return nil
 }
 
-// nobodysMailbox returns a name that no mailbox has: a prefix for who reads the backend's log, and
+// randomMailbox returns a name that no mailbox has: a prefix for who reads the backend's log, and
 // 130 random bits as letters and digits, which are neither a hierarchy separator nor a wildcard anywhere.
-func nobodysMailbox() string { return "imapproxy" + rand.Text() }
+func randomMailbox() string { return "imapproxy" + rand.Text() }
 
 // refusedBy returns the word with which a backend has refused what it was asked, NO or BAD; "" for
 // no error, or another one.

@@ -18,7 +18,7 @@ import (
 
 // Limits of what a pool says to a backend.
 const (
-	resetLimit = 2 * time.Second // from UNSELECT, or from DONE, to the last answer
+	resetLimit = 2 * time.Second // from DONE to its answer; then from the first command to the last answer
 	checkLimit = 2 * time.Second // one NOOP
 )
 
@@ -85,7 +85,7 @@ func (c *Conn) mayUnauthenticate() bool {
 
 // makeFit brings the connection back to where a login leaves it, and has that
 // confirmed: every answer is awaited, and the last one is to a tag that nothing
-// before can have used. It tells whether the login is undone.
+// before can have used. It reports whether the login is undone.
 func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err error) {
 	plan, why := c.planReset()
 	if why != "" {
@@ -217,6 +217,9 @@ func (c *Conn) converse(commandLine string, news *bool) error {
 	for range maxAnswerLines {
 		r, err := c.in.response()
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.inStep = true // a slow backend: what it was asked is a whole line, which LOGOUT may follow
+			return err
 		case err != nil:
 			return err
 		case r.tag == tag:

@@ -123,12 +123,12 @@ func TestDeselectProof(t *testing.T) {
 
 // The name says nothing of a user, is another each time, and is an atom in which no server finds a separator or a
 // wildcard.
-func TestNobodysMailbox(t *testing.T) {
+func TestRandomMailbox(t *testing.T) {
 	const randomLetters = 26 // of 5 bits each
 	atom := regexp.MustCompile(fmt.Sprintf("^imapproxy[A-Z2-7]{%d,}$", randomLetters))
 	seen := map[string]bool{}
 	for range 1000 {
-		name := nobodysMailbox()
+		name := randomMailbox()
 		if !atom.MatchString(name) || seen[name] {
 			t.Fatalf("%q, after %d others", name, len(seen))
 		}

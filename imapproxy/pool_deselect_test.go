@@ -162,6 +162,9 @@ func TestPoolDeselectDisturbed(t *testing.T) {
 				if act == nil {
 					clock.awaitTimer(t, timerReset, 2*time.Second)
 					clock.fire(timerReset)
+					r.await("LOGOUT at the slow backend", func() bool {
+						return strings.HasSuffix(r.backend.conn(0).relayed(), "\r\nX9 LOGOUT\r\n")
+					})
 				}
 				r.restful()
 				if r.idle() != 0 || r.notReused("reset_failed") != 1 {

@@ -93,7 +93,7 @@ func shutdownWrite(c pollable) error {
 func (w *Wire) Read(p []byte) (int, error) {
 	if w.conn != nil {
 		n, err := w.conn.Read(p)
-		return n, passing(err)
+		return n, temporary(err)
 	}
 	if w.closed {
 		return 0, net.ErrClosed
@@ -115,10 +115,10 @@ func (w *Wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// passing returns a deadline's error as a net.Error. An os.File, which the socket is after
+// temporary returns a deadline's error as a net.Error. An os.File, which the socket is after
 // Unpark, wraps it into another, and crypto/tls never reads again after an error that
 // does not say it is temporary.
-func passing(err error) error {
+func temporary(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return os.ErrDeadlineExceeded
 	}

@@ -201,7 +201,7 @@ func withoutTUID(message []byte) []byte {
 	return slices.Concat(bytes.Join(lines, []byte("\r\n")), []byte("\r\n\r\n"), body)
 }
 
-// output runs a program for at most ten minutes and gives what it prints; it
+// output runs a program for at most ten minutes and returns what it prints; it
 // fails the test when the program fails.
 func output(t *testing.T, env []string, program string, arguments ...string) []byte {
 	t.Helper()

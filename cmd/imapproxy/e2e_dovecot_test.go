@@ -115,17 +115,7 @@ func (d *dovecot) path(name string) string { return filepath.Join(d.dir, name) }
 
 // log is what Dovecot has said: on its output what is wrong with its
 // configuration, in its log all else.
-func (d *dovecot) log() string {
-	var all strings.Builder
-	for _, name := range []string{"out", "log"} {
-		text, err := os.ReadFile(d.path(name))
-		if err != nil {
-			fmt.Fprintln(&all, err)
-		}
-		all.Write(text)
-	}
-	return all.String()
-}
+func (d *dovecot) log() string { return logIn(d.dir) }
 
 // config has no "* OK Still here" in IDLE: when that comes depends on the clock, and tests
 // have sessions that must be silent.

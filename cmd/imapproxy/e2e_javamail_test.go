@@ -13,7 +13,7 @@ import (
 )
 
 // TestJavaMail does with JavaMail what Java mail applications do, past the proxy and through it. The results are the
-// same, but for what docs/javamail.md says, and nothing is left afterwards.
+// same, except for what docs/javamail.md says, and nothing is left afterwards.
 func TestJavaMail(t *testing.T) {
 	t.Parallel() // most of it is waiting
 	newJavaRig(t).exerciseAll(t, false, func(e javaEndpoint) bool { return e.way == asNginx && e.Mode != startTLS })

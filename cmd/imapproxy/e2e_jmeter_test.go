@@ -74,7 +74,7 @@ func newJMeterRig(t *testing.T) *jmeterRig {
 
 // round runs the plan in every mode through a proxy that has the users who
 // match in its pools, checks that no login fails and that nothing is left, and
-// gives the logins a second of each mode.
+// returns the logins a second of each mode.
 func (r *jmeterRig) round(t *testing.T, name, pooled string, loops int) map[mode]float64 {
 	t.Helper()
 	rates := map[mode]float64{}
@@ -116,7 +116,7 @@ func (r *jmeterRig) writeUsersCSV(t *testing.T, m mode) {
 }
 
 // run runs the plan against a port, checks that every login and everything
-// after it went well, and gives the logins a second.
+// after it went well, and returns the logins a second.
 func (r *jmeterRig) run(t *testing.T, port int, m mode, loops int) float64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
@@ -136,7 +136,7 @@ func (r *jmeterRig) run(t *testing.T, port int, m mode, loops int) float64 {
 }
 
 // goodSamples checks that the file of results has so many samples, all of them
-// good, and gives how many there were a second.
+// good, and returns how many there were a second.
 func goodSamples(t *testing.T, result string, want int) float64 {
 	t.Helper()
 	samples, err := csv.NewReader(strings.NewReader(mustRead(t, result))).ReadAll()

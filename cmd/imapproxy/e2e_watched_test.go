@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,7 +69,7 @@ func (w *watched) Stop() {
 	}
 }
 
-// greets says whether an IMAP server answers at the port.
+// greets reports whether an IMAP server answers at the port.
 func greets(port int) bool {
 	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
 	if err != nil {
@@ -78,4 +79,17 @@ func greets(port int) bool {
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	return err == nil && strings.HasPrefix(line, "* OK")
+}
+
+// logIn returns what a server has written to the files "out" and "log" of its folder.
+func logIn(folder string) string {
+	var all strings.Builder
+	for _, name := range []string{"out", "log"} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			fmt.Fprintln(&all, err)
+		}
+		all.Write(text)
+	}
+	return all.String()
 }

@@ -167,17 +167,7 @@ func (s *mailServer) listenToSyslog(t *testing.T) {
 }
 
 // log is what the server has said, on its output and to syslog.
-func (s *mailServer) log() string {
-	var all strings.Builder
-	for _, name := range []string{"out", "log"} {
-		text, err := os.ReadFile(s.path(name))
-		if err != nil {
-			fmt.Fprintln(&all, err)
-		}
-		all.Write(text)
-	}
-	return all.String()
-}
+func (s *mailServer) log() string { return logIn(s.dir) }
 
 // endpoint is the server's own, past the proxy.
 func (s *mailServer) endpoint(m mode) endpoint {

@@ -69,13 +69,20 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		if n := strings.Count(long.String(), "\n  --"); n != len(h.flags) {
 			t.Errorf("%s: %d flags in the help, %d found", c.name, n, len(h.flags))
 		}
+		_, list, _ := strings.Cut(long.String(), "\nFlags:\n")
+		var words []string
 		for _, f := range h.flags {
+			words = append(words, strings.Fields(f.name+" "+f.value+" "+f.text)...)
 			if f.value != strings.ToUpper(f.value) || !strings.HasPrefix(f.name, "--") {
 				t.Errorf("%s: %s %s: want --flag VALUE", c.name, f.name, f.value)
 			}
 			if term := strings.TrimSpace(f.name + " " + f.value); !strings.Contains(page, ".TP\n.B \""+term+"\"\n") {
 				t.Errorf("%s: the manual does not have %s", c.name, term)
 			}
+		}
+		words = append(words, strings.Fields(h.more)...)
+		if got, want := strings.Join(words, " "), strings.Join(strings.Fields(list), " "); got != want {
+			t.Errorf("%s: the flags that are found are\n%s\nthe help has\n%s", c.name, got, want)
 		}
 	}
 }

@@ -60,11 +60,11 @@ type helpText struct {
 	more           string // after the flags
 }
 
-// shownFlag is a flag as the help shows it.
+// shownFlag is a flag as the help shows it, its text in one line.
 type shownFlag struct{ name, value, text string }
 
-// flagLine is a flag in what --help prints, with its value and its text.
-var flagLine = regexp.MustCompile(`(?m)^  (--?[a-z][a-z0-9-]*)(?: (\S+))? +(\S.*)\n`)
+// flagLines are a flag in what --help prints: its name, its value, and its text, which may go on in further lines.
+var flagLines = regexp.MustCompile(`(?m)^  (--?[a-z][a-z0-9-]*)(?: (\S+))? +(\S.*(?:\n {8,}\S.*)*)\n`)
 
 // helpOf returns what --help of a command prints.
 func helpOf(ctx context.Context, c command) helpText {
@@ -74,9 +74,9 @@ func helpOf(ctx context.Context, c command) helpText {
 	var h helpText
 	h.usage, h.details, _ = strings.Cut(strings.TrimPrefix(text, "usage: "), "\n\n")
 	end := 0
-	for _, at := range flagLine.FindAllStringSubmatchIndex(list, -1) {
+	for _, at := range flagLines.FindAllStringSubmatchIndex(list, -1) {
 		part := func(i int) string { return list[max(at[2*i], 0):max(at[2*i+1], 0)] }
-		h.flags = append(h.flags, shownFlag{part(1), part(2), part(3)})
+		h.flags = append(h.flags, shownFlag{part(1), part(2), strings.Join(strings.Fields(part(3)), " ")})
 		end = at[1]
 	}
 	h.more = strings.TrimSpace(list[end:])

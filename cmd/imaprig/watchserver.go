@@ -46,7 +46,7 @@ func (w *watched) watch(ctx context.Context, words []string) (err error) {
 // read returns the sockets that are looked at.
 func (w *watched) read() ([]wire.TableEntry, error) {
 	all, err := wire.ReadTable(w.netDir)
-	if w.pid != 0 && errors.Is(err, fs.ErrNotExist) {
+	if w.pid != 0 && w.netDir == filepath.Join(rig.ProcDir(w.pid), "net") && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("process %d has ended", w.pid)
 	}
 	if err != nil || len(w.addrs) == 0 {

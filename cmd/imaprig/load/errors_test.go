@@ -75,7 +75,7 @@ func TestErrorsRefused(t *testing.T) {
 	rigtest.CheckError(t, err, "no session could be opened")
 }
 
-// TestErrorsExit wants errors in the load itself to be reported, and an exit code that tells.
+// TestErrorsExit wants errors in the load itself to be reported, and exit code 1.
 func TestErrorsExit(t *testing.T) {
 	to := dialogue(t, "", "* OK hello\r\n", "TAG OK in\r\n", "* BYE enough\r\nTAG NO enough\r\n")
 	var stdout, stderr strings.Builder
