@@ -36,6 +36,7 @@ func TestBadInput(t *testing.T) {
 		{"exhaust --proxy no..such:143", `imaprig exhaust: --proxy: "no..such:143": there is no host no..such`},
 		{"exhaust --proxy 127.0.0.1:143 --sessions x", `"x" for flag -sessions: want a number; see `},
 		{"exhaust --proxy " + taken + " --java-backend " + java, "a JDK of 17 or later is needed"},
+		{"exits --peer direct --json /no/such/file", "imaprig exits: the report can't be written: open /no/such/file: "},
 		{"load", "imaprig load: want one MODE, of login, rtt, fetch, append, idle, mixed, scale\n"},
 		{"load mixd --proxy " + taken, `; got "mixd"; did you mean mixed?`},
 		{"load login idle --proxy " + taken, `; got "login idle"`},

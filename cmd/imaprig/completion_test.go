@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,15 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		h := helpOf(t.Context(), c)
 		if n := strings.Count(long.String(), "\n  --"); n != len(h.flags) {
 			t.Errorf("%s: %d flags in the help, %d found", c.name, n, len(h.flags))
+		}
+		_, list, _ := strings.Cut(long.String(), "\nFlags:\n")
+		list, _, _ = strings.Cut(list, "\n\n")
+		var found []string
+		for _, f := range h.flags {
+			found = append(found, strings.Fields(f.name+" "+f.value+" "+f.text)...)
+		}
+		if !slices.Equal(found, strings.Fields(list)) {
+			t.Errorf("%s: the flags of the help are\n%s\nfound %q", c.name, list, found)
 		}
 		for _, f := range h.flags {
 			if f.value != strings.ToUpper(f.value) || !strings.HasPrefix(f.name, "--") {

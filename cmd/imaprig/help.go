@@ -63,8 +63,8 @@ type helpText struct {
 // shownFlag is a flag as the help shows it.
 type shownFlag struct{ name, value, text string }
 
-// flagLine is a flag in what --help prints, with its value and its text.
-var flagLine = regexp.MustCompile(`(?m)^  (--?[a-z][a-z0-9-]*)(?: (\S+))? +(\S.*)\n`)
+// flagLine is a flag in what --help prints, with its value and its text, which goes on in lines that are indented more.
+var flagLine = regexp.MustCompile(`(?m)^  (--?[a-z][a-z0-9-]*)(?: (\S+))? +(\S.*\n(?: {4,}\S.*\n)*)`)
 
 // helpOf returns what --help of a command prints.
 func helpOf(ctx context.Context, c command) helpText {
@@ -76,7 +76,7 @@ func helpOf(ctx context.Context, c command) helpText {
 	end := 0
 	for _, at := range flagLine.FindAllStringSubmatchIndex(list, -1) {
 		part := func(i int) string { return list[max(at[2*i], 0):max(at[2*i+1], 0)] }
-		h.flags = append(h.flags, shownFlag{part(1), part(2), part(3)})
+		h.flags = append(h.flags, shownFlag{part(1), part(2), strings.Join(strings.Fields(part(3)), " ")})
 		end = at[1]
 	}
 	h.more = strings.TrimSpace(list[end:])

@@ -147,7 +147,7 @@ func (b backendInfo) start(mode string) string {
 	case b.Address != "":
 		return ""
 	case b.Kind == kindJava:
-		return fmt.Sprintf("java testdata/javabackend/JavaBackend.java --port %s --mode %s", reproducePort, mode)
+		return fmt.Sprintf("java %s --port %s --mode %s", b.Source, reproducePort, mode)
 	}
 	command := "imaprig davmail --port " + reproducePort
 	if kind := hangingRequest(mode); kind != "" {
