@@ -34,10 +34,10 @@ func (s runningServer) stop() error { return nil }
 
 // Sentences on what can't be counted.
 const (
-	noDescriptors = "How many descriptors the server keeps is not known: name its process with --server-pid."
+	noDescriptors = "How many descriptors the server keeps is not known: name its process with --server-pid"
 	noSockets     = "The server is on another machine, or in a network namespace of its own, so its sockets can't be " +
 		"seen. What it keeps shows on this side only, in FIN_WAIT2, and for a minute at most. Run imaprig where the " +
-		"server runs, and name its process with --server-pid."
+		"server runs, and name its process with --server-pid"
 )
 
 // findServer checks that the server can be tested, with this process or 0.

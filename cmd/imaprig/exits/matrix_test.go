@@ -186,6 +186,7 @@ func TestReportBegins(t *testing.T) {
 		t.Errorf("it begins with %q", lines[0])
 	}
 	for _, text := range []string{"\n  nginx only closes", "\n  imapproxy leaves nothing", "Settings: tuned",
+		"\nWhat to change in the server: where read() returns -1",
 		"Clients broke off 10 appends, as planned; the server has stored none of them, as it must be."} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("no %q in\n%s", text, out.String())
