@@ -63,7 +63,8 @@ func TestHidden(t *testing.T) {
 		t.Error("COMPRESS is passed, and hidden")
 	}
 	noEnable := must(NewPolicy(Rules{Deny: []string{"ENABLE"}}))
-	for _, name := range []string{"ENABLE", "UTF8=ACCEPT", "QRESYNC"} { // JavaMail ends its login when it can't enable UTF8
+	// JavaMail ends its login where it can't enable UTF8=ACCEPT.
+	for _, name := range []string{"ENABLE", "UTF8=ACCEPT", "QRESYNC"} {
 		if !noEnable.Hides(name) {
 			t.Errorf("ENABLE is denied, and %s not hidden", name)
 		}

@@ -177,8 +177,8 @@ func (p *proxyResult) unplanned(missed int) string {
 	if i < 0 {
 		return ""
 	}
-	return fmt.Sprintf("Sessions have failed in %d of %d cells without a proxy, so less is known of the server; the first "+
-		"problem: %s", missed, len(p.Cells), p.Cells[i].Problem)
+	return fmt.Sprintf("Sessions have failed in %d of %d cells without a proxy, so less is known of the server; the "+
+		"first problem: %s", missed, len(p.Cells), p.Cells[i].Problem)
 }
 
 // heldText tells of the cells at whose end the backend holds descriptors, and of those in which another proxy of the
