@@ -62,6 +62,13 @@ func TestHidden(t *testing.T) {
 	if must(NewPolicy(Rules{PassCompress: true})).Hides("COMPRESS=DEFLATE") {
 		t.Error("COMPRESS is passed, and hidden")
 	}
+	noEnable := must(NewPolicy(Rules{Deny: []string{"ENABLE"}}))
+	// JavaMail ends its login where it can't enable UTF8=ACCEPT.
+	for _, name := range []string{"ENABLE", "UTF8=ACCEPT", "QRESYNC"} {
+		if !noEnable.Hides(name) {
+			t.Errorf("ENABLE is denied, and %s not hidden", name)
+		}
+	}
 }
 
 // TestPolicyFlood: a client that sends more commands than are tracked waits, and

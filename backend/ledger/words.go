@@ -108,8 +108,9 @@ var commands = [...]command{
 	{name: "COPY", writes: true},
 	{name: "CREATE", writes: true},
 	{name: "DELETE", writes: true},
-	{name: "DELETEACL", writes: true},                       // RFC 4314
-	{name: "ENABLE", taint: taintEnable, offered: "ENABLE"}, // RFC 5161
+	{name: "DELETEACL", writes: true}, // RFC 4314
+	// RFC 5161. UTF8=ACCEPT and QRESYNC can be used only after it.
+	{name: "ENABLE", taint: taintEnable, offered: "ENABLE UTF8= QRESYNC"},
 	{name: "ESEARCH", search: true, offered: "MULTISEARCH"}, // RFC 7377
 	{name: "EXAMINE", kind: kindSelect},
 	{name: "EXPUNGE", bare: true, writes: true},

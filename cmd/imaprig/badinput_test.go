@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,10 @@ import (
 func TestBadInput(t *testing.T) {
 	taken := listening(t)
 	port := taken[strings.LastIndexByte(taken, ':')+1:]
+	free, err := rig.FreeAddr(netip.MustParseAddr("127.0.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	java := filepath.Join(rigtest.Root(t), "testdata/javabackend/JavaBackend.java")
 	tests := []struct{ args, want string }{
 		{"backend --listen " + taken, "imaprig backend: port " + port + " of 127.0.0.1 is in use\n"},
@@ -35,7 +40,10 @@ func TestBadInput(t *testing.T) {
 			"imaprig exhaust: imapproxy: no Java backend at /no/such.java: give its source with --java-backend FILE\n"},
 		{"exhaust --proxy no..such:143", `imaprig exhaust: --proxy: "no..such:143": there is no host no..such`},
 		{"exhaust --proxy 127.0.0.1:143 --sessions x", `"x" for flag -sessions: want a number; see `},
-		{"exhaust --proxy " + taken + " --java-backend " + java, "a JDK of 17 or later is needed"},
+		{fmt.Sprintf("exhaust --proxy %s --backend-port %d --java-backend %s", taken, free.Port(), java),
+			"a JDK of 17 or later is needed"},
+		{"exits --peer direct --json /no/such/file",
+			"imaprig exits: the report can't be written: open /no/such/file: "},
 		{"load", "imaprig load: want one MODE, of login, rtt, fetch, append, idle, mixed, scale\n"},
 		{"load mixd --proxy " + taken, `; got "mixd"; did you mean mixed?`},
 		{"load login idle --proxy " + taken, `; got "login idle"`},

@@ -71,7 +71,8 @@ type javaProgram struct{ *rig.JavaBackend }
 
 func (j javaProgram) facts() backendFacts {
 	return backendFacts{
-		info: backendInfo{Kind: kindJava, Name: "the Java program of the rig"}, addr: loopback(j.Port), pid: j.PID(),
+		info: backendInfo{Kind: kindJava, Name: "the Java program of the rig", Source: j.Source},
+		addr: loopback(j.Port), pid: j.PID(),
 		netDir: ownNet, counts: true, mail: ownMailbox(),
 	}
 }

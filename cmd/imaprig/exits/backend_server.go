@@ -34,10 +34,10 @@ func (s runningServer) stop() error { return nil }
 
 // Sentences on what can't be counted.
 const (
-	noDescriptors = "How many descriptors the server keeps is not known: name its process with --server-pid."
+	noDescriptors = "How many descriptors the server keeps is not known: name its process with --server-pid"
 	noSockets     = "The server is on another machine, or in a network namespace of its own, so its sockets can't be " +
 		"seen. What it keeps shows on this side only, in FIN_WAIT2, and for a minute at most. Run imaprig where the " +
-		"server runs, and name its process with --server-pid."
+		"server runs, and name its process with --server-pid"
 )
 
 // findServer checks that the server can be tested, with this process or 0.
@@ -46,7 +46,7 @@ func (o *runOptions) findServer(ctx context.Context, cells []cell) (*runningServ
 	if err != nil {
 		return nil, err
 	}
-	found.info = backendInfo{Kind: kindServer, Name: "the server " + o.server, Address: found.addr.String()}
+	found.info = backendInfo{Kind: kindServer, Name: o.server, Address: found.addr.String()}
 	found.pid, found.limit = o.serverPID, serverLimit
 	if found.netDir, err = serverNet(found.addr, found.pid); err != nil {
 		return nil, err
@@ -74,18 +74,18 @@ func serverNet(addr netip.AddrPort, pid int) (string, error) {
 		return ownNet, nil
 	}
 	held, err := rig.HeldBy(pid)
+	dir := ""
+	if len(held) > 0 {
+		dir, err = netOf(pid)
+	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: its descriptors can't be read: run imaprig as root, "+
-			"or as the user of that process", pid))
+		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: no permission to look at this process: run imaprig as "+
+			"its user, or as root", pid))
 	case err != nil:
 		return "", err
 	case len(held) == 0:
 		return "", rig.WrongInput(fmt.Errorf("--server-pid %d: no such process, or one without a socket", pid))
-	}
-	dir, err := netOf(pid)
-	if err != nil {
-		return "", err
 	}
 	there, err := rig.Listens(dir, addr)
 	if err == nil && !there {

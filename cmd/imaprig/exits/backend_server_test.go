@@ -196,13 +196,14 @@ func TestExitsBadServer(t *testing.T) {
 		want   string
 	}{
 		{greeting("220 mail.example ESMTP\r\n"), nil, `does not speak IMAP: it greets with "220 mail.example ESMTP"`},
+		{greeting("* PREAUTH hello\r\n"), nil, "greets with PREAUTH, so no client logs in there"},
 		{greeting("* BYE too busy\r\n"), nil, `refuses connections: "* BYE too busy"`},
 		{listener.Addr().String(), nil, "says nothing for 200ms: want the greeting of an IMAP server, in clear"},
 		{closed.String(), nil, "can't be reached: dial tcp"},
 		{"no-such-host.invalid:143", nil, "can't be reached: dial tcp"},
 		{answering("LOGIN", "TAG NO [AUTHENTICATIONFAILED] who?\r\n"), nil,
 			`refuses the user "u": "NO [AUTHENTICATIONFAILED] who?"`},
-		{answering("LOGIN", ""), nil, `does not answer within 200ms, when it is asked for the user "u"`},
+		{answering("LOGIN", ""), nil, `does not answer within 200ms when it is asked for the user "u"`},
 		{answering("CAPABILITY", "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\nTAG OK\r\n"), nil,
 			"takes no login without TLS (LOGINDISABLED)"},
 		{answering("SELECT", "TAG NO no such mailbox\r\n"), []string{"--mailbox", "Big"}, `refuses the mailbox "Big"`},

@@ -142,10 +142,10 @@ func verdictOf(all []verdict, mode string) verdict {
 
 // proxyVerdict says in a sentence what a proxy does, "" where there is none.
 func (p *proxyResult) proxyVerdict(r *runResult) string {
-	if p.Direct {
-		return ""
-	}
 	met, missed, notRun := p.tally()
+	if p.Direct {
+		return p.unplanned(missed)
+	}
 	if p.NoLogin != "" {
 		return fmt.Sprintf("%s can't log in to this server: %s; so %d of %d cells were not run", p.Name, p.NoLogin,
 			notRun, len(p.Cells))
@@ -169,6 +169,16 @@ func (p *proxyResult) proxyVerdict(r *runResult) string {
 	}
 	text := fmt.Sprintf("%s leaves nothing that a proxy can prevent: every target holds in %d cells", p.Name, met)
 	return text + p.heldText(r)
+}
+
+// unplanned says that sessions without a proxy have failed, "" where none has.
+func (p *proxyResult) unplanned(missed int) string {
+	i := slices.IndexFunc(p.Cells, func(c *cellResult) bool { return c.Problem != "" && len(c.Misses) > 0 })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("Sessions have failed in %d of %d cells without a proxy, so less is known of the server; the "+
+		"first problem: %s", missed, len(p.Cells), p.Cells[i].Problem)
 }
 
 // heldText tells of the cells at whose end the backend holds descriptors, and of those in which another proxy of the

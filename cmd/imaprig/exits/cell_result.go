@@ -25,6 +25,7 @@ type runResult struct {
 type backendInfo struct {
 	Kind    string   `json:"kind"`              // "java" is our own program, "davmail", or "server", any that runs
 	Name    string   `json:"name"`              // for people, with its version where that is known
+	Source  string   `json:"source,omitempty"`  // file of our own program
 	Address string   `json:"address,omitempty"` // of a server that runs already
 	Unknown []string `json:"unknown,omitempty"` // sentences on what can't be counted, and why
 }

@@ -66,6 +66,9 @@ func (x *examination) open(ctx context.Context) error {
 		err = fmt.Errorf("the server %s ends the connection before a greeting: %w", x.server, err)
 	case strings.HasPrefix(line, "* BYE"):
 		err = fmt.Errorf("the server %s refuses connections: %.*q", x.server, rig.MaxForeign, line)
+	case strings.HasPrefix(line, "* PREAUTH"):
+		err = fmt.Errorf("the server %s greets with PREAUTH, so no client logs in there: want one that asks for a "+
+			"login", x.server)
 	case !strings.HasPrefix(line, "* OK"):
 		err = fmt.Errorf("the server %s does not speak IMAP: it greets with %.*q", x.server, rig.MaxForeign, line)
 	}
@@ -114,8 +117,8 @@ func (x *examination) inside(facts *backendFacts) error {
 func (x *examination) refused(what, answer string, err error) error {
 	switch {
 	case rig.IsTimeout(err):
-		return fmt.Errorf("the server %s does not answer within %v, when it is asked for %s: does what it asks itself "+
-			"hang?", x.server, x.limit, what)
+		return fmt.Errorf("the server %s does not answer within %v when it is asked for %s; does a service that it "+
+			"needs hang?", x.server, x.limit, what)
 	case err != nil:
 		return fmt.Errorf("the server %s ends the connection when it is asked for %s: %w", x.server, what, err)
 	}

@@ -55,7 +55,7 @@ func (o *runOptions) addTo(flags *flag.FlagSet, sessions int) {
 		"\"wrong\"")
 	flags.IntVar(&o.sessions, "sessions", sessions, fmt.Sprintf("the `NUMBER` of sessions, 1 to %d", maxSessions))
 	flags.StringVar(&o.javaSource, "java-backend", "", "`FILE` of JavaBackend.java (without it: testdata/javabackend, "+
-		"here or next to this program)")
+		"here or next to this program, or that of the package)")
 }
 
 // check returns an error for options that exclude each other, and adds what --self implies.

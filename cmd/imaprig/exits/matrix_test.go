@@ -38,8 +38,9 @@ func smallResult() *runResult {
 	met.Answers = &answers{Seconds: 2, Login: latency{5, 1.5, 20}, Select: latency{5, 0.5, 0.5}}
 	missed.Answers = &answers{Seconds: 8, Login: latency{4, 10, 40}, Select: latency{4, 0.5, 1}}
 	r := &runResult{Began: time.Unix(0, 0).UTC(), Sessions: 5, After: []float64{1, 10}, Proxies: []proxyResult{p},
-		Backend: backendInfo{Kind: kindJava, Name: "the rig's server"}, Client: clientInfo{"rig1", "INBOX", 1},
-		Settings: settingsDefaults}
+		Backend: backendInfo{Kind: kindJava, Name: "the rig's server",
+			Source: "testdata/javabackend/JavaBackend.java"},
+		Client: clientInfo{"rig1", "INBOX", 1}, Settings: settingsDefaults}
 	r.Verdicts = verdicts(r)
 	return r
 }
@@ -185,6 +186,7 @@ func TestReportBegins(t *testing.T) {
 		t.Errorf("it begins with %q", lines[0])
 	}
 	for _, text := range []string{"\n  nginx only closes", "\n  imapproxy leaves nothing", "Settings: tuned",
+		"\nWhat to change in the server: where read() returns -1",
 		"Clients broke off 10 appends, as planned; the server has stored none of them, as it must be."} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("no %q in\n%s", text, out.String())

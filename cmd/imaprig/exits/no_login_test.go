@@ -86,3 +86,17 @@ func TestHeadline(t *testing.T) {
 		}
 	}
 }
+
+// TestUnplanned has sessions that failed without a proxy said at the top.
+func TestUnplanned(t *testing.T) {
+	r := recorded(t, proxyDirect)
+	p := &r.Proxies[0]
+	if text := p.proxyVerdict(r); text != "" {
+		t.Errorf("all as planned: %q, want nothing", text)
+	}
+	p.Cells[2].Problem, p.Cells[2].Misses = "LOGIN: too many", []miss{{Target: targetPlanned, Found: 3}}
+	const want = "Sessions have failed in 1 of "
+	if text := p.proxyVerdict(r); !strings.HasPrefix(text, want) || !strings.HasSuffix(text, ": LOGIN: too many") {
+		t.Errorf("%q, want %q and the problem", text, want)
+	}
+}

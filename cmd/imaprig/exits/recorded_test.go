@@ -18,8 +18,8 @@ import (
 func recorded(t *testing.T, proxies ...string) *runResult {
 	t.Helper()
 	r := &runResult{Sessions: 5, After: []float64{1, 10, 30, 70}, Settings: settingsTuned,
-		Backend: backendInfo{Kind: kindJava, Name: "the Java program of the rig"}, Client: clientInfo{"rig1",
-			"INBOX", 1}}
+		Backend: backendInfo{Kind: kindJava, Name: "the Java program of the rig",
+			Source: "testdata/javabackend/JavaBackend.java"}, Client: clientInfo{"rig1", "INBOX", 1}}
 	for _, name := range proxies {
 		r.Proxies = append(r.Proxies, proxyResult{Name: name, Direct: name == proxyDirect})
 	}

@@ -34,6 +34,7 @@ type recipe struct {
 	Before string // what has to run first, "" = nothing
 	Script string // Python, standard library only
 	Shows  string // what it prints
+	Remedy string // what to change in the server, "" = not known
 }
 
 const recipeHead = `import os, socket, subprocess, time
@@ -76,7 +77,7 @@ func recipeFor(r *runResult, v verdict) (recipe, bool) {
 			script += "    " + step + "\n"
 		}
 		script += fmt.Sprintf(recipeTail, strings.ToLower(strings.ReplaceAll(string(state), "_", "-")))
-		return recipe{v.Mode, v.Fault, r.Backend.start(v.Mode), script, ts[name].shows(state)}, true
+		return recipe{v.Mode, v.Fault, r.Backend.start(v.Mode), script, ts[name].shows(state), remedies[v.Fault]}, true
 	}
 	return recipe{}, false
 }
@@ -147,7 +148,7 @@ func (b backendInfo) start(mode string) string {
 	case b.Address != "":
 		return ""
 	case b.Kind == kindJava:
-		return fmt.Sprintf("java testdata/javabackend/JavaBackend.java --port %s --mode %s", reproducePort, mode)
+		return fmt.Sprintf("java %s --port %s --mode %s", b.Source, reproducePort, mode)
 	}
 	command := "imaprig davmail --port " + reproducePort
 	if kind := hangingRequest(mode); kind != "" {

@@ -48,6 +48,9 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 		fmt.Fprintf(out, "    %s", line)
 	}
 	fmt.Fprintf(out, "\nIt prints %s.\n", x.Shows)
+	if x.Remedy != "" {
+		fmt.Fprintf(out, "What to change in the server: %s.\n", x.Remedy)
+	}
 	if len(list) > 1 {
 		var others []string
 		for _, x := range list[1:] {
@@ -117,7 +120,8 @@ func (r *runResult) details() []string {
 
 // about says what was run, and what was not found out.
 func (r *runResult) about() []string {
-	lines := []string{fmt.Sprintf("The server is %s; %d sessions of each ending", r.Backend.Name, r.Sessions)}
+	lines := []string{fmt.Sprintf("The server is %s; %d sessions in each cell, which is a mode of the server with "+
+		"an ending of its clients", r.Backend.Name, r.Sessions)}
 	switch r.Settings {
 	case settingsTuned:
 		lines = append(lines, "Settings: tuned: every proxy is set to find clients that have vanished as soon as it "+

@@ -16,7 +16,7 @@ func CheckWritable(paths ...string) error {
 		}
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666)
 		if err != nil {
-			return fmt.Errorf("write the report: %w", err)
+			return WrongInput(fmt.Errorf("the report can't be written: %w", err))
 		}
 		if err := f.Close(); err != nil {
 			return fmt.Errorf("write the report: %w", err)

@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	javaSourcePath  = "testdata/javabackend/JavaBackend.java"
-	javaStartLimit  = time.Minute // the JVM compiles the source first
-	javaAnswerLimit = 10 * time.Second
-	javaAnswerBytes = 1 << 20
+	javaSourcePath   = "testdata/javabackend/JavaBackend.java"
+	javaPackagedPath = "../share/imapproxy/JavaBackend.java" // from the folder of the program
+	javaStartLimit   = time.Minute                           // the JVM compiles the source first
+	javaAnswerLimit  = 10 * time.Second
+	javaAnswerBytes  = 1 << 20
 )
 
 // JavaOptions say how to start a Java backend. A zero value leaves the backend's own default.
@@ -63,13 +64,14 @@ func decimal(n int) string {
 // JavaBackend is a running testdata/javabackend. Stop must be called.
 type JavaBackend struct {
 	*child
+	Source  string // JavaBackend.java
 	Port    uint16
 	control uint16
 	client  http.Client
 }
 
 // FindJavaSource returns path if it is given, else looks for testdata/javabackend/JavaBackend.java from the working
-// directory, then next to the executable.
+// directory, then next to the executable, then where the package has it.
 func FindJavaSource(path string) (string, error) {
 	candidates := []string{path}
 	if path == "" {
@@ -77,7 +79,7 @@ func FindJavaSource(path string) (string, error) {
 		if exe, err := os.Executable(); err == nil {
 			dir := filepath.Dir(exe)
 			candidates = append(candidates, filepath.Join(dir, javaSourcePath),
-				filepath.Join(dir, filepath.Base(javaSourcePath)))
+				filepath.Join(dir, filepath.Base(javaSourcePath)), filepath.Join(dir, javaPackagedPath))
 		}
 	}
 	for _, c := range candidates {
@@ -103,7 +105,7 @@ func StartJava(ctx context.Context, opts JavaOptions) (*JavaBackend, error) {
 	if err != nil {
 		return nil, WrongInput(fmt.Errorf("no program java can be run (%w): %s", err, jdkNeeded))
 	}
-	j := &JavaBackend{child: c}
+	j := &JavaBackend{child: c, Source: opts.Source}
 	j.client = http.Client{Timeout: javaAnswerLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	if err := j.readPorts(ctx, stdout); err != nil {
 		stopErr := j.Stop(time.Second)

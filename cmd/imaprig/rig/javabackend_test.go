@@ -124,7 +124,13 @@ func TestFindJavaSource(t *testing.T) {
 		!strings.Contains(err.Error(), "--java-backend") {
 		t.Errorf("missing: error %v, want the name and the remedy", err)
 	}
-	t.Chdir(rigtest.Root(t))
+	root := rigtest.Root(t)
+	t.Chdir(t.TempDir())
+	if _, err := FindJavaSource(""); err == nil ||
+		!strings.Contains(err.Error(), "/share/imapproxy/JavaBackend.java: give ") {
+		t.Errorf("nowhere: error %v, want where the package has it among the places", err)
+	}
+	t.Chdir(root)
 	if got, err := FindJavaSource(""); err != nil || got != javaSourcePath {
 		t.Errorf("from the module's root: %q, %v", got, err)
 	}
