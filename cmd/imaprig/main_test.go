@@ -81,7 +81,7 @@ func TestServersUsage(t *testing.T) {
 		{[]string{"load", "login", "--proxy", "h:1", "--duration", "1ms"}, rig.ExitUsage, "--duration 1ms"},
 		{[]string{"load", "append", "--proxy", "h:1", "--size", "1g"}, rig.ExitUsage, "--size"},
 		{[]string{"load", "login", "--proxy", "h:1", "--user", "a\r\nb"}, rig.ExitUsage, "no line end"},
-		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitFailed,
+		{[]string{"load", "login", "--proxy", "127.0.0.1:1", "--json", "/no/such/file"}, rig.ExitUsage,
 			"/no/such/file"},
 		{[]string{"load", "idle", "--proxy", "127.0.0.1:1", "--sessions", "99999"}, rig.ExitFailed, "ulimit -n"},
 		{[]string{"bench", "--rounds", "0"}, rig.ExitUsage, "--rounds 0"},

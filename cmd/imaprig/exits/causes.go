@@ -13,7 +13,7 @@ const (
 	faultOfServer = "the server's fault"
 	faultOfProxy  = "the proxy's fault"
 	faultOfNone = "no proxy could help it"
-	faultOpen     = "whose fault is open"
+	faultOpen     = "whose fault is not known"
 )
 
 // cause is why the targets of a cell are missed.

@@ -44,8 +44,11 @@ func TestNoLogin(t *testing.T) {
 			if err := writeText(&out, r); err != nil {
 				t.Fatal(err)
 			}
+			sentence := "nginx can't log in to this server: " + tt.because + "; so 5 of 6 cells were not run. "
+			if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), sentence) { // it is wrapped
+				t.Errorf("want %q in\n%s", sentence, out.String())
+			}
 			for _, want := range []string{
-				"\n  nginx can't log in to this server: " + tt.because + "; so 5 of 6 cells were not run.\n",
 				"\n  MISSED   a login through nginx: " + tt.because + "\n",
 				"\n  NOT RUN  5 cells: no login is possible through nginx\n",
 			} {

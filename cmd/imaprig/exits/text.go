@@ -49,7 +49,7 @@ func writeRecipe(out *strings.Builder, r *runResult) {
 	}
 	fmt.Fprintf(out, "\nIt prints %s.\n", x.Shows)
 	if x.Remedy != "" {
-		fmt.Fprintf(out, "What to change in the server: %s.\n", x.Remedy)
+		out.WriteString(cli.Wrap("What to change in the server:", x.Remedy+".", 2) + "\n")
 	}
 	if len(list) > 1 {
 		var others []string
