@@ -83,11 +83,11 @@ func (j *javaRig) compare(t *testing.T, endpoints []javaEndpoint, results javaRe
 				d.directly, d.through = "", changes(d.directly, d.through)
 			}
 			switch {
-			case d.directly == d.through:
+			case d.directly == d.through && !j.differs(d):
 			case j.documented[d]:
 				seen[d] = true
 			default:
-				t.Errorf("%s, %s: %q, directly %q; docs/javamail.md does not say so", e.name, check, d.through,
+				t.Errorf("%s, %s: %q, directly %q; docs/javamail.md says otherwise", e.name, check, d.through,
 					d.directly)
 			}
 		}
@@ -120,6 +120,16 @@ func (j *javaRig) plausible(t *testing.T, name string, results map[string]string
 			t.Errorf("%s, %s: %s, want %s", name, check, result, want)
 		}
 	}
+}
+
+// differs reports whether the docs have a difference of this check on this way: then it is one in each mode.
+func (j *javaRig) differs(d difference) bool {
+	for listed := range j.documented {
+		if listed.check == d.check && listed.way == d.way {
+			return true
+		}
+	}
+	return false
 }
 
 func result(results map[string]string, check string) string {

@@ -244,6 +244,8 @@ type ending struct {
 	User     string
 	Reason   string
 	Message  string
+
+	BackendEnd string `json:"backend_end"`
 }
 
 // written is how long the log is. Ports are used again: what a guest has left

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -88,14 +89,52 @@ func (l *line) fetchSecond(t *testing.T) []byte {
 func checkServerEndings(t *testing.T, r *serverRig) {
 	for _, ending := range endings {
 		t.Run(ending.name, func(t *testing.T) {
+			from := r.process.written(t)
 			for _, user := range serverWays {
 				l := open(t, r.endpoint(plain))
 				l.login(t, serverAccount(user))
 				ending.leave(t, l)
 			}
 			r.settles(t)
+			r.endedInOrder(t, from, ending.name)
 		})
 	}
+}
+
+// endedInOrder waits until the log has how the connections to the server have ended
+// that were left in the way of this name.
+func (r *serverRig) endedInOrder(t *testing.T, from int, name string) {
+	t.Helper()
+	left := slices.Clone(serverWays)
+	eventually(t, "ends of sessions in the log", func() (bool, string) {
+		all := r.process.endings(t, from)
+		for _, e := range all {
+			i := slices.Index(left, e.User)
+			if i < 0 {
+				continue
+			}
+			left = slices.Delete(left, i, i+1)
+			if wants := endsBy(name, e.User == "ann"); !slices.Contains(wants, e.BackendEnd) {
+				t.Errorf("%s's connection to %s has ended by %q, want %q", e.User, r.server.name, e.BackendEnd, wants)
+			}
+		}
+		return len(left) == 0, fmt.Sprint(all)
+	})
+}
+
+// endsBy returns how a connection may end whose session has ended so: not at all,
+// which is "", where the pool keeps it; else by LOGOUT, which is not possible in the
+// middle of a literal.
+func endsBy(name string, pooled bool) []string {
+	switch {
+	case strings.HasSuffix(name, "in a literal"):
+		return []string{"cut"}
+	case strings.HasSuffix(name, "in a command"): // unless the reset takes it back
+		return []string{"cut", "logout"}
+	case pooled && !strings.HasPrefix(name, "reset"):
+		return []string{""}
+	}
+	return []string{"logout"}
 }
 
 // checkServerUsers has two users take turns with the connections of one pool.
@@ -162,6 +201,9 @@ func checkServerHandOver(t *testing.T, r *serverRig) {
 				got := open(t, r.endpoint(plain)).converse(t, "ann", handOverProbe...)
 				want := open(t, r.server.endpoint(startTLS)).converse(t, "ann", handOverProbe...)
 				compareAnswers(t, withoutFarewell(got), withoutFarewell(want))
+				if !strings.Contains(strings.Join(want, "\n"), "\n* 1 FETCH ") {
+					t.Errorf("the message is gone:\n%s", strings.Join(want, "\n"))
+				}
 				r.rested(t, "pooled")
 				if reused := r.pool(t, "pooled").Hits > before; reused != over.reused {
 					t.Errorf("the connection is used again: %v, want %v; %v", reused, over.reused, r.pool(t, "pooled"))

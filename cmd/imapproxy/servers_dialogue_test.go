@@ -122,18 +122,34 @@ func checkServerLogins(t *testing.T, r *serverRig) {
 			if !r.server.lateID {
 				r.server.hasLogged(t, r.server.logsID)
 			}
+			if r.secures(user) {
+				r.server.hasLogged(t, fmt.Sprintf(r.server.logsTLS, user))
+			}
 		}
 		// Courier makes whoever has a wrong password wait.
 		running.Go(func() { t.Run(fmt.Sprint(user, " ", m), login) })
 	}
 }
 
-// hasLogged wants a text in the server's log.
-func (s *mailServer) hasLogged(t *testing.T, text string) {
+// hasLogged waits for a line in the server's log, a regular expression.
+func (s *mailServer) hasLogged(t *testing.T, line string) {
 	t.Helper()
-	if log := s.log(); !strings.Contains(log, text) {
-		t.Errorf("no %s in the server's log:\n%s", text, log)
+	pattern := regexp.MustCompile(line)
+	eventually(t, "log of "+s.name, func() (bool, string) {
+		log := s.log()
+		return pattern.MatchString(log), "without " + line + ":\n" + log
+	})
+}
+
+// secures reports whether a session of the user is to have TLS at the server and, by
+// what the log says at its end, can be seen to have it.
+func (r *serverRig) secures(user string) bool {
+	for _, route := range serverRoutes {
+		if route.user == user {
+			return route.tls != "off" && !route.pool && r.server.logsTLS != ""
+		}
 	}
+	return false // by a route of another user's
 }
 
 // checkServerAnswers wants the dialogue to be answered as it is directly, on each way

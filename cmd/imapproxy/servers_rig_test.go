@@ -65,7 +65,7 @@ listener = [
 			pool = "on"
 		}
 		fmt.Fprintf(&config, "\n[[target]]\nname = %q\naddresses = [\"127.0.0.1:%d\"]\ntls = %q\n"+
-			"%spool = { mode = %q, max_per_user = 1 }\n",
+			"logout_timeout = \"20s\"\n%spool = { mode = %q, max_per_user = 1 }\n",
 			route.target, port, route.tls, trust, pool)
 		fmt.Fprintln(&routes, route.user, route.target)
 	}
@@ -131,22 +131,29 @@ func (r *serverRig) rested(t *testing.T, target string) {
 	})
 }
 
+// pooled is how many connections lie in the pools: fewer, once one has been there for too long.
+func (r *serverRig) pooled(t *testing.T) (n int) {
+	t.Helper()
+	for _, route := range serverRoutes {
+		p := r.pool(t, route.target)
+		n += p.Idle + p.Spare
+	}
+	return n
+}
+
 // settles waits until no session is left, and until proxy and server have no
 // connection but the pool's.
 func (r *serverRig) settles(t *testing.T) {
 	t.Helper()
-	pooled := 0
 	for _, route := range serverRoutes {
 		r.rested(t, route.target)
-		p := r.pool(t, route.target)
-		pooled += p.Idle + p.Spare
 	}
 	eventually(t, "connections to "+r.server.name, func() (bool, string) {
-		all := r.server.sockets(t)
+		all, pooled := r.server.sockets(t), r.pooled(t)
 		return len(all) == 2*pooled, fmt.Sprintf("%v, and %d are in the pool", all, pooled)
 	})
 	eventually(t, "descriptors of the proxy", func() (bool, string) {
-		now := r.process.descriptors(t)
+		now, pooled := r.process.descriptors(t), r.pooled(t)
 		return count(now, "socket:") == count(r.before, "socket:")+pooled,
 			fmt.Sprintf("%q, before %q, and %d are in the pool", now, r.before, pooled)
 	})

@@ -12,6 +12,7 @@ type serverKind struct {
 	more          []string // for serverDialogue: of extensions
 	lateIdle      bool     // it reports a new message only when IDLE ends
 	logsID        string   // what its log has of the proxy's ID
+	logsTLS       string   // what its log has of a session with TLS; %s is the user
 	lateID        bool     // it refuses ID before the login, though it offers it
 }
 
@@ -24,6 +25,7 @@ var cyrus = serverKind{
 	name: "Cyrus", program: "usr/lib/cyrus/bin/imapd", keyOwner: mailUID,
 	wrongPassword: "a NO Login refused by the mail server",
 	logsID:        `"x-originating-ip" "127.0.0.1"`,
+	logsTLS:       ` %s PLAIN\+TLS User logged in`,
 	more:          []string{`50 LIST "" "*" RETURN (SUBSCRIBED CHILDREN)`},
 	setup: `
 cat >/etc/imapd.conf <<END
@@ -73,6 +75,7 @@ cyrmaster -p /run/cyrmaster.pid &
 var courier = serverKind{
 	name: "Courier", program: "usr/bin/imapd",
 	namespace: "INBOX.", wrongPassword: "a NO Login refused by the mail server",
+	logsTLS: `LOGOUT, user=%s, .* starttls=1`,
 	setup: `
 echo 'courier:x:65534:65534::/var/lib/courier:/bin/sh' >>/etc/passwd
 echo 'courier:x:65534:' >>/etc/group

@@ -15,10 +15,12 @@ final class EndingChecks extends Checks {
     @Override
     void run() throws Exception {
         check("LOGOUT", () -> {
-            IMAPStore store = at.connect();
+            Endpoint.Trace trace = new Endpoint.Trace();
+            IMAPStore store = at.connect(at.traced(trace));
             IMAPFolder f = open(store, "INBOX");
             store.close();
-            return store.isConnected() + " " + f.isOpen();
+            return store.isConnected() + " " + f.isOpen() + ", of " + trace.count("^\\w+ LOGOUT$") + " LOGOUT: "
+                + trace.count("^\\* BYE ") + " BYE, " + trace.count("^\\w+ OK Logout completed") + " OK";
         });
         check("the server ends a session", () -> {
             try (IMAPStore store = at.connect()) {

@@ -38,8 +38,10 @@ final class LoginChecks extends Checks {
             }
         });
         check("capabilities with the login's OK", () -> {
-            try (IMAPStore store = at.connect()) {
-                return names(((IMAPFolder) store.getFolder("INBOX")).doCommand(IMAPProtocol::getCapabilities));
+            Endpoint.Trace trace = new Endpoint.Trace();
+            try (IMAPStore store = at.connect(at.traced(trace))) {
+                return names(((IMAPFolder) store.getFolder("INBOX")).doCommand(IMAPProtocol::getCapabilities))
+                    + (trace.text().matches("(?s).* command result: .*\n\\w+ CAPABILITY\r?\n.*") ? " asked" : "");
             }
         });
     }
@@ -71,7 +73,7 @@ final class LoginChecks extends Checks {
         check("a mechanism that is not offered", () -> by("auth.mechanisms", "XOAUTH2"));
         check("the identity of another user", () -> by("sasl.enable", "true", "sasl.mechanisms", "PLAIN",
             "sasl.authorizationid", "somebody"));
-        check("proxyauth.user", () -> by("proxyauth.user", "somebody"));
+        check("proxyauth.user", () -> by("proxyauth.user", "somebody", "auth.mechanisms", "LOGIN"));
         Endpoint odd = at.as(at.user + "odd", "\"q\\u o\u00e4\u20ac");
         check("odd password by PLAIN", () -> login(odd, odd.password, "auth.mechanisms", "PLAIN"));
         check("odd password by LOGIN", () -> login(odd, odd.password, "auth.mechanisms", "LOGIN"));
@@ -91,7 +93,7 @@ final class LoginChecks extends Checks {
         }
         StringBuilder ways = new StringBuilder();
         for (String way : new String[] {"AUTHENTICATE PLAIN command result", "AUTHENTICATE LOGIN command result",
-            "AUTHENTICATE XOAUTH2 command result", "LOGIN command result", "SASL client PLAIN", "PROXYAUTH command result"}) {
+            "AUTHENTICATE XOAUTH2 command result", "LOGIN command result", "SASL client PLAIN"}) {
             if (trace.count("DEBUG IMAPS?: " + way) > 0) {
                 ways.append(way.replace(" command result", "")).append(", ");
             }
@@ -154,7 +156,11 @@ final class LoginChecks extends Checks {
             try (IMAPStore store = at.connect("ssl.socketFactory", javax.net.ssl.SSLSocketFactory.getDefault())) {
                 return store.isConnected();
             } catch (javax.mail.MessagingException e) {
-                return e.getClass().getSimpleName() + " for " + e.getNextException().getClass().getSimpleName();
+                Throwable cause = e;
+                while (cause.getCause() != null) {
+                    cause = cause.getCause();
+                }
+                return e.getClass().getSimpleName() + " for " + cause.getClass().getSimpleName();
             }
         });
     }
