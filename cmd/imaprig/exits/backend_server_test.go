@@ -1,12 +1,10 @@
 package exits
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,26 +20,17 @@ import (
 // serverExits runs the subcommand against a server that runs, and returns its result.
 func serverExits(t *testing.T, server string, args ...string) *runResult {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "result.json")
-	args = append(args, "--server", server, "--user", "u", "--password", "secret", "--sessions", "4", "--json",
-		file)
+	args = append(args, "--server", server, "--user", "u", "--password", "secret", "--sessions", "4")
 	if !slices.Contains(args, "--after") {
 		args = append(args, "--after", "1s,10s")
 	}
-	var stdout, stderr strings.Builder
-	if code := Run(t.Context(), args, &stdout, &stderr); code != rig.ExitOK {
-		t.Fatalf("code %d\n%s%s", code, stdout.String(), stderr.String())
-	}
-	var r runResult
-	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &r); err != nil {
-		t.Fatal(err)
-	}
-	return &r
+	return exitsOf(t, rig.ExitOK, args...)
 }
 
 // TestExitsServer runs servers that were running before: what they keep is counted, and is no fault of the proxy.
 func TestExitsServer(t *testing.T) {
-	program := rigtest.OwnProgram(t)
+	t.Parallel()
+	program := ownProgram(t)
 	pid := fmt.Sprint(os.Getpid())
 	endings := []string{"before-login", "login-refused", "idle", "in-idle", "mid-fetch", "mid-append", "rst", "logout",
 		"half-close"}
