@@ -73,7 +73,10 @@ func TestExitsInterrupted(t *testing.T) {
 			interrupt := func() { once.Do(func() { at = time.Now(); cancel() }) }
 			var stderr io.Writer = firstLine{interrupt}
 			if tt.silent != "" {
-				tt.args, stderr = append(tt.args, tt.silent, silentServer(t, interrupt)), io.Discard
+				tt.args, stderr = append(tt.args, tt.silent, silentServer(t, func() {
+					time.Sleep(100 * time.Millisecond) // so that clients wait for an answer by then
+					interrupt()
+				})), io.Discard
 			}
 			var stdout strings.Builder
 			if code := Run(ctx, tt.args, &stdout, stderr); code != rig.ExitFailed || stdout.String() != "" {
