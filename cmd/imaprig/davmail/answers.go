@@ -7,15 +7,25 @@ import (
 	"text/template"
 )
 
-// answerData is what an answer tells.
+// answerData is the content of an answer.
 type answerData struct {
 	Call     string // the request's name
 	Error    string // Exchange's code, "" for none
 	Email    string
-	Folders  []*folder
+	Folders  []folderData
 	Messages []*message
-	Last     bool   // nothing comes after these
-	Text     string // of the only message, in base64
+	Last     bool // nothing comes after these
+	user     string
+}
+
+// Text returns the only message, in base64.
+func (d answerData) Text() string { return d.Messages[0].text(d.user) }
+
+// folderData is what DavMail asks about a folder.
+type folderData struct {
+	ID, Name         string
+	Changes, NextUID int
+	Messages, Unread int // how many
 }
 
 // answerText is Exchange's answer to every request that the stand-in knows. DavMail reads names without namespaces,
@@ -50,7 +60,7 @@ const answerText = `<?xml version="1.0" encoding="utf-8"?>
 </m:ResponseMessages></m:{{.Call}}Response></s:Body></s:Envelope>
 {{define "folder"}}<t:Folder><t:FolderId Id="{{xml .ID}}" ChangeKey="{{.Changes}}"/>
 <t:DisplayName>{{xml .Name}}</t:DisplayName>{{prop "0x3613" "IPF.Note"}}
-{{prop "0x3602" (len .Messages)}}{{prop "0x3603" .Unread}}{{prop "0x360a" false}}
+{{prop "0x3602" .Messages}}{{prop "0x3603" .Unread}}{{prop "0x360a" false}}
 {{prop "0x670a" .Changes}}{{prop "0x6751" .NextUID}}</t:Folder>{{end}}
 {{define "message"}}<t:Message><t:ItemId Id="{{xml .ID}}" ChangeKey="{{.Read}}"/><t:IsRead>{{.Read}}</t:IsRead>
 {{prop "0xe23" .UID}}{{prop "0xe08" .Size}}{{prop "0xe06" .Date}}{{prop "0x3008" .Date}}{{prop "0x670e" .ID}}

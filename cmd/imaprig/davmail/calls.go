@@ -23,12 +23,12 @@ func (x *Exchange) answer(w io.Writer, user string, c call) error {
 	return nil
 }
 
-// do returns copies of what it tells, since others may change a mailbox while an answer is written.
+// do returns copies, since another request may change the mailbox while an answer is written.
 func (x *Exchange) do(user string, c call) answerData {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	m := x.mailboxOf(user)
-	data := answerData{Call: c.XMLName.Local, Email: user, Last: true}
+	data := answerData{Call: c.XMLName.Local, Email: user, Last: true, user: user}
 	if !strings.Contains(user, "@") {
 		data.Email = user + "@example.org"
 	}
@@ -41,7 +41,7 @@ func (x *Exchange) do(user string, c call) answerData {
 	case "FindItem":
 		data.page(m.folder(c.ParentIDs.first()), c.View.Offset, c.View.Most)
 	case "GetItem":
-		data.read(m, user, c.ItemIDs)
+		data.read(m, c.ItemIDs)
 	case "CreateItem":
 		data.Error = x.store(m.folder(c.SavedIn.first()), c.Created)
 	case "UpdateItem":
@@ -60,12 +60,11 @@ func (x *Exchange) do(user string, c call) answerData {
 
 func (d *answerData) folders(all ...*folder) {
 	for _, f := range all {
-		clone := *f
-		d.Folders = append(d.Folders, &clone)
+		d.Folders = append(d.Folders, folderData{f.ID, f.Name, f.Changes, f.NextUID, len(f.Messages), f.unread()})
 	}
 }
 
-// page tells of up to most messages of a folder after the first ones.
+// page adds up to most messages of a folder, without the first offset ones; most is 0 for all.
 func (d *answerData) page(f *folder, offset, most int) {
 	rest := f.Messages[min(max(offset, 0), len(f.Messages)):]
 	if most > 0 && most < len(rest) {
@@ -77,11 +76,11 @@ func (d *answerData) page(f *folder, offset, most int) {
 	}
 }
 
-func (d *answerData) read(m *mailbox, user string, items []id) {
+func (d *answerData) read(m *mailbox, items []id) {
 	for _, item := range items[:min(len(items), 1)] {
 		if _, msg := m.find(item.ID); msg != nil {
 			clone := *msg
-			d.Messages, d.Text = []*message{&clone}, msg.text(user)
+			d.Messages = []*message{&clone}
 			return
 		}
 	}

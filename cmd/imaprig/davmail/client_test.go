@@ -15,7 +15,10 @@ import (
 
 const talkLimit = 10 * time.Minute // of a whole session: the machine is busy
 
-var literalEnd = regexp.MustCompile(`\{(\d+)\}$`)
+var (
+	literalEnd = regexp.MustCompile(`\{(\d+)\}$`)
+	spaces     = regexp.MustCompile(` +`)
+)
 
 // client is a mail client that has read its greeting.
 type client struct {
@@ -78,7 +81,7 @@ func (c *client) answer(last string) (lines []string, err error) {
 			sum := sha256.Sum256(bytes.ReplaceAll(text, []byte(c.user), []byte("user"))) // "To:" is its user
 			line += fmt.Sprintf(" %x", sum[:8])
 		}
-		line = strings.ReplaceAll(line, "  ", " ") // DavMail sends a space while it loads a large message
+		line = spaces.ReplaceAllString(line, " ") // DavMail sends more of them while it loads a large message
 		lines = append(lines, line)
 		if strings.HasPrefix(line, last) {
 			return lines, nil

@@ -25,7 +25,7 @@ const (
 type Options struct {
 	Port       uint16        // IMAP; 0 = a free one
 	Everywhere bool          // it listens on every address and takes clients from elsewhere; else 127.0.0.1
-	Messages   []int         // sizes in bytes of the messages in everybody's INBOX; nil = one of 2,000
+	Messages   []int         // sizes in bytes of the messages in each user's INBOX; nil = one of 2,000
 	Wait       time.Duration // how long it waits for Exchange, in seconds; 0 = DavMail's own, two minutes
 	Jar        string        // "" = Debian's
 	JVM        []string      // flags for the JVM after those that make it start fast
@@ -115,7 +115,7 @@ func (s *Server) Addr() string {
 // PID returns DavMail's process id, for /proc/PID/net and /proc/PID/fd.
 func (s *Server) PID() int { return s.proxy.PID }
 
-// Stop lets go of what hangs and ends DavMail, then Exchange.
+// Stop answers what hangs, and ends DavMail, then Exchange.
 func (s *Server) Stop() error {
 	s.Release()
 	return errors.Join(s.proxy.Stop(), s.Exchange.close())

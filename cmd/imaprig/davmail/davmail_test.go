@@ -25,10 +25,7 @@ func TestDavMail(t *testing.T) {
 // startDavMail starts DavMail, or skips the test where it is not installed.
 func startDavMail(t *testing.T, opts Options) *Server {
 	t.Helper()
-	rigtest.NeedPrograms(t, "java")
-	if _, err := os.Stat(debianJar); err != nil {
-		t.Skip("SKIPPED: no DavMail; " + install)
-	}
+	rigtest.NeedDavMail(t)
 	s, err := Start(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -51,9 +52,11 @@ type Stats struct {
 type Exchange struct {
 	server   *http.Server
 	listener net.Listener
-	done     chan struct{} // closed when the server has ended
+	done     chan struct{}  // closed when the server takes no more connections
+	conns    sync.WaitGroup // those that it has taken
 	sizes    []int
-	limit    int64 // bytes of a request
+	limit    int64         // bytes of a request
+	patience time.Duration // with answers that are being sent when it is closed
 
 	mu        sync.Mutex // protects what follows
 	hangs     map[Request]bool
@@ -73,10 +76,11 @@ func startExchange(sizes []int) (*Exchange, error) {
 		return nil, fmt.Errorf("listen for DavMail's requests: %w", err)
 	}
 	x := &Exchange{
-		listener: ln, done: make(chan struct{}), sizes: sizes, limit: requestBytes, hangs: map[Request]bool{},
-		release: make(chan struct{}), stats: Stats{Requests: map[Request]int64{}}, mailboxes: map[string]*mailbox{},
+		listener: ln, done: make(chan struct{}), sizes: sizes, limit: requestBytes, patience: closeLimit,
+		hangs: map[Request]bool{}, release: make(chan struct{}), stats: Stats{Requests: map[Request]int64{}},
+		mailboxes: map[string]*mailbox{},
 	}
-	x.server = &http.Server{Handler: http.HandlerFunc(x.serve), ReadHeaderTimeout: headerLimit}
+	x.server = &http.Server{Handler: http.HandlerFunc(x.serve), ReadHeaderTimeout: headerLimit, ConnState: x.count}
 	go func() {
 		defer close(x.done)
 		_ = x.server.Serve(ln) // it ends when close is called
@@ -86,16 +90,28 @@ func startExchange(sizes []int) (*Exchange, error) {
 
 func (x *Exchange) url() string { return "http://" + x.listener.Addr().String() + servicePath }
 
-// close waits for answers that are being sent, a while at most.
+// count counts the connections that are not over, with what serves them.
+func (x *Exchange) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		x.conns.Add(1)
+	case http.StateClosed:
+		x.conns.Done()
+	}
+}
+
+// close waits for answers that are being sent, x.patience at most, then closes their connections. No answer is being
+// made when it returns.
 func (x *Exchange) close() error {
 	x.Release()
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), x.patience)
 	defer cancel()
 	err := x.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = x.server.Close()
 	}
 	<-x.done
+	x.conns.Wait()
 	if err != nil {
 		return fmt.Errorf("end the stand-in for Exchange: %w", err)
 	}
@@ -135,10 +151,7 @@ func (x *Exchange) Stats() Stats {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.stats
-	s.Requests = make(map[Request]int64, len(x.stats.Requests))
-	for k, n := range x.stats.Requests {
-		s.Requests[k] = n
-	}
+	s.Requests = maps.Clone(s.Requests)
 	return s
 }
 
@@ -204,10 +217,9 @@ func (x *Exchange) await(ctx context.Context, kind Request) bool {
 	defer x.leave()
 	select {
 	case <-release:
-		return true
 	case <-ctx.Done():
-		return false
 	}
+	return ctx.Err() == nil
 }
 
 // enter returns what to wait for, nil when this kind does not hang.

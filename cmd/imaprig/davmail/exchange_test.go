@@ -4,9 +4,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"imapproxy/cmd/imaprig/internal/rigtest"
 )
@@ -109,16 +113,89 @@ func TestExchangeIsBounded(t *testing.T) {
 	}
 }
 
+// TestExchangeConcurrently looks at a folder while its messages come, change and go; the race detector watches.
+func TestExchangeConcurrently(t *testing.T) {
+	x := newExchange(t)
+	ask := func(name string, c call) {
+		c.XMLName.Local = name
+		if err := x.answer(io.Discard, "joe", c); err != nil {
+			t.Error(err)
+		}
+	}
+	item := func(n int) id { return id{fmt.Sprintf("%s/%d", inbox, n)} }
+	inFolder := folderIDs{Known: []id{{inbox}}}
+	changes := []change{{Item: item(1)}}
+	changes[0].Sets = append(changes[0].Sets, struct{ Message, Item newItem }{Message: newItem{IsRead: "true"}})
+	over := make(chan struct{})
+	var readers, writers sync.WaitGroup
+	for _, write := range []func(n int){
+		func(int) { ask("UpdateItem", call{Changes: changes}) },
+		func(n int) {
+			ask("CreateItem", call{SavedIn: inFolder, Created: []newItem{{Content: "aGVsbG8="}}})
+			ask("DeleteItem", call{ItemIDs: []id{item(n)}})
+		},
+	} {
+		writers.Go(func() {
+			for n := 2; ; n++ {
+				select {
+				case <-over:
+					return
+				default:
+					write(n)
+				}
+			}
+		})
+	}
+	for range 100 {
+		readers.Go(func() {
+			ask("GetFolder", call{FolderIDs: inFolder})
+			ask("FindItem", call{ParentIDs: inFolder})
+		})
+	}
+	readers.Wait()
+	close(over)
+	writers.Wait()
+}
+
+// TestExchangeCloses wants no answer to be in the making any more when the stand-in is closed.
+func TestExchangeCloses(t *testing.T) {
+	x, err := startExchange(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.patience = 0
+	entered := make(chan struct{})
+	var over atomic.Bool
+	x.server.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+		time.Sleep(50 * time.Millisecond) // a close that does not wait would be over before
+		over.Store(true)
+	})
+	conn, err := net.Dial("tcp", x.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: rig\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-entered
+	if err := x.close(); err != nil || !over.Load() {
+		t.Errorf("error %v, the answer is over: %v", err, over.Load())
+	}
+}
+
 func TestHang(t *testing.T) {
 	x := newExchange(t)
 	x.Hang(Logins)
 	if status, _ := x.post(t, "joe", "x", fmt.Sprintf(askPage, 1, 0)); status != http.StatusOK {
 		t.Errorf("what does not hang: status %d", status)
 	}
-	answered := make(chan int)
+	answered := make(chan string)
 	go func() {
-		status, _ := x.post(t, "joe", "x", askRoot)
-		answered <- status
+		_, text := x.post(t, "joe", "x", askRoot)
+		answered <- text
 	}()
 	rigtest.Eventually(t, func() error {
 		if x.Stats().Hanging != 1 {
@@ -127,8 +204,8 @@ func TestHang(t *testing.T) {
 		return nil
 	})
 	x.Release()
-	if status := <-answered; status != http.StatusOK || x.Stats().Hanging != 0 {
-		t.Errorf("status %d, %+v", status, x.Stats())
+	if text := <-answered; !strings.Contains(text, "NoError") || x.Stats().Hanging != 0 {
+		t.Errorf("answer %q, %+v", text, x.Stats())
 	}
 	x.Hang()
 	x.Release()

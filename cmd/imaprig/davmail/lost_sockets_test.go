@@ -12,7 +12,7 @@ import (
 	"imapproxy/cmd/imaprig/rig"
 )
 
-// afterLogout returns how many sockets DavMail holds after clients that took their leave.
+// afterLogout returns how many sockets DavMail holds after clients that said LOGOUT.
 func (s *Server) afterLogout(t *testing.T) int {
 	t.Helper()
 	for i := range ofEach {
@@ -125,7 +125,7 @@ func loseDirectly(t *testing.T, s *Server, clean int) {
 	})
 	s.Release()
 	for _, l := range all {
-		s.Deliver(l.user, smallMessage) // DavMail tells those in IDLE, and sees by it that they are gone
+		s.Deliver(l.user, smallMessage) // DavMail writes to those in IDLE, and so sees that they are gone
 	}
 	s.wantHeld(t, clean)
 }

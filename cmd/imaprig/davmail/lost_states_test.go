@@ -85,7 +85,7 @@ func appendHalf(c *client) error {
 	return err
 }
 
-// fetchNothing asks for a message that Exchange does not give.
+// fetchNothing asks for a message that Exchange does not send.
 func fetchNothing(c *client) error {
 	if err := c.selectInbox(); err != nil {
 		return err
@@ -104,7 +104,7 @@ type lost struct {
 
 func (l *lost) vanishes() bool { return l.number >= closers+resetters }
 
-// wanted returns the reason that our proxy's log is to give.
+// wanted returns the reason that our proxy's log must have.
 func (l *lost) wanted() string {
 	switch {
 	case l.vanishes():

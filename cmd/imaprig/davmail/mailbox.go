@@ -129,8 +129,8 @@ func (m *mailbox) remove(item string) bool {
 	return true
 }
 
-// Unread returns how many messages have not been read.
-func (f *folder) Unread() int {
+// unread returns how many messages have not been read.
+func (f *folder) unread() int {
 	unread := 0
 	for _, msg := range f.Messages {
 		if !msg.Read {

@@ -22,7 +22,7 @@ listener = [
   { name = "away", address = %q, tls = "off", insecure = true },
   { name = "here", address = %q, tls = "off", user_timeout = "10m" },
 ]
-limits = { login_timeout = "10m" }
+limits = { login_timeout = "10m", half_close_timeout = "5s" }
 log = { file = "log", format = "json" }
 [[target]]
 name = "davmail"
@@ -110,14 +110,17 @@ func (x *proxy) descriptors(t *testing.T) int {
 func (x *proxy) wantNothingLeft(t *testing.T, s *Server, sessions, descriptors int) {
 	t.Helper()
 	rigtest.EventuallyStays(t, func() error {
+		endings := len(x.endings(t))
+		if endings != sessions {
+			return fmt.Errorf("%d sessions have ended, want %d", endings, sessions)
+		}
 		left := socketsOf(t, s.Port, rig.ServerSide)
 		for _, addr := range []string{x.here, x.away} {
 			left = append(left, socketsOf(t, rigtest.Addr(addr).Port(), rig.ServerSide)...)
 		}
-		endings, held := len(x.endings(t)), x.descriptors(t)
-		if endings != sessions || len(left) > 0 || held != descriptors {
-			return fmt.Errorf("%d sessions have ended, want %d; %d descriptors, want %d; %d sockets, want none: %v",
-				endings, sessions, held, descriptors, len(left), left[:min(len(left), 3)])
+		if held := x.descriptors(t); len(left) > 0 || held != descriptors {
+			return fmt.Errorf("%d descriptors, want %d; %d sockets, want none: %v", held, descriptors, len(left),
+				left[:min(len(left), 3)])
 		}
 		return nil
 	})

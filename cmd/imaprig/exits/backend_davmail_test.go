@@ -1,10 +1,8 @@
 package exits
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
 	"strings"
 	"testing"
 
@@ -17,16 +15,7 @@ import (
 // backend's sockets in CLOSE_WAIT, and descriptors in the proxy and in DavMail.
 func davMailExits(t *testing.T, args ...string) map[string]string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "result.json")
-	args = append(args, "--backend", "davmail", "--json", file)
-	var stdout, stderr strings.Builder
-	if code := Run(t.Context(), args, &stdout, &stderr); code != rig.ExitOK {
-		t.Fatalf("code %d\n%s%s", code, stdout.String(), stderr.String())
-	}
-	var r runResult
-	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &r); err != nil {
-		t.Fatal(err)
-	}
+	r := exitsOf(t, rig.ExitOK, append(args, "--backend", "davmail")...)
 	found := map[string]string{}
 	for _, p := range r.Proxies {
 		for _, c := range p.Cells {
@@ -42,33 +31,30 @@ func davMailExits(t *testing.T, args ...string) map[string]string {
 	return found
 }
 
-func needDavMail(t *testing.T) {
-	t.Helper()
-	rigtest.NeedPrograms(t, "java")
-	if _, err := os.Stat("/usr/share/davmail/davmail.jar"); err != nil {
-		t.Skip("SKIPPED: no DavMail: apt-get install davmail-server")
-	}
-}
-
 // TestExitsDavMail wants DavMail to forget clients that leave in IDLE, and our proxy to cure that.
 func TestExitsDavMail(t *testing.T) {
-	needDavMail(t)
-	program := rigtest.OwnProgram(t)
+	rigtest.NeedDavMail(t)
 	t.Parallel()
-	got := davMailExits(t, "--self", program, "--peer", proxyDirect, "--sessions", "3", "--after", "1s,10s",
-		"--modes", "as-is,hanging-login", "--endings", "in-idle,mid-login")
-	want := map[string]string{
-		"direct as-is/in-idle": "3/-1/3", "direct hanging-login/mid-login": "3/-1/3",
-		"imapproxy as-is/in-idle":           "0/0/0",
-		"imapproxy hanging-login/mid-login": "0/0/3", // its thread waits for Exchange
-	}
-	for key, w := range want {
-		if got[key] != w {
-			t.Errorf("%s: %s left, want %s", key, got[key], w)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%d cells, want %d: %v", len(got), len(want), got)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want map[string]string
+	}{
+		{proxyDirect, []string{"--peer", proxyDirect, "--after", "1s"}, map[string]string{
+			"direct as-is/in-idle": "3/-1/3", "direct hanging-login/mid-login": "3/-1/3",
+		}},
+		{rig.OwnProxy, []string{"--self", ownProgram(t), "--after", "1s,10s"}, map[string]string{
+			"imapproxy as-is/in-idle": "0/0/0", "imapproxy hanging-login/mid-login": "0/0/3", // its thread waits
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := davMailExits(t, append(tt.args, "--sessions", "3", "--modes", "as-is,hanging-login",
+				"--endings", "in-idle,mid-login")...)
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("left are %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 

@@ -1,12 +1,10 @@
 package exits
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,26 +20,17 @@ import (
 // serverExits runs the subcommand against a server that runs, and returns its result.
 func serverExits(t *testing.T, server string, args ...string) *runResult {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "result.json")
-	args = append(args, "--server", server, "--user", "u", "--password", "secret", "--sessions", "4", "--json",
-		file)
+	args = append(args, "--server", server, "--user", "u", "--password", "secret", "--sessions", "4")
 	if !slices.Contains(args, "--after") {
 		args = append(args, "--after", "1s,10s")
 	}
-	var stdout, stderr strings.Builder
-	if code := Run(t.Context(), args, &stdout, &stderr); code != rig.ExitOK {
-		t.Fatalf("code %d\n%s%s", code, stdout.String(), stderr.String())
-	}
-	var r runResult
-	if err := json.Unmarshal([]byte(rigtest.ReadFile(t, file)), &r); err != nil {
-		t.Fatal(err)
-	}
-	return &r
+	return exitsOf(t, rig.ExitOK, args...)
 }
 
 // TestExitsServer runs servers that were running before: what they keep is counted, and is no fault of the proxy.
 func TestExitsServer(t *testing.T) {
-	program := rigtest.OwnProgram(t)
+	t.Parallel()
+	program := ownProgram(t)
 	pid := fmt.Sprint(os.Getpid())
 	endings := []string{"before-login", "login-refused", "idle", "in-idle", "mid-fetch", "mid-append", "rst", "logout",
 		"half-close"}
@@ -203,7 +192,7 @@ func TestExitsBadServer(t *testing.T) {
 		{"no-such-host.invalid:143", nil, "can't be reached: dial tcp"},
 		{answering("LOGIN", "TAG NO [AUTHENTICATIONFAILED] who?\r\n"), nil,
 			`refuses the user "u": "NO [AUTHENTICATIONFAILED] who?"`},
-		{answering("LOGIN", ""), nil, `does not answer within 200ms when it is asked for the user "u"`},
+		{answering("LOGIN", ""), nil, `does not answer within 2s when it is asked for the user "u"`},
 		{answering("CAPABILITY", "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\nTAG OK\r\n"), nil,
 			"takes no login without TLS (LOGINDISABLED)"},
 		{answering("SELECT", "TAG NO no such mailbox\r\n"), []string{"--mailbox", "Big"}, `refuses the mailbox "Big"`},
@@ -226,8 +215,11 @@ func TestExitsBadServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(tt.want, "200ms") {
+			switch {
+			case strings.Contains(tt.want, "says nothing for 200ms"):
 				o.patience = 200 * time.Millisecond
+			case strings.Contains(tt.want, "within 2s"): // what comes before is answered
+				o.patience = 2 * time.Second
 			}
 			var stdout, stderr strings.Builder
 			code := o.runAndReport(t.Context(), &stdout, &stderr)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"imapproxy/cmd/imaprig/internal/rigtest"
 	"imapproxy/cmd/imaprig/rig"
 )
 
@@ -19,7 +18,8 @@ func runCloseWait(t *testing.T, args ...string) (code int, stdout, stderr string
 
 // TestCloseWait wants each of the server's sockets to stay after nginx's clients, and none after our proxy's.
 func TestCloseWait(t *testing.T) {
-	program := rigtest.OwnProgram(t)
+	t.Parallel()
+	program := ownProgram(t)
 	if _, err := rig.NginxPeer().Program(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}

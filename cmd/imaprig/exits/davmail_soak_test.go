@@ -11,8 +11,8 @@ import (
 
 // TestSoakExitsDavMail runs every cell through our proxy, which leaves none of DavMail's sockets.
 func TestSoakExitsDavMail(t *testing.T) {
-	needDavMail(t)
-	for key, left := range davMailExits(t, "--self", rigtest.OwnProgram(t), "--sessions", "30") {
+	rigtest.NeedDavMail(t)
+	for key, left := range davMailExits(t, "--self", ownProgram(t), "--sessions", "30") {
 		if !strings.HasPrefix(left, "0/0/") {
 			t.Errorf("%s: %s left", key, left)
 		}

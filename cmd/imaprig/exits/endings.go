@@ -79,7 +79,7 @@ func allEndings() []ending {
 		{name: "backend-never-greets", text: "no greeting comes; the client gives up after 3s", open: openUnanswered,
 			end: closeClient, wait: givesUpAfter, backsOff: true},
 		{name: "mid-login", text: "the backend is judging the login; the client gives up after 3s",
-			open: openUnanswered, end: closeClient, wait: givesUpAfter},
+			open: beginLogin, end: closeClient, wait: givesUpAfter},
 		{name: "login-refused", text: "the backend refuses the login; the client closes", open: openRefused,
 			end: closeClient, password: wrongPassword},
 	}
@@ -183,13 +183,21 @@ func openUnanswered(c *client) error {
 	return c.command(c.loginCommand())
 }
 
-// openRefused returns an error when the login is accepted. NO, nginx's BAD and an end of the connection are refusals.
-func openRefused(c *client) error {
+// beginLogin sends a login after the greeting, which must not be unread when the client closes: that would reset.
+func beginLogin(c *client) error {
 	if err := c.greeting(); err != nil {
 		return err
 	}
 	if err := c.command(c.loginCommand()); err != nil {
 		return fmt.Errorf("LOGIN: %w", err)
+	}
+	return nil
+}
+
+// openRefused returns an error when the login is accepted. NO, nginx's BAD and an end of the connection are refusals.
+func openRefused(c *client) error {
+	if err := beginLogin(c); err != nil {
+		return err
 	}
 	answer, err := c.status(c.limit)
 	switch {

@@ -1,6 +1,7 @@
 package exits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,9 @@ func (o *runOptions) examine(ctx context.Context, server string, cells []cell) (
 	x.limit = o.patience
 	facts := backendFacts{mail: mailbox{name: o.mailbox, window: unreadWindow}, lacks: map[string]string{}}
 	if err := x.open(ctx); err != nil {
-		return facts, rig.WrongInput(err)
+		return facts, rig.WrongInput(cmp.Or(ctx.Err(), err))
 	}
-	defer context.AfterFunc(ctx, func() { _ = x.conn.Close() })()
+	defer x.closeAfter(ctx)()
 	facts.addr = x.conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 	facts.addr = netip.AddrPortFrom(facts.addr.Addr().Unmap(), facts.addr.Port())
 	err := x.inside(&facts)
@@ -45,10 +46,7 @@ func (o *runOptions) examine(ctx context.Context, server string, cells []cell) (
 	if err == nil && slices.ContainsFunc(cells, func(c cell) bool { return endingOf(c).password != "" }) {
 		err = o.tryWrongPassword(ctx, &facts, server)
 	}
-	if err != nil {
-		return facts, rig.WrongInput(err)
-	}
-	return facts, nil
+	return facts, rig.WrongInput(cmp.Or(ctx.Err(), err))
 }
 
 // open connects and reads the greeting.
@@ -57,6 +55,7 @@ func (x *examination) open(ctx context.Context) error {
 	if err := x.connect(dial, x.server, netip.Addr{}, false); err != nil {
 		return fmt.Errorf("the server %s can't be reached: %w", x.server, err)
 	}
+	defer x.closeAfter(ctx)()
 	line, err := x.line(x.limit)
 	switch {
 	case rig.IsTimeout(err):
@@ -197,7 +196,7 @@ func (o *runOptions) tryWrongPassword(ctx context.Context, facts *backendFacts, 
 		return err
 	}
 	defer x.conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = x.conn.Close() })()
+	defer x.closeAfter(ctx)()
 	answer, _, err := x.ask(x.loginCommand())
 	switch {
 	case errors.Is(err, io.EOF) || rig.IsReset(err):
@@ -206,5 +205,5 @@ func (o *runOptions) tryWrongPassword(ctx context.Context, facts *backendFacts, 
 	case strings.HasPrefix(answer, "OK"):
 		facts.lacks["login-refused"] = "the server takes any password"
 	}
-	return ctx.Err()
+	return nil
 }

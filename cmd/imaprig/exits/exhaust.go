@@ -154,7 +154,7 @@ func (o *exhaustOptions) drive(ctx context.Context, p *rig.Proxy, r *exhaustResu
 		c.limit = o.patience
 		err := c.connect(dialTCP, p.Addr.String(), netip.Addr{}, false)
 		if err == nil {
-			stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
+			stop := c.closeAfter(ctx)
 			err = errors.Join(openSelected(c), c.conn.Close())
 			stop()
 		}

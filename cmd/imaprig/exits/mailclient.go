@@ -2,6 +2,7 @@ package exits
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -180,6 +181,11 @@ func (c *client) toEnd(limit time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// closeAfter closes the connection when ctx is over, so that what waits for an answer fails. What it returns ends that.
+func (c *client) closeAfter(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 }
 
 // reset ends the connection with a RST.

@@ -81,7 +81,7 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-// TestHTML reads the page as XML, which tells that every tag is closed, and finds the cells and their charts in it.
+// TestHTML reads the page as XML, so every tag is closed, and finds the cells and their charts in it.
 func TestHTML(t *testing.T) {
 	var out strings.Builder
 	if err := writeHTML(&out, smallResult()); err != nil {

@@ -80,6 +80,9 @@ func TestHeadline(t *testing.T) {
 		{all(faultNone, faultUnknown), "no fault of the server was seen in 1 of 2 modes; the others were not judged"},
 		{all(faultPolls, faultNone, faultPolls, faultStuck),
 			"the server has a fault in 3 of 4 modes: polls available() (a, c); stuck workers (d)"},
+		{all(faultPolls, faultStuck, faultKeeps, faultByeStays),
+			"the server has a fault in 4 of 4 modes: polls available() (a); stuck workers (b); keeps connections " +
+				"that are over (c); says BYE and stays (d)"},
 		{all(faultPolls, faultStuck, faultKeeps, faultByeStays, faultWantsLogout),
 			"the server has a fault in 5 of 5 modes: polls available(), stuck workers, keeps connections that are " +
 				"over, says BYE and stays, wants LOGOUT"},

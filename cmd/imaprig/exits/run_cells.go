@@ -1,6 +1,7 @@
 package exits
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -65,10 +66,10 @@ func (x *proxyRun) tryLogin(ctx context.Context, result *proxyResult) error {
 		return nil
 	}
 	c := x.opts.newClient(1)
+	c.limit = cmp.Or(x.facts.limit, c.limit)
 	err := c.connect(dialTCP, x.proxy.Addr.String(), netip.Addr{}, false)
 	if err == nil {
-		stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
-		defer stop()
+		defer c.closeAfter(ctx)()
 		if err = openLoggedIn(c); err == nil {
 			return endLogout(c)
 		}
@@ -102,7 +103,7 @@ func (x *proxyRun) refusesLiterals(ctx context.Context) bool {
 		return false
 	}
 	defer c.conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.conn.Close() })()
+	defer c.closeAfter(ctx)()
 	if c.greeting() != nil || c.command(fmt.Sprintf("LOGIN {%d}", len(c.user))) != nil {
 		return false
 	}

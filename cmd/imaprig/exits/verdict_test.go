@@ -138,20 +138,22 @@ func TestVerdictOnProxies(t *testing.T) {
 
 // TestVerdictOnHeldDescriptors says whether another proxy of the run frees what the server keeps.
 func TestVerdictOnHeldDescriptors(t *testing.T) {
-	keeps := counted(modeAsIs, "in-idle", at(70, 0, 0, 0, 5))
-	frees := counted(modeAsIs, "in-idle", at(70, 0, 0, 0, 0))
-	r := &runResult{Proxies: []proxyResult{{Name: proxyDirect, Direct: true, Cells: []*cellResult{frees}},
-		{Name: "haproxy", Cells: []*cellResult{keeps}}, {Name: "imapproxy", Cells: []*cellResult{frees}}}}
-	const held = "; in 1 of them the server keeps descriptors"
-	if got := r.Proxies[1].proxyVerdict(r); !strings.HasSuffix(got, held+"; imapproxy leaves none in 1 of those") {
+	cells := func(descriptors int) []*cellResult {
+		return []*cellResult{counted(modeAsIs, "idle", at(70, 0, 0, 0, descriptors)),
+			counted(modeAsIs, "in-idle", at(70, 0, 0, 0, descriptors))}
+	}
+	r := &runResult{Proxies: []proxyResult{{Name: proxyDirect, Direct: true, Cells: cells(0)},
+		{Name: "haproxy", Cells: cells(5)}, {Name: "imapproxy", Cells: cells(0)}}}
+	const held = "; in 2 of them the server keeps descriptors"
+	if got := r.Proxies[1].proxyVerdict(r); !strings.HasSuffix(got, held+"; imapproxy leaves none in 2 of those") {
 		t.Errorf("haproxy: %q", got)
 	}
 	if got := r.Proxies[2].proxyVerdict(r); strings.Contains(got, "descriptors") {
 		t.Errorf("imapproxy: %q", got)
 	}
-	r.Proxies[2].Cells[0] = keeps
+	r.Proxies[2].Cells = cells(5)
 	if got := r.Proxies[1].proxyVerdict(r); !strings.HasSuffix(got, held+", which no proxy of this run frees") {
-		t.Errorf("nobody frees them: %q", got)
+		t.Errorf("no proxy frees them: %q", got)
 	}
 }
 

@@ -62,10 +62,11 @@ type inputError struct{ error }
 // Unwrap returns the error itself.
 func (e inputError) Unwrap() error { return e.error }
 
-// WrongInput marks an error as caused by what the user gave, so that the exit code is 2; nil stays nil.
+// WrongInput marks an error as caused by what the user gave, so that the exit code is 2. It returns nil for nil, and an
+// interrupt's error as it is.
 func WrongInput(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
 	}
 	return inputError{err}
 }

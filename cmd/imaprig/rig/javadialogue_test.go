@@ -70,6 +70,7 @@ func (r rig) testSession(t *testing.T) {
 		{"UID FETCH 1:* FLAGS", "OK", "* 1 FETCH (UID 1 FLAGS (\\Seen))\n"},
 		{"UID FETCH 2 FLAGS", "OK", ""},
 		{"FETCH 2 FLAGS", "BAD", ""},
+		{"FETCH 1 FLAGS<0.5>", "BAD", ""},
 		{"UID STORE 1 FLAGS ()", "BAD", ""},
 		{"FETCH 1 ENVELOPE", "BAD", ""},
 		{"CLOSE", "OK", ""},

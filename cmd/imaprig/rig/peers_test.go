@@ -25,6 +25,7 @@ func TestVersionOf(t *testing.T) {
 		{"haproxy", "HAProxy version 2.6.12-1+deb12u3 2025/10/03", "2.6.12-1+deb12u3 2025/10/03"},
 		{"dovecot", "2.3.19.1 (9b53102964)", "2.3.19.1 (9b53102964)"},
 		{"imapproxy", "imapproxy development, go1.26.8 linux/amd64", "development, go1.26.8 linux/amd64"},
+		{"imapproxy", "a fork of imapproxy 1.0", "a fork of imapproxy 1.0"},
 		{"imapproxy", "", ""},
 	} {
 		if got := versionOf(tt[0], tt[1]); got != tt[2] {

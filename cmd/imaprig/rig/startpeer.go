@@ -159,7 +159,7 @@ func CheckFree(addr netip.AddrPort) error {
 // versionOf returns what a program says of its version without its own name, which stands before it anyway.
 func versionOf(name, text string) string {
 	quoted := regexp.QuoteMeta(name)
-	words := regexp.MustCompile(`(?i)^` + quoted + `( version:?|/| ) *(` + quoted + `/)?`)
+	words := regexp.MustCompile(`(?i)^` + quoted + `( version:?| ) *(` + quoted + `/)?`)
 	return words.ReplaceAllString(text, "")
 }
 

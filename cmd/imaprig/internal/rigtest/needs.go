@@ -42,11 +42,20 @@ func NeedRoot(t *testing.T) {
 func OwnProgram(t *testing.T) string {
 	t.Helper()
 	NeedPrograms(t, "go")
-	path := filepath.Join(t.TempDir(), "imapproxy")
-	if out, err := exec.Command("go", "build", "-o", path, "imapproxy/cmd/imapproxy").CombinedOutput(); err != nil {
-		t.Fatalf("build the proxy: %v: %s", err, out)
+	path, err := BuildOwnProgram(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
+}
+
+// BuildOwnProgram builds our proxy in a folder and returns its path.
+func BuildOwnProgram(dir string) (string, error) {
+	path := filepath.Join(dir, "imapproxy")
+	if out, err := exec.Command("go", "build", "-o", path, "imapproxy/cmd/imapproxy").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the proxy: %w: %s", err, out)
+	}
+	return path, nil
 }
 
 const deepestPackage = 8 // folders between a package and the module's root
@@ -76,6 +85,15 @@ func JavaSource(t *testing.T) string {
 		t.Skip("SKIPPED: no java in PATH; install a JDK, Debian: openjdk-17-jdk-headless")
 	}
 	return filepath.Join(Root(t), "testdata/javabackend/JavaBackend.java")
+}
+
+// NeedDavMail skips the test unless Debian's DavMail is installed, and a java to run it.
+func NeedDavMail(t *testing.T) {
+	t.Helper()
+	NeedPrograms(t, "java")
+	if _, err := os.Stat("/usr/share/davmail/davmail.jar"); err != nil {
+		t.Skip("SKIPPED: no DavMail; apt-get install davmail-server")
+	}
 }
 
 // NoDevice waits until there is no network device of this name.

@@ -7,7 +7,7 @@ import (
 
 // Limits of polls.
 const (
-	PollLimit = time.Minute
+	PollLimit = 3 * time.Minute // the machine may be busy
 	PollEvery = 10 * time.Millisecond
 	stayFor   = 10 // polls that must all be good: what is passed through on the way to closing does not count
 )
