@@ -12,7 +12,7 @@ import (
 const (
 	faultOfServer = "the server's fault"
 	faultOfProxy  = "the proxy's fault"
-	faultOfNone = "no proxy could help it"
+	faultOfNone   = "no proxy could help it"
 	faultOpen     = "whose fault is not known"
 )
 
