@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 	},
 	"cmd/imaprig/davmail": {"backend/wire", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig"},
 	"cmd/imaprig/exits": {
-		"backend/wire", "cmd/imaprig/davmail", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term",
+		"backend/wire", "cmd/cli", "cmd/imaprig/davmail", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig",
+		"cmd/imaprig/term",
 	},
 	"cmd/imaprig/internal/rigtest": {"backend/wire"},
 	"cmd/imaprig/load":             {"cmd/cli", "cmd/imaprig/internal/rigtest", "cmd/imaprig/rig", "cmd/imaprig/term"},
