@@ -181,8 +181,8 @@ func (p *proxyResult) unplanned(missed int) string {
 		"first problem: %s", missed, len(p.Cells), p.Cells[i].Problem)
 }
 
-// heldText tells of the cells at whose end the backend holds descriptors, and of those in which another proxy of the
-// run leaves none.
+// heldText says at the end of how many cells the backend holds descriptors, and in how many of those another proxy of
+// the run leaves none.
 func (p *proxyResult) heldText(r *runResult) string {
 	held := 0
 	var others []string

@@ -127,7 +127,7 @@ func (r *runResult) about() []string {
 		lines = append(lines, "Settings: tuned: every proxy is set to find clients that have vanished as soon as it "+
 			"can; after 30 s they must be found")
 	case settingsDefaults:
-		lines = append(lines, "Settings: defaults: every proxy as it is installed, but for what is named; when a "+
+		lines = append(lines, "Settings: defaults: every proxy as it is installed, except for what is named; when a "+
 			"client that has vanished is found is not judged")
 	}
 	return append(lines, r.Backend.Unknown...)
