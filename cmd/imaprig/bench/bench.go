@@ -63,7 +63,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.IntVar(&o.scale, "scale-sessions", 9500, "the `NUMBER` of sessions at once for what many cost the busy "+
 		"ones")
 	flags.DurationVar(&o.duration, "duration", 4*time.Second, "measure for this `TIME` each time")
-	flags.DurationVar(&o.limit, "limit", 18*time.Minute, "take at most this `TIME` for everything: what does not "+
+	flags.DurationVar(&o.limit, "limit", 45*time.Minute, "take at most this `TIME` for everything: what does not "+
 		"fit in is not run, and the table says so")
 	if err := rig.ParseFlags(flags, args, help, stdout); err != nil {
 		return o, err
@@ -79,16 +79,16 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		return o, fmt.Errorf("--duration %v, --limit %v: want at least 100ms, and the second not below the first",
 			o.duration, o.limit)
 	}
-	if names := rowNames(); !slices.ContainsFunc(names, o.wants) {
+	if names := o.rowNames(); !slices.ContainsFunc(names, o.wants) {
 		return o, fmt.Errorf("--rows %s: no row has such a name; there are %s", rows, strings.Join(names, "; "))
 	}
 	return o, nil
 }
 
 // rowNames returns what --rows chooses from.
-func rowNames() []string {
-	names := []string{scaleRow}
-	for _, r := range rows(0) {
+func (o *options) rowNames() []string {
+	var names []string
+	for _, r := range rows(o.idle, o.scale) {
 		names = append(names, r.name)
 	}
 	return names
@@ -102,8 +102,6 @@ func (o *options) checkOwn() error {
 	}
 	return err
 }
-
-const scaleRow = "scale"
 
 // wants reports whether a row was asked for.
 func (o *options) wants(name string) bool {

@@ -16,12 +16,14 @@ import (
 
 // smallBench has a target of each kind: met, not met, not measured.
 func smallBench() *result {
-	row := row{name: "FETCH", figures: []figure{figureCPUPerGB(), figureGB()},
+	row := row{name: "FETCH", says: "large mail", proxies: everyProxy(),
+		figures: []figure{figureCPUPerGB(), figureGB()},
 		targets: []target{atMost(cpuPerGB, "", 1), atMost(cpuPerGB, proxyNginx, 0.5),
 			atLeast(gbPerSecond, proxyNginx, 2), atLeast(gbPerSecond, proxyHAProxy, 1.5)}}
 	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{
-		proxyOwn:   {{0.3, 3}, {0.2, 2}, {0.1, 4}},
-		proxyNginx: {{0.5, 2}, {0.4, 1}, {0.5, 2}},
+		proxyOwn:     {{0.3, 3}, {0.2, 2}, {0.1, 4}},
+		proxyNginx:   {{0.5, 2}, {0.4, 1}, {0.5, 2}},
+		proxyNginx64: {{0.1, 2.9}}, proxyDirect: {{0, 9}},
 	}}
 	return &result{
 		Began: time.Unix(0, 0), Seconds: 60, Rounds: 3, Duration: 4, Machine: "2 cores", Rows: []measurement{m},
@@ -41,12 +43,24 @@ const smallBenchPage = `### Targets
 | FETCH | GB/s ≥ 2.00 × nginx | 3.00 | 2.00 | 1.50 (1.50 to 2.00) | NOT MET |
 | FETCH | GB/s ≥ 1.50 × haproxy | 3.00 | - | - | not measured |
 
+### Where others are better
+
+| load | figure | ours | better | by |
+|---|---|---|---|---|
+| FETCH | CPU s/GB | imapproxy 0.200 | nginx-64k 0.100 | 2.00 times |
+
+### Which row says what
+
+| load | matters to, or says |
+|---|---|
+| FETCH | large mail |
+
 ### All medians
 
 | load | figure | imapproxy | nginx | nginx-64k | haproxy | direct |
 |---|---|---|---|---|---|---|
-| FETCH | CPU s/GB | 0.200 | 0.500 | - | - | - |
-| FETCH | GB/s | 3.00 | 2.00 | - | - | - |
+| FETCH | CPU s/GB | 0.200 | 0.500 | 0.100 | - | - |
+| FETCH | GB/s | 3.00 | 2.00 | 2.90 | - | 9.00 |
 
 ### Many sessions on one machine
 
@@ -85,21 +99,22 @@ const poolBenchTable = `### Backend connections from the pool
 |---|---|---|---|---|---|---|
 | logins | a second | 6000 | - | 2000 | - | - |
 | logins | backend logins a session | 0.000 | - | 1.000 | - | - |
+| logins | backend logins after a user's first | 0 | - | 1998 | - | - |
 
 `
 
 // TestBenchPool wants the pool's rows in a table of their own, and its figures held against the target; no login at all
 // is a finding.
 func TestBenchPool(t *testing.T) {
-	row := poolRow("logins", false, atLeast(perSecond, proxyNginx, 2.2))
-	row.figures = []figure{figureRate(), figureLogins()}
+	row := poolRow("logins", "", atLeast(perSecond, proxyNginx, 2.2), atMost(laterLogins, "", 0))
+	row.figures = []figure{figureRate(), figureLogins(), figureLaterLogins(2)}
 	m := measurement{row: row, Name: row.name, Rounds: map[string][][]float64{}}
 	done := func(n uint64, perSecond float64, logins uint64) *load.Result {
 		return &load.Result{Operations: []load.Operation{{Count: n, PerSecond: perSecond}}, Logins: logins}
 	}
-	m.take(proxyPool, 0, done(6000, 6000, 0))
+	m.take(proxyPool, 0, done(6000, 6000, 2))
 	m.take(proxyNginx, 0, done(2000, 2000, 2000))
-	if got := m.line(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session" {
+	if got := m.line(done(6000, 6000, 0)); got != "6000 a second, 0.000 backend logins a session, 0 "+laterLogins {
 		t.Errorf("in words %q", got)
 	}
 	r := &result{Rows: []measurement{m}}
@@ -107,11 +122,36 @@ func TestBenchPool(t *testing.T) {
 	if !strings.Contains(got, poolBenchTable) || strings.Contains(got, "All medians") {
 		t.Errorf("got\n%s\nwant\n%s", got, poolBenchTable)
 	}
-	if want := "| logins | a second ≥ 2.20 × nginx | 6000 | 2000 | 3.00 | met |\n"; !strings.Contains(got, want) {
+	if want := "| logins | a second ≥ 2.20 × nginx | 6000 | 2000 | 3.00 | met |\n" +
+		"| logins | " + laterLogins + " ≤ 0 | 0 | - | - | met |\n"; !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant %s", got, want)
 	}
-	if name := poolRow("", true).instance(proxyNginx); name != "nginx-slow" {
+	if name := poolRow("", slowSuffix).instance(proxyNginx); name != "nginx-slow" {
 		t.Errorf("the row runs on %q", name)
+	}
+}
+
+// TestTargetOfAnother wants a target that is not for the row's own proxy to be held against the figures of its own.
+func TestTargetOfAnother(t *testing.T) {
+	row := loginRows()[0]
+	m := measurement{row: row, Name: "login", Rounds: map[string][][]float64{
+		proxyOwn: {{1, 9, 0}, {1, 9, 0}}, proxyCompat: {{30, 2, 0}, {10, 2, 0}}, proxyNginx: {{10, 2, 0}, {10, 2, 0}}}}
+	all := m.verdicts()
+	want := verdict{"login: imapproxy-compat", "a second ≥ 1.20 × nginx", "20", "10", "2.00 (1.00 to 3.00)", "met"}
+	if len(all) != 4 || all[0].met != "NOT MET" || all[2] != want {
+		t.Errorf("got %+v, want the third to be %+v", all, want)
+	}
+}
+
+// TestPlan wants the time of make bench to stay within 40 minutes, and within its own limit.
+func TestPlan(t *testing.T) {
+	o, err := parse(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &run{opts: o, result: newResult(o)}
+	if got := b.plan(); got < 10*time.Minute || got > 40*time.Minute || got > o.limit {
+		t.Errorf("make bench takes %v by its own plan", got)
 	}
 }
 
@@ -215,7 +255,7 @@ func TestBenchLimit(t *testing.T) {
 	}
 	b := &run{opts: o, start: start, stderr: io.Discard, result: newResult(o)}
 	rigtest.CheckError(t, b.run(t.Context()), "the rest: no time left of 200ms")
-	if len(b.result.Rows) != 1 || !strings.Contains(b.result.text(), "Not measured: the rest: no time left") {
+	if len(b.result.Rows) != 2 || !strings.Contains(b.result.text(), "Not measured: the rest: no time left") {
 		t.Errorf("found %s", b.result.text())
 	}
 }
@@ -230,13 +270,17 @@ func TestBenchSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := site.close(); err != nil {
 			t.Error(err)
 		}
-	}()
-	for _, name := range []string{proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect} {
-		t.Run(name, func(t *testing.T) { benchOnSite(t, site, name) })
+	})
+	for _, name := range []string{proxyOwn, proxyCompat, proxyOwn + rsaSuffix, proxyNginx, proxyNginx64, proxyHAProxy,
+		proxyDirect} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is idle; the others come first
+			benchOnSite(t, site, name)
+		})
 	}
 	t.Run(proxyUp, func(t *testing.T) {
 		needServers(t, "imapproxyd")
@@ -315,7 +359,7 @@ func needServers(t *testing.T, names ...string) {
 
 // TestTargetsNameFigures wants every target to be of a figure that its row has.
 func TestTargetsNameFigures(t *testing.T) {
-	for _, row := range rows(1) {
+	for _, row := range rows(1, 1) {
 		for _, target := range row.targets {
 			if row.index(target.figure) < 0 {
 				t.Errorf("%s: no figure %q", row.name, target.figure)

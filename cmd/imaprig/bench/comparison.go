@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"imapproxy/cmd/imaprig/rig"
@@ -18,12 +20,12 @@ func (r *result) tables() []*term.Table {
 			targets.Add(v.row, v.target, v.ours, v.peer, v.ratio, v.met)
 		}
 	}
-	tables := []*term.Table{targets}
-	if t := r.medians("All medians", "", proxyOwn, proxyNginx, proxyNginx64, proxyHAProxy, proxyDirect); !t.Empty() {
-		tables = append(tables, t)
-	}
-	if t := r.medians("Backend connections from the pool", proxyPool, poolProxies()...); !t.Empty() {
-		tables = append(tables, t)
+	tables := []*term.Table{targets, r.losses(), r.meanings()}
+	tables = slices.DeleteFunc(tables, (*term.Table).Empty)
+	for _, title := range []string{tableMedians, tableLogins, tableLiterals, tableHandshakes, tablePool, tableScale} {
+		if t := r.medians(title); !t.Empty() {
+			tables = append(tables, t)
+		}
 	}
 	if len(r.Scale) > 0 {
 		scale := term.NewTable("finding", "value", "target", "")
@@ -36,14 +38,74 @@ func (r *result) tables() []*term.Table {
 	return tables
 }
 
-// medians returns those of the rows whose targets apply to ours.
-func (r *result) medians(title, ours string, names ...string) *term.Table {
+// losesBy is the least ratio that counts as a difference: rounds differ by more than a few percent.
+const losesBy = 1.05
+
+// losses returns the table of what other proxies are better at.
+func (r *result) losses() *term.Table {
+	t := term.NewTable("load", "figure", "ours", "better", "by")
+	t.Title = "Where others are better"
+	for i := range r.Rows {
+		m := &r.Rows[i]
+		for _, ours := range m.row.proxies {
+			if ours == m.row.own() || ours == proxyCompat {
+				m.addLosses(t, ours)
+			}
+		}
+	}
+	return t
+}
+
+// addLosses adds what others are better at than one of our proxies.
+func (m *measurement) addLosses(t *term.Table, ours string) {
+	for k, f := range m.row.figures {
+		if f.name == p99Before || f.name == p99Rise {
+			continue // the one is another row's, the other is small where the former is large
+		}
+		value, _ := m.median(ours, k)
+		for _, name := range m.row.proxies {
+			theirs, _ := m.median(name, k)
+			by := f.better(theirs, value)
+			if name != proxyDirect && !strings.HasPrefix(name, proxyOwn) && by >= losesBy {
+				t.Add(m.Name, f.name, ours+" "+f.text(value), name+" "+f.text(theirs), fmt.Sprintf("%.2f times", by))
+			}
+		}
+	}
+}
+
+// meanings returns the table of who should look at which row.
+func (r *result) meanings() *term.Table {
+	t := term.NewTable("load", "matters to, or says")
+	t.Title = "Which row says what"
+	for i := range r.Rows {
+		if row := r.Rows[i].row; row.says != "" {
+			t.Add(row.name, row.says)
+		}
+	}
+	return t
+}
+
+// medians returns the table of that title: its rows' figures, with a column for each of their proxies.
+func (r *result) medians(title string) *term.Table {
+	var rows []*measurement
+	names := everyProxy()
+	if title != tableMedians {
+		names = nil
+	}
+	for i := range r.Rows {
+		if m := &r.Rows[i]; cmp.Or(m.row.table, tableMedians) == title {
+			rows = append(rows, m)
+			for _, name := range m.row.proxies {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
 	t := term.NewTable(append([]string{"load", "figure"}, names...)...)
 	t.Title = title
-	for i := range r.Rows {
-		if r.Rows[i].row.ours == ours {
-			r.Rows[i].addMedians(t, names)
-		}
+	for _, m := range rows {
+		m.addMedians(t, names)
 	}
 	return t
 }

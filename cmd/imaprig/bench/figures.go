@@ -52,7 +52,7 @@ func newResult(o options) *result {
 		Began: time.Now().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.Seconds(), Machine: machine(),
 		Missing: map[string]string{}, NotRun: []string{}, Errors: []string{},
 	}
-	for _, row := range rows(o.idle) {
+	for _, row := range rows(o.idle, o.scale) {
 		if !o.wants(row.name) {
 			continue
 		}
@@ -133,8 +133,6 @@ func (m *measurement) line(r *load.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-func (f figure) text(v float64) string { return strconv.FormatFloat(v, 'f', f.digits, 64) }
-
 // median returns the median of a figure over the rounds of a proxy; false when there is none.
 func (m *measurement) median(name string, figure int) (float64, bool) {
 	var values []float64
@@ -166,9 +164,13 @@ func (m *measurement) verdicts() (all []verdict) {
 	for _, t := range m.row.targets {
 		index := m.row.index(t.figure)
 		f := m.row.figures[index]
+		name := cmp.Or(t.ours, m.row.own())
 		v := verdict{row: m.Name, target: t.text(f), ours: "-", peer: "-", ratio: "-", met: "not measured"}
-		ours, have := m.median(m.row.own(), index)
-		have = have && ours != 0 // a cost that could not be looked at is 0
+		if t.ours != "" {
+			v.row += ": " + t.ours
+		}
+		ours, have := m.median(name, index)
+		have = have && (ours != 0 || f.none) // a cost that could not be looked at is 0
 		if have {
 			v.ours = f.text(ours)
 		}
@@ -194,28 +196,10 @@ func metText(met bool) string {
 	return "NOT MET"
 }
 
-func (t target) holds(v float64) bool {
-	if t.atMost {
-		return v <= t.factor
-	}
-	return v >= t.factor
-}
-
-func (t target) text(f figure) string {
-	sign := "≥"
-	if t.atMost {
-		sign = "≤"
-	}
-	if t.peer == "" {
-		return fmt.Sprintf("%s %s %g", f.name, sign, t.factor)
-	}
-	return fmt.Sprintf("%s %s %.2f × %s", f.name, sign, t.factor, t.peer)
-}
-
 // spread returns the least and the greatest ratio of the rounds, "" for fewer than two.
 func (m *measurement) spread(t target) string {
 	index := m.row.index(t.figure)
-	ours, theirs := m.Rounds[m.row.own()], m.Rounds[t.peer]
+	ours, theirs := m.Rounds[cmp.Or(t.ours, m.row.own())], m.Rounds[t.peer]
 	var ratios []float64
 	for i := range min(len(ours), len(theirs)) {
 		if ours[i] != nil && theirs[i] != nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,13 +21,17 @@ const (
 	proxyHAProxy = "haproxy"
 	proxyDirect  = "direct" // no proxy: the fast backend itself
 	proxyPool    = "imapproxy-pool"
+	proxyCompat  = "imapproxy-compat" // as imapproxy convert makes it of nginx's configuration
 	proxyUp      = rig.UpImapproxy
 )
 
-// slowSuffix is added to a proxy's name for the instance whose backend takes slowLogin for each login.
+// Suffixes of a proxy's name: for the instance whose backend takes slowLogin for each login and, about as long as
+// Dovecot, slowStore for each APPEND and SEARCH; and for the one whose certificate is RSA.
 const (
 	slowSuffix = "-slow"
 	slowLogin  = "100ms"
+	slowStore  = "1ms"
+	rsaSuffix  = "-rsa"
 )
 
 // servers are a backend and the auth service that sends every user there.
@@ -35,15 +40,17 @@ type servers struct {
 	backendTLS netip.AddrPort
 	auth       netip.AddrPort
 	delay      string // of a login
+	// of the proxies in front of it: a PEM file, the key after the certificate
+	certificate string
 }
 
-// environment is what the proxies need: the backends, the auth services and the certificate of all.
+// environment is what the proxies need: the backends, the auth services and the certificates.
 type environment struct {
-	self        string // our own proxy's program, "" for bin/imapproxy
-	dir         string
-	certificate string // PEM file, the key after the certificate
-	fast, slow  servers
-	closers     []func() error
+	self       string // our own proxy's program, "" for bin/imapproxy
+	dir        string
+	fast, slow servers
+	rsa        servers // fast, for proxies with an RSA certificate
+	closers    []func() error
 }
 
 // newEnvironment starts them. close must be called.
@@ -58,20 +65,24 @@ func newEnvironment(self string) (s *environment, err error) {
 		return s, err
 	}
 	s.closers = append(s.closers, func() error { return os.RemoveAll(s.dir) })
-	if err = s.writeCertificate(); err != nil {
+	if s.fast, err = s.startServers("0s", "0s"); err != nil {
 		return s, err
 	}
-	if s.fast, err = s.startServers("0s"); err != nil {
+	if s.slow, err = s.startServers(slowLogin, slowStore); err != nil {
 		return s, err
 	}
-	s.slow, err = s.startServers(slowLogin)
+	if s.fast.certificate, err = s.writeCertificate("ecdsa.pem", rig.SelfSigned); err != nil {
+		return s, err
+	}
+	s.slow.certificate, s.rsa = s.fast.certificate, s.fast
+	s.rsa.certificate, err = s.writeCertificate("rsa.pem", rig.SelfSignedRSA)
 	return s, err
 }
 
 // startServers starts a backend and its auth service in processes of their own.
-func (s *environment) startServers(delay string) (servers, error) {
+func (s *environment) startServers(login, store string) (servers, error) {
 	backend, err := s.startOwn("backend", 2, "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--login-delay",
-		delay)
+		login, "--store-delay", store)
 	if err != nil {
 		return servers{}, err
 	}
@@ -79,7 +90,7 @@ func (s *environment) startServers(delay string) (servers, error) {
 	if err != nil {
 		return servers{}, err
 	}
-	return servers{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: delay}, nil
+	return servers{backend: backend.Addrs[0], backendTLS: backend.Addrs[1], auth: auth.Addrs[0], delay: login}, nil
 }
 
 func (s *environment) close() error {
@@ -88,17 +99,18 @@ func (s *environment) close() error {
 	return err
 }
 
-func (s *environment) writeCertificate() error {
-	cert, err := rig.SelfSigned()
+// writeCertificate makes a certificate and returns the file's path.
+func (s *environment) writeCertificate(name string, make func() (tls.Certificate, error)) (string, error) {
+	cert, err := make()
 	if err != nil {
-		return err
+		return "", err
 	}
 	text, err := rig.CertificatePEM(cert)
 	if err != nil {
-		return err
+		return "", err
 	}
-	s.certificate = filepath.Join(s.dir, "certificate.pem")
-	return os.WriteFile(s.certificate, []byte(text), 0o600)
+	path := filepath.Join(s.dir, name)
+	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
 // startOwn starts a subcommand that lives as long as the site.
@@ -112,10 +124,12 @@ func (s *environment) startOwn(name string, listeners int, args ...string) (*rig
 
 // start starts one of the proxies. addr is in clear, outside with TLS from the first byte.
 func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, error) {
-	name, slow := strings.CutSuffix(instance, slowSuffix)
-	bed := s.fast
-	if slow {
-		bed = s.slow
+	name, bed := instance, s.fast
+	if base, slow := strings.CutSuffix(instance, slowSuffix); slow {
+		name, bed = base, s.slow
+	}
+	if base, rsa := strings.CutSuffix(instance, rsaSuffix); rsa {
+		name, bed = base, s.rsa
 	}
 	switch name {
 	case proxyDirect:
@@ -136,122 +150,3 @@ func (s *environment) start(ctx context.Context, instance string) (*rig.Proxy, e
 	}
 	return nil, fmt.Errorf("no proxy %q in the benchmark", name)
 }
-
-// peers returns the proxies with the benchmark's settings: their defaults, except for what their settings name.
-func (s *environment) peers(bed servers) []rig.Peer {
-	own := rig.ImapproxyPeer()
-	if s.self != "" {
-		own.Programs = []string{s.self}
-	}
-	pooled := own
-	own.Settings = "limits.sessions 100000; else the defaults"
-	own.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareOwn(setup, bed, "") }
-	pooled.Name, pooled.Settings = proxyPool, "as imapproxy, and a pool with its defaults"
-	pooled.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
-		return s.prepareOwn(setup, bed, "\n[target.pool]\nmode = \"on\"\n")
-	}
-	small, large, tcp := rig.NginxPeer(), rig.NginxPeer(), rig.HAProxyPeer()
-	small.Settings = "worker_processes 2, worker_connections and worker_rlimit_nofile at the descriptor limit, " +
-		"ssl_protocols TLSv1.2 TLSv1.3; else the defaults"
-	small.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareNginx(setup, bed, "") }
-	large.Name, large.Settings = proxyNginx64, "as nginx, and proxy_buffer 64k"
-	large.Prepare = func(setup *rig.PeerSetup) ([]string, error) {
-		return s.prepareNginx(setup, bed, "\tproxy_buffer 64k;\n")
-	}
-	tcp.Settings = "TCP mode without authentication, maxconn for the descriptor limit, timeouts of 24 hours; else " +
-		"the defaults"
-	tcp.Prepare = func(setup *rig.PeerSetup) ([]string, error) { return s.prepareHAProxy(setup, bed) }
-	return []rig.Peer{own, pooled, small, large, tcp}
-}
-
-func (s *environment) prepareOwn(setup *rig.PeerSetup, bed servers, pool string) ([]string, error) {
-	config := fmt.Sprintf(`hostname = "bench.example"
-
-[log]
-level = "warn"
-format = "json"
-
-[auth]
-type = "http"
-
-[auth.http]
-url = "http://%s/auth"
-
-[route]
-type = "auth"
-allow = [%q]
-template = "fast"
-
-[limits]
-sessions = 100000
-
-[[target]]
-name = "fast"
-addresses = [%q]
-tls = "off"
-%s
-[[listener]]
-name = "plain"
-address = %q
-tls = "off"
-
-[[listener]]
-name = "tls"
-address = %q
-tls = "implicit"
-certificate = %q
-`, bed.auth, bed.backend, bed.backend, pool, setup.Listen[0], setup.Listen[1], s.certificate)
-	return []string{"serve", "--config", setup.Path("imapproxy.toml")}, setup.WriteFile("imapproxy.toml", config)
-}
-
-func (s *environment) prepareNginx(setup *rig.PeerSetup, bed servers, more string) ([]string, error) {
-	if _, err := os.Stat(rig.NginxModule); err != nil {
-		return nil, fmt.Errorf("no mail module: apt-get install libnginx-mod-mail: %w", err)
-	}
-	conf := fmt.Sprintf(`%sload_module %s;
-daemon off;
-pid %s;
-error_log %s warn;
-worker_processes 2;
-worker_rlimit_nofile %d;
-events { worker_connections %d; }
-mail {
-	server_name bench.example;
-	auth_http http://%s/auth;
-%s	server {
-		listen %s;
-		protocol imap;
-	}
-	server {
-		listen %s ssl;
-		protocol imap;
-		ssl_certificate %s;
-		ssl_certificate_key %s;
-		ssl_protocols TLSv1.2 TLSv1.3;
-	}
-}
-`, rig.NginxUser(), rig.NginxModule, setup.Path("pid"), setup.Path("log"), rig.OpenFileLimit(), rig.OpenFileLimit(),
-		bed.auth, more, setup.Listen[0], setup.Listen[1], s.certificate, s.certificate)
-	return []string{"-p", setup.Dir, "-e", setup.Path("log"), "-c", setup.Path("nginx.conf")},
-		setup.WriteFile("nginx.conf", conf)
-}
-
-func (s *environment) prepareHAProxy(setup *rig.PeerSetup, bed servers) ([]string, error) {
-	conf := fmt.Sprintf(`global
-	maxconn %d
-defaults
-	mode tcp
-	timeout connect 5s
-	timeout client 24h
-	timeout server 24h
-frontend imap
-	bind %s
-	bind %s ssl crt %s
-	default_backend fast
-backend fast
-	server fast %s
-`, (rig.OpenFileLimit()-haproxySpare)/2, setup.Listen[0], setup.Listen[1], s.certificate, bed.backend)
-	return []string{"-db", "-f", setup.Path("haproxy.cfg")}, setup.WriteFile("haproxy.cfg", conf)
-}
-
-const haproxySpare = 400 // descriptors that it does not use for sessions

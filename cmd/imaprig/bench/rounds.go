@@ -23,6 +23,7 @@ type run struct {
 	start   func(ctx context.Context, name string) (*rig.Proxy, error)
 	stderr  io.Writer
 	result  *result
+	scales  [][]load.ScaleFigure // of our proxy, by round
 	running map[string]*rig.Proxy
 }
 
@@ -33,17 +34,10 @@ func (b *run) run(ctx context.Context) (err error) {
 	defer cancel()
 	b.running = map[string]*rig.Proxy{}
 	defer func() { err = errors.Join(err, b.stopAll()) }()
+	fmt.Fprintf(b.stderr, "This takes about %v.\n", b.plan().Round(time.Minute))
 	b.startAll(ctx)
 	b.rounds(ctx)
-	if b.opts.wants(scaleRow) && b.running[proxyOwn] != nil {
-		var runs [][]load.ScaleFigure
-		for round := range b.opts.rounds {
-			if found := b.scale(ctx, round); found != nil {
-				runs = append(runs, found)
-			}
-		}
-		b.result.Scale = middle(runs)
-	}
+	b.result.Scale = middle(b.scales)
 	if ctx.Err() != nil {
 		b.note("the rest", fmt.Errorf("no time left of %v", b.opts.limit))
 	}
@@ -70,6 +64,16 @@ func (b *run) rounds(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// plan returns how long all rounds take, about.
+func (b *run) plan() (total time.Duration) {
+	for _, row := range b.result.Rows {
+		for _, name := range row.row.proxies {
+			total += time.Duration(b.opts.rounds) * row.row.length(name, b.opts.duration)
+		}
+	}
+	return total
 }
 
 // rotated returns the names in an order that begins with another one in each round.
@@ -120,7 +124,7 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 	p := b.running[row.row.instance(name)]
 	if row.row.fresh {
 		var err error
-		if p, err = b.start(ctx, name); err != nil {
+		if p, err = b.start(ctx, row.row.instance(name)); err != nil {
 			b.note(what, err)
 			return
 		}
@@ -135,7 +139,11 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 		b.note(what, err)
 		return
 	}
-	result, err := b.countedLoad(ctx, &o, what, p)
+	run := b.countedLoad
+	if row.row.handshakes {
+		run = b.duringHandshakes
+	}
+	result, err := run(ctx, &o, what, p)
 	// a large message may take longer than the measurement
 	if err == nil && result.First().Count == 0 && result.Bytes == 0 {
 		err = errors.New("nothing was done")
@@ -146,6 +154,9 @@ func (b *run) one(ctx context.Context, row *measurement, name string, round int)
 		return
 	}
 	row.take(name, round, result)
+	if len(result.Scale) > 0 && name == proxyOwn {
+		b.scales = append(b.scales, result.Scale)
+	}
 	fmt.Fprintf(b.stderr, "%s: %s\n", what, row.line(result))
 }
 
@@ -207,33 +218,4 @@ func (b *run) countErrors(what string, r *load.Result) {
 		b.result.Errors = append(b.result.Errors, fmt.Sprintf("%s: %d × %s (%s)",
 			what, e.Count, printable.Text(e.Kind, 0), printable.Text(e.First, 0)))
 	}
-}
-
-// scale runs the mode of that name on our proxy, in a new process. It returns nil when it could not be run.
-func (b *run) scale(ctx context.Context, round int) (found []load.ScaleFigure) {
-	if ctx.Err() != nil {
-		return nil
-	}
-	what := fmt.Sprintf("round %d, scale, %s", round+1, proxyOwn)
-	p, err := b.start(ctx, proxyOwn)
-	if err != nil {
-		b.note(what, err)
-		return nil
-	}
-	row := row{mode: "scale", tls: "off", sessions: b.opts.scale}
-	o, err := row.options(p, b.opts.duration)
-	if err == nil {
-		var result *load.Result
-		if result, err = b.load(ctx, &o, what); result != nil {
-			b.countErrors(what, result)
-			found = result.Scale
-		}
-	}
-	if err := errors.Join(err, p.Stop()); err != nil {
-		b.note(what, err)
-	}
-	for _, f := range found {
-		fmt.Fprintf(b.stderr, "%s: %s: %s %s\n", what, f.Name, f.Text(), f.Verdict())
-	}
-	return found
 }

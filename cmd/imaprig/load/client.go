@@ -32,6 +32,7 @@ type Target struct {
 	config         *tls.Config // nil with "off"
 	sources        []netip.Addr
 	user, password string
+	nagle          bool           // leave Nagle's algorithm on, as Java does
 	users          int64          // numbers go from 1 to this and begin again, 0 = they go on
 	Limit          time.Duration  // for one answer
 	keep           func(net.Conn) // takes a connection that got no session, which is closed otherwise; may be nil
@@ -71,6 +72,12 @@ func (t *Target) Dial() (*Conn, error) {
 	conn, err := dialer.Dial("tcp", t.Addr)
 	if err != nil {
 		return nil, failure("connect", err)
+	}
+	if t.nagle {
+		if err := conn.(*net.TCPConn).SetNoDelay(false); err != nil {
+			_ = conn.Close() // the first error is the cause
+			return nil, failure("connect", err)
+		}
 	}
 	c := &Conn{target: t, number: number, began: began, conn: conn, in: bufio.NewReaderSize(conn, maxLine)}
 	if err := c.begin(); err != nil {

@@ -37,6 +37,10 @@ func modes() []Mode {
 		{"mixed", "a day of mail clients: SELECT, FETCH, IDLE, some leave without LOGOUT", 50,
 			[]string{"session", "LOGIN", "SELECT", "FETCH", "NOOP", "IDLE", "LOGOUT"},
 			[]string{"SELECT", "message", "IDLE"}, runMixed},
+		{"literals", "APPEND and SEARCH with Nagle's algorithm on, command and literal in two writes", 4,
+			[]string{"both", "APPEND", "SEARCH"}, []string{"SELECT"}, runLiterals},
+		{"handshakes", "TLS handshakes at a rate, a login after each tenth; that many clients at once, at most", 100,
+			[]string{"handshake", "login"}, nil, runHandshakes},
 		{"scale", "what many sessions do to busy ones and to logins, and the descriptor limit to all", 9500,
 			[]string{"NOOP"}, []string{"SELECT", "IDLE"}, runScale},
 	}
@@ -45,7 +49,7 @@ func modes() []Mode {
 func modesHelp() string {
 	var b strings.Builder
 	for _, m := range modes() {
-		fmt.Fprintf(&b, "  %-7s %s (%d sessions)\n", m.name, m.summary, m.sessions)
+		fmt.Fprintf(&b, "  %-10s %s (%d sessions)\n", m.name, m.summary, m.sessions)
 	}
 	return b.String()
 }

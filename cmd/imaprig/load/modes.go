@@ -32,17 +32,25 @@ func runLogin(ctx context.Context, r *run) error {
 }
 
 func runRTT(ctx context.Context, r *run) error {
-	return r.repeat(ctx, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
+	return r.repeat(ctx, nothing, noop)
 }
 
+func nothing(*Conn) error { return nil }
+
+func noop(c *Conn) error { return c.ok("NOOP") }
+
 func runFetch(ctx context.Context, r *run) error {
-	return r.repeat(ctx, r.selectMailbox, func(c *Conn) error { return c.fetch(r.opts.Message) })
+	return r.repeat(ctx, r.selectMailbox, func(c *Conn) error { return c.fetch(r.message()) })
 }
 
 func runAppend(ctx context.Context, r *run) error {
-	return r.repeat(ctx, func(*Conn) error { return nil },
-		func(c *Conn) error { return c.appendMessage(r.opts.Mailbox, r.body, r.opts.Size) })
+	return r.repeat(ctx, nothing, func(c *Conn) error {
+		return c.appendMessage(r.opts.Mailbox, r.body, r.opts.Size)
+	})
 }
+
+// message returns the number of the message that fetch and mixed read.
+func (r *run) message() int { return max(r.opts.Message, 1) }
 
 func (r *run) selectMailbox(c *Conn) error {
 	return c.ok("SELECT " + rig.Quoted(r.opts.Mailbox))
@@ -59,9 +67,14 @@ func (r *run) repeat(ctx context.Context, prepare, operation func(c *Conn) error
 	return err
 }
 
-// again measures repeat, called again and again. A session that fails is counted, and another replaces it.
+// again measures an operation on each session, called again and again, or every Pace: then its time counts from when it
+// was due. A session that fails is counted, and another replaces it.
 func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(c *Conn) error) error {
-	return r.measure(ctx, len(conns), func(_ context.Context, i int) error {
+	turns := make([]time.Time, len(conns))
+	for i := range turns {
+		turns[i] = time.Now().Add(r.opts.Pace * time.Duration(i) / time.Duration(len(conns)))
+	}
+	return r.measure(ctx, len(conns), func(ctx context.Context, i int) error {
 		if conns[i] == nil {
 			c, err := r.session()
 			if err != nil {
@@ -74,6 +87,12 @@ func (r *run) again(ctx context.Context, conns []*Conn, prepare, operation func(
 			conns[i] = c
 		}
 		began := time.Now()
+		if r.opts.Pace > 0 {
+			began, turns[i] = turns[i], turns[i].Add(r.opts.Pace)
+			if rig.Sleep(ctx, time.Until(began)) != nil {
+				return errDone
+			}
+		}
 		if err := operation(conns[i]); err != nil {
 			conns[i].Close()
 			conns[i] = nil
@@ -117,6 +136,11 @@ func (r *run) openIdle(ctx context.Context, n int) []*Conn {
 	return r.open(ctx, n, func(c *Conn) error {
 		if err := r.selectMailbox(c); err != nil {
 			return err
+		}
+		if r.opts.Message > 0 {
+			if err := c.fetch(r.opts.Message); err != nil {
+				return err
+			}
 		}
 		if err := c.idle(); err != nil {
 			return err
@@ -187,7 +211,7 @@ func (r *run) mixedSession(c *Conn) error {
 		return err
 	}
 	for range 1 + rand.IntN(mixedFetches) {
-		if err := r.timed("FETCH", func() error { return c.fetch(r.opts.Message) }); err != nil {
+		if err := r.timed("FETCH", func() error { return c.fetch(r.message()) }); err != nil {
 			return err
 		}
 	}

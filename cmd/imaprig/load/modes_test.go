@@ -33,11 +33,22 @@ func TestLoadModes(t *testing.T) {
 			return r.First().Count == 4 && r.Idle.Sessions == 4 && r.Idle.PerSessionFDs == 2 && r.NewMail >= 4 &&
 				r.Idle.BeforeKiB > 0
 		}},
+		{"idle", []string{"--message", "4"},
+			func(r *Result) bool { return r.Bytes == 4*256<<10 && r.Idle.Sessions == 4 }},
+		{"literals", nil, func(r *Result) bool {
+			return r.Operation("APPEND").Count >= r.First().Count && r.Operation("SEARCH").Count >= r.First().Count
+		}},
+		{"handshakes", []string{"--rate", "40"}, func(r *Result) bool {
+			return r.Operation("login").Count > 0 && r.First().PerSecond <= 40*1.5
+		}},
 		{"mixed", []string{"--duration", "900ms"},
 			func(r *Result) bool { return r.Operations[3].Count >= r.First().Count && r.NewMail > 0 }},
 	}
 	for _, tls := range []string{"off", "starttls", "implicit"} {
 		for _, tt := range tests {
+			if tt.mode == "handshakes" && tls == "off" {
+				continue
+			}
 			t.Run(tt.mode+" "+tls, func(t *testing.T) {
 				addr := to[0]
 				if tls == "implicit" {

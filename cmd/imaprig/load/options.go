@@ -27,8 +27,11 @@ type Options struct {
 	Mailbox        string
 	Sessions       int
 	Duration       time.Duration
-	Message        int // of fetch and mixed
-	Size           int // bytes, of append
+	Message        int           // of fetch and mixed, 0 = 1; of idle: read before IDLE, 0 = none
+	Size           int           // bytes, of append
+	Pace           time.Duration // of rtt: between two NOOPs of a session, 0 = none
+	Rate           int           // of handshakes, a second
+	BelowLimit     bool          // of scale: leave the proxy's descriptor limit out
 	sources        int
 	Limit          time.Duration
 	json, html     string // files
@@ -39,6 +42,7 @@ type Options struct {
 const (
 	MaxSessions    = 100_000
 	maxTime        = time.Hour
+	maxRate        = 100_000 // handshakes a second
 	maxSources     = 100
 	portsPerSource = 20_000 // of the 28,000 that Linux has for one address, to one destination
 	spareFiles     = 100    // descriptors that sessions leave over
@@ -51,8 +55,9 @@ named. The modes:
 
 %s
 Any IMAP server will do whose users may log in with --user and --password; imaprig backend is one that costs next to
-nothing. Only append changes mailboxes. With TLS the certificate is not verified, sessions are not resumed, and the key
-exchange is X25519, as with most mail clients. "append" and "fetch" count each byte of a message, and nothing else.
+nothing. Only append and literals change mailboxes; literals needs a server with LITERAL+. With TLS the certificate is
+not verified, sessions are not resumed, and the key exchange is X25519, as with most mail clients. "append" and "fetch"
+count each byte of a message, and nothing else.
 
 Exit code: 0 fine, 1 an error was counted or the run failed, 2 wrong usage.
 
@@ -75,8 +80,11 @@ func parse(args []string, stdout io.Writer) (Options, error) {
 	flags.IntVar(&o.Sessions, "sessions", 0, "the `NUMBER` of sessions at once (without it: the mode's, in "+
 		"parentheses above)")
 	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "measure for this `TIME`")
-	flags.IntVar(&o.Message, "message", 1, "fetch and mixed: the `NUMBER` of the message; imaprig backend has 8 KiB, "+
-		"1 MiB and 64 MiB at 1, 2 and 3")
+	flags.IntVar(&o.Message, "message", 0, "fetch and mixed: the `NUMBER` of the message (without it: 1); idle: read "+
+		"it before IDLE (without it: none); imaprig backend has 8 KiB, 1 MiB, 64 MiB and 256 KiB at 1 to 4")
+	flags.DurationVar(&o.Pace, "pace", 0, "rtt: each session sends a NOOP every `TIME` (without it: when it has the "+
+		"answer)")
+	flags.IntVar(&o.Rate, "rate", 500, "handshakes: the `NUMBER` of TLS handshakes a second")
 	flags.StringVar(&size, "size", "1m", "append: the message's `SIZE`, such as 8k or 64m")
 	flags.IntVar(&o.sources, "sources", 0, "connect from 127.0.0.1 to 127.0.0.`NUMBER`, for more sessions than one "+
 		"address has ports (without it: as many as are needed, when the proxy is on loopback)")
@@ -122,8 +130,10 @@ func (o *Options) Check() error {
 		return fmt.Errorf("--duration %v: want 100ms to %v", o.Duration, maxTime)
 	case o.Limit < 100*time.Millisecond || o.Limit > maxTime:
 		return fmt.Errorf("--limit %v: want 100ms to %v", o.Limit, maxTime)
-	case o.Message < 1 || o.Users < 0:
+	case o.Message < 0 || o.Users < 0:
 		return errors.New("--message and --users: want a number from 1")
+	case o.Pace < 0 || o.Pace > maxTime || o.Rate < 0 || o.Rate > maxRate:
+		return fmt.Errorf("--pace %v, --rate %d: want up to %v and up to %d", o.Pace, o.Rate, maxTime, maxRate)
 	case o.sources < 0 || o.sources > maxSources:
 		return fmt.Errorf("--sources %d: want 0 to %d", o.sources, maxSources)
 	case o.sources > 0 && !onLoopback(host):

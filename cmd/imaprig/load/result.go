@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"imapproxy/cmd/imaprig/rig"
@@ -85,6 +86,24 @@ func (r *Result) take(m *meter, costed bool) {
 
 // First returns the operation that rates and costs are of.
 func (r *Result) First() Operation { return r.Operations[0] }
+
+// Operation returns the operation of that name, all zero when there is none.
+func (r *Result) Operation(name string) Operation {
+	i := slices.IndexFunc(r.Operations, func(o Operation) bool { return o.Name == name })
+	if i < 0 {
+		return Operation{}
+	}
+	return r.Operations[i]
+}
+
+// Finding returns the value of the finding of that name of the mode scale, 0 when there is none.
+func (r *Result) Finding(name string) float64 {
+	i := slices.IndexFunc(r.Scale, func(f ScaleFigure) bool { return f.Name == name })
+	if i < 0 {
+		return 0
+	}
+	return r.Scale[i].Value
+}
 
 // CPUMicros returns the CPU time of the proxy for each operation of the first kind, in microseconds.
 func (r *Result) CPUMicros() float64 {

@@ -16,11 +16,17 @@ const (
 	ScaleBusy      = 200
 	scaleMost      = 9000 // a login must cost the same with this many
 	scaleLogins    = 16   // at once
-	scaleBusyRatio = 1.5
-	scaleLoginRise = 15.0 // %
-	scaleLate      = 40   // clients that come when no descriptor is left
+	scaleBusyRatio = 1.15
+	scaleLoginRise = 5.0 // %
+	scaleLate      = 40  // clients that come when no descriptor is left
 	scaleSilence   = 3 * time.Second
 	scaleCPU       = 10.0 // % of a core, at the limit with nothing to do
+)
+
+// Names of the findings that compare many sessions with few.
+const (
+	ScaleRatio = "their ratio" // of the p99 of NOOP
+	ScaleRise  = "rise"        // of the CPU time of a login, in %
 )
 
 // scaleRun is what the mode scale has opened.
@@ -40,7 +46,6 @@ func runScale(ctx context.Context, r *run) error {
 		r.end(s.busy, (*Conn).logout)
 		r.end(s.idle, leaveIdle)
 	}()
-	nothing := func(*Conn) error { return nil }
 	s.busy = r.open(ctx, scaleFew, nothing)
 	fewLogins, err := s.logins(ctx)
 	if err != nil {
@@ -61,7 +66,7 @@ func runScale(ctx context.Context, r *run) error {
 		return err
 	}
 	s.compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs)
-	if len(r.opts.PIDs) == 0 {
+	if len(r.opts.PIDs) == 0 || r.opts.BelowLimit {
 		return nil
 	}
 	return s.limit(ctx)
@@ -90,7 +95,7 @@ func (s *scaleRun) noops(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	part := s.phase("rtt")
-	err := part.again(ctx, s.busy, func(*Conn) error { return nil }, func(c *Conn) error { return c.ok("NOOP") })
+	err := part.again(ctx, s.busy, nothing, noop)
 	part.result.take(part.meter, len(s.opts.PIDs) > 0)
 	// the last one is the run's
 	s.result.Seconds, s.meter.times, s.meter.series = part.result.Seconds, part.meter.times, part.meter.series
@@ -119,7 +124,7 @@ func (s *scaleRun) compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs *Result) {
 	s.addFinding(fmt.Sprintf("NOOP on %d busy sessions only, p99", ScaleBusy), fewNOOPs.First().P99, "µs", "", true)
 	s.addFinding("the same with all sessions present", manyNOOPs.First().P99, "µs", "", true)
 	ratio := manyNOOPs.First().P99 / max(fewNOOPs.First().P99, 1e-3)
-	s.addFinding("their ratio", ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 &&
+	s.addFinding(ScaleRatio, ratio, "times", fmt.Sprintf("at most %g", scaleBusyRatio), ratio > 0 &&
 		ratio <= scaleBusyRatio)
 	if !fewLogins.Costed {
 		return
@@ -127,7 +132,7 @@ func (s *scaleRun) compare(fewLogins, manyLogins, fewNOOPs, manyNOOPs *Result) {
 	s.addFinding(fmt.Sprintf("CPU of a login, %d sessions present", scaleFew), fewLogins.CPUMicros(), "µs", "", true)
 	s.addFinding("the same with all sessions present", manyLogins.CPUMicros(), "µs", "", true)
 	rise := 100 * (manyLogins.CPUMicros()/max(fewLogins.CPUMicros(), 1e-3) - 1)
-	s.addFinding("rise", rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), manyLogins.First().Count > 0 &&
+	s.addFinding(ScaleRise, rise, "%", fmt.Sprintf("at most %g %%", scaleLoginRise), manyLogins.First().Count > 0 &&
 		rise <= scaleLoginRise)
 }
 
@@ -188,7 +193,7 @@ func (s *scaleRun) oldAnswer() (answered int) {
 			}
 		})
 	}
-	ask(s.busy, func(c *Conn) error { return c.ok("NOOP") })
+	ask(s.busy, noop)
 	ask(s.idle, func(c *Conn) error { return errors.Join(c.done(), c.idle()) })
 	return answered
 }

@@ -48,10 +48,10 @@ func (r *run) hasMessage(c *Conn) error {
 	switch {
 	case c.messages == 0:
 		return fmt.Errorf("mailbox %q of user %q is empty, and %s reads message %d of it: store one, as imaprig load "+
-			"append does, or give --mailbox", o.Mailbox, c.userName(), o.Mode.name, o.Message)
-	case c.messages < o.Message:
+			"append does, or give --mailbox", o.Mailbox, c.userName(), o.Mode.name, r.message())
+	case c.messages < r.message():
 		return fmt.Errorf("mailbox %q of user %q has no message %d, which %s reads: give --message 1 to %d", o.Mailbox,
-			c.userName(), o.Message, o.Mode.name, c.messages)
+			c.userName(), r.message(), o.Mode.name, c.messages)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ type BackendOptions struct {
 	Listen     string
 	TLSListen  string // "" for none
 	loginDelay time.Duration
+	storeDelay time.Duration // of APPEND and SEARCH
 	IdlePush   time.Duration // between two new messages in IDLE, 0 = none
 	IgnoreEOF  bool          // sessions in clear never notice that the client has closed; LOGOUT ends them
 }
@@ -23,10 +24,10 @@ type BackendOptions struct {
 const backendHelp = `usage: imaprig backend [flags]
 
 An IMAP server that does as little as one can, so that a measurement through a proxy does not measure the backend. Every
-user may log in, except with the password "wrong". Each mailbox has three
-messages, of 8 KiB, 1 MiB and 64 MiB, and takes any APPEND, which it discards. Its answer to ID has the number of logins
-so far. It runs until SIGINT or SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits
-little.
+user may log in, except with the password "wrong". Each mailbox has four
+messages, of 8 KiB, 1 MiB, 64 MiB and 256 KiB, and takes any APPEND, which it discards. Its answer to ID has the number
+of logins so far. It acknowledges a command whose literal has not come yet at once, as Dovecot does. It runs until
+SIGINT or SIGTERM. For load tests on one machine: it keeps nothing, checks nothing and limits little.
 
 `
 
@@ -38,13 +39,14 @@ func RunBackend(ctx context.Context, args []string, stdout, stderr io.Writer) in
 	flags.StringVar(&o.TLSListen, "tls-listen", "", "listen on `HOST:PORT` too, with TLS from the first byte; the "+
 		"certificate is self-signed and made at start")
 	flags.DurationVar(&o.loginDelay, "login-delay", 0, "answer each login after this `TIME`")
+	flags.DurationVar(&o.storeDelay, "store-delay", 0, "answer each APPEND and SEARCH after this `TIME`")
 	flags.DurationVar(&o.IdlePush, "idle-push", 0, "send a client in IDLE a new message each time this `TIME` has "+
 		"passed (without it: never)")
 	flags.BoolVar(&o.IgnoreEOF, "ignore-eof", false, "be a faulty server: do not notice, on --listen, that a client "+
 		"has closed; only LOGOUT ends a session")
 	err := ParseFlags(flags, args, backendHelp, stdout)
-	if err == nil && (o.loginDelay < 0 || o.IdlePush < 0) {
-		err = errors.New("--login-delay and --idle-push: want no negative time")
+	if err == nil && min(o.loginDelay, o.storeDelay, o.IdlePush) < 0 {
+		err = errors.New("--login-delay, --store-delay and --idle-push: want no negative time")
 	}
 	if err != nil {
 		return Failed(stderr, "backend", WrongInput(err))
@@ -83,7 +85,7 @@ type FastBackend struct {
 const FastBodySize = 64 << 20
 
 // fastSizes returns the sizes of the messages of every mailbox, in bytes.
-func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize} }
+func fastSizes() []int { return []int{8 << 10, 1 << 20, FastBodySize, 256 << 10} }
 
 // NewFastBackend returns a server that listens. Run must be called, and closes it.
 func NewFastBackend(ctx context.Context, o BackendOptions) (_ *FastBackend, err error) {
@@ -138,7 +140,7 @@ func (b *FastBackend) serve(conn *net.TCPConn) {
 	if err := conn.SetDeadline(time.Now().Add(fastSessionLimit)); err != nil {
 		return
 	}
-	s := &fastSession{backend: b, conn: conn}
+	s := &fastSession{backend: b, conn: conn, socket: conn}
 	switch {
 	case len(b.listeners) > 1 && conn.LocalAddr().String() == b.listeners[1].Addr().String():
 		s.conn = tls.Server(conn, b.tls)

@@ -33,7 +33,8 @@ func (s *fastSession) answer(c fastCommand) error {
 	case "NOOP", "CHECK", "CLOSE", "UNSELECT", "CREATE", "DELETE", "SUBSCRIBE", "STORE", "EXPUNGE", "ENABLE", "COPY":
 		s.done(c, "OK done")
 	case "APPEND":
-		s.done(c, "OK [APPENDUID 1 4] thrown away")
+		time.Sleep(s.backend.opts.storeDelay)
+		s.done(c, "OK [APPENDUID 1 5] thrown away")
 	case "FETCH":
 		return s.fetch(c)
 	case "IDLE":
@@ -74,12 +75,13 @@ func (s *fastSession) answerQuery(c fastCommand, verb string) {
 	case "LIST", "LSUB":
 		s.write("* ", verb, ` () "/" INBOX`)
 	case "STATUS":
-		s.write("* STATUS INBOX (MESSAGES ", strconv.Itoa(len(fastSizes())), " UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)")
+		s.write("* STATUS INBOX (MESSAGES ", strconv.Itoa(len(fastSizes())), " UIDNEXT 5 UIDVALIDITY 1 UNSEEN 0)")
 	case "SEARCH":
-		s.write("* SEARCH 1 2 3")
+		time.Sleep(s.backend.opts.storeDelay)
+		s.write("* SEARCH 1 2 3 4")
 	case "SELECT", "EXAMINE":
 		s.write("* ", strconv.Itoa(len(fastSizes())),
-			" EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4] ok")
+			" EXISTS\r\n* 0 RECENT\r\n* FLAGS (\\Seen \\Deleted)\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 5] ok")
 	default:
 		s.done(c, "BAD the rig's backend does not know this command")
 		return
@@ -88,9 +90,7 @@ func (s *fastSession) answerQuery(c fastCommand, verb string) {
 }
 
 func (s *fastSession) login(c fastCommand, refused bool) {
-	if d := s.backend.opts.loginDelay; d > 0 {
-		time.Sleep(d)
-	}
+	time.Sleep(s.backend.opts.loginDelay)
 	if refused {
 		s.done(c, "NO [AUTHENTICATIONFAILED] wrong password")
 		return

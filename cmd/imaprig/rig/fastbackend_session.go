@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -25,6 +27,7 @@ var errTooLong = errors.New("a line is too long")
 type fastSession struct {
 	backend   *FastBackend
 	conn      net.Conn
+	socket    *net.TCPConn // below conn
 	in        *bufio.Reader
 	discarder *Discarder // made when the first large literal comes
 	out       []byte     // what is not sent yet
@@ -96,6 +99,8 @@ func (s *fastSession) read() (fastCommand, error) {
 			if s.write("+ go on"); s.flush() != nil {
 				return fastCommand{}, net.ErrClosed
 			}
+		} else if s.in.Buffered() == 0 {
+			s.acknowledge()
 		}
 		if n <= fastArgument && len(whole) < fastLine {
 			whole = append(whole, make([]byte, n)...)
@@ -116,6 +121,18 @@ func (s *fastSession) read() (fastCommand, error) {
 	c := cutCommand(whole)
 	c.swallowed = swallowed
 	return c, nil
+}
+
+// acknowledge makes the kernel acknowledge at once what was read: a client with Nagle's algorithm on sends the literal
+// only then.
+func (s *fastSession) acknowledge() {
+	raw, err := s.socket.SyscallConn()
+	if err != nil {
+		return // a connection that is closed fails at the next read
+	}
+	_ = raw.Control(func(fd uintptr) { // so does this one
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) // without it the client waits
+	})
 }
 
 // line returns the next line, without its end.

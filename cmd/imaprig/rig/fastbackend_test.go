@@ -64,17 +64,17 @@ func TestFastBackend(t *testing.T) {
 			"C: c AUTHENTICATE PLAIN *\nc BAD\n" +
 			"C: d AUTHENTICATE X\nd NO",
 		"small commands": "C: a CAPABILITY\n* CAPABILITY IMAP4rev1\na OK\nC: b ID NIL\n* ID\nb OK\n" +
-			"C: c LIST \"\" *\n* LIST\nc OK\nC: d STATUS INBOX (MESSAGES)\n* STATUS INBOX (MESSAGES 3\nd OK\n" +
+			"C: c LIST \"\" *\n* LIST\nc OK\nC: d STATUS INBOX (MESSAGES)\n* STATUS INBOX (MESSAGES 4\nd OK\n" +
 			"C: e XYZZY\ne BAD\n" +
 			"C: f NAMESPACE\n* NAMESPACE\nf OK\nC: g UID SEARCH ALL\n* SEARCH\ng OK",
-		"select":    "C: a SELECT INBOX\n* 3 EXISTS\n* 0 RECENT\n* FLAGS\n* OK\n* OK\na OK",
+		"select":    "C: a SELECT INBOX\n* 4 EXISTS\n* 0 RECENT\n* FLAGS\n* OK\n* OK\na OK",
 		"pipelined": "C: a NOOP|b NOOP|c NOOP\na OK\nb OK\nc OK",
 		"append": "C: a APPEND INBOX {4}\n+ \nC: 1234\na OK\nC: b APPEND INBOX (\\Seen) {3000+}|" +
 			strings.Repeat("x", 3000) + "\nb OK\nC: c NOOP\nc OK",
 		"fetch flags": "C: a FETCH 2 (FLAGS RFC822.SIZE)\n* 2 FETCH (FLAGS (\\Seen) RFC822.SIZE 1048576\na OK\n" +
-			"C: b FETCH 4 BODY[]\nb BAD\nC: c FETCH x BODY[]\nc BAD",
-		"idle":        "C: a IDLE\n+ \n* 4 EXISTS\n* 5 EXISTS\nC: DONE\na OK",
-		"idle badly":  "C: a IDLE\n+ \n* 4 EXISTS\nC: a LOGOUT\na BAD",
+			"C: b FETCH 5 BODY[]\nb BAD\nC: c FETCH x BODY[]\nc BAD",
+		"idle":        "C: a IDLE\n+ \n* 5 EXISTS\n* 6 EXISTS\nC: DONE\na OK",
+		"idle badly":  "C: a IDLE\n+ \n* 5 EXISTS\nC: a LOGOUT\na BAD",
 		"a long line": "C: " + strings.Repeat("x", fastLine) + "\nEOF",
 		"endless login": "C: a LOGIN u {99999999999999999999}\na OK\nC: b LOGIN {" + fmt.Sprint(fastArgument+1) +
 			"+}|" + strings.Repeat("x", fastArgument+1) + " p\nb OK",

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,4 +70,18 @@ func readListening(r io.Reader, n int) (addrs []netip.AddrPort, err error) {
 		return nil, errors.Join(errors.New("it does not say where it listens"), lines.Err())
 	}
 	return addrs, nil
+}
+
+// RunOwn runs a subcommand of ours in a process of its own, and waits for its end.
+func RunOwn(ctx context.Context, name string, args ...string) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, append([]string{name}, args...)...)
+	cmd.WaitDelay = time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run imaprig %s: %w: %.*q", name, err, MaxForeign, out)
+	}
+	return nil
 }

@@ -1,9 +1,11 @@
 package rig
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -20,6 +22,19 @@ func SelfSigned() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)
 	}
+	return selfSigned(key)
+}
+
+// SelfSignedRSA makes a self-signed certificate (RSA 2048) for loopback.
+func SelfSignedRSA() (tls.Certificate, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)
+	}
+	return selfSigned(key)
+}
+
+func selfSigned(key crypto.Signer) (tls.Certificate, error) {
 	now := time.Now()
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "imaprig"},
