@@ -99,7 +99,9 @@ func (u *Unavailable) Error() string { return u.Log }
 // could not be answered: the client reads NO [UNAVAILABLE], nothing is cached, and
 // nothing counts as a failed login.
 //
-// It must be safe for concurrent use and must return soon after ctx is done.
+// It must be safe for concurrent use and must return soon after ctx is done. It runs in the thread of
+// an event loop, as a part of the task that ctx belongs to: what may block or takes long goes by
+// loop.Outside.
 type Authenticator interface {
 	Authenticate(ctx context.Context, r *Request) (*Grant, error)
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+
+	"imapproxy/backend/loop"
 )
 
 // File authenticates against a user file: text, one user a line,
@@ -144,32 +146,45 @@ func (f *File) verify(ctx context.Context, set *userSet, user *fileUser, r *Requ
 	if h == nil { // a file without a single password
 		return refusal
 	}
-	var cache *VerifiedCache // nil where the hash costs no more than a look into it
-	if h.costly != "" {
-		cache = f.cache
+	ok, err := false, error(nil)
+	if h.costly == "" { // a look into the cache costs as much
+		ok, err = f.match(h, r.Secret)
+	} else {
+		ok, err = f.verifyCostly(ctx, h, r, known)
 	}
-	e := cache.entry(f.path, r.User, h.costly, r.Secret)
-	if known && cache.has(e) { // a login that a reload has overtaken may have added a user who is gone now
-		return nil
-	}
-	release, err := f.place(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if known && cache.has(e) { // clients open several connections at once, and another was quicker
-		return nil
-	}
-	cache.observe(false)
-	ok, err := f.match(h, r.Secret)
 	switch {
 	case err != nil:
 		return err
-	case !ok || !known: // an unknown user is never remembered, even with the password of the dummy hash
+	case !ok || !known:
 		return refusal
 	}
-	cache.add(e)
 	return nil
+}
+
+// verifyCostly is verify for a hash that takes long: from the cache, or outside the event loop. An unknown user is
+// never remembered, even with the password of the dummy hash.
+func (f *File) verifyCostly(ctx context.Context, h *hash, r *Request, known bool) (ok bool, err error) {
+	e := f.cache.entry(f.path, r.User, h.costly, r.Secret)
+	if known && f.cache.has(e) { // a login that a reload has overtaken may have added a user who is gone now
+		return true, nil
+	}
+	err = loop.Outside(ctx, func(ctx context.Context) error {
+		release, err := f.place(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if known && f.cache.has(e) { // clients open several connections at once, and another was quicker
+			ok = true
+			return nil
+		}
+		f.cache.observe(false)
+		if ok, err = f.match(h, r.Secret); ok && err == nil && known {
+			f.cache.add(e) // before the next one has the place
+		}
+		return err
+	})
+	return ok, err
 }
 
 // place waits until a hash may be computed and returns what ends that. Waiting

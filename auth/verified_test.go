@@ -270,6 +270,20 @@ func TestFileRemembersWhileOthersWait(t *testing.T) {
 	}
 }
 
+// The next login has the place only once the first is remembered.
+func TestFileRemembersBeforeItsPlaceIsFree(t *testing.T) {
+	u := newCachedUsers(t, "bob:"+hashSHA)
+	taken := -1
+	u.cache = NewVerifiedCache(time.Minute, func() time.Time {
+		taken = len(u.slots)
+		return u.clock.now()
+	})
+	u.login("the first", "bob", canary, true, 1)
+	if taken != 1 {
+		t.Errorf("%d places were taken when the login was remembered, want 1", taken)
+	}
+}
+
 // A hash that can't be computed is not remembered as right.
 func TestFileRemembersNoError(t *testing.T) {
 	u := newCachedUsers(t, "bob:"+hashSHA)

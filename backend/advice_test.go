@@ -100,7 +100,7 @@ func TestAdvice(t *testing.T) {
 		c, _, err := converse(d, target)
 		if err == nil {
 			t.Errorf("%s %q: no error", test.target, test.play)
-			c.End()
+			endNow(c)
 			continue
 		}
 		checkText(t, err)
@@ -133,7 +133,7 @@ func TestAdviceOnNames(t *testing.T) {
 			"name that this machine can resolve, or an address",
 		"unix:" + t.TempDir() + "/none": "connect: there is no such socket; start the server, or name its socket",
 	} {
-		_, err := d.Dial(context.Background(), testTarget(addr), testOrigin())
+		_, err := dialNow(context.Background(), d, testTarget(addr), testOrigin())
 		if err == nil || err.Error() != "target test at "+addr+": "+want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -156,7 +156,7 @@ func TestMayLogIn(t *testing.T) {
 		if err := c.MayLogIn(); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", line, err, want)
 		}
-		c.End()
+		endNow(c)
 		if s.only().notes() != "LOGOUT" || greeting != "hi there" {
 			t.Errorf("%s: the backend saw %s; the greeting is %q", line, s.only().notes(), greeting)
 		}

@@ -59,9 +59,9 @@ type story struct {
 // the login and CAPABILITY again.
 func tellStory(tb testing.TB, data, sizes []byte, words string) story {
 	w := &wireless{chunks: chunks{rest: data, sizes: sizes}}
-	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w, clock: timing.System{},
-		dialer: &Dialer{}}
-	c.in.init(source{c})
+	c := &Conn{Target: &Target{Name: "test"}, Addr: "192.0.2.1:143", conn: w,
+		dialer: &Dialer{Clock: timing.System{}}}
+	c.readAnswers()
 	c.Target.ForwardID = strings.Contains(words, "id")
 	st := story{phase: "greeting"}
 	st.err = c.greeting()

@@ -51,7 +51,7 @@ func TestCancel(t *testing.T) {
 				t.Errorf("took %s", took)
 			}
 			var e *Error
-			if !errors.As(err, &e) || e.Kind != kindCancelled || !errors.Is(err, errLeft) {
+			if !errors.As(err, &e) || e.Kind != kindCancelled || !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}
 			if fmt.Sprint(*endings) != "[cut]" || d.Registry.Count() != 0 {
@@ -66,12 +66,12 @@ func TestCancel(t *testing.T) {
 
 // attempt dials, logs in and ends.
 func attempt(ctx context.Context, d *Dialer, t *Target) error {
-	c, err := d.Dial(ctx, t, testOrigin())
+	c, err := dialNow(ctx, d, t, testOrigin())
 	if err != nil {
 		return err
 	}
-	defer c.End()
-	_, err = c.logIn(ctx, Credentials{User: "user@example.org", Secret: canary}, testOrigin())
+	defer endNow(c)
+	_, err = logInNow(ctx, c, Credentials{User: "user@example.org", Secret: canary}, testOrigin())
 	return err
 }
 
@@ -121,13 +121,13 @@ func TestCancelledBefore(t *testing.T) {
 	d, _ := testDialer()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errLeft)
-	_, err := d.Dial(ctx, testTarget(s.addr), testOrigin())
+	_, err := dialNow(ctx, d, testTarget(s.addr), testOrigin())
 	wantKind(t, err, "connect", kindCancelled)
 
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err = c.logIn(ctx, Credentials{User: "u", Secret: canary}, testOrigin())
+	_, err = logInNow(ctx, c, Credentials{User: "u", Secret: canary}, testOrigin())
 	wantKind(t, err, "login", kindCancelled)
-	if e := c.End(); e != EndLogout {
+	if e := endNow(c); e != EndLogout {
 		t.Errorf("ended by %s", e)
 	}
 	for _, v := range s.visits() {

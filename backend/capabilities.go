@@ -3,6 +3,7 @@ package backend
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"imapproxy/backend/ledger"
 )
@@ -16,20 +17,50 @@ type capabilities struct {
 // known reports whether the backend has said what it offers.
 func (c capabilities) known() bool { return c.list != nil }
 
-func (c *capabilities) set(s string) { *c = capabilities{list: strings.Fields(printableList(s))} }
+func (c *capabilities) set(s string, all *lists) { *c = capabilities{list: all.of(s)} }
+
+// lists has what backends have offered lately: thousands of connections have the same list, and share it.
+// The zero value is ready.
+type lists struct {
+	mu    sync.Mutex // protects known; nothing blocks under it
+	known map[string][]string
+}
+
+const (
+	maxLists     = 100
+	maxListBytes = 4 << 10 // a longer one is not shared
+)
+
+// of returns the list that a backend has sent as s. It is not to be changed.
+func (l *lists) of(s string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if list := l.known[s]; list != nil {
+		return list
+	}
+	list := strings.Fields(printableList(s))
+	if len(s) > maxListBytes {
+		return list
+	}
+	if len(l.known) >= maxLists || l.known == nil {
+		l.known = map[string][]string{}
+	}
+	l.known[strings.Clone(s)] = list
+	return list
+}
 
 func (c *capabilities) forget() { *c = capabilities{} }
 
 // learn takes the list from a response, if it carries one.
-func (c *capabilities) learn(r answer) {
+func (c *capabilities) learn(r answer, all *lists) {
 	if r.tag == "*" && r.word == "CAPABILITY" {
-		c.set(r.text)
+		c.set(r.text, all)
 		c.untagged = true
 		return
 	}
 	word, list, ok := strings.Cut(r.code, " ")
 	if ok && strings.EqualFold(word, "CAPABILITY") {
-		c.set(list)
+		c.set(list, all)
 	}
 }
 

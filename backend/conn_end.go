@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/wire"
 )
 
@@ -39,14 +41,16 @@ const maxDrained = 32 << 20
 //
 // It takes at most Limits.Logout. The caller is the only one left that reads,
 // writes or sets deadlines. A second call does nothing.
-func (c *Conn) End() Ending {
+func (c *Conn) End(ctx context.Context) Ending {
 	if c.ended.Swap(true) {
 		return endNone
 	}
 	c.enter(phaseEnding)
 	defer c.dialer.Registry.remove(c)
+	defer c.rest(ctx)
 	defer func() { _ = c.raw.Close() }() // closed already, but after a panic
-	e := c.end()
+	e := EndCut
+	loop.Of(ctx).Undisturbed(func() { e = c.end(ctx) })
 	if c.dialer.Ended != nil {
 		c.dialer.Ended(c, e)
 	}
@@ -70,16 +74,24 @@ const HurryLimit = 250 * time.Millisecond
 // Hurry shortens the ending that runs, or that will. Any goroutine may call it.
 func (c *Conn) Hurry() {
 	c.hurry.Store(true)
-	if c.ended.Load() {
-		_ = c.raw.SetDeadline(time.Now().Add(HurryLimit))
+	if t := c.ending.Load(); t != nil {
+		t.Loop().Post(loop.Func(func() {
+			c.raw.SetLimit("backend_ending", t.Loop().Now().Add(HurryLimit))
+			t.Run()
+		}))
 	}
 }
 
-func (c *Conn) end() Ending {
+func (c *Conn) end(ctx context.Context) Ending {
 	fault.Point("end.begin")
-	_ = c.raw.SetDeadline(time.Now().Add(c.Target.Limits.Logout))
+	c.ending.Store(loop.Of(ctx))
+	limit := c.Target.Limits.Logout
 	if c.hurry.Load() {
-		_ = c.raw.SetDeadline(time.Now().Add(min(HurryLimit, c.Target.Limits.Logout)))
+		limit = min(HurryLimit, limit)
+	}
+	c.raw.SetLimit("backend_ending", c.dialer.Clock.Now().Add(limit))
+	if err := c.hold(ctx); err != nil {
+		return c.cut(EndCut)
 	}
 	asked := c.loggedOut() || c.open() && c.askLogout()
 	if !asked && !c.saidBye() && c.open() {
@@ -107,12 +119,12 @@ func (c *Conn) open() bool {
 // closedByPeer closes a socket whose other side has closed it. Where a write
 // fell short, what is left of it goes with the socket.
 func (c *Conn) closedByPeer(asked bool) Ending {
-	if c.broken.Load() {
+	if c.broken {
 		_ = c.raw.SetLinger(0)
 	}
 	_ = c.raw.Close()
 	switch {
-	case isReset(c.peer), c.reset.Load():
+	case isReset(c.peer), c.reset:
 		return endPeerReset
 	case asked:
 		return EndLogout
@@ -143,7 +155,7 @@ func (c *Conn) askLogout() bool {
 }
 
 // loggedOut reports whether the client's own LOGOUT has gone to the backend.
-func (c *Conn) loggedOut() bool { return c.relay && c.Ledger.LoggedOut() && !c.broken.Load() }
+func (c *Conn) loggedOut() bool { return c.relay && c.Ledger.LoggedOut() && !c.broken }
 
 // saidBye reports whether the backend is about to close by itself.
 func (c *Conn) saidBye() bool { return c.bye || c.relay && c.Ledger.ByeSeen() }

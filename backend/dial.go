@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -37,7 +36,7 @@ type Dialer struct {
 	Clock   timing.Clock
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil is the system's resolver
 
-	// Observers, called from the owner's goroutine; nil for none.
+	// Observers, called in the owner's task; nil for none.
 	Dialled func(t *Target, result Kind, took time.Duration) // "" is success
 	Ended   func(c *Conn, e Ending)
 	Skipped func(t *Target, failed *Error) // an address was tried and failed, and a later one answered
@@ -48,7 +47,9 @@ type Dialer struct {
 
 	Registry Registry
 	health   health
-	methods  methods
+	methods  memory[method]   // that are accepted where the first one is not
+	offers   memory[[]string] // capabilities before the login
+	lists    lists            // of capabilities
 }
 
 // Dial connects to a target and brings the connection to where a login may be
@@ -105,15 +106,15 @@ func (d *Dialer) dialOne(ctx context.Context, t *Target, addr string, o Origin) 
 
 // open makes the socket and the connection around it.
 func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*Conn, *Error) {
-	raw, err := d.connect(ctx, t, addr)
-	if err != nil {
+	c := d.newConn(t, addr)
+	if err := c.connect(ctx); err != nil {
 		return nil, wrap(ctx, t, addr, "connect", err)
 	}
-	c := d.newConn(raw, t, addr, o.SessionID)
+	c.begin(o.SessionID)
 	ready := false
 	defer func() {
 		if !ready { // it failed, or there was a panic
-			o.discard(c)
+			o.discard(ctx, c)
 		}
 	}()
 	if phase, err := c.prepare(ctx, o); err != nil {
@@ -123,20 +124,34 @@ func (d *Dialer) open(ctx context.Context, t *Target, addr string, o Origin) (*C
 	return c, nil
 }
 
-func (d *Dialer) newConn(raw wire.Stream, t *Target, addr, owner string) *Conn {
-	c := &Conn{Target: t, Addr: addr, clock: d.Clock, dialer: d, opened: d.Clock.Now(),
-		remote: wire.AddressText(raw.RemoteAddr())}
-	c.raw.Init(raw)
+func (d *Dialer) newConn(t *Target, addr string) *Conn {
+	c := &Conn{Target: t, Addr: addr, dialer: d}
 	c.conn = &c.raw
-	c.in.init(source{c})
+	c.readAnswers()
+	return c
+}
+
+// begin registers a connection that has been made.
+func (c *Conn) begin(owner string) {
+	c.opened = c.dialer.Clock.Now()
 	var at opener
 	runtime.Callers(2, at[:])
-	c.opener = d.Registry.opener(at)
+	c.opener = c.dialer.Registry.opener(at)
 	c.hand(owner, phaseHeader)
-	d.Registry.add(c)
-	_ = raw.SetReadBuffer(wire.MaxUnread)
-	_ = t.TCP.Apply(raw) // a socket without them still works; a vanished peer is found later
-	return c
+	c.dialer.Registry.add(c)
+	if !c.raw.IsUnix() {
+		_ = c.raw.SetReadBuffer(wire.MaxUnread)
+	}
+}
+
+// Tune sets what finds a backend that has vanished: once, and only for a connection that lasts, since these calls
+// would cost more than the others of a login. The limits of a login find it before.
+func (c *Conn) Tune() {
+	if c.tuned || c.raw.IsUnix() {
+		return
+	}
+	c.tuned = true
+	_ = c.Target.TCP.Apply(&c.raw) // a socket without them still works; a vanished peer is found later
 }
 
 // judge keeps what an attempt says about the address.
@@ -158,91 +173,6 @@ func (d *Dialer) judge(t *Target, addr string, err *Error, took time.Duration) {
 	}
 }
 
-// maxResolved is how many addresses of one name are tried.
-const maxResolved = 4
-
-// connect makes the TCP connection, to each address that the name has until
-// one answers, or the one to a Unix socket, all within one limit.
-func (d *Dialer) connect(ctx context.Context, t *Target, addr string) (wire.Stream, error) {
-	fault.Point("dial.connect")
-	ctx, free := timing.Within(ctx, d.Clock, "backend_connect", t.Limits.Connect, errLimit)
-	defer free()
-	var conn wire.Stream
-	var err error
-	if path, isUnix := strings.CutPrefix(addr, wire.UnixPrefix); isUnix {
-		conn, err = d.connectUnix(ctx, path)
-	} else {
-		conn, err = d.connectAny(ctx, t.Limits.Connect, addr)
-	}
-	if err != nil && errors.Is(context.Cause(ctx), errLimit) {
-		err = errLimit
-	}
-	return conn, err
-}
-
-// connectAny gives each address a share of the limit: a silent one must not
-// use up the time of the next. Where the system resolves, net.Dialer does so.
-func (d *Dialer) connectAny(ctx context.Context, limit time.Duration, addr string) (wire.Stream, error) {
-	addrs, err := d.resolve(ctx, addr)
-	if err != nil {
-		return nil, err
-	}
-	nd := net.Dialer{Timeout: limit / time.Duration(len(addrs)), KeepAlive: -1} // TCPOptions has it
-	for _, a := range addrs {
-		var conn net.Conn
-		if conn, err = nd.DialContext(ctx, "tcp", a); err == nil {
-			return conn.(*net.TCPConn), nil
-		}
-	}
-	return nil, err
-}
-
-// fullQueuePause is how long a Unix socket with a full queue is not tried.
-const fullQueuePause = 10 * time.Millisecond
-
-// connectUnix connects to a Unix socket. When its queue is full the kernel says
-// so at once, where TCP would try again by itself.
-func (d *Dialer) connectUnix(ctx context.Context, path string) (wire.Stream, error) {
-	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
-		if err == nil {
-			return conn.(*net.UnixConn), nil
-		}
-		if !errors.Is(err, syscall.EAGAIN) {
-			return nil, err
-		}
-		over, free := timing.Within(ctx, d.Clock, "unix_queue", fullQueuePause, nil)
-		<-over.Done()
-		free()
-		if ctx.Err() != nil {
-			return nil, err
-		}
-	}
-}
-
-// resolve returns the addresses to try, at least one.
-func (d *Dialer) resolve(ctx context.Context, addr string) ([]string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errConfig, err)
-	}
-	if _, err := netip.ParseAddr(host); err == nil || d.Resolve == nil {
-		return []string{addr}, nil
-	}
-	found, err := d.Resolve(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoAddress, err)
-	}
-	if len(found) == 0 {
-		return nil, errNoAddress
-	}
-	var addrs []string
-	for _, a := range found[:min(len(found), maxResolved)] {
-		addrs = append(addrs, net.JoinHostPort(a.Unmap().String(), port))
-	}
-	return addrs, nil
-}
-
 // prepare runs the phases between connect and login, and names the one that
 // failed.
 func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
@@ -258,12 +188,12 @@ func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 		}
 	}
 	c.enter(phaseGreeting)
-	if err := c.during(ctx, t.Limits.Greeting, c.greeting); err != nil {
+	if err := c.during(ctx, "backend_greeting", t.Limits.Greeting, c.greeting); err != nil {
 		return "greeting", err
 	}
 	if t.TLS == TLSStartTLS {
 		c.enter(phaseStartTLS)
-		if err := c.duringLogin(ctx, c.askSTARTTLS); err != nil {
+		if err := c.duringLogin(ctx, "backend_starttls", c.askSTARTTLS); err != nil {
 			return "starttls", err
 		}
 		c.enter(phaseTLS)
@@ -272,13 +202,38 @@ func (c *Conn) prepare(ctx context.Context, o Origin) (string, error) {
 		}
 	}
 	if !c.caps.known() && t.Mechanism != login.MechanismLiterals {
-		c.enter(phaseCapability)
-		if err := c.duringLogin(ctx, c.askCapability); err != nil {
+		if err := c.findOffers(ctx); err != nil {
 			return "capability", err
 		}
 	}
 	c.enter(phaseReady)
 	return "", nil
+}
+
+// findOffers finds out what the backend offers before the login: it is asked, unless it was a short while ago. A login
+// that fails has the next one ask again.
+func (c *Conn) findOffers(ctx context.Context) error {
+	list, known := c.dialer.offers.recall(c.place(), c.dialer.Clock.Now())
+	if known {
+		c.caps.list = list
+		return nil
+	}
+	c.enter(phaseCapability)
+	if err := c.duringLogin(ctx, "backend_capability", c.askCapability); err != nil {
+		return err
+	}
+	if c.caps.known() {
+		c.dialer.offers.remember(c.place(), c.caps.list, c.dialer.Clock.Now())
+	}
+	return nil
+}
+
+// place is what the connection leads to, for what is remembered of it.
+func (c *Conn) place() string {
+	if c.TLS() != nil {
+		return c.Target.Name + " tls " + c.Addr
+	}
+	return c.Target.Name + " " + c.Addr
 }
 
 // sendHeader puts the PROXY protocol header in front of everything.
@@ -295,7 +250,7 @@ func (c *Conn) sendHeader(ctx context.Context, o Origin) error {
 	if err != nil {
 		return err
 	}
-	return c.during(ctx, c.Target.Limits.Greeting, func() error {
+	return c.during(ctx, "backend_header", c.Target.Limits.Greeting, func() error {
 		_, err := c.raw.Write(b)
 		return err
 	})
@@ -321,7 +276,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		cfg.ServerName = host
 	}
 	tc := tls.Client(ownDeadlines{&c.raw}, cfg)
-	if err := c.during(ctx, c.Target.Limits.TLS, tc.Handshake); err != nil {
+	if err := c.during(ctx, "backend_tls", c.Target.Limits.TLS, tc.Handshake); err != nil {
 		return err
 	}
 	c.conn = tc
@@ -347,7 +302,7 @@ func (c *Conn) greeting() error {
 	}
 	switch r.word {
 	case "OK":
-		c.caps.learn(r)
+		c.caps.learn(r, &c.dialer.lists)
 		c.noteAlert(r)
 		if c.dialer.Greeted != nil {
 			c.dialer.Greeted(c, printable.Text(r.text, maxText))

@@ -31,7 +31,7 @@ func (d *Dialer) loginOnce(ctx context.Context, t *Target, cred Credentials, o O
 	loggedIn := false
 	defer func() {
 		if !loggedIn { // refused, failed, or a panic
-			o.discard(c)
+			o.discard(ctx, c)
 		}
 	}()
 	text, err := c.logIn(ctx, cred, o)
@@ -43,10 +43,10 @@ func (d *Dialer) loginOnce(ctx context.Context, t *Target, cred Credentials, o O
 }
 
 // discard ends a connection that is no good.
-func (o Origin) discard(c *Conn) {
+func (o Origin) discard(ctx context.Context, c *Conn) {
 	if o.Aside != nil {
 		o.Aside(c)
 		return
 	}
-	c.End()
+	c.End(ctx)
 }

@@ -158,11 +158,11 @@ func alertsOf(err error) []string {
 // converse dials and logs in; nil when there is no connection to end.
 func converse(d *Dialer, t *Target) (*Conn, string, error) {
 	o := testOrigin()
-	c, err := d.Dial(context.Background(), t, o)
+	c, err := dialNow(context.Background(), d, t, o)
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := c.logIn(context.Background(), Credentials{User: "user@example.org", Secret: canary}, o)
+	text, err := logInNow(context.Background(), c, Credentials{User: "user@example.org", Secret: canary}, o)
 	return c, text, err
 }
 
@@ -195,8 +195,8 @@ func playDialogue(t *testing.T, d *dialogue.Dialogue, a *authority, certs map[st
 		if err == nil {
 			alerts = conn.TakeAlerts()
 		}
-		conn.End()
-		if e := conn.End(); e != endNone {
+		endNow(conn)
+		if e := endNow(conn); e != endNone {
 			t.Errorf("the second End gave %q", e)
 		}
 	}

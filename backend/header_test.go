@@ -43,11 +43,11 @@ func TestProxyHeader(t *testing.T) {
 				o.Client, o.Local = netip.MustParseAddrPort(c.client), netip.MustParseAddrPort(c.local)
 			}
 			d, _ := testDialer()
-			conn, err := d.Dial(context.Background(), target, o)
+			conn, err := dialNow(context.Background(), d, target, o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.End()
+			endNow(conn)
 			wire := s.only().wire.String()
 			if !strings.HasPrefix(wire, c.first) {
 				t.Errorf("the wire begins with %q", wire)
@@ -87,7 +87,7 @@ func TestProxyHeaderBeforeTLS(t *testing.T) {
 	target := testTarget(s.addr)
 	apply(t, target, "implicit v1", a)
 	d, _ := testDialer()
-	mustDial(t, d, target).End()
+	endNow(mustDial(t, d, target))
 	v := s.only()
 	if n := strings.Count(v.received(), "PROXY"); n != 2 || v.notes() != "LOGOUT" { // on the wire and as a line
 		t.Errorf("%d times, %s", n, v.notes())

@@ -13,7 +13,6 @@ import (
 	"imapproxy/backend/fault"
 	"imapproxy/backend/login"
 	"imapproxy/backend/printable"
-	"imapproxy/backend/wire"
 )
 
 var (
@@ -31,19 +30,19 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 	if m := c.Target.Master; m.AuthID != "" {
 		cred.AuthID, cred.Secret, cred.Token, cred.Issued = m.AuthID, m.Secret, "", true
 	}
-	if err := cmp.Or(c.Target.mayTell(c.remote), cred.unfit()); err != nil {
+	if err := cmp.Or(c.Target.mayTell(c.raw.Remote(), c.raw.IsUnix()), cred.unfit()); err != nil {
 		return "", wrap(ctx, c.Target, c.Addr, "login", err)
 	}
 	if !c.caps.known() && cred.Token != "" && c.Target.Mechanism == login.MechanismLiterals {
 		c.enter(phaseCapability)
-		if err := c.duringLogin(ctx, c.askCapability); err != nil {
+		if err := c.duringLogin(ctx, "backend_capability", c.askCapability); err != nil {
 			return "", c.failed(ctx, "capability", err)
 		}
 	}
 	c.enter(phaseLogin)
-	defer func() { c.hidden = hidden{} }()
+	defer func() { c.hidden = nil }()
 	var r answer
-	err = c.duringLogin(ctx, func() (err error) {
+	err = c.duringLogin(ctx, "backend_login", func() (err error) {
 		r, err = c.login(cred, o)
 		return err
 	})
@@ -51,7 +50,7 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 		return "", c.notLoggedIn(ctx, cred, err)
 	}
 	if !c.caps.known() && (c.Target.Mechanism != login.MechanismLiterals || c.Target.Pool != nil) {
-		if err := c.duringLogin(ctx, c.askCapability); err != nil {
+		if err := c.duringLogin(ctx, "backend_capability", c.askCapability); err != nil {
 			return "", c.failed(ctx, "capability", err)
 		}
 	}
@@ -66,6 +65,7 @@ func (c *Conn) logIn(ctx context.Context, cred Credentials, o Origin) (text stri
 // are the operator's: that the backend does not accept them says nothing about the
 // user.
 func (c *Conn) notLoggedIn(ctx context.Context, cred Credentials, err error) error {
+	c.dialer.offers.forget(c.place())
 	var refused *Refused
 	isRefused := errors.As(err, &refused)
 	if isRefused && !(cred.Issued && slices.Contains(aboutTheCredentials, refused.Code)) {
@@ -127,12 +127,8 @@ func (c Credentials) unfit() error {
 
 // mayTell refuses to send a password in the clear over a network unless the
 // configuration says so.
-func (t *Target) mayTell(remote string) error {
-	if t.TLS != TLSOff || t.PlainLogin {
-		return nil
-	}
-	ap, err := netip.ParseAddrPort(remote)
-	if strings.HasPrefix(remote, wire.UnixPrefix) || err == nil && ap.Addr().Unmap().IsLoopback() {
+func (t *Target) mayTell(remote netip.AddrPort, isUnix bool) error {
+	if t.TLS != TLSOff || t.PlainLogin || isUnix || remote.Addr().Unmap().IsLoopback() {
 		return nil
 	}
 	return fmt.Errorf("%w: the password would cross the network in the clear; set tls, or plain_login = true",
@@ -226,7 +222,7 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 			}
 			if r.tag == "X2" || r.tag == "X3" {
 				c.inStep = true
-				c.caps.learn(r)
+				c.caps.learn(r, &c.dialer.lists)
 				if r.word == "OK" {
 					c.noteAlert(r)
 				}
@@ -241,7 +237,7 @@ func (c *Conn) await(want string, idSent bool) (answer, error) {
 			}
 			return answer{}, &refusing{c.answered(r)}
 		case r.tag == "*" && r.word != "PREAUTH":
-			c.caps.learn(r)
+			c.caps.learn(r, &c.dialer.lists)
 			c.noteAlert(r)
 			if r.word == "BAD" {
 				idSent = false // some backends refuse ID without its tag
@@ -305,7 +301,7 @@ func (c *Conn) Offered() []string { return slices.Clone(c.caps.list) }
 // that the backend is in step, which a greeting does not. The error is an *Error.
 func (c *Conn) AskCapabilities(ctx context.Context) error {
 	c.enter(phaseCapability)
-	if err := c.duringLogin(ctx, c.askCapability); err != nil {
+	if err := c.duringLogin(ctx, "backend_capability", c.askCapability); err != nil {
 		return c.failed(ctx, phaseCapability, err)
 	}
 	if !c.caps.known() {

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"imapproxy/backend/login"
-	"imapproxy/backend/timing"
 )
 
 // method is a way to send a password.
@@ -79,7 +76,7 @@ func (c Credentials) methods(t *Target, offered *capabilities) ([]method, error)
 // MayLogIn returns why no password could be sent on a connection that Dial has made, nil
 // when one could.
 func (c *Conn) MayLogIn() error {
-	if err := c.Target.mayTell(c.remote); err != nil {
+	if err := c.Target.mayTell(c.raw.Remote(), c.raw.IsUnix()); err != nil {
 		return advise(c.Target, phaseLogin, err)
 	}
 	if _, err := (Credentials{User: "user", AuthID: c.Target.Master.AuthID}).methods(c.Target, &c.caps); err != nil {
@@ -95,7 +92,7 @@ func (c *Conn) tryMethods(id string, cred Credentials, offered *capabilities) (a
 	if err != nil {
 		return answer{}, err
 	}
-	known := c.dialer.methods.recall(c.Target.Name, c.clock)
+	known, _ := c.dialer.methods.recall(c.Target.Name, c.dialer.Clock.Now())
 	if at := slices.Index(list, known); at > 0 {
 		list = list[at:]
 	}
@@ -125,7 +122,9 @@ func (c *Conn) tryMethods(id string, cred Credentials, offered *capabilities) (a
 // keepInMind notes that the target does not accept a method that it offers, and
 // which one comes instead.
 func (c *Conn) keepInMind(instead, not method) {
-	if c.dialer.methods.remember(c.Target.Name, instead, c.clock.Now()) && c.dialer.Fallback != nil {
+	before, known := c.dialer.methods.recall(c.Target.Name, c.dialer.Clock.Now())
+	c.dialer.methods.remember(c.Target.Name, instead, c.dialer.Clock.Now())
+	if (!known || before != instead) && c.dialer.Fallback != nil {
 		c.dialer.Fallback(c.Target, fmt.Sprintf("%s is not accepted; %s is tried", not, instead))
 	}
 }
@@ -231,45 +230,7 @@ func quoted(s string) (string, bool) {
 			return "", false
 		}
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`, true
+	return `"` + escaped.Replace(s) + `"`, true
 }
 
-// methods remembers by which method the passwords of a target go, for those that
-// do not accept what they offer.
-type methods struct {
-	mu    sync.Mutex // protects known; nothing blocks under it
-	known map[string]knownMethod
-}
-
-type knownMethod struct {
-	method method
-	until  time.Time
-}
-
-const (
-	rememberMethod  = 10 * time.Minute
-	maxKnownMethods = 1000 // targets; a forgotten one is just tried again
-)
-
-// recall returns the method of a target, noMethod when none is remembered.
-func (m *methods) recall(target string, clock timing.Clock) method {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k, known := m.known[target]
-	if !known || clock.Now().After(k.until) {
-		return noMethod
-	}
-	return k.method
-}
-
-// remember keeps a target's method. It reports whether that is news.
-func (m *methods) remember(target string, accepted method, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.known == nil || len(m.known) >= maxKnownMethods {
-		m.known = map[string]knownMethod{}
-	}
-	before := m.known[target]
-	m.known[target] = knownMethod{accepted, now.Add(rememberMethod)}
-	return before.method != accepted || now.After(before.until)
-}
+var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"imapproxy/backend/login"
+	"imapproxy/backend/wire"
 )
 
 // everyByte holds each byte that may stand in a credential.
@@ -81,12 +83,12 @@ func TestLoginBytes(t *testing.T) {
 			target.Master = c.master
 			d, _ := testDialer()
 			conn := mustDial(t, d, target)
-			_, err := conn.logIn(context.Background(), c.cred, testOrigin())
-			conn.End()
+			_, err := logInNow(context.Background(), conn, c.cred, testOrigin())
+			endNow(conn)
 			if got := strings.TrimSuffix(s.only().got.String(), "X9 LOGOUT\r\n"); got != c.want || err != nil {
 				t.Errorf("%v\n got %q\nwant %q", err, got, c.want)
 			}
-			if len(conn.hidden.words)+len(conn.hidden.encoded) > 0 {
+			if conn.hidden != nil {
 				t.Error("the connection keeps the password")
 			}
 		})
@@ -117,8 +119,9 @@ func TestTokenWithLiterals(t *testing.T) {
 		target.Mechanism = login.MechanismLiterals
 		d, _ := testDialer()
 		conn := mustDial(t, d, target)
-		_, err := conn.logIn(context.Background(), Credentials{User: "u", Secret: "tok", Token: c.token}, testOrigin())
-		conn.End()
+		cred := Credentials{User: "u", Secret: "tok", Token: c.token}
+		_, err := logInNow(context.Background(), conn, cred, testOrigin())
+		endNow(conn)
 		if got := strings.TrimSuffix(s.only().got.String(), "X9 LOGOUT\r\n"); got != c.want || err != nil {
 			t.Errorf("%v\n got %q\nwant %q", err, got, c.want)
 		}
@@ -142,11 +145,11 @@ func TestLoginRefusesUnfitCredentials(t *testing.T) {
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
 	for _, cred := range cases {
-		_, err := c.logIn(context.Background(), cred, testOrigin())
+		_, err := logInNow(context.Background(), c, cred, testOrigin())
 		wantKind(t, err, "login", KindConfig)
 		checkText(t, err)
 	}
-	if e := c.End(); e != EndLogout {
+	if e := endNow(c); e != EndLogout {
 		t.Errorf("ended by %s", e)
 	}
 	if got := s.only().got.String(); got != "X9 LOGOUT\r\n" {
@@ -175,7 +178,8 @@ func TestMayTell(t *testing.T) {
 		{"192.0.2.1:143", Target{TLS: TLSStartTLS}, true},
 		{"192.0.2.1:993", Target{TLS: TLSImplicit}, true},
 	} {
-		err := c.target.mayTell(c.remote)
+		remote, _ := netip.ParseAddrPort(c.remote)
+		err := c.target.mayTell(remote, strings.HasPrefix(c.remote, wire.UnixPrefix))
 		if (err == nil) != c.may {
 			t.Errorf("%s, %+v: %v", c.remote, c.target, err)
 		}
@@ -187,7 +191,7 @@ func TestMayTell(t *testing.T) {
 
 // TestOneReason: an error is one line of the log, also where two things are wrong.
 func TestOneReason(t *testing.T) {
-	c := &Conn{Addr: "one", Target: &Target{}, remote: "192.0.2.1:143"}
+	c := &Conn{Addr: "one", Target: &Target{}} // it leads to no address of this machine
 	_, err := c.logIn(context.Background(), Credentials{}, testOrigin())
 	if err == nil || strings.Contains(err.Error(), "is empty") ||
 		!strings.Contains(err.Error(), "set tls, or plain_login") {
@@ -203,13 +207,14 @@ func TestLongPasswordsAreWithheld(t *testing.T) {
 	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err := c.logIn(context.Background(), Credentials{User: "u", Secret: strings.Repeat(canary, 100)}, testOrigin())
+	cred := Credentials{User: "u", Secret: strings.Repeat(canary, 100)}
+	_, err := logInNow(context.Background(), c, cred, testOrigin())
 	var refused *Refused
 	if !errors.As(err, &refused) {
 		t.Errorf("%v", err)
 	}
 	checkText(t, err)
-	c.End()
+	endNow(c)
 }
 
 // A password that a usual code happens to hold does not change the verdict.
@@ -219,9 +224,9 @@ func TestShortPasswordsDoNotChangeTheVerdict(t *testing.T) {
 	}, nil)
 	d, _ := testDialer()
 	c := mustDial(t, d, testTarget(s.addr))
-	_, err := c.logIn(context.Background(), Credentials{User: "u", Secret: "A"}, testOrigin())
+	_, err := logInNow(context.Background(), c, Credentials{User: "u", Secret: "A"}, testOrigin())
 	wantKind(t, err, "login", KindRefusing)
-	c.End()
+	endNow(c)
 }
 
 func TestCapabilities(t *testing.T) {
@@ -235,7 +240,7 @@ func TestCapabilities(t *testing.T) {
 		{"", ""},
 	} {
 		var caps capabilities
-		caps.set(c.given)
+		caps.set(c.given, &lists{})
 		if got := caps.forClient(nil); got != c.want || !caps.known() {
 			t.Errorf("%q: got %q, want %q", c.given, got, c.want)
 		}
@@ -260,7 +265,7 @@ func TestCapabilitiesAfterTheLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.End()
+			endNow(conn)
 			if got := conn.Capabilities(); got != c.want || s.only().notes() != "LOGOUT" {
 				t.Errorf("got %q; %s", got, s.only().notes())
 			}

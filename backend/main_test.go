@@ -6,4 +6,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// looped ends the tests' loop before goroutines are looked for.
+type looped struct{ *testing.M }
+
+// Run runs the tests.
+func (m looped) Run() int {
+	defer endLoop()
+	return m.M.Run()
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(looped{m}) }

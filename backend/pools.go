@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/pool"
 	"imapproxy/backend/wire"
 )
@@ -92,15 +93,13 @@ type poolKey struct {
 // target, and one for each address that stands for only a part of a target.
 type Pools struct {
 	dialer *Dialer
-	aside  func(func())
+	aside  func(func(context.Context))
 	counts *PoolCounts
 	secret [sha256.Size]byte
 
-	ctx    context.Context // until Close
-	cancel context.CancelFunc
-
-	mu     sync.Mutex           // protects what follows; nothing blocks under it
-	pools  map[string]*connPool // by the target's name and addresses
+	mu     sync.Mutex              // protects what follows; nothing blocks under it
+	pools  map[string]*connPool    // by the target's name and addresses
+	work   map[*loop.Task]struct{} // that ends with Close: checks, and connections being made
 	closed bool
 }
 
@@ -130,12 +129,12 @@ func (n *PoolCounts) of(target string) *pool.Counters {
 	return c
 }
 
-// NewPools makes the pools of a generation. aside runs a function in a
-// goroutine of the caller's, which must run it in any case.
-func (d *Dialer) NewPools(aside func(func()), counts *PoolCounts) *Pools {
-	p := &Pools{dialer: d, aside: aside, counts: counts, pools: map[string]*connPool{}}
+// NewPools makes the pools of a generation. aside runs a function as a task of a loop; it
+// must run it in any case.
+func (d *Dialer) NewPools(aside func(func(context.Context)), counts *PoolCounts) *Pools {
+	p := &Pools{dialer: d, aside: aside, counts: counts, pools: map[string]*connPool{},
+		work: map[*loop.Task]struct{}{}}
 	_, _ = rand.Read(p.secret[:]) // never fails (crypto/rand)
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
 
@@ -170,11 +169,8 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 		MaxLifetime: o.MaxLifetime, IdleTimeout: o.IdleTimeout, KeepAlive: o.KeepAlive,
 		Spare: spare, SpareLifetime: spareLifetime,
 		Now: p.dialer.Clock.Now, Random: mathrand.Float64,
-		AfterFunc: func(d time.Duration, f func()) func() bool {
-			return p.dialer.Clock.AfterFunc("pool_wait", d, f).Stop
-		},
 		Aside:    p.aside,
-		End:      func(c *Conn, _ string) { c.End() },
+		End:      func(ctx context.Context, c *Conn, _ string) { c.End(ctx) },
 		Check:    p.check,
 		HasInput: func(c *Conn) bool { return wire.Unread(&c.raw) },
 		Open:     func(ctx context.Context) (*Conn, error) { return p.open(ctx, t) },
@@ -182,9 +178,12 @@ func (p *Pools) options(t *Target) pool.Options[poolKey, *Conn] {
 	}
 }
 
-// check asks an idle connection whether it still answers.
-func (p *Pools) check(c *Conn) error {
-	if err := c.stillGood(p.ctx, "NOOP", true); err != nil {
+// check asks an idle connection whether it still answers. Whatever comes of it, the connection leaves the loop: another
+// one may end it.
+func (p *Pools) check(ctx context.Context, c *Conn) error {
+	defer p.untilClose(ctx)()
+	defer c.rest(ctx)
+	if err := c.stillGood(ctx, "NOOP", true); err != nil {
 		return err
 	}
 	fault.Point("pool.checked")
@@ -194,10 +193,13 @@ func (p *Pools) check(c *Conn) error {
 
 // open makes a connection that is not logged in.
 func (p *Pools) open(ctx context.Context, t *Target) (*Conn, error) {
+	defer p.untilClose(ctx)()
 	c, err := p.dialer.Dial(ctx, t, Origin{SessionID: PoolOwner, TTL: math.MaxInt})
 	if err != nil {
 		return nil, err
 	}
+	c.Tune()
+	c.rest(ctx)
 	c.hand(PoolOwner, phasePooled)
 	return c, nil
 }
@@ -224,7 +226,7 @@ func (p *Pools) key(t *Target, cred Credentials, q PoolRequest) poolKey {
 // Upkeep looks after what is idle; see pool.Pool.Upkeep.
 func (p *Pools) Upkeep() {
 	for _, cp := range p.all() {
-		cp.Upkeep(p.ctx)
+		cp.Upkeep()
 	}
 }
 
@@ -260,12 +262,34 @@ func (p *Pools) Drop(match func(PooledUser) bool, why string) int {
 // Close ends what is idle, at a bounded rate; what is lent ends when it comes
 // back. It does not wait.
 func (p *Pools) Close() {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
-	p.cancel()
+	p.endWork()
 	for _, cp := range p.all() {
 		cp.Close()
+	}
+}
+
+func (p *Pools) endWork() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for t := range p.work {
+		t.Interrupt()
+	}
+}
+
+// untilClose has Close interrupt the task, until the function that it returns is called.
+func (p *Pools) untilClose(ctx context.Context) (over func()) {
+	t := loop.Of(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.work[t] = struct{}{}
+	if p.closed {
+		t.Interrupt()
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.work, t)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/pool"
 	"imapproxy/backend/wire"
 )
@@ -60,7 +61,7 @@ func (p *Pools) Lease(ctx context.Context, t *Target, cred Credentials, o Origin
 		return nil, ErrNoPool
 	}
 	l := &Lease{pool: cp, pools: p, key: p.key(t, cred, q), cred: cred, age: t.Pool.age(q.Judged)}
-	l.slot, err = cp.Acquire(ctx, l.key, l.age)
+	l.slot, err = cp.Acquire(loop.Of(ctx), l.key, l.age)
 	switch {
 	case errors.Is(err, pool.ErrClosed):
 		return nil, ErrNoPool
@@ -139,10 +140,14 @@ func (l *Lease) reuse(ctx context.Context, c *Conn, o Origin) error {
 func (l *Lease) useSpare(ctx context.Context, c *Conn, o Origin) error {
 	l.Conn = c
 	c.hand(o.SessionID, phaseReady)
+	if err := c.hold(ctx); err != nil {
+		return wrap(ctx, c.Target, c.Addr, "check", err)
+	}
 	if c.unread() || wire.Unread(&c.raw) {
 		return wrap(ctx, c.Target, c.Addr, "check", errOutOfStep)
 	}
-	c.spent, c.in.budget.used = 0, 0
+	c.spent = 0
+	c.readAnswers()
 	text, err := c.logIn(ctx, l.cred, o)
 	if err != nil {
 		return err
@@ -165,7 +170,7 @@ func (l *Lease) open(ctx context.Context, o Origin) error {
 
 // loggedIn notes whose the connection is.
 func (l *Lease) loggedIn(text string) {
-	l.Conn.pooled = pooled{key: l.key, text: text, keeps: &l.pool.keeps}
+	l.Conn.pooled = &pooled{key: l.key, text: text, keeps: &l.pool.keeps}
 	l.Text = text
 	l.slot.Verified()
 	l.pool.Drop(func(k poolKey) bool {
@@ -178,11 +183,12 @@ func (l *Lease) loggedIn(text string) {
 // again. It returns how it ended, endNone where it has not.
 func (l *Lease) Return(ctx context.Context, why string) Ending {
 	c := l.Conn
+	c.Tune()
 	done := false
 	defer func() {
 		if !done { // a panic
 			l.slot.Discard(whyPanic)
-			c.End()
+			c.End(ctx)
 		}
 	}()
 	var forgotten bool
@@ -191,13 +197,14 @@ func (l *Lease) Return(ctx context.Context, why string) Ending {
 		forgotten, why, _ = c.makeFit(ctx)
 	}
 	if why != "" {
-		e := c.End()
+		e := c.End(ctx)
 		l.slot.Discard(why)
 		done = true
 		return e
 	}
 	fault.Point("pool.return")
 	done = true
+	c.rest(ctx)
 	c.hand(PoolOwner, phasePooled)
 	if forgotten {
 		l.slot.ReturnSpare()

@@ -78,7 +78,7 @@ func (r *Registry) add(c *Conn) {
 	if len(r.dialled) >= maxAddresses || r.dialled == nil {
 		r.dialled = map[string]struct{}{}
 	}
-	r.dialled[c.remote] = struct{}{}
+	r.dialled[c.raw.RemoteText()] = struct{}{}
 }
 
 // Dialled reports whether a connection has led where this socket does.
@@ -134,7 +134,7 @@ type Info struct {
 
 // Info says where the connection stands.
 func (c *Conn) Info() Info {
-	p := c.phase.Load()
+	p := c.inPhase()
 	return Info{Target: c.Target.Name, Addr: c.Addr, Owner: p.owner, Phase: p.name, Since: p.since,
 		Opened: c.opened, Bound: c.bound(p.name)}
 }
@@ -162,15 +162,22 @@ func (c *Conn) bound(phase string) time.Duration {
 }
 
 func (c *Conn) enter(name string) {
-	owner := ""
-	if p := c.phase.Load(); p != nil {
-		owner = p.owner
-	}
-	c.hand(owner, name)
+	c.hand(c.inPhase().owner, name)
 }
 
 // hand gives the connection to another owner.
-func (c *Conn) hand(owner, name string) { c.phase.Store(&phase{name, owner, c.clock.Now()}) }
+func (c *Conn) hand(owner, name string) {
+	now := c.dialer.Clock.Now()
+	c.phaseMu.Lock()
+	defer c.phaseMu.Unlock()
+	c.phase = phase{name, owner, now}
+}
+
+func (c *Conn) inPhase() phase {
+	c.phaseMu.Lock()
+	defer c.phaseMu.Unlock()
+	return c.phase
+}
 
 // Stack says where the connection was opened: functions and lines, made
 // readable only when asked for.

@@ -50,11 +50,11 @@ type resetPlan struct {
 func (c *Conn) planReset() (p resetPlan, why string) {
 	ok, why := c.Ledger.Reusable()
 	switch {
-	case c.broken.Load(), c.reset.Load(), c.peer != nil:
+	case c.broken, c.reset, c.peer != nil:
 		return p, "broken"
 	case !c.relay:
 		return p, "unfinished"
-	case c.in.Buffered() > 0:
+	case c.Ahead():
 		return p, "unread"
 	case why == "idle":
 		p.done, ok = true, true
@@ -93,7 +93,9 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 	}
 	c.enter(phaseReset)
 	fault.Point("pool.reset")
-	_ = c.raw.SetDeadline(time.Time{}) // the session's end had woken its reader
+	if err := c.hold(ctx); err != nil {
+		return false, "reset_failed", err
+	}
 	if plan.done {
 		if why, err := c.leaveIdle(ctx); err != nil {
 			return false, why, err
@@ -102,7 +104,7 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 			return false, why, fmt.Errorf("%w after IDLE: %s", errNotClean, why)
 		}
 	}
-	err = c.during(ctx, resetLimit, func() error { return c.undo(plan) })
+	err = c.during(ctx, "backend_reset", resetLimit, func() error { return c.undo(plan) })
 	switch {
 	case errors.Is(err, errStillSelected):
 		return false, whyNoUnselect, err
@@ -119,23 +121,22 @@ func (c *Conn) makeFit(ctx context.Context) (forgotten bool, why string, err err
 // unread reports whether something has come with the last answer, in the same piece or in
 // the same TLS records: nothing is asked any more, so the next session would read it.
 func (c *Conn) unread() bool {
-	if c.in.Buffered() > 0 {
+	if c.Ahead() {
 		return true
 	}
-	c.in.Release()
+	c.in = nil
 	if c.TLS() == nil {
 		return false // what the socket has is seen when the connection is lent
 	}
-	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // TLS gives what it has and asks the socket for nothing
-	defer func() { _ = c.raw.SetReadDeadline(time.Time{}) }()
+	defer c.raw.WaitBy(c.raw.WaitBy(nil)) // TLS gives what it has
 	var b [1]byte
 	n, err := c.conn.Read(b[:])
-	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded)
+	return n > 0 || !errors.Is(err, wire.ErrWouldBlock)
 }
 
 // leaveIdle says DONE and awaits the reply to IDLE.
 func (c *Conn) leaveIdle(ctx context.Context) (why string, err error) {
-	err = c.during(ctx, resetLimit, func() error {
+	err = c.during(ctx, "backend_reset", resetLimit, func() error {
 		done := []byte("DONE\r\n")
 		c.Ledger.Client(done)
 		if _, err := c.Write(done); err != nil {
@@ -164,13 +165,13 @@ func (c *Conn) leaveIdle(ctx context.Context) (why string, err error) {
 // tag of its own.
 func (c *Conn) undo(p resetPlan) error {
 	c.inStep, c.relay = true, false
-	c.in.budget.used = 0
+	c.readAnswers()
 	if p.forget {
 		if _, err := c.askSelected("UNAUTHENTICATE"); err != nil {
 			return err
 		}
 		c.caps.forget()
-		c.pooled, c.alerts = pooled{}, nil
+		c.pooled, c.alerts = nil, nil
 		if err := c.ask("CAPABILITY"); err != nil {
 			return err
 		}
@@ -250,7 +251,7 @@ func (c *Conn) untagged(r answer, asked string, news *bool) error {
 		c.noteAlert(r)
 		return nil
 	case asked == "CAPABILITY" && r.word == "CAPABILITY":
-		c.caps.learn(r)
+		c.caps.learn(r, &c.dialer.lists)
 		return nil
 	case strings.HasPrefix(asked, "ID ") && r.word == "ID":
 		return nil
@@ -267,11 +268,14 @@ func (c *Conn) untagged(r answer, asked string, news *bool) error {
 func (c *Conn) stillGood(ctx context.Context, command string, mustAsk bool) error {
 	c.enter(phaseCheck)
 	fault.Point("pool.check")
-	c.in.budget.used = 0
+	c.readAnswers()
 	if !mustAsk && !wire.Unread(&c.raw) {
 		return nil
 	}
-	err := c.during(ctx, checkLimit, func() error { return c.ask(command) })
+	if err := c.hold(ctx); err != nil {
+		return err
+	}
+	err := c.during(ctx, "backend_check", checkLimit, func() error { return c.ask(command) })
 	if err == nil && c.unread() {
 		return errOutOfStep
 	}

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -51,7 +50,7 @@ func playReset(t *testing.T, steps []dialogue.Step, offers, session string) (str
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.pooled.keeps = new(atomic.Bool)
+	c.pooled = &pooled{keeps: new(atomic.Bool)}
 	c.StartRelay()
 	for line := range strings.SplitSeq(session, " | ") {
 		switch side, text, _ := strings.Cut(line, ": "); side {
@@ -63,13 +62,13 @@ func playReset(t *testing.T, steps []dialogue.Step, offers, session string) (str
 			t.Fatalf("no line of a session: %q", line)
 		}
 	}
-	_, why, err := c.makeFit(context.Background())
+	_, why, err := makeFitNow(c)
 	if (err == nil) != (why == "") {
 		t.Errorf("%q with the error %v", why, err)
 	}
 	checkText(t, err)
 	alerts := c.TakeAlerts()
-	c.End()
+	endNow(c)
 	got := fmt.Sprintf("%s; %v; %s", cmp.Or(why, "reused"), *endings, s.only().notes())
 	if len(alerts) > 0 {
 		got += "; alerts: " + strings.Join(alerts, " | ")

@@ -16,9 +16,9 @@ type hidden struct {
 // maxHidden is how many bytes of a password are looked for.
 const maxHidden = 64
 
-func (c Credentials) hidden() hidden {
+func (c Credentials) hidden() *hidden {
 	secret := c.Secret[:min(len(c.Secret), maxHidden)]
-	h := hidden{words: []string{secret}}
+	h := &hidden{words: []string{secret}}
 	if q, quotable := quoted(secret); quotable && len(q) != len(secret)+2 {
 		h.words = append(h.words, q[1:len(q)-1])
 	}
@@ -54,13 +54,16 @@ func (c *Conn) withhold(r *answer) {
 		return
 	}
 	r.code = r.code[:min(len(r.code), maxLineText)]
-	if len(c.hidden.words) > 0 && len(c.hidden.words[0]) >= minRepeat && c.hidden.without(r.code) != r.code {
+	if c.hidden != nil && len(c.hidden.words[0]) >= minRepeat && c.hidden.without(r.code) != r.code {
 		r.code = ""
 	}
 }
 
 // without returns text less the parts that repeat what is hidden.
 func (h *hidden) without(text string) string {
+	if h == nil {
+		return text
+	}
 	covered := make([]bool, len(text))
 	for _, word := range h.words {
 		cover(covered, text, word)

@@ -25,23 +25,36 @@ type client struct {
 	onUnix   bool // it came by a Unix socket, and no PROXY header names another
 	frontTLS bool // the balancer in front has ended the client's TLS
 
-	in     lines.Reader
+	in     *lines.Reader        // nil in the relay
 	state  *tls.ConnectionState // nil without TLS
 	verify string               // what came of the client's certificate; "" when none is asked for
-	addr   netip.AddrPort       // the client's: the peer, or whom a PROXY header names; not valid for a Unix socket
-	local  netip.AddrPort       // what the client has connected to; the same
 
-	proxied *auth.Proxied // what the PROXY header says, believed or not; nil without one
+	proxied  *auth.Proxied // what the PROXY header says; nil without one
+	believed bool          // that
 }
 
-func (c *client) init(raw wire.Stream) {
-	c.raw.Init(raw)
+func (c *client) init(socket wire.Descriptor) {
+	c.raw.Init(socket)
 	c.wire.Wire = &c.raw
 	c.conn = &c.wire
-	c.in = lines.Reader{Src: c}
-	_, c.onUnix = raw.(*net.UnixConn)
-	c.addr = addrPort(raw.RemoteAddr())
-	c.local = addrPort(raw.LocalAddr())
+	c.in = &lines.Reader{Src: c}
+	c.onUnix = c.raw.IsUnix()
+}
+
+// addr returns the client's address: the peer, or whom a PROXY header names; not valid for a Unix socket.
+func (c *client) addr() netip.AddrPort {
+	if c.believed {
+		return c.proxied.Client
+	}
+	return c.raw.Remote()
+}
+
+// local returns what the client has connected to; not valid for a Unix socket.
+func (c *client) local() netip.AddrPort {
+	if c.believed {
+		return c.proxied.Server
+	}
+	return c.raw.Local()
 }
 
 // secure reports whether the client has TLS, to us or to a balancer in front that
@@ -51,16 +64,7 @@ func (c *client) secure() bool { return c.state != nil || c.frontTLS }
 // isLocal reports whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
 func (c *client) isLocal() bool {
-	return (c.addr.Addr().IsLoopback() || c.onUnix) && !c.remote
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return (c.addr().Addr().IsLoopback() || c.onUnix) && !c.remote
 }
 
 // Read reads what the client sends. crypto/tls returns io.EOF for a connection
@@ -74,10 +78,10 @@ func (c *client) Read(p []byte) (int, error) {
 }
 
 // startTLS makes the connection a TLS one. Nothing that was said before it
-// survives (RFC 9051 section 6.2.1). The interrupter's deadline bounds it.
+// survives (RFC 9051 section 6.2.1). The login's limit bounds it.
 func (c *client) startTLS(cfg *tls.Config) error {
 	t := tls.Server(&c.wire, cfg)
-	c.in = lines.Reader{Src: c}
+	c.in = &lines.Reader{Src: c}
 	if err := t.Handshake(); err != nil {
 		return err
 	}
@@ -87,7 +91,7 @@ func (c *client) startTLS(cfg *tls.Config) error {
 }
 
 // clientWire is the raw socket as TLS sees it: it notes the FIN, and it leaves
-// deadlines to the interrupter, since crypto/tls would move them to 5 s for its own
+// limits to the session, since crypto/tls would move them to 5 s for its own
 // last alert.
 type clientWire struct {
 	*wire.Wire

@@ -1,8 +1,10 @@
 package imapproxy
 
 import (
+	"imapproxy/backend/lines"
+	"imapproxy/backend/loop"
+
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +14,9 @@ import (
 	"time"
 )
 
-// stream is a client in memory: it sends bytes in pieces of the given sizes,
+// byteStream is a client in memory: it sends bytes in pieces of the given sizes,
 // in turn, and takes what it is told.
-type stream struct {
+type byteStream struct {
 	rest   []byte
 	pieces []byte
 	turn   int
@@ -22,7 +24,7 @@ type stream struct {
 }
 
 // Read implements io.Reader.
-func (s *stream) Read(p []byte) (int, error) {
+func (s *byteStream) Read(p []byte) (int, error) {
 	if len(s.rest) == 0 {
 		return 0, io.EOF
 	}
@@ -38,27 +40,25 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // The rest of net.Conn, of which a session that only reads commands uses
 // Write only.
-func (s *stream) Write(p []byte) (int, error)      { return s.told.Write(p) }
-func (s *stream) Close() error                     { return nil }
-func (s *stream) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-func (s *stream) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (s *stream) SetDeadline(time.Time) error      { return nil }
-func (s *stream) SetReadDeadline(time.Time) error  { return nil }
-func (s *stream) SetWriteDeadline(time.Time) error { return nil }
+func (s *byteStream) Write(p []byte) (int, error)      { return s.told.Write(p) }
+func (s *byteStream) Close() error                     { return nil }
+func (s *byteStream) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (s *byteStream) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (s *byteStream) SetDeadline(time.Time) error      { return nil }
+func (s *byteStream) SetReadDeadline(time.Time) error  { return nil }
+func (s *byteStream) SetWriteDeadline(time.Time) error { return nil }
 
 // maxCommands bounds what is compared of one input.
 const maxCommands = 200
 
-// readAll reads commands until the stream ends or can't be trusted, and puts
+// readAll reads commands until the byteStream ends or can't be trusted, and puts
 // each in words.
 func readAll(input, pieces []byte, private bool) (commands []string, largest int, told string) {
-	src := &stream{rest: input, pieces: pieces}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, login: &loginState{ctx: ctx}}
-	s.interrupter.cancel = cancel
+	src := &byteStream{rest: input, pieces: pieces}
+	s := &session{listener: &Listener{Insecure: !private}, settings: &Settings{}, login: &loginState{},
+		task: &loop.Task{}}
 	s.client.conn = src
-	s.client.in.Src = src
+	s.client.in = &lines.Reader{Src: src}
 	for len(commands) < maxCommands {
 		cmd, err := s.readCommand()
 		largest = max(largest, s.client.in.Room(), cmd.size())

@@ -42,7 +42,7 @@ func (nginxDialect) greet(s *session) error {
 	if err := s.say(compatGreeting); err != nil {
 		return err
 	}
-	s.compatLog(false, "client %s connected to %s", s.client.addr, s.client.local)
+	s.compatLog(false, "client %s connected to %s", s.client.addr(), s.client.local())
 	return nil
 }
 

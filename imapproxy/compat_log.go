@@ -24,7 +24,11 @@ func (s *session) compatLog(fault bool, format string, args ...any) {
 	if fault {
 		level = zerolog.ErrorLevel
 	}
-	s.server.log.WithLevel(level).Str("session", s.id).Str("listener", s.listener.Name).
+	e := s.server.log.WithLevel(level)
+	if !e.Enabled() { // most sites leave info out; the text would cost more than the login
+		return
+	}
+	e.Str("session", s.id).Str("listener", s.listener.Name).
 		Msgf("*%d %s", s.number(), printable.Text(fmt.Sprintf(format, args...), 0))
 }
 
@@ -37,20 +41,29 @@ func (s *session) number() uint64 {
 	return uint64(binary.BigEndian.Uint32(raw))
 }
 
-// compatContext is what nginx puts after a message: what was being done, and
-// for whom.
-func (s *session) compatContext(doing string) string {
+// compatContext is what nginx puts after a message: what was being done, and for whom.
+func (s *session) compatContext(doing string) nginxContext { return nginxContext{s, doing} }
+
+// nginxContext becomes text only when a line is written.
+type nginxContext struct {
+	*session
+	doing string
+}
+
+// String implements fmt.Stringer.
+func (x nginxContext) String() string {
 	var b strings.Builder
-	if doing != "" {
-		b.WriteString(" while " + doing)
+	s := x.session
+	if x.doing != "" {
+		b.WriteString(" while " + x.doing)
 	}
-	fmt.Fprintf(&b, ", client: %s", s.client.addr.Addr())
+	fmt.Fprintf(&b, ", client: %s", s.client.addr().Addr())
 	if s.listener.TLS == StartTLS && s.client.state != nil {
 		b.WriteString(" using starttls")
 	}
-	fmt.Fprintf(&b, ", server: %s", s.client.local)
-	if s.user != "" {
-		fmt.Fprintf(&b, ", login: \"%s\"", bounded(s.user))
+	fmt.Fprintf(&b, ", server: %s", s.client.local())
+	if s.status.user != "" {
+		fmt.Fprintf(&b, ", login: \"%s\"", s.status.user)
 	}
 	if s.backendAddr != "" {
 		b.WriteString(", upstream: " + s.backendAddr)

@@ -2,6 +2,9 @@ package imapproxy
 
 import (
 	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,5 +92,29 @@ func TestCompatLoginFailed(t *testing.T) {
 			c.expectEOF()
 			r.endsWith(c, endLoginFailed)
 		})
+	}
+}
+
+// TestCompatNamesTheServer: the line about a broken PROXY header names our own address, also where the listener has
+// many.
+func TestCompatNamesTheServer(t *testing.T) {
+	r := newRig(t)
+	r.settings.Listeners["any"] = &Listener{Name: "any", Compat: &Compat{}, Proxy: ProxyHeader{Required: true,
+		Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
+	r.listen = func(string) (net.Listener, string) {
+		ln, err := net.Listen("tcp", "0.0.0.0:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ln, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addrPort(ln.Addr()).Port()).String()
+	}
+	c := r.connectRaw("any")
+	c.write("GET / HTTP/1.1\r\n\r\n")
+	c.expectEOF()
+	r.endsWith(c, endProxyHeader)
+	r.restful()
+	if text := r.log.text(); !strings.Contains(text, "broken header") ||
+		!strings.Contains(text, "server: "+r.address("any")) {
+		t.Errorf("the log does not name the server %s:\n%s", r.address("any"), text)
 	}
 }

@@ -9,24 +9,23 @@ import (
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
-	"imapproxy/backend/timing"
 )
 
 // attempt tries one login: authenticate, route, dial, log in there. The client
 // is watched meanwhile: one that leaves ends it at once. An empty refusal is
 // success; an error means that the session is over.
 func (s *session) attempt(a *loginAttempt) (refusal string, err error) {
-	s.user, s.authzID, s.mechanism = a.request.User, a.request.AuthzID, a.request.Mechanism
+	s.mechanism = a.request.Mechanism
 	s.login.attemptedAt = s.server.clock.Now()
 	s.forgetBackend()
 	s.login.alerts = nil
 	s.status.set(func(v *statusSnapshot) {
-		v.user, v.authzID, v.tls = bounded(s.user), bounded(s.authzID), s.client.tlsVersion()
+		v.user, v.authzID, v.tls = bounded(a.request.User), bounded(a.request.AuthzID), s.client.tlsVersion()
 	})
-	stop := s.watch()
-	text, refusal := s.connect(s.login.ctx, a.request)
-	stop()
-	if s.login.ctx.Err() != nil {
+	s.watch()
+	text, refusal := s.connect(s.task, a.request)
+	s.holdClient()
+	if s.task.Err() != nil {
 		return s.interrupted(a)
 	}
 	if refusal != "" {
@@ -127,7 +126,7 @@ func (s *session) authenticate(ctx context.Context, r *auth.Request) (*auth.Gran
 	s.login.authUser, s.login.backendUser = r.User, ""
 	fault.Point("connect.authenticate")
 	grant, err := s.authenticator().Authenticate(ctx, r)
-	s.pause(ctx, waitOf(err))
+	s.pause(waitOf(err))
 	return grant, err
 }
 
@@ -145,13 +144,10 @@ func waitOf(err error) time.Duration {
 }
 
 // pause waits, but not past the session's end.
-func (s *session) pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
+func (s *session) pause(d time.Duration) {
+	if d > 0 {
+		_ = s.task.Sleep(timerRefusal, d) // who calls it looks whether the session has been cut
 	}
-	over, free := timing.Within(ctx, s.server.clock, timerRefusal, d, nil)
-	defer free()
-	<-over.Done()
 }
 
 // policy is what the session's client may not do at the backend.
@@ -167,6 +163,5 @@ func (s *session) take(conn *backend.Conn) {
 	s.backend, s.login.failed = conn, failedLogin{}
 	conn.Enforce(s.policy())
 	s.backendAddr = conn.Addr
-	s.interrupter.addSocket(conn.Raw())
 	s.status.set(func(v *statusSnapshot) { v.backend, v.target = conn.Addr, conn.Target.Name })
 }

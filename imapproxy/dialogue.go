@@ -147,6 +147,9 @@ func (s *session) literal(cmd *command, spec literalSpec, refused bool, bad erro
 			return err
 		}
 	}
+	if s.client.in.Buffered() < int(spec.size) {
+		s.client.raw.Acknowledge()
+	}
 	data, err := s.client.in.Literal(int(spec.size))
 	if err != nil {
 		return s.readFailed(err)

@@ -1,6 +1,7 @@
 package imapproxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
-	"imapproxy/backend/lines"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/timing"
 )
 
@@ -18,21 +19,30 @@ import (
 // panics end. A session is started here, and whatever way it takes it comes
 // back here, once.
 
-// start registers a session, then starts its goroutine.
-func (r *registry) start(s *session) {
+// start registers a session, and starts its login in its loop. from is the loop that calls it, nil for none.
+func (r *registry) start(s *session, from *sessionLoop) {
 	r.add(s)
 	s.server.metrics.sessions.WithLabelValues(s.listener.Name).Inc()
-	go r.run(s)
+	s.loop.sessions.Add(1)
+	begin := func() { s.loop.Go(func(t *loop.Task) { r.run(s, t) }) }
+	if from == s.loop {
+		begin()
+		return
+	}
+	s.loop.Post(loop.Func(begin))
 }
 
 // run is the frame above the acts. The relay may take the session over, and
-// calls finish then.
-func (r *registry) run(s *session) {
+// starts another task for finish then.
+func (r *registry) run(s *session, t *loop.Task) {
 	taken := false
 	s.protected("session", func() {
+		s.beginLogin(t)
 		if err := s.logIn(); err == nil {
 			s.enter(phaseRelay)
-			taken = s.relay.run(s)
+			if taken = s.relay.run(s); taken {
+				s.task = nil
+			}
 		}
 	})
 	if !taken {
@@ -43,29 +53,39 @@ func (r *registry) run(s *session) {
 // finish is the last frame of every session.
 func (r *registry) finish(s *session) {
 	defer r.remove(s)
+	defer s.loop.sessions.Add(-1)
 	s.end()
 }
 
-// protected runs f in the caller's goroutine; a panic in it cuts the session.
+// protected runs f; a panic in it cuts the session.
 func (s *session) protected(where string, f func()) {
 	defer s.recovered(where)
 	f()
 }
 
-// goHelper runs f concurrently with the session's goroutine and returns a channel that is
-// closed when f is over. A panic in it cuts the session. The session does not
-// end before its helpers have. Whoever calls it knows that the session has not
-// ended.
-func (s *session) goHelper(name string, f func()) <-chan struct{} {
-	over := make(chan struct{})
-	s.helpers.Add(1)
-	go func() {
-		defer s.helpers.Done()
-		defer close(over)
+// goHelper runs f as another task of the session. A panic in it cuts the session. The session
+// does not end before its helpers have. Whoever calls it knows that the session has not ended.
+func (s *session) goHelper(name string, f func(t *loop.Task)) *loop.Task {
+	s.helpers++
+	return s.loop.Go(func(t *loop.Task) {
+		defer func() {
+			s.helpers--
+			if s.task != nil {
+				s.loop.Soon(s.task)
+			}
+		}()
 		defer s.recovered(name)
-		f()
-	}()
-	return over
+		f(t)
+	})
+}
+
+// awaitHelpers waits until the session's helpers are over.
+func (s *session) awaitHelpers() {
+	s.task.Undisturbed(func() {
+		for s.helpers > 0 {
+			_ = s.task.Pause("helpers", time.Time{}) // there is no limit, and it is not disturbed
+		}
+	})
 }
 
 // after runs f after d, unless the timer is stopped. A panic in it cuts the
@@ -116,22 +136,23 @@ func callers() string {
 // keep the others from being done.
 func (s *session) end() {
 	reason, detail := s.interrupter.close()
-	s.endedIn = s.status.get().phase
+	phase := s.status.get().phase
 	s.enter(phaseEnding)
+	s.client.local() // a line about the end may name it, and a closed socket has none
 	if s.backend != nil {
 		s.release(reason)
 	}
 	s.protected("farewell", func() { s.farewell(reason) })
-	s.helpers.Wait()
+	s.awaitHelpers()
 	s.server.metrics.ended(s, reason)
-	s.protected("report", func() { s.report(reason, detail) })
+	s.protected("report", func() { s.report(reason, detail, phase) })
 }
 
 // endConcurrently ends a backend connection concurrently with the session: at the
 // end, and where a login was refused and the session goes on.
 func (s *session) endConcurrently(conn *backend.Conn) {
 	turn := s.nextEnding()
-	s.goHelper("ending", func() { s.noteEnding(turn, conn.End()) })
+	s.goHelper("ending", func(t *loop.Task) { s.noteEnding(turn, conn.End(t)) })
 }
 
 // farewell says BYE where a line may stand, closes, and makes sure that the
@@ -139,22 +160,36 @@ func (s *session) endConcurrently(conn *backend.Conn) {
 // still reads), a client that does not close is reset.
 func (s *session) farewell(reason endReason) {
 	raw := &s.client.raw
-	defer func() { _ = raw.Close() }()
+	defer s.loop.Remove(raw)
+	defer func() { _ = raw.Close() }() // first: the kernel takes it out of the poller
 	fault.Point("session.farewell")
 	switch reason {
 	case endClientAborted, endClientVanished:
 		_ = raw.SetLinger(0)
 		return
 	}
-	s.interrupter.bound(raw, s.settings.Limits.Farewell)
+	s.holdClient()
+	raw.SetLimit(timerFarewell, s.loop.Now().Add(s.interrupter.farewellLimit(s.settings.Limits.Farewell)))
 	if s.inMidLine(reason) {
 		_ = raw.SetLinger(0)
 		return
 	}
-	s.sayBye(reason)
-	s.closeWrite()
-	if _, err := io.CopyN(io.Discard, raw, maxFarewell); !errors.Is(err, io.EOF) {
-		_ = raw.SetLinger(0)
+	s.task.Undisturbed(func() {
+		s.sayBye(reason)
+		s.closeWrite()
+		if _, err := io.CopyN(io.Discard, raw, maxFarewell); !errors.Is(err, io.EOF) {
+			_ = raw.SetLinger(0)
+		}
+	})
+}
+
+// hurry shortens the farewell that runs, or that will. Any goroutine may call it.
+func (s *session) hurry() {
+	if s.interrupter.hurry() { // the client's; backend connections have their own Hurry
+		s.loop.Post(loop.Func(func() {
+			s.client.raw.SetLimit(timerFarewell, s.loop.Now().Add(backend.HurryLimit))
+			s.task.Run()
+		}))
 	}
 }
 
@@ -192,30 +227,6 @@ func (s *session) closeWrite() {
 	_ = s.client.raw.CloseWrite()
 }
 
-// watch reads ahead from the client while the session's goroutine waits for
-// another party, so that a client that leaves is noticed at once. What it
-// reads is kept for the relay. The returned function stops it.
-func (s *session) watch() (stop func()) {
-	over := s.goHelper("watch", func() {
-		for {
-			fault.Point("watch.read")
-			err := s.client.in.Fill(maxPipelined)
-			if errors.Is(err, lines.ErrTooLong) || (err != nil && isWoken(err)) {
-				return // full: back-pressure; or stopped
-			}
-			if err != nil {
-				s.interrupter.cut(clientReason(err), err)
-				return
-			}
-		}
-	})
-	return func() {
-		s.interrupter.wake(&s.client.raw)
-		<-over
-		s.interrupter.clearReadDeadline(&s.client.raw)
-	}
-}
-
 // periodic runs f at intervals until the server's life is over: in a goroutine
 // of its own, which a panic does not end. Its timer and its panics have the name.
 func (s *Server) periodic(name string, every time.Duration, f func(now time.Time)) {
@@ -236,13 +247,16 @@ func (s *Server) Guard(name string, f func()) (whole bool) {
 	return whole
 }
 
-// goGuarded runs f in a goroutine of the server's.
-func (s *Server) goGuarded(f func()) {
+// goGuarded runs f as a task of a loop.
+func (s *Server) goGuarded(f func(context.Context)) {
 	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
-		s.guarded("pool", f)
-	}()
+	l := s.loops.next()
+	l.Post(loop.Func(func() {
+		l.Go(func(t *loop.Task) {
+			defer s.work.Done()
+			s.guarded("pool", func() { f(t) })
+		})
+	}))
 }
 
 // guarded runs one round of periodic work, or lets one client in; a panic in it

@@ -13,8 +13,8 @@ import (
 // maxLogged bounds what a client chose of a log line.
 const maxLogged = 256
 
-// report writes the one line that every session leaves.
-func (s *session) report(reason endReason, detail error) {
+// report writes the one line that every session leaves; phase is where the end came.
+func (s *session) report(reason endReason, detail error, phase string) {
 	e := s.event()
 	if reason == endPanic {
 		e = s.server.log.Error()
@@ -32,7 +32,7 @@ func (s *session) report(reason endReason, detail error) {
 	e.Int64("bytes_in", s.relay.up.bytes.Load()).
 		Int64("bytes_out", s.relay.down.bytes.Load()).
 		Int64("duration_ms", s.server.clock.Now().Sub(s.started).Milliseconds()).
-		Str("phase", s.endedIn).
+		Str("phase", phase).
 		Str("reason", string(reason))
 	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
 		detail = s.loginFailure().err
@@ -65,19 +65,24 @@ func (s *session) event() *zerolog.Event { return s.fields(s.server.log.Info()) 
 
 func (s *session) warning() *zerolog.Event { return s.fields(s.server.log.Warn()) }
 
-// fields puts in who it is about. What a client chose stands in a field,
+// fields puts in who it is about, unless the line is not written. What a client chose stands in a field,
 // bounded, never in the message.
-func (s *session) fields(e *zerolog.Event) *zerolog.Event { return s.identity(s.connection(e)) }
+func (s *session) fields(e *zerolog.Event) *zerolog.Event {
+	if !e.Enabled() {
+		return e
+	}
+	return s.identity(s.connection(e))
+}
 
 // connection puts in where the client is: nothing of its choice.
 func (s *session) connection(e *zerolog.Event) *zerolog.Event {
-	return e.Str("session", s.id).Str("listener", s.listener.Name).Str("client", wire.ClientText(s.client.addr))
+	return e.Str("session", s.id).Str("listener", s.listener.Name).Str("client", wire.ClientText(s.client.addr()))
 }
 
 // identity puts in who the client says it is, and where it was sent.
 func (s *session) identity(e *zerolog.Event) *zerolog.Event {
-	optional(e, "user", bounded(s.user))
-	optional(e, "authzid", bounded(s.authzID))
+	optional(e, "user", s.status.user)
+	optional(e, "authzid", s.status.authzID)
 	optional(e, "backend", s.backendAddr)
 	return e
 }
@@ -101,17 +106,13 @@ func optional(e *zerolog.Event, key, value string) {
 // nextEnding makes the backend connection that begins to end the one that the
 // end line tells of. An earlier one, of a login that was refused, may take
 // longer to end.
-func (s *session) nextEnding() (turn int) {
-	s.endMu.Lock()
-	defer s.endMu.Unlock()
+func (s *session) nextEnding() (turn int32) {
 	s.endings++
 	s.ending = ""
 	return s.endings
 }
 
-func (s *session) noteEnding(turn int, e backend.Ending) {
-	s.endMu.Lock()
-	defer s.endMu.Unlock()
+func (s *session) noteEnding(turn int32, e backend.Ending) {
 	if turn == s.endings {
 		s.ending = e
 	}

@@ -1,32 +1,25 @@
 package imapproxy
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"imapproxy/backend"
-	"imapproxy/backend/wire"
+	"imapproxy/backend/timing"
 )
 
 // interrupter is how anybody but its owner reaches a session: through it a session
-// is cut, never ended. A cut cancels the session's context and wakes whatever
-// blocks on its sockets, by a deadline in the past; the owner then ends it.
-// Once the owner has closed it no other goroutine touches the sockets, so a
-// deadline has one owner at any time.
+// is cut, never ended. A cut interrupts its owner, the login's task or the relay, which then
+// ends the session.
 type interrupter struct {
 	mu      sync.Mutex // protects all; no I/O under it
 	reason  endReason
 	detail  error
 	closed  bool
-	cancel  context.CancelFunc // of the login; nil after it
-	sockets [2]*wire.Wire      // the client's, the backend's once there is one
-	atClose []func()
 	hurried bool
-	relay   interface{ nudge() } // wakes the loop, while the sockets are parked
+	owner   interface{ Interrupt() } // the login's task, later the relay; nil before. It does not block
+	kick    timing.Timer             // stopped once the session ends; nil for none
 }
-
-var longAgo = time.Unix(1, 0)
 
 // cut brings the session to its end. The first cause wins.
 func (d *interrupter) cut(reason endReason, detail error) {
@@ -35,114 +28,60 @@ func (d *interrupter) cut(reason endReason, detail error) {
 	if d.reason == "" {
 		d.reason, d.detail = reason, detail
 	}
-	if d.closed {
-		return
-	}
-	d.cancelLogin()
-	for _, c := range d.sockets {
-		if c != nil {
-			_ = c.SetDeadline(longAgo)
-		}
-	}
-	if d.relay != nil {
-		d.relay.nudge()
+	switch {
+	case d.closed, d.owner == nil:
+	default:
+		d.owner.Interrupt()
 	}
 }
 
-// park is the owner's: the sockets are about to be parked, and a cut calls
-// the relay's nudge, which must not block. False when the session has been cut
-// already. The login's context is over: sessions are silent for long, and it
-// would be kept for nothing.
-func (d *interrupter) park(r interface{ nudge() }) bool {
+// interrupts is the owner's: a cut interrupts it from now on. The result is false when the session has
+// been cut already.
+func (d *interrupter) interrupts(owner interface{ Interrupt() }) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.relay = r
-	d.cancelLogin()
+	d.owner = owner
 	return d.reason == ""
 }
 
-// cancelLogin ends the login's context; the lock is held.
-func (d *interrupter) cancelLogin() {
-	if d.cancel != nil {
-		d.cancel()
-		d.cancel = nil
-	}
-}
-
-// addSocket adds a socket; a session that has been cut meanwhile
-// finds it woken already.
-func (d *interrupter) addSocket(c *wire.Wire) {
+// cutsAt notes the timer that will cut the session. It is stopped when the session ends before, or has another one.
+func (d *interrupter) cutsAt(t timing.Timer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.sockets[0] == nil {
-		d.sockets[0] = c
-	} else {
-		d.sockets[1] = c
-	}
-	if d.reason != "" {
-		_ = c.SetDeadline(longAgo)
-	}
-}
-
-// wake ends the read that a helper of the owner blocks in, without a cut.
-func (d *interrupter) wake(c *wire.Wire) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_ = c.SetReadDeadline(longAgo)
-}
-
-// clearReadDeadline takes the effect of wake back, unless the session has been cut.
-func (d *interrupter) clearReadDeadline(c *wire.Wire) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.reason == "" {
-		_ = c.SetReadDeadline(time.Time{})
-	}
-}
-
-// onClose runs f, which must not block, once the interrupter is closed.
-func (d *interrupter) onClose(f func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		f()
+	if d.closed || d.kick != nil {
+		t.Stop()
 		return
 	}
-	d.atClose = append(d.atClose, f)
+	d.kick = t
 }
 
-// close is the owner's: from here on the sockets are its own.
+// close is the owner's: from here on the session ends.
 func (d *interrupter) close() (endReason, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	d.cancelLogin()
-	for _, f := range d.atClose {
-		f()
+	if d.kick != nil {
+		d.kick.Stop()
 	}
 	return d.reason, d.detail
 }
 
-// bound is the owner's: it limits what is left to do on a socket, the more so
-// when the session has been hurried.
-func (d *interrupter) bound(c *wire.Wire, limit time.Duration) {
+// farewellLimit shortens a limit when the session has been hurried.
+func (d *interrupter) farewellLimit(limit time.Duration) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hurried {
-		limit = min(limit, backend.HurryLimit)
+		return min(limit, backend.HurryLimit)
 	}
-	_ = c.SetDeadline(time.Now().Add(limit))
+	return limit
 }
 
-// hurry shortens the farewell that runs, or that will. It is the one thing
-// that reaches a session after its interrupter is closed.
-func (d *interrupter) hurry() {
+// hurry shortens the farewell that will come. It reports whether it may have begun.
+func (d *interrupter) hurry() (begun bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hurried = true
-	if d.closed { // the client's; backend connections have their own Hurry
-		_ = d.sockets[0].SetDeadline(time.Now().Add(backend.HurryLimit))
-	}
+	return d.closed
 }
 
 // why is the reason so far, "" while the session goes on.

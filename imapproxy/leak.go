@@ -9,7 +9,7 @@ import (
 )
 
 // leakSlack is how far over its bound a phase must be before it counts: the
-// goroutine that ends it may have to wait for a processor.
+// task that ends it may have to wait for its turn.
 const leakSlack = 5 * time.Second
 
 // leakDetector finds backend connections that will not be ended. The clock is

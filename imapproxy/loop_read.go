@@ -3,73 +3,47 @@ package imapproxy
 import (
 	"errors"
 
-	"imapproxy/backend/fault"
 	"imapproxy/backend/wire"
 )
 
-// event takes what the poller reports of a side.
-func (l *loop) event(r *relay, number int, events wire.Events) {
-	l.protected(r, func() {
-		fault.Point("loop.event")
-		l.handle(r, number, events)
-		r.catchUp()
-	})
-	l.after(r)
-}
-
-func (l *loop) handle(r *relay, number int, events wire.Events) {
-	e := &r.sides[number]
-	if events&wire.Writable != 0 && !r.flush(e.out) {
+// handle takes what the loop reports of a side.
+func (r *relay) handle(e *side, events wire.Events) {
+	if events&(wire.Writable|wire.Dead) != 0 && !r.flush(e.out) {
 		return
 	}
-	e.wire.MarkReadable()
 	switch {
-	case e.mask&wire.Readable != 0:
-		l.read(r, e)
-	case events&wire.Dead != 0:
-		l.dead(r, number)
-	}
-}
-
-// dead takes the end of a socket that nothing is read from at the moment. The
-// poller would report it again and again.
-func (l *loop) dead(r *relay, number int) {
-	e := &r.sides[number]
-	if e.eof && number == clientSide { // it half-closed, and is gone altogether now
-		if cause, err := wire.WaitGone(e.wire); err == nil {
+	case !e.eof && !e.in.waits():
+		r.read(e)
+	case events&wire.Dead != 0 && e.eof && e == &r.sides[clientSide]: // it half-closed, and is gone altogether now
+		if cause, gone := wire.Gone(e.wire); gone {
 			r.cut(clientReason(cause), cause)
 		}
-		return
-	}
-	if !e.gone {
-		e.gone = true
-		l.poller.Remove(e.wire)
 	}
 }
 
 // readOn takes up what earlier turns have left.
-func (l *loop) readOn(r *relay) {
+func (r *relay) readOn() {
 	for i := range r.sides {
 		e := &r.sides[i]
-		if e.more && !e.eof && !e.in.waits() {
+		if (e.more || !e.wire.Drained()) && !e.eof && !e.in.waits() {
 			e.more = false
-			e.wire.MarkReadable()
-			l.read(r, e)
+			r.read(e)
 		}
 	}
 	r.catchUp()
 }
 
 // read moves what has come from a side, up to turnBound.
-func (l *loop) read(r *relay, e *side) {
-	f := e.in
+func (r *relay) read(e *side) {
+	f, buf := e.in, r.s.loop.buf[:]
 	for moved := 0; moved < turnBound; {
-		n, err := l.fill(r, f)
-		if n > 0 && !r.forward(f, l.buf[:n]) {
+		n, err := r.fill(f, buf)
+		if n > 0 && !r.forward(f, buf[:n]) {
 			return
 		}
 		switch {
 		case errors.Is(err, wire.ErrWouldBlock):
+			r.acknowledge(e)
 			return
 		case err != nil:
 			e.eof = true
@@ -78,11 +52,12 @@ func (l *loop) read(r *relay, e *side) {
 		case f.waits():
 			e.more = e.secure
 			return
-		case !e.secure && n < len(l.buf):
-			return // the poller reports when there is more
+		case !e.secure && e.wire.Drained():
+			r.acknowledge(e)
+			return // the loop reports when there is more
 		}
 		moved += n
-		n, goesOn := l.splice(r, f)
+		n, goesOn := r.splice(f)
 		if moved += n; !goesOn {
 			return
 		}
@@ -90,27 +65,22 @@ func (l *loop) read(r *relay, e *side) {
 	e.more = e.secure
 }
 
-// fill reads once, or, of a TLS connection, whose records are small, until the
-// buffer is full.
-func (l *loop) fill(r *relay, f *flow) (n int, err error) {
-	for {
-		m, err := f.read(r.s, l.buf[n:])
-		n += m
-		if err != nil || !f.from.secure || n == len(l.buf) {
-			return n, err
-		}
+// acknowledge has the client send the rest of a literal at once: many send a command with {n+} and its literal in
+// two steps.
+func (r *relay) acknowledge(e *side) {
+	if e == &r.sides[clientSide] && r.literalLeft(e.in) > 0 {
+		e.wire.Acknowledge()
 	}
 }
 
-// wanted is what a side is watched for: nothing is read as long as the other
-// one has not taken what was, or has to answer first.
-func (e *side) wanted() wire.Events {
-	var mask wire.Events
-	if !e.eof && !e.in.waits() {
-		mask |= wire.Readable
+// fill reads once, or, of a TLS connection, whose records are small, until the
+// buffer is full.
+func (r *relay) fill(f *flow, buf []byte) (n int, err error) {
+	for {
+		m, err := f.read(r.s, buf[n:])
+		n += m
+		if err != nil || !f.from.secure || n == len(buf) {
+			return n, err
+		}
 	}
-	if e.out.holds() {
-		mask |= wire.Writable
-	}
-	return mask
 }

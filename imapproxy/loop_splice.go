@@ -8,20 +8,20 @@ import (
 
 // splice moves a literal from one side to the other, as far as that goes without
 // waiting. goesOn is that reading may go on in the ordinary way.
-func (l *loop) splice(r *relay, f *flow) (moved int, goesOn bool) {
+func (r *relay) splice(f *flow) (moved int, goesOn bool) {
 	for moved < turnBound {
 		left := r.literalLeft(f)
 		if left < spliceLeast || f.from.secure || f.to.secure {
 			return moved, true
 		}
-		x := l.pipes.get()
+		x := r.s.server.loops.pipes.get()
 		if x == nil {
 			return moved, true
 		}
 		n, err := x.Fill(f.from.wire, int(min(left, f.spliceSize())))
 		if n == 0 {
-			l.pipes.put(x)
-			return moved, l.notSpliced(r, f, err)
+			r.s.server.loops.pipes.put(x)
+			return moved, r.notSpliced(f, err)
 		}
 		f.pipe = x
 		moved += n
@@ -40,7 +40,7 @@ func (l *loop) splice(r *relay, f *flow) (moved int, goesOn bool) {
 // notSpliced takes the outcome of a splice that has moved nothing. It reports
 // whether reading may go on in the ordinary way, which finds the end of the near
 // side; an error of its socket is found only here.
-func (l *loop) notSpliced(r *relay, f *flow, err error) bool {
+func (r *relay) notSpliced(f *flow, err error) bool {
 	switch {
 	case err == nil:
 		return true

@@ -1,7 +1,6 @@
 package imapproxy
 
 import (
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -168,7 +167,7 @@ func (s *stage) checkBack() {
 	if s.crowd {
 		return
 	}
-	s.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= s.goroutines })
+	s.await("the goroutines to be back", func() bool { return s.underWay() <= s.goroutines })
 	dropIdlePipes(s.server)
 	s.await("the descriptors to be back", func() bool { return openFiles(s.t) <= s.descriptors })
 }

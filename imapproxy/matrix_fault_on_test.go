@@ -48,13 +48,15 @@ func (f *fuse) pass(name string) {
 	}
 }
 
-// count is how many points were passed so far.
+// count is how many points were passed so far, those of the rounds of loops left out.
 func (f *fuse) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := 0
-	for _, times := range f.seen {
-		n += times
+	for name, times := range f.seen {
+		if name != "loop.round" { // the clock looks into the loops all the time
+			n += times
+		}
 	}
 	return n
 }

@@ -70,7 +70,11 @@ func (r *rig) expectReport(kind, owner, phase string) {
 func TestLeakOrphan(t *testing.T) {
 	for _, reclaim := range []bool{false, true} {
 		r := newRig(t, withClock(newFakeClock()), withLeakLimits())
-		conn, err := r.server.dialer.Dial(t.Context(), r.target, backend.Origin{SessionID: "nobody", TTL: 1})
+		var conn *backend.Conn
+		var err error
+		r.inLoop(func(ctx context.Context) {
+			conn, err = r.server.dialer.Dial(ctx, r.target, backend.Origin{SessionID: "nobody", TTL: 1})
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +91,7 @@ func TestLeakOrphan(t *testing.T) {
 				t.Errorf("the backend sees %s, want a reset", got)
 			}
 		}
-		conn.End()
+		r.inLoop(func(ctx context.Context) { conn.End(ctx) })
 		r.server.findLeaks(now.Add(leakReclaimAfter))
 		r.server.findLeaks(now.Add(leakReclaimAfter))
 		r.expectLeaks(leakOrphan, 1, 1, len(r.reclaimed()))

@@ -1,7 +1,6 @@
 package imapproxy
 
 import (
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -64,7 +63,7 @@ func runPoolPair(t *testing.T, a, b poolShot) {
 		return s.clock.pending(timerPools) == 1 &&
 			s.clock.pending(timerCensus) == 1
 	})
-	goroutines := runtime.NumGoroutine()
+	goroutines := s.underWay()
 	c := s.halfLeft()
 	if points := slices.DeleteFunc([]string{a.point, b.point}, func(p string) bool { return p == "" }); len(
 		points) > 0 {
@@ -123,5 +122,5 @@ func (s *poolStage) afterPair(kept bool, goroutines int) {
 	}
 	s.checkPool()
 	s.b.close() // its script may still wait
-	s.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= goroutines })
+	s.await("the goroutines to be back", func() bool { return s.underWay() <= goroutines })
 }

@@ -200,9 +200,10 @@ func (s *stage) stuff() int {
 	r := &s.session().relay
 	down := &r.down
 	stuck := func() bool {
+		settled(s.ses)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return down.busy && !atWork(r)
+		return down.busy
 	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
 		switch {

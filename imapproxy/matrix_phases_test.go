@@ -69,8 +69,8 @@ func (s *stage) accepted() {
 		s.c = s.connectRaw(listener)
 		return
 	}
+	listener = heldPrefix + listener
 	s.ready(listener)
-	s.clock.holdAt(timerLogin)
 	s.c = s.connectRaw(listener)
 	s.clock.awaitTimer(s.t, timerLogin, s.settings.Limits.Login)
 	s.inPhase(phaseAccepted)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -262,7 +261,7 @@ type held struct{ goroutines, files, conns int }
 // point is the one that is meant, and says what there is.
 func (p *pointRig) quiet() held {
 	now := func() held {
-		return held{runtime.NumGoroutine(), openFiles(p.t), p.server.dialer.Registry.Count()}
+		return held{p.underWay(), openFiles(p.t), p.server.dialer.Registry.Count()}
 	}
 	passed := arm(p.t)
 	last, since := -1, time.Now()
@@ -288,7 +287,7 @@ func (p *pointRig) ended(test pointTest, before held) {
 	p.endsWith(p.c, want)
 	p.await("the backend's connection to be gone",
 		func() bool { return p.server.dialer.Registry.Count() <= before.conns })
-	p.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= before.goroutines })
+	p.await("the goroutines to be back", func() bool { return p.underWay() <= before.goroutines })
 	p.await("the descriptors to be back", func() bool { return openFiles(p.t) <= before.files })
 	for _, b := range p.backend.all() {
 		if b.number > 0 {

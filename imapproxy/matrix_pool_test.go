@@ -2,7 +2,6 @@ package imapproxy
 
 import (
 	"context"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -191,7 +190,7 @@ func runPoolCell(t *testing.T, c matrixCell) {
 		return s.clock.pending(timerPools) == 1 &&
 			s.clock.pending(timerCensus) == 1
 	})
-	goroutines := runtime.NumGoroutine()
+	goroutines := s.underWay()
 	poolPhases[c.Phase].enter(s)
 	var f *fuse
 	if isPanic(c) {
@@ -227,7 +226,7 @@ func runPoolCell(t *testing.T, c matrixCell) {
 	if isVanish(c) {
 		s.b.reset() // its script still waits
 	}
-	s.await("the goroutines to be back", func() bool { return runtime.NumGoroutine() <= goroutines })
+	s.await("the goroutines to be back", func() bool { return s.underWay() <= goroutines })
 }
 
 // checkPool looks whether every slot is free again.

@@ -34,7 +34,7 @@ var injections = map[string]func(*stage){
 	"c_protocol": (*stage).babble,
 	"b_fin":      func(s *stage) { _ = s.b.raw.CloseWrite() },
 	"b_rst":      func(s *stage) { s.b.reset() },
-	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw) },
+	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw); s.clock.fire(timerSweep) }, // it gives the socket its options
 	"b_protocol": func(s *stage) { s.b.write(junk) },
 	"b_bye":      func(s *stage) { s.saysBye(); s.clock.advance(s.settings.Limits.HalfCloseIdle) },
 	"timeout":    (*stage).idleTooLong,
@@ -77,11 +77,14 @@ var specialInjections = map[string]func(*stage){
 	"routing_pending/auth_down":        func(s *stage) { s.askRoute.answer(errDirectory) },
 	"routing_pending/dns_fail":         func(s *stage) { s.askRoute.answer(noSuchHost) },
 
-	"dialing/b_rst":            func(s *stage) { s.askName.answer(nil) }, // nothing listens there
-	"dialing/b_vanish":         (*stage).fireOwn,                         // no answer to SYN
-	"dialing/dns_fail":         func(s *stage) { s.askName.answer(noSuchHost) },
-	"dialing/emfile_or_memory": (*stage).dialWithoutDescriptors,
-	"backend_tls/cert_bad":     func(*stage) {}, // the handshake goes on by itself
+	"dialing/b_rst":             func(s *stage) { s.askName.answer(nil) }, // nothing listens there
+	"dialing/b_vanish":          (*stage).fireOwn,                         // no answer to SYN
+	"dialing/dns_fail":          func(s *stage) { s.askName.answer(noSuchHost) },
+	"dialing/emfile_or_memory":  (*stage).dialWithoutDescriptors,
+	"backend_tls/cert_bad":      func(*stage) {}, // the handshake goes on by itself
+	"backend_tls/b_vanish":      vanishInLogin,
+	"backend_greeting/b_vanish": vanishInLogin,
+	"backend_login/b_vanish":    vanishInLogin,
 
 	"relay_literal_s2c/c_fin": func(s *stage) {
 		s.c.close()
@@ -154,11 +157,11 @@ func (s *stage) idleTooLong() {
 	s.written()
 	s.clock.advance(stageIdle)
 	for range 5 {
+		if s.session().interrupter.why() != "" {
+			return // no more: the end has limits, too
+		}
 		s.clock.awaitTimer(s.t, timerSweep, sweepEvery)
 		s.clock.advance(sweepEvery)
-		if s.session().interrupter.why() != "" {
-			return
-		}
 	}
 }
 
@@ -250,10 +253,7 @@ func (c heardConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // queued lets a client in only after the listener has got descriptors again.
 func (s *stage) queued() {
-	ln := &brokeListener{Listener: listen(s.t)}
-	ln.failures.Store(2)
-	s.addresses["plain"] = ln.Addr().String()
-	s.serve(ln, "plain")
+	s.serveBroke(2)
 	s.ready("plain")
 	s.c = s.connectRaw("plain")
 	for _, pause := range []time.Duration{firstPause, 2 * firstPause} {
@@ -266,4 +266,10 @@ func (s *stage) queued() {
 	s.c.expect(`\* OK .* imapproxy ready`)
 	s.sayLogout()
 	s.endsWith(s.c, endLogout)
+}
+
+// vanishInLogin has the backend vanish before its socket has options: the phase's limit finds it.
+func vanishInLogin(s *stage) {
+	vanish(s.t, s.b.raw)
+	s.fireOwn()
 }

@@ -138,7 +138,7 @@ func (r *rig) awaitStuck(want int) []int {
 		var moved []int64
 		stuck = stuck[:0]
 		r.server.sessions.each(func(s *session) {
-			if s.user != "stream" || !s.relaying.Load() {
+			if s.status.user != "stream" || !s.relaying.Load() {
 				return
 			}
 			moved = append(moved, s.relay.down.bytes.Load()+s.relay.up.bytes.Load())

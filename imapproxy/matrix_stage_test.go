@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/wire"
 )
 
@@ -28,14 +28,16 @@ type gate struct {
 func newGate() *gate { return &gate{answers: make(chan error)} }
 
 func (g *gate) ask(ctx context.Context) error {
-	g.waiting.Add(1)
-	defer g.waiting.Add(-1)
-	select {
-	case err := <-g.answers:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return loop.Outside(ctx, func(ctx context.Context) error {
+		g.waiting.Add(1)
+		defer g.waiting.Add(-1)
+		select {
+		case err := <-g.answers:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 }
 
 // answer lets whoever waits go on.
@@ -169,7 +171,7 @@ func (s *stage) ready(listener string) {
 	s.await("the server's periodic work", func() bool {
 		return s.clock.pending(timerSweep) == 1 && s.clock.pending(timerCensus) == 1 && s.clock.pending(timerPools) == 1
 	})
-	s.goroutines, s.timers, s.descriptors = runtime.NumGoroutine(), s.clock.count(), openFiles(s.t)
+	s.goroutines, s.timers, s.descriptors = s.underWay(), s.clock.count(), openFiles(s.t)
 	s.strangers = map[wire.TableEntry]bool{}
 	for _, e := range s.sockets(false) {
 		s.strangers[entryOf(e)] = true
@@ -181,37 +183,17 @@ func entryOf(e wire.TableEntry) wire.TableEntry {
 	return wire.TableEntry{Local: e.Local, Remote: e.Remote}
 }
 
-// count counts the timers.
-func (c *fakeClock) count() int {
+// count counts the timers: the clock's, without those that wake a loop for its own, and the loops'.
+func (c *fakeClock) count() (n int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.timers)
-}
-
-// fire makes the calls of the timers of that name without moving the time, and
-// returns how many there were.
-func (c *fakeClock) fire(name string) int {
-	n := 0
-	for {
-		f := c.takeTimer(name)
-		if f == nil {
-			return n
-		}
-		f()
-		n++
-	}
-}
-
-func (c *fakeClock) takeTimer(name string) func() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, t := range c.timers {
-		if t.name == name {
-			c.timers = append(c.timers[:i:i], c.timers[i+1:]...)
-			return t.f
+	for _, t := range c.timers {
+		if t.name != "loop" {
+			n++
 		}
 	}
-	return nil
+	c.mu.Unlock()
+	c.eachLoop(func(l *sessionLoop) { n += len(l.Timers()) })
+	return n
 }
 
 // session waits for the stage's session.

@@ -6,6 +6,7 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
 )
 
 // logoutText is what the client of a pooled connection reads after LOGOUT,
@@ -16,9 +17,9 @@ const logoutText = " OK Logout completed.\r\n"
 // target's pool where that serves the session, else a new one.
 func (s *session) obtain(ctx context.Context, t *backend.Target, cred backend.Credentials,
 	q backend.PoolRequest) (text string, err error) {
-	o := backend.Origin{Client: s.client.addr, Local: s.client.local, SessionID: s.id, TTL: s.login.ttl - 1,
+	o := backend.Origin{Client: s.client.addr(), Local: s.client.local(), SessionID: s.id, TTL: s.login.ttl - 1,
 		Aside: s.endConcurrently}
-	if !t.Pool.Serves(s.listener.Name, s.client.addr.Addr(), s.login.clientName) {
+	if !t.Pool.Serves(s.listener.Name, s.client.addr().Addr(), s.login.clientName) {
 		return s.dial(ctx, t, cred, o)
 	}
 	s.enter(phasePool)
@@ -49,8 +50,8 @@ func (s *session) dial(ctx context.Context, t *backend.Target, cred backend.Cred
 }
 
 // release is the end of the backend connection for this session: it goes back
-// to its pool, or it ends. The relay is over and the interrupter is closed, so no other
-// goroutine touches the socket.
+// to its pool, or it ends. The relay is over and the interrupter is closed, so only
+// the helper that this starts touches the socket.
 func (s *session) release(reason endReason) {
 	if s.lease == nil {
 		s.endConcurrently(s.backend)
@@ -59,13 +60,13 @@ func (s *session) release(reason endReason) {
 	if tag, held := s.relay.copyLedger(); held && reason == endLogout {
 		s.owedReply = "* BYE Logging out\r\n" + tag + logoutText
 	}
-	ctx, cancel := context.WithCancel(s.server.accepting)
-	s.returning.Store(&cancel)
 	turn := s.nextEnding()
-	s.goHelper("return", func() {
-		defer cancel()
-		s.noteEnding(turn, s.lease.Return(ctx, s.notAgain(reason)))
-	})
+	s.returning.Store(s.goHelper("return", func(t *loop.Task) {
+		s.noteEnding(turn, s.lease.Return(t, s.notAgain(reason)))
+	}))
+	if s.server.isClosing() {
+		s.stopReturning()
+	}
 }
 
 // notAgain says why the session's end forbids to use its connection again, ""
@@ -83,11 +84,11 @@ func (s *session) notAgain(reason endReason) string {
 // stopReturning ends a connection that is on its way back to the pool; false
 // when none is.
 func (s *session) stopReturning() bool {
-	cancel := s.returning.Load()
-	if cancel != nil {
-		(*cancel)()
+	t := s.returning.Load()
+	if t != nil {
+		t.Interrupt()
 	}
-	return cancel != nil
+	return t != nil
 }
 
 // dropIdle ends the idle connections of the user whose login has been refused:

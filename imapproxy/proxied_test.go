@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imapproxy/auth"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -246,7 +248,7 @@ func TestHeaderMakesNobodyLocal(t *testing.T) {
 	c := r.connectRaw("starttls")
 	c.write(v1Header)
 	c.expect(`\* OK .*LOGINDISABLED.*`)
-	far := client{remote: true, addr: address("127.0.0.1:1")}
+	far := client{remote: true, proxied: &auth.Proxied{Client: address("127.0.0.1:1")}, believed: true}
 	if far.isLocal() {
 		t.Error("a peer elsewhere is local because a header says so")
 	}

@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
 )
 
 // ProxyHeader says what a listener makes of PROXY protocol headers, which a
@@ -34,7 +35,7 @@ func (p *ProxyHeader) trusts(peer *client) bool {
 	if peer.onUnix {
 		return p.TrustedUnix
 	}
-	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.addr.Addr()) })
+	return slices.ContainsFunc(p.Trusted, func(n netip.Prefix) bool { return n.Contains(peer.addr().Addr()) })
 }
 
 // proxyHeaderLimit is how long the header may take. It is the first thing on
@@ -69,8 +70,9 @@ func (s *session) readProxyHeader() error {
 	if !trusted && !p.Ignore {
 		return s.fail(endProxyHeader, errUntrusted)
 	}
-	limit := s.after(timerProxyHeader, proxyHeaderLimit, func() { s.interrupter.cut(endProxyHeader, errNoHeader) })
-	defer limit.Stop()
+	limit := loop.Timer{Name: timerProxyHeader, Do: loop.Func(func() { s.timeout(endProxyHeader, errNoHeader) })}
+	s.loop.Set(&limit, s.loop.Now().Add(proxyHeaderLimit))
+	defer s.loop.Stop(&limit)
 	told, err := readProxyHeader(s.client.conn)
 	switch {
 	case err == nil:
@@ -87,10 +89,10 @@ func (s *session) readProxyHeader() error {
 	if trusted {
 		s.client.frontTLS = told.tls
 	}
-	if trusted && told.from.IsValid() {
+	if trusted && s.client.proxied != nil {
 		s.client.remote = !s.client.isLocal()
 		s.client.onUnix = false
-		s.status.set(func(*statusSnapshot) { s.client.addr, s.client.local = told.from, told.to })
+		s.status.set(func(*statusSnapshot) { s.client.believed = true })
 	}
 	return nil
 }
@@ -195,4 +197,13 @@ func endedTLS(h *proxyproto.Header) bool {
 	}
 	ssl, found := tlvparse.FindSSL(tlvs)
 	return found && ssl.ClientSSL()
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

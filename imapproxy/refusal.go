@@ -68,7 +68,7 @@ func (s *session) refuse(err error) string {
 		s.backendAddr, s.login.alerts = failed.Addr, failed.Alerts
 	}
 	switch {
-	case s.login.ctx.Err() != nil:
+	case s.task.Err() != nil:
 		return noBackend // it is not read
 	case errors.As(err, &denied):
 		s.denied(err, causeOfDenial(denied), denied.Code)
@@ -100,7 +100,7 @@ func (s *session) refuseRoute(ctx context.Context, g *auth.Grant, err error) str
 	}
 	if g.BackendJudges {
 		text, took := s.server.refusals.usual()
-		s.pause(ctx, took-s.server.clock.Now().Sub(s.login.attemptedAt))
+		s.pause(took - s.server.clock.Now().Sub(s.login.attemptedAt))
 		s.denied(err, causeCredentials, "route") // an unknown user, as far as anyone can know
 		return text
 	}

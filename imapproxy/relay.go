@@ -6,12 +6,11 @@ import (
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
 	"imapproxy/backend/timing"
-	"imapproxy/backend/wire"
 )
 
 // relay is act two: it moves bytes unchanged both ways while the ledger
 // watches, until there is a reason to end. It owns both sockets meanwhile. A
-// loop moves the bytes of many relays (loop.go); what the rest of the session
+// loop moves the bytes of many relays (loops.go); what the rest of the session
 // sees of a relay is run, drain, sweep and the interrupter.
 type relay struct {
 	s      *session
@@ -19,9 +18,9 @@ type relay struct {
 
 	mu         sync.Mutex // protects the ledger and what follows; no I/O under it
 	stopped    bool
-	draining   endReason // "" or why the session should end at the next safe point
 	clientEOF  bool      // the client has closed its side
 	backendEOF bool      // so has the backend, while a slow client still reads
+	draining   endReason // "" or why the session should end at the next safe point
 	up, down   flow      // to the backend, to the client
 
 	closeTimer   timing.Timer // of a half-closed session; nil before
@@ -31,28 +30,27 @@ type relay struct {
 	loopMember
 }
 
-// run gives the session to a loop, which calls registry.finish when it ends. It
-// reports whether a loop has taken it.
+// run gives the session to its loop, which starts the end when there is a reason. It reports
+// whether the loop has taken it.
 func (r *relay) run(s *session) (taken bool) {
 	r.begin(s)
 	s.login = nil
-	if !s.interrupter.park(r) {
+	if !s.interrupter.interrupts(r) {
+		r.over = true // another cut may have posted the relay
 		r.finish()
 		return false
 	}
-	if err := r.park(); err != nil {
+	if err := s.loop.adopt(r); err != nil {
 		s.interrupter.cut(endOverload, err)
 	}
-	r.handling.Store(true) // no nudge is needed before the loop has it
 	s.protected("relay", r.start)
-	r.handling.Store(false)
-	if s.interrupter.why() != "" || !s.server.relayLoops.nextLoop().adopt(r) {
+	if s.interrupter.why() != "" {
+		s.loop.Stop(&r.watching)
+		r.over = true
 		r.detach()
 		return false
 	}
-	if s.interrupter.why() != "" {
-		r.nudge() // a cut that came before there was a loop to be nudged
-	}
+	s.loop.Soon(r)
 	return true
 }
 
@@ -68,24 +66,13 @@ func (r *relay) begin(s *session) {
 	r.down = flow{direction: toClient{}, from: server, to: client, moved: now}
 	client.in, client.out = &r.up, &r.down
 	server.in, server.out = &r.down, &r.up
+	client.wire, client.secure = &s.client.raw, s.client.state != nil
+	server.wire, server.secure = s.backend.Raw(), s.backend.TLS() != nil
 	s.relaying.Store(true)
 	if s.server.isDraining() {
 		r.draining = endShutdown // a drain that came between login and relay
 		r.settle()
 	}
-}
-
-// park takes both sockets out of Go's poller.
-func (r *relay) park() error {
-	for i, w := range [2]*wire.Wire{backendSide: r.s.backend.Raw(), clientSide: &r.s.client.raw} {
-		if err := w.Park(); err != nil {
-			return err
-		}
-		r.sides[i].wire = w
-	}
-	r.sides[backendSide].secure = r.s.backend.TLS() != nil
-	r.sides[clientSide].secure = r.s.client.state != nil
-	return nil
 }
 
 // start moves what was read ahead on both sides.
@@ -94,7 +81,9 @@ func (r *relay) start() {
 	if r.s.interrupter.why() != "" {
 		return
 	}
-	if ahead := r.s.client.in.Rest(); len(ahead) > 0 && !r.forward(&r.up, ahead) {
+	ahead := r.s.client.in.Rest()
+	r.s.client.in = nil
+	if len(ahead) > 0 && !r.forward(&r.up, ahead) {
 		return
 	}
 	r.catchUp()
@@ -102,8 +91,7 @@ func (r *relay) start() {
 	r.sides[backendSide].more = r.sides[backendSide].secure || r.s.backend.Ahead()
 }
 
-// detach makes the session its owner's again: the sockets go back to Go's
-// poller, and what was on its way is given up.
+// detach makes the session its owner's again: what was on its way is given up.
 func (r *relay) detach() {
 	r.finish()
 	if r.down.holds() {
@@ -114,14 +102,10 @@ func (r *relay) detach() {
 	}
 	for _, f := range []*flow{&r.up, &r.down} {
 		if f.pipe != nil {
-			r.s.server.relayLoops.pipes.drop(f.pipe)
+			r.s.server.loops.pipes.drop(f.pipe)
 			f.pipe = nil
 		}
-	}
-	for i := range r.sides {
-		if w := r.sides[i].wire; w != nil { // it was parked
-			w.Unpark()
-		}
+		f.to.wire.DropUnsent()
 	}
 }
 

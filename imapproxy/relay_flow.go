@@ -27,7 +27,7 @@ type flow struct {
 
 // holds reports whether bytes wait for the far side.
 func (f *flow) holds() bool {
-	return f.to.wire != nil && f.to.wire.Unsent() || f.pipe != nil
+	return f.to.wire.Unsent() || f.pipe != nil
 }
 
 // waits reports whether nothing more should be read from the near side.
@@ -35,13 +35,13 @@ func (f *flow) waits() bool { return f.stalled || f.holds() }
 
 // side is one of a relay's two sockets.
 type side struct {
-	wire    *wire.Wire  // nil before it is parked
-	mask    wire.Events // what it is watched for
-	secure  bool        // TLS: there may be more to read than the kernel knows of
-	gone    bool        // taken out of the poller, which would report its death for ever
-	eof     bool        // nothing more is to be read
-	more    bool        // a turn ended before everything was read
-	in, out *flow       // what is read from it, what is written to it
+	relay   *relay
+	wire    *wire.Wire
+	secure  bool  // TLS: there may be more to read than the kernel knows of
+	held    bool  // it has not taken all that was for it
+	eof     bool  // nothing more is to be read
+	more    bool  // a turn ended before everything was read
+	in, out *flow // what is read from it, what is written to it
 }
 
 // The places in relay.sides.

@@ -46,7 +46,7 @@ func (r *relay) empty(f *flow) error {
 	if err := f.pipe.Empty(f.to.wire); err != nil || f.pipe.Held() > 0 {
 		return err
 	}
-	r.s.server.relayLoops.pipes.put(f.pipe)
+	r.s.server.loops.pipes.put(f.pipe)
 	f.pipe = nil
 	return nil
 }

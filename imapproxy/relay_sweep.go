@@ -7,11 +7,12 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// This file is what time does to a relay. The server calls sweep for every
-// session now and then; a session has no clock of its own for it.
+// This file is what time does to a relay. The loop calls sweep when nextSweep says so.
 
-// slowWrite is how long a write may block before the other side is looked at.
-const slowWrite = time.Second
+const (
+	slowWrite = time.Second     // how long a write may block before the other side is looked at
+	lasting   = 5 * time.Second // a session that has lasted so long gets the options of its backend's socket
+)
 
 // sweep ends what has been silent for too long, finds a backend that has
 // closed while its client does not read, and keeps an IDLE client's
@@ -56,7 +57,7 @@ func (r *relay) findClientClosed() {
 	switch {
 	case err != nil:
 	case s.State == wire.StateClosed:
-		if cause, err := wire.WaitGone(&r.s.client.raw); err == nil { // at once
+		if cause, gone := wire.Gone(&r.s.client.raw); gone {
 			r.stop(clientReason(cause), cause)
 		}
 	case s.State == wire.StateCloseWait:
@@ -122,6 +123,9 @@ func (r *relay) nextSweep(now time.Time) time.Time {
 	}
 	if !at.After(now) { // IDLE may go on; no tick before the next
 		at = now.Add(sweepEvery)
+	}
+	if soon := now.Add(lasting); !r.tuned && soon.Before(at) {
+		return soon
 	}
 	return at
 }

@@ -2,9 +2,6 @@ package imapproxy
 
 import (
 	"context"
-	"errors"
-	"net"
-	"os"
 	"time"
 )
 
@@ -26,27 +23,13 @@ func (s *Server) Retire(ctx context.Context, grace time.Duration) error {
 
 // retireListeners returns when every client that was accepted has its session.
 func (s *Server) retireListeners(grace time.Duration) {
-	s.mu.Lock()
 	s.retiring.Store(true)
-	for ln := range s.listeners {
-		if d, ok := ln.(interface{ SetDeadline(time.Time) error }); !ok || d.SetDeadline(time.Now().Add(grace)) != nil {
-			_ = ln.Close()
-		}
+	s.sleep(s.accepting, timerGrace, grace)
+	for _, ln := range s.served() {
+		s.CloseListener(ln)
 	}
-	for len(s.listeners) > 0 {
-		s.fewer.Wait()
-	}
-	s.mu.Unlock()
+	s.awaitListeners()
 	s.closeListeners()
-}
-
-// hasRetired distinguishes the end of a listener's grace from other errors of Accept.
-func (s *Server) hasRetired(ln net.Listener, err error) bool {
-	if !s.retiring.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	_ = ln.Close()
-	return true
 }
 
 // isDraining reports whether sessions are to end; when the server has retired

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"imapproxy/backend/wire"
 )
 
 // backendScript is what a backend does with one connection. When it returns,
@@ -41,7 +39,7 @@ type backendConn struct {
 
 	answering  string // see untilLogout
 	afterLogin string // what it offers then, "" for the usual
-	raw        wire.Stream
+	raw        stream
 	secured    chan struct{} // closed once talk is TLS; nil for a backend without
 	talk       io.ReadWriter // raw, or TLS over it
 	in         *bufio.Reader
@@ -71,7 +69,7 @@ func startBackendOn(t testing.TB, ln net.Listener, tls bool, script backendScrip
 			if err != nil {
 				return
 			}
-			b.running.Go(func() { b.run(b.add(conn.(wire.Stream)), script) })
+			b.running.Go(func() { b.run(b.add(conn), script) })
 		}
 	})
 	return b
@@ -79,10 +77,10 @@ func startBackendOn(t testing.TB, ln net.Listener, tls bool, script backendScrip
 
 func (b *scriptedBackend) address() string { return b.ln.Addr().String() }
 
-func (b *scriptedBackend) add(raw wire.Stream) *backendConn {
+func (b *scriptedBackend) add(raw net.Conn) *backendConn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := &backendConn{number: len(b.conns), raw: raw, talk: raw}
+	c := &backendConn{number: len(b.conns), raw: raw.(stream), talk: raw}
 	if b.tls {
 		c.secured = make(chan struct{})
 	}

@@ -15,10 +15,18 @@ import (
 	"imapproxy/backend/wire"
 )
 
+// stream is a *net.TCPConn or a *net.UnixConn.
+type stream interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+	SetReadBuffer(bytes int) error
+}
+
 // testClient is a mail client that does what it is told.
 type testClient struct {
 	t    testing.TB
-	raw  wire.Stream
+	raw  stream
 	conn net.Conn // raw, or TLS over it
 	in   *bufio.Reader
 	port uint16
@@ -51,7 +59,7 @@ func (r *rig) connectRaw(listener string) *testClient {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c := &testClient{t: r.t, raw: conn.(wire.Stream), conn: conn, in: bufio.NewReader(conn),
+	c := &testClient{t: r.t, raw: conn.(stream), conn: conn, in: bufio.NewReader(conn),
 		port: addrPort(conn.LocalAddr()).Port(), logged: logged}
 	r.clients = append(r.clients, c)
 	return c
@@ -79,7 +87,7 @@ func (r *rig) login(listener, user string) *testClient {
 func (r *rig) relaying(c *testClient) bool {
 	found := false
 	r.server.sessions.each(func(s *session) {
-		found = found || s.client.addr.Port() == c.port && s.relaying.Load()
+		found = found || s.client.addr().Port() == c.port && s.relaying.Load()
 	})
 	return found
 }

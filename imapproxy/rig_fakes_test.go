@@ -17,6 +17,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
+	"imapproxy/backend/loop"
 )
 
 // fakeAuth grants whoever knows the canary. Some names ask for more:
@@ -58,10 +59,15 @@ func (f *fakeAuth) Authenticate(ctx context.Context, r *auth.Request) (*auth.Gra
 	case "slow":
 		f.waiting.Add(1)
 		defer f.waiting.Add(-1)
-		select {
-		case <-f.gate:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		err := loop.Outside(ctx, func(ctx context.Context) error {
+			select {
+			case <-f.gate:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
 		}
 	case "wait":
 		return nil, &auth.Denied{Log: "too often", Wait: 3 * time.Second}
@@ -106,8 +112,10 @@ func (f *fakeRouter) Route(ctx context.Context, q backend.Query) (backend.Route,
 	case "slow-route":
 		f.waiting.Add(1)
 		defer f.waiting.Add(-1)
-		<-ctx.Done()
-		return backend.Route{}, ctx.Err()
+		return backend.Route{}, loop.Outside(ctx, func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
 	case "explode-route":
 		panic("a fault in the router")
 	case "unreachable":

@@ -18,7 +18,9 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/timing"
+	"imapproxy/backend/wire"
 )
 
 // patience bounds every wait of a test.
@@ -45,12 +47,14 @@ type rig struct {
 	log        *logBook
 	resolving  atomic.Int64 // look-ups under way, where a test counts them
 
-	serving   sync.WaitGroup
-	listen    func(name string) (net.Listener, string) // and the address
-	addresses map[string]string
-	farAway   []net.Listener
-	clients   []*testClient
-	files     int // descriptors before the rig
+	serving     sync.WaitGroup
+	listen      func(name string) (net.Listener, string) // and the address
+	addresses   map[string]string
+	ownAccept   []net.Listener
+	acceptOver  atomic.Bool
+	endingsOver func() // the fake clock needs no help any more
+	clients     []*testClient
+	files       int // descriptors before the rig
 }
 
 // option changes a rig before it starts.
@@ -69,7 +73,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	t.Helper()
 	warmUp(t)
 	r := &rig{t: t, log: &logBook{}, addresses: map[string]string{}, files: openFiles(t), clock: timing.System{},
-		auth: newFakeAuth(), script: mailbox}
+		endingsOver: func() {}, auth: newFakeAuth(), script: mailbox}
 	r.settings = &Settings{Hostname: "mail.example.test", Limits: Limits{
 		Login: 60 * time.Second, Idle: 35 * time.Minute, HalfClose: 30 * time.Second, HalfCloseIdle: 5 * time.Second,
 		Drain: 30 * time.Second, Farewell: 2 * time.Second, BadCommands: 3, FailedLogins: 3, Sessions: 100,
@@ -95,6 +99,12 @@ func newRig(t testing.TB, options ...option) *rig {
 	}
 	r.settings.Auth, r.settings.Router, r.settings.Listeners = r.auth, r.router, testListeners()
 	r.server = New(r.settings, &backend.Dialer{Clock: r.clock, Resolve: r.resolve}, zerolog.New(r.log))
+	if c, fake := r.clock.(*fakeClock); fake {
+		c.server = r.server
+		endings := make(chan struct{})
+		r.endingsOver = sync.OnceFunc(func() { close(endings) })
+		r.serving.Go(func() { c.keepEndings(endings) })
+	}
 	t.Cleanup(r.finish)
 	return r
 }
@@ -129,6 +139,9 @@ const farPrefix = "far-"
 
 var farClient = netip.MustParseAddr("192.0.2.7")
 
+// heldPrefix before a listener's name keeps its sessions from beginning until the clock's release.
+const heldPrefix = "held-"
+
 // address starts the listener unless it runs already.
 func (r *rig) address(name string) string {
 	r.t.Helper()
@@ -137,10 +150,16 @@ func (r *rig) address(name string) string {
 	}
 	ln, address := r.listen(name)
 	r.addresses[name] = address
-	if far, found := strings.CutPrefix(name, farPrefix); found {
-		r.farAway = append(r.farAway, ln)
-		r.serving.Go(func() { r.serveFar(ln, r.settings.Listeners[far]) })
-	} else {
+	far, isFar := strings.CutPrefix(name, farPrefix)
+	held, isHeld := strings.CutPrefix(name, heldPrefix)
+	switch {
+	case isFar:
+		r.ownAccept = append(r.ownAccept, ln)
+		r.serving.Go(func() { r.acceptBy(ln, r.settings.Listeners[far], r.startFar) })
+	case isHeld:
+		r.ownAccept = append(r.ownAccept, ln)
+		r.serving.Go(func() { r.acceptBy(ln, r.settings.Listeners[held], r.startHeld) })
+	default:
 		r.serve(ln, name)
 	}
 	return r.addresses[name]
@@ -154,29 +173,66 @@ func (r *rig) serve(ln net.Listener, name string) {
 	})
 }
 
-// serveFar starts sessions as Server.admit does, but for their addresses.
-func (r *rig) serveFar(ln net.Listener, l *Listener) {
+// acceptBy accepts clients as an acceptor does; start starts their sessions.
+func (r *rig) acceptBy(ln net.Listener, l *Listener, start func(*session)) {
 	r.server.started.Do(r.server.startWork)
+	socket, err := wire.NewListener(ln)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer socket.Close()
 	for {
-		conn, err := ln.Accept()
+		conn, err := socket.Accept()
+		if err == wire.ErrWouldBlock && !r.acceptOver.Load() {
+			time.Sleep(time.Millisecond)
+			continue
+		}
 		if err != nil {
 			return
 		}
-		_ = r.settings.TCP.Apply(conn.(*net.TCPConn))
-		s := r.server.newSession(conn.(*net.TCPConn), l, r.settings)
-		s.client.addr = netip.AddrPortFrom(farClient, s.client.addr.Port())
-		r.server.sessions.start(s)
+		s := r.server.newSession(conn, l, r.settings, r.server.loops.next())
+		_ = r.settings.TCP.Apply(&s.client.raw)
+		start(s)
 	}
+}
+
+func (r *rig) startFar(s *session) {
+	s.client.proxied = &auth.Proxied{Client: netip.AddrPortFrom(farClient, s.client.addr().Port()),
+		Server: s.client.local()}
+	s.client.believed = true
+	r.server.sessions.start(s, nil)
+}
+
+// startHeld starts a session whose task waits before its first step.
+func (r *rig) startHeld(s *session) {
+	r.server.sessions.add(s)
+	s.loop.sessions.Add(1)
+	free := r.clock.(*fakeClock).held
+	s.loop.Post(loop.Func(func() {
+		s.loop.Go(func(t *loop.Task) {
+			s.limitLogin()
+			_ = loop.Outside(t, func(context.Context) error { <-free; return nil })
+			s.loop.Stop(&s.login.limit)
+			r.server.sessions.run(s, t)
+		})
+	}))
 }
 
 // finish ends everything and looks for what may be left: sessions, listeners,
 // descriptors, backend connections, and the canary in the log.
 func (r *rig) finish() {
-	for _, ln := range r.farAway {
+	r.acceptOver.Store(true)
+	for _, ln := range r.ownAccept {
 		_ = ln.Close()
 	}
 	done := make(chan struct{})
-	go func() { defer close(done); r.server.Close(); r.serving.Wait() }()
+	go func() {
+		defer close(done)
+		r.server.Close()
+		r.endingsOver()
+		r.serving.Wait()
+	}()
 	for _, c := range r.clients {
 		_ = c.raw.Close()
 	}

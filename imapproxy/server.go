@@ -3,12 +3,12 @@
 package imapproxy
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +17,6 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend"
-	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
 	"imapproxy/backend/timing"
 	"imapproxy/backend/username"
@@ -124,7 +123,7 @@ type Server struct {
 	poolCounts backend.PoolCounts
 
 	mu          sync.Mutex // protects what follows; nothing blocks under it
-	listeners   map[net.Listener]struct{}
+	listeners   map[net.Listener]*servedListener
 	generations []*backend.Pools // those that have not ended; the one in force is the last
 	fewer       *sync.Cond       // of listeners; on mu
 	retiring    atomic.Bool      // no more clients are wanted, and the sessions go on
@@ -136,7 +135,7 @@ type Server struct {
 	work         sync.WaitGroup // periodic work
 	started      sync.Once
 	unstartable  error // why the loops could not be started
-	relayLoops   relayLoops
+	loops        sessionLoops
 }
 
 // ErrClosed is what Serve returns after Drain or Close.
@@ -145,7 +144,7 @@ var ErrClosed = errors.New("imapproxy: server closed")
 // New makes a server; Serve starts it.
 func New(settings *Settings, dialer *backend.Dialer, log zerolog.Logger) *Server {
 	s := &Server{dialer: dialer, clock: dialer.Clock, log: log,
-		listeners: map[net.Listener]struct{}{}}
+		listeners: map[net.Listener]*servedListener{}}
 	s.fewer = sync.NewCond(&s.mu)
 	s.sessions.init()
 	s.addPools(settings)
@@ -182,74 +181,6 @@ func (s *Server) Settings() *Settings { return s.settings.Load() }
 // Sessions counts the sessions that have not ended.
 func (s *Server) Sessions() int { return s.sessions.count() }
 
-// Serve accepts clients of the listener that the settings know by name, until
-// the listener is closed. It survives running out of descriptors.
-func (s *Server) Serve(ln net.Listener, name string) error {
-	if !s.track(ln) {
-		_ = ln.Close()
-		return ErrClosed
-	}
-	defer s.untrack(ln)
-	if s.started.Do(s.startWork); s.unstartable != nil {
-		return s.unstartable
-	}
-	pause := firstPause
-	from := optionListener{Listener: ln}
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			if s.isClosing() || errors.Is(err, net.ErrClosed) || s.hasRetired(ln, err) {
-				return ErrClosed
-			}
-			s.metrics.acceptFailed.Inc()
-			s.log.Warn().Err(err).Str("listener", name).Dur("pause",
-				pause).Msg("accept failed; clients wait in the backlog")
-			if !s.sleep(s.accepting, timerAccept, pause) {
-				return ErrClosed
-			}
-			pause = min(2*pause, lastPause)
-			continue
-		}
-		pause = firstPause
-		stream, ok := conn.(wire.Stream)
-		if !ok {
-			_ = conn.Close()
-			return fmt.Errorf("imapproxy: listener %s gives %T, neither TCP nor a Unix socket", name, conn)
-		}
-		s.guarded("accept", func() { s.admit(stream, name, &from) })
-	}
-}
-
-// Pauses after a failed accept: descriptors come back as sessions end, and a
-// loop that spins would only slow that down.
-const (
-	firstPause = 10 * time.Millisecond
-	lastPause  = time.Second
-)
-
-// admit starts the session of a client, or turns the client away.
-func (s *Server) admit(conn wire.Stream, name string, from *optionListener) {
-	started := false
-	defer func() {
-		if !started { // turned away, or a panic
-			_ = conn.Close()
-		}
-	}()
-	fault.Point("server.admit")
-	settings := s.Settings()
-	l := settings.Listeners[name]
-	if l == nil || s.isClosing() {
-		return
-	}
-	from.apply(cmp.Or(l.TCP, settings.TCP), conn)
-	ses := s.newSession(conn, l, settings)
-	if s.sessions.count() >= settings.Limits.Sessions {
-		ses.interrupter.cut(endOverload, nil)
-	}
-	started = true
-	s.sessions.start(ses)
-}
-
 // sleep waits for d; it returns false when ctx is done before.
 func (s *Server) sleep(ctx context.Context, name string, d time.Duration) bool {
 	over := make(chan struct{})
@@ -275,7 +206,7 @@ func (s *Server) startWork() {
 		return
 	}
 	s.periodic(timerSweep, sweepEvery, func(now time.Time) {
-		s.sweepRelays(now)
+		s.loops.pipes.trim()
 		s.findLeaks(now)
 	})
 	s.periodic(timerPools, poolsEvery, s.keepPools)
@@ -287,17 +218,21 @@ func (s *Server) stopWork() {
 	s.started.Do(func() {}) // what is being started has started, and nothing will
 	s.endLife()
 	s.work.Wait() // the sweep wakes the loops
+	s.awaitListeners()
 	s.stopLoops()
 }
 
-func (s *Server) track(ln net.Listener) bool {
+// track notes that clients of a listener are accepted. It returns what is closed with the
+// listener; nil: no more clients are wanted.
+func (s *Server) track(ln net.Listener) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosing() || s.retiring.Load() {
-		return false
+		return nil
 	}
-	s.listeners[ln] = struct{}{}
-	return true
+	l := &servedListener{closed: make(chan struct{})}
+	s.listeners[ln] = l
+	return l.closed
 }
 
 func (s *Server) untrack(ln net.Listener) {
@@ -307,16 +242,36 @@ func (s *Server) untrack(ln net.Listener) {
 	s.fewer.Broadcast()
 }
 
-func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
-
-// closeListeners lets no client in any more.
-func (s *Server) closeListeners() {
+// awaitListeners returns when no client is accepted any more.
+func (s *Server) awaitListeners() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endAccepting()
-	for ln := range s.listeners {
-		_ = ln.Close()
+	for len(s.listeners) > 0 {
+		s.fewer.Wait()
 	}
+}
+
+func (s *Server) isClosing() bool { return s.accepting.Err() != nil }
+
+// closeListeners lets no client in any more, and gives up what is on its way back to a pool.
+func (s *Server) closeListeners() {
+	s.closeAccepting()
+	s.sessions.each(func(ses *session) { ses.stopReturning() })
+}
+
+func (s *Server) closeAccepting() {
+	s.endAccepting()
+	for _, ln := range s.served() {
+		s.CloseListener(ln)
+	}
+}
+
+// served returns the listeners of which clients are accepted. Once no more clients are wanted,
+// there will be no others.
+func (s *Server) served() []net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.listeners))
 }
 
 // Drain closes the listeners at once and asks every session to end at a safe
@@ -326,6 +281,7 @@ func (s *Server) closeListeners() {
 func (s *Server) Drain(ctx context.Context) error {
 	s.retiring.Store(false)
 	s.closeListeners()
+	s.awaitListeners() // the loops have time for it before the sessions end
 	ctx, free := timing.Within(ctx, s.clock, timerDrain, s.Settings().Limits.Drain, errDrainLimit)
 	defer free()
 	s.sessions.each(func(ses *session) { ses.drain(endShutdown) })
@@ -358,13 +314,14 @@ func (e *CutError) Error() string { return "sessions were cut: " + e.Cause.Error
 func (s *Server) Close() {
 	s.retiring.Store(false)
 	s.closeListeners()
+	s.awaitListeners() // who is being let in is cut with the others
 	s.closePools()
 	for _, p := range s.pools() {
 		p.Hurry()
 	}
 	s.sessions.each(func(ses *session) {
 		ses.interrupter.cut(endShutdown, nil)
-		ses.interrupter.hurry()
+		ses.hurry()
 	})
 	for _, c := range s.dialer.Registry.All() {
 		c.Hurry()

@@ -2,13 +2,11 @@ package imapproxy
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,12 +14,12 @@ import (
 	"imapproxy/auth"
 	"imapproxy/backend"
 	"imapproxy/backend/fault"
-	"imapproxy/backend/timing"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/wire"
 )
 
-// session is one client connection. Its owner is its goroutine in login and
-// end, and the relay between them; only the owner touches what has no lock.
+// session is one client connection. It belongs to its loop: its task runs the login and the
+// end, and the relay is between them. Only they touch what has no lock.
 type session struct {
 	id          string
 	server      *Server
@@ -29,36 +27,33 @@ type session struct {
 	listener    *Listener
 	client      client
 	interrupter interrupter
+	loop        *sessionLoop
+	task        *loop.Task  // the login, later the end; nil in the relay
 	login       *loginState // nil once the relay has begun
 	started     time.Time
-	helpers     sync.WaitGroup // goroutines that must be over before the session is
+	helpers     int32 // tasks that must be over before the session is
+	endings     int32 // backend connections that have begun to end, and logins
 
-	user        string // as the client gave it, for the log
-	authzID     string // whose mailbox, when that is not the user's: a master login
 	mechanism   string
 	lastCommand string
-	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
 
 	backend     *backend.Conn
 	lease       *backend.Lease // nil where the connection is not pooled
-	returning   atomic.Pointer[context.CancelFunc]
+	returning   atomic.Pointer[loop.Task]
 	backendAddr string
+	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
 	relaying    atomic.Bool
 	relay       relay
 
-	status    status // what others may see of it
-	endedIn   string // the phase in which the end came, for the log
-	owedReply string // a tagged answer that is still owed when the session ends
-
-	endMu   sync.Mutex     // protects what follows
-	ending  backend.Ending // how the last login's backend connection ended
-	endings int            // backend connections that have begun to end, and logins
+	status    status         // what others may see of it
+	owedReply string         // a tagged answer that is still owed when the session ends
+	ending    backend.Ending // how the last login's backend connection ended
 }
 
 // loginState is what only the login needs of a session.
 type loginState struct {
-	ctx         context.Context // done when the session is cut
-	attemptedAt time.Time       // the last login
+	limit       loop.Timer
+	attemptedAt time.Time // the last login
 	attempts    int
 	refusals    int         // logins refused
 	bad         int         // bad commands
@@ -70,12 +65,10 @@ type loginState struct {
 	alerts      []string    // what its backend has said that the user must read
 }
 
-func (s *Server) newSession(conn wire.Stream, l *Listener, settings *Settings) *session {
+func (s *Server) newSession(conn wire.Descriptor, l *Listener, settings *Settings, in *sessionLoop) *session {
 	ses := &session{id: newSessionID(), server: s, settings: settings, listener: l,
-		started: s.clock.Now(), login: &loginState{ttl: settings.Limits.ProxyTTL}}
+		started: s.clock.Now(), login: &loginState{ttl: settings.Limits.ProxyTTL}, loop: in}
 	ses.client.init(conn)
-	ses.login.ctx, ses.interrupter.cancel = context.WithCancel(context.Background())
-	ses.interrupter.addSocket(&ses.client.raw)
 	ses.status.statusSnapshot = statusSnapshot{phase: phaseAccepted, since: ses.started}
 	return ses
 }
@@ -89,6 +82,18 @@ func newSessionID() string {
 // errEnded says that the session has been cut, and has its reason.
 var errEnded = errors.New("the session is over")
 
+// beginLogin makes the task the session's.
+func (s *session) beginLogin(t *loop.Task) {
+	s.task = t
+	if !s.interrupter.interrupts(t) {
+		t.Interrupt()
+	}
+	s.holdClient()
+	if err := s.loop.Add(&s.client.raw); err != nil {
+		s.interrupter.cut(endOverload, err)
+	}
+}
+
 // logIn is act one: to the greeting, through the dialogue, to a backend that
 // is logged in. Every way out but success sets the reason.
 func (s *session) logIn() error {
@@ -100,8 +105,8 @@ func (s *session) logIn() error {
 		return errEnded
 	}
 	d := s.listener.dialect()
-	limit := s.limitLogin()
-	defer func() { limit.Stop() }()
+	s.limitLogin()
+	defer s.loop.Stop(&s.login.limit)
 	if err := s.open(d); err != nil {
 		return err
 	}
@@ -111,7 +116,7 @@ func (s *session) logIn() error {
 			return err
 		}
 		if d.limitsDialogue() {
-			limit.Stop()
+			s.loop.Stop(&s.login.limit)
 		}
 		refusal, err := s.attempt(a)
 		if err != nil {
@@ -126,7 +131,7 @@ func (s *session) logIn() error {
 			return err
 		}
 		if d.limitsDialogue() {
-			limit = s.limitLogin()
+			s.limitLogin()
 		}
 	}
 }
@@ -148,9 +153,23 @@ func (s *session) refuseLogin(d dialect, a *loginAttempt, ours string) error {
 }
 
 // limitLogin begins the time that the client has to log in.
-func (s *session) limitLogin() timing.Timer {
+func (s *session) limitLogin() {
 	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
-	return s.after(timerLogin, limit, func() { s.interrupter.cut(endLoginTimeout, nil) })
+	s.login.limit = loop.Timer{Name: timerLogin, Do: (*loginTimeout)(s)}
+	s.loop.Set(&s.login.limit, s.loop.Now().Add(limit))
+}
+
+// loginTimeout is a session whose client has not logged in in time.
+type loginTimeout session
+
+// Run cuts the session.
+func (x *loginTimeout) Run() { (*session)(x).timeout(endLoginTimeout, nil) }
+
+// timeout cuts the session since a limit has passed.
+func (s *session) timeout(reason endReason, detail error) {
+	defer s.recovered("timer")
+	fault.Point("session.timer")
+	s.interrupter.cut(reason, detail)
 }
 
 // open brings the client to the greeting.
@@ -184,7 +203,7 @@ func (s *session) fail(reason endReason, detail error) error {
 
 // say writes to the client before the relay.
 func (s *session) say(text string) error {
-	if s.login.ctx.Err() != nil {
+	if s.task.Err() != nil {
 		return errEnded
 	}
 	if _, err := s.client.conn.Write([]byte(text)); err != nil {
@@ -240,7 +259,7 @@ func (s *session) kick() bool {
 		return s.stopReturning()
 	}
 	t := s.after(timerKick, s.settings.Limits.Kick, func() { s.interrupter.cut(endKicked, nil) })
-	s.interrupter.onClose(func() { t.Stop() })
+	s.interrupter.cutsAt(t)
 	s.drain(endKicked)
 	return true
 }
@@ -256,7 +275,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 	s.login.attempts++
 	return &auth.Request{
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
-		Client: s.client.addr, Local: s.client.local, Listener: s.listener.Name,
+		Client: s.client.addr(), Local: s.client.local(), Listener: s.listener.Name,
 		Proxied: s.client.proxied,
 		TLS:     s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts,
 		SessionID: s.id,

@@ -2,7 +2,7 @@ package imapproxy
 
 import "sync"
 
-// registry knows every session from before its goroutine exists until its
+// registry knows every session from before its task exists until its
 // sockets are closed.
 type registry struct {
 	mu       sync.Mutex // protects all; nothing blocks under it

@@ -51,13 +51,13 @@ type statusSnapshot struct {
 	phase           string
 	since           time.Time // of the phase
 	tls             string
-	user, authzID   string
+	user, authzID   string // as the client gave them, bounded; authzID: whose mailbox, in a master login
 	backend, target string
 }
 
 // status holds what others may see of a session; its owner writes it.
 type status struct {
-	mu sync.Mutex // protects seen, and client.addr against those who only ask
+	mu sync.Mutex // protects seen, and client.believed against those who only ask
 	statusSnapshot
 }
 
@@ -82,7 +82,7 @@ func (s *session) enter(phase string) {
 func (s *session) address() netip.AddrPort {
 	s.status.mu.Lock()
 	defer s.status.mu.Unlock()
-	return s.client.addr
+	return s.client.addr()
 }
 
 // info is the view with what the relay knows.

@@ -6,11 +6,13 @@ const (
 	timerLogin         = "login"
 	timerProxyHeader   = "proxy_header"
 	timerRefusal       = "refusal" // a refusal that the client waits for
+	timerFarewell      = "farewell"
 	timerKick          = "kick"
 	timerHalfClose     = "half_close"
 	timerHalfCloseIdle = "half_close_idle"
 	timerDrain         = "drain"
 	timerAccept        = "accept"
+	timerGrace         = "grace"
 	timerSweep         = "sweep"
 	timerPools         = "pools"
 	timerCensus        = "census"

@@ -81,7 +81,7 @@ func TestUnixCensus(t *testing.T) {
 		return len(n.unknown)
 	}
 	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "other"))
-	if err != nil || !r.server.track(ln) {
+	if err != nil || r.server.track(ln) == nil {
 		t.Fatal(err)
 	}
 	defer func() { r.server.untrack(ln); _ = ln.Close() }()

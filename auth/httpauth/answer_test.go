@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +17,9 @@ const (
 	yes    = "Auth-Status: OK"
 )
 
-func TestAnswerGrants(t *testing.T) {
+func TestAnswerGrants(t *testing.T) { bothWays(t, testAnswerGrants) }
+
+func testAnswerGrants(t *testing.T, ask asks) {
 	for _, c := range []struct {
 		name   string
 		answer string
@@ -46,14 +49,16 @@ func TestAnswerGrants(t *testing.T) {
 			auth.Grant{User: "bob", Secret: canary, Server: "192.0.2.1:143"}},
 	} {
 		client := answering(t, Options{ServerOptional: true}, c.answer)
-		g, err := client.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), client, bob())
 		if err != nil || *g != c.want {
 			t.Errorf("%s: %+v, %v; want %+v", c.name, g, err, c.want)
 		}
 	}
 }
 
-func TestAnswerDenies(t *testing.T) {
+func TestAnswerDenies(t *testing.T) { bothWays(t, testAnswerDenies) }
+
+func testAnswerDenies(t *testing.T, ask asks) {
 	for _, c := range []struct {
 		name, answer string
 		want         auth.Denied // without Log
@@ -82,7 +87,7 @@ func TestAnswerDenies(t *testing.T) {
 			auth.Denied{Text: strings.Repeat("x", 250) + "(withh"}},
 	} {
 		client := answering(t, Options{}, c.answer)
-		g, err := client.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), client, bob())
 		kind, denied := outcome(t, g, err)
 		if kind != "denied" {
 			t.Errorf("%s: %s: %v", c.name, kind, err)
@@ -94,7 +99,9 @@ func TestAnswerDenies(t *testing.T) {
 	}
 }
 
-func TestAnswerUnavailable(t *testing.T) {
+func TestAnswerUnavailable(t *testing.T) { bothWays(t, testAnswerUnavailable) }
+
+func testAnswerUnavailable(t *testing.T, ask asks) {
 	for _, c := range []struct{ name, answer, want string }{
 		{"no server", ok(yes), "did not send Auth-Server"},
 		{"port without server", ok(yes, port), "did not send Auth-Server"},
@@ -128,7 +135,7 @@ func TestAnswerUnavailable(t *testing.T) {
 	} {
 		client := answering(t, Options{}, c.answer)
 		begin := time.Now()
-		g, err := client.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), client, bob())
 		if d := time.Since(begin); d > 5*time.Second {
 			t.Errorf("%s: took %v", c.name, d)
 		}
@@ -138,7 +145,9 @@ func TestAnswerUnavailable(t *testing.T) {
 	}
 }
 
-func TestAnswerWait(t *testing.T) {
+func TestAnswerWait(t *testing.T) { bothWays(t, testAnswerWait) }
+
+func testAnswerWait(t *testing.T, ask asks) {
 	for _, c := range []struct {
 		name  string
 		wait  int // what each says in seconds
@@ -153,15 +162,23 @@ func TestAnswerWait(t *testing.T) {
 		{"patient and told no time", 0, 2, "granted", "[1s 1s]"},
 		{"for ever", 7, 1000, "unavailable", "[7s 7s 7s 7s 7s 7s]"},
 	} {
+		var mu sync.Mutex // protects what follows
 		asked := 0
 		var attempts []string
 		s := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
+			mu.Lock()
+			defer mu.Unlock()
 			attempts = append(attempts, headerLines(head)["Auth-Login-Attempt"]...)
 			if asked++; asked <= c.waits {
 				return ok("Auth-Status: WAIT", fmt.Sprintf("Auth-Wait: %d", c.wait))
 			}
 			return ok(yes, server, port)
 		})
+		seen := func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			return strings.Join(attempts, "")
+		}
 		client := newClient(t, Options{URL: s.url()})
 		slept := []time.Duration{}
 		client.sleep = func(_ context.Context, d time.Duration) error {
@@ -172,23 +189,25 @@ func TestAnswerWait(t *testing.T) {
 		if strings.HasPrefix(c.name, "patient") {
 			asks = client.Patient()
 		}
-		g, err := asks.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), asks, bob())
 		if kind, _ := outcome(t, g, err); kind != c.want || fmt.Sprint(slept) != c.slept {
 			t.Errorf("%s: %s after %v: %v; want %s after %s", c.name, kind, slept, err, c.want, c.slept)
 		}
-		if strings.Trim(strings.Join(attempts, ""), "1") != "" {
+		if strings.Trim(seen(), "1") != "" {
 			t.Errorf("%s: attempts %v: a retry is the same attempt", c.name, attempts)
 		}
 	}
 }
 
-func TestAnswerWaitEndsWithContext(t *testing.T) {
+func TestAnswerWaitEndsWithContext(t *testing.T) { bothWays(t, testAnswerWaitEndsWithContext) }
+
+func testAnswerWaitEndsWithContext(t *testing.T, ask asks) {
 	client := answering(t, Options{}, ok("Auth-Status: WAIT", "Auth-Wait: 60"))
 	client.sleep = sleep
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	g, err := client.Authenticate(ctx, bob())
+	g, err := ask(ctx, client, bob())
 	if kind, _ := outcome(t, g, err); kind != "unavailable" || time.Since(begin) > 5*time.Second {
 		t.Errorf("%s after %v: %v", kind, time.Since(begin), err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"imapproxy/auth"
+	"imapproxy/backend/loop"
 )
 
 const (
@@ -33,6 +34,7 @@ type Client struct {
 	options   Options
 	target    target
 	transport *http.Transport
+	conns     *loopConns // in the place of transport, for tasks of event loops; nil where they can't ask
 	closed    atomic.Bool
 	sleep     func(context.Context, time.Duration) error
 }
@@ -65,7 +67,7 @@ func New(o Options) (*Client, error) {
 		MaxResponseHeaderBytes: maxAnswer,
 	}
 	transport.Protocols.SetHTTP1(true)
-	return &Client{options: o, target: t, transport: transport, sleep: sleep}, nil
+	return &Client{options: o, target: t, transport: transport, conns: newLoopConns(t, o.maxConns()), sleep: sleep}, nil
 }
 
 // Close closes the idle connections. Questions under way are answered; their
@@ -74,6 +76,9 @@ func New(o Options) (*Client, error) {
 func (c *Client) Close() error {
 	c.closed.Store(true)
 	c.transport.CloseIdleConnections()
+	if c.conns != nil {
+		c.conns.close()
+	}
 	return nil
 }
 
@@ -127,6 +132,24 @@ func (c *Client) authenticate(
 // ask puts one question. RoundTrip, not http.Client: no redirect is followed,
 // no cookie kept, no URL put into errors.
 func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
+	var response *http.Response
+	var err error
+	if t := loop.Of(ctx); t != nil && c.conns != nil {
+		response, err = c.askInLoop(t, r)
+	} else {
+		err = loop.Outside(ctx, func(ctx context.Context) (err error) {
+			response, err = c.roundTrip(ctx, r)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.read(response)
+}
+
+// roundTrip puts a question by net/http, which blocks.
+func (c *Client) roundTrip(ctx context.Context, r *auth.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.timeout())
 	defer cancel()
 	question, err := c.request(ctx, r)
@@ -141,7 +164,7 @@ func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
 	if c.closed.Load() {
 		c.transport.CloseIdleConnections()
 	}
-	return c.read(response)
+	return response, nil
 }
 
 // failed returns the error of a question that was not answered.
@@ -161,6 +184,9 @@ func (c *Client) caused(kind auth.ServiceFault, text string, err error) error {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
+	if task := loop.Of(ctx); task != nil {
+		return task.Sleep("auth_wait", d)
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

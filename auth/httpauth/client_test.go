@@ -92,7 +92,9 @@ func TestTLSFloor(t *testing.T) {
 	}
 }
 
-func TestUnixSocket(t *testing.T) {
+func TestUnixSocket(t *testing.T) { bothWays(t, testUnixSocket) }
+
+func testUnixSocket(t *testing.T, ask asks) {
 	path := filepath.Join(t.TempDir(), "s")
 	heads := make(chan string, 1)
 	newRawServer(t, "unix", path, func(head string) string {
@@ -100,7 +102,7 @@ func TestUnixSocket(t *testing.T) {
 		return ok(yes, server, port)
 	})
 	client := newClient(t, Options{URL: "unix:" + path + ":/nginx?x=1"})
-	if _, err := client.Authenticate(context.Background(), bob()); err != nil {
+	if _, err := ask(context.Background(), client, bob()); err != nil {
 		t.Fatal(err)
 	}
 	if head := <-heads; !strings.HasPrefix(head, "GET /nginx?x=1 HTTP/1.1\r\nHost: localhost\r\n") {
@@ -119,7 +121,9 @@ func TestNoProxy(t *testing.T) {
 
 // A connection is kept after every complete answer with a small body, and one
 // that the server has closed meanwhile is replaced without the caller's notice.
-func TestConnectionsAreKept(t *testing.T) {
+func TestConnectionsAreKept(t *testing.T) { bothWays(t, testConnectionsAreKept) }
+
+func testConnectionsAreKept(t *testing.T, ask asks) {
 	for _, c := range []struct {
 		name, answer string
 		kept         bool
@@ -138,7 +142,7 @@ func TestConnectionsAreKept(t *testing.T) {
 		s := newRawServer(t, "tcp", "127.0.0.1:0", func(string) string { return c.answer })
 		client := newClient(t, Options{URL: s.url()})
 		for range 10 {
-			g, err := client.Authenticate(context.Background(), bob())
+			g, err := ask(context.Background(), client, bob())
 			outcome(t, g, err)
 		}
 		// net/http drops a good one now and then on a busy machine.
@@ -155,18 +159,20 @@ func TestConnectionsAreKept(t *testing.T) {
 	})
 	client := newClient(t, Options{URL: s.url()})
 	for i := range 5 {
-		if _, err := client.Authenticate(context.Background(), bob()); err != nil {
+		if _, err := ask(context.Background(), client, bob()); err != nil {
 			t.Errorf("question %d: %v", i, err)
 		}
 	}
 }
 
 // A body that never ends costs the connection, not the login.
-func TestSlowBody(t *testing.T) {
+func TestSlowBody(t *testing.T) { bothWays(t, testSlowBody) }
+
+func testSlowBody(t *testing.T, ask asks) {
 	client := answering(t, Options{Timeout: 20 * time.Second}, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"+yes+"\r\n"+
 		server+"\r\n"+port+"\r\n\r\nslow")
 	begin := time.Now()
-	g, err := client.Authenticate(context.Background(), bob())
+	g, err := ask(context.Background(), client, bob())
 	if kind, _ := outcome(t, g, err); kind != "granted" {
 		t.Errorf("%s: %v", kind, err)
 	}
@@ -175,7 +181,9 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-func TestMaxConns(t *testing.T) {
+func TestMaxConns(t *testing.T) { bothWays(t, testMaxConns) }
+
+func testMaxConns(t *testing.T, ask asks) {
 	const limit, questions = 3, 30
 	var now, most atomic.Int32
 	full := make(chan bool)
@@ -192,10 +200,13 @@ func TestMaxConns(t *testing.T) {
 		return ok(yes, server, port)
 	})
 	client := newClient(t, Options{URL: s.url(), MaxConns: limit})
+	if client.conns != nil {
+		client.conns.most = limit // of all loops
+	}
 	var all sync.WaitGroup
 	for range questions {
 		all.Go(func() {
-			if _, err := client.Authenticate(context.Background(), bob()); err != nil {
+			if _, err := ask(context.Background(), client, bob()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -211,7 +222,7 @@ func TestMaxConns(t *testing.T) {
 	client = newClient(t, Options{URL: stuck.url(), MaxConns: 1, Timeout: 200 * time.Millisecond})
 	for range 2 {
 		all.Go(func() {
-			g, err := client.Authenticate(context.Background(), bob())
+			g, err := ask(context.Background(), client, bob())
 			if kind, _ := outcome(t, g, err); kind != "unavailable" {
 				t.Errorf("%s: %v", kind, err)
 			}
@@ -222,7 +233,9 @@ func TestMaxConns(t *testing.T) {
 
 // Close lets a question under way have its answer and leaves no connection:
 // goleak would find its goroutines.
-func TestCloseMeanwhile(t *testing.T) {
+func TestCloseMeanwhile(t *testing.T) { bothWays(t, testCloseMeanwhile) }
+
+func testCloseMeanwhile(t *testing.T, ask asks) {
 	asked, release := make(chan bool), make(chan bool)
 	s := newRawServer(t, "tcp", "127.0.0.1:0", func(string) string {
 		asked <- true
@@ -234,18 +247,18 @@ func TestCloseMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := make(chan error)
-	ask := func() {
-		_, err := client.Authenticate(context.Background(), bob())
+	question := func() {
+		_, err := ask(context.Background(), client, bob())
 		result <- err
 	}
-	go ask()
+	go question()
 	<-asked
 	_ = client.Close()
 	release <- true
 	if err := <-result; err != nil {
 		t.Errorf("under way: %v", err)
 	}
-	go ask()
+	go question()
 	<-asked
 	release <- true
 	if err := <-result; err != nil {

@@ -103,6 +103,9 @@ func certificateRemedy(err error) string {
 	return ""
 }
 
+// noAnswerYet stands before the cause.
+const noAnswerYet = "no answer within the time: "
+
 // transportError puts a failure into words. net/http's own texts quote what the
 // server sent, and a server may send the password back: only the errors of
 // sockets and certificates are passed on.
@@ -113,7 +116,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case ctx.Err() != nil:
-		return c.caused(auth.ServiceTimeout, "no answer within the time: ", context.Cause(ctx))
+		return c.caused(auth.ServiceTimeout, noAnswerYet, context.Cause(ctx))
 	case errors.As(err, &slow) && slow.Timeout():
 		return c.fault(auth.ServiceTimeout, "no answer within the time")
 	case errors.As(err, &verify):

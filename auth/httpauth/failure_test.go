@@ -20,7 +20,9 @@ import (
 
 // What is no answer is an error that is not a refusal, soon, and without the
 // password: the servers below send it back wherever they can.
-func TestFailures(t *testing.T) {
+func TestFailures(t *testing.T) { bothWays(t, testFailures) }
+
+func testFailures(t *testing.T, ask asks) {
 	echo := func(prefix, suffix string) func(string) string {
 		return func(head string) string { return prefix + head + suffix }
 	}
@@ -66,7 +68,7 @@ func TestFailures(t *testing.T) {
 			s := newRawServer(t, "tcp", "127.0.0.1:0", c.handle)
 			client := newClient(t, Options{URL: s.url(), Timeout: 300 * time.Millisecond})
 			begin := time.Now()
-			g, err := client.Authenticate(context.Background(), bob())
+			g, err := ask(context.Background(), client, bob())
 			kind, _ := outcome(t, g, err)
 			if kind != "unavailable" || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v; want %q", kind, err, c.want)
@@ -78,7 +80,9 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func TestConnectionRefused(t *testing.T) {
+func TestConnectionRefused(t *testing.T) { bothWays(t, testConnectionRefused) }
+
+func testConnectionRefused(t *testing.T, ask asks) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +91,7 @@ func TestConnectionRefused(t *testing.T) {
 	_ = ln.Close()
 	for _, url := range []string{"http://" + address, "https://" + address, "unix:" + t.TempDir() + "/none"} {
 		client := newClient(t, Options{URL: url})
-		g, err := client.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), client, bob())
 		if kind, _ := outcome(t, g, err); kind != "unavailable" || !strings.Contains(err.Error(), url) {
 			t.Errorf("%s: %s: %v", url, kind, err)
 		}
@@ -95,7 +99,9 @@ func TestConnectionRefused(t *testing.T) {
 }
 
 // The timeout counts from the start and a drip of bytes does not extend it.
-func TestTimeoutIsAbsolute(t *testing.T) {
+func TestTimeoutIsAbsolute(t *testing.T) { bothWays(t, testTimeoutIsAbsolute) }
+
+func testTimeoutIsAbsolute(t *testing.T, ask asks) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +129,7 @@ func TestTimeoutIsAbsolute(t *testing.T) {
 	}()
 	client := newClient(t, Options{URL: "http://" + ln.Addr().String(), Timeout: 200 * time.Millisecond})
 	begin := time.Now()
-	g, err := client.Authenticate(context.Background(), bob())
+	g, err := ask(context.Background(), client, bob())
 	if kind, _ := outcome(t, g, err); kind != "unavailable" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%s: %v", kind, err)
 	}
@@ -134,7 +140,9 @@ func TestTimeoutIsAbsolute(t *testing.T) {
 	<-dripped // the client closed its connection
 }
 
-func TestContextEndsQuestion(t *testing.T) {
+func TestContextEndsQuestion(t *testing.T) { bothWays(t, testContextEndsQuestion) }
+
+func testContextEndsQuestion(t *testing.T, ask asks) {
 	asked := make(chan bool, 1)
 	release := make(chan bool)
 	s := newRawServer(t, "tcp", "127.0.0.1:0", func(string) string {
@@ -150,13 +158,16 @@ func TestContextEndsQuestion(t *testing.T) {
 		<-asked
 		cancel(gone)
 	}()
-	g, err := client.Authenticate(ctx, bob())
-	if kind, _ := outcome(t, g, err); kind != "unavailable" || !errors.Is(err, gone) {
+	g, err := ask(ctx, client, bob())
+	ended := errors.Is(err, gone) || errors.Is(err, context.Canceled) // a task knows no cause
+	if kind, _ := outcome(t, g, err); kind != "unavailable" || !ended {
 		t.Errorf("%s: %v", kind, err)
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS(t *testing.T) { bothWays(t, testTLS) }
+
+func testTLS(t *testing.T, ask asks) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != 1 {
 			t.Errorf("asked by %s", r.Proto)
@@ -191,7 +202,7 @@ func TestTLS(t *testing.T) {
 	} {
 		c.o.ServerOptional = true
 		client := newClient(t, c.o)
-		g, err := client.Authenticate(context.Background(), bob())
+		g, err := ask(context.Background(), client, bob())
 		kind, _ := outcome(t, g, err)
 		if kind != c.want && (err == nil || kind != "unavailable" || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %s: %v; want %s", c.name, kind, err, c.want)
@@ -200,7 +211,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestRefusedBeforeAsking(t *testing.T) {
+func TestRefusedBeforeAsking(t *testing.T) { bothWays(t, testRefusedBeforeAsking) }
+
+func testRefusedBeforeAsking(t *testing.T, ask asks) {
 	s := newRawServer(t, "tcp", "127.0.0.1:0", func(string) string {
 		t.Error("the server was asked")
 		return ""
@@ -221,7 +234,7 @@ func TestRefusedBeforeAsking(t *testing.T) {
 	} {
 		r := bob()
 		c.edit(r)
-		g, err := client.Authenticate(context.Background(), r)
+		g, err := ask(context.Background(), client, r)
 		kind, denied := outcome(t, g, err)
 		if kind != c.want || denied != nil && denied.Code != c.code {
 			t.Errorf("%s: %s: %v; want %s [%s]", c.name, kind, err, c.want, c.code)
@@ -229,11 +242,13 @@ func TestRefusedBeforeAsking(t *testing.T) {
 	}
 }
 
-func TestOwnAuthzIDIsFine(t *testing.T) {
+func TestOwnAuthzIDIsFine(t *testing.T) { bothWays(t, testOwnAuthzIDIsFine) }
+
+func testOwnAuthzIDIsFine(t *testing.T, ask asks) {
 	client := answering(t, Options{}, ok(yes, server, port))
 	r := bob()
 	r.AuthzID = r.User
-	if g, err := client.Authenticate(context.Background(), r); err != nil {
+	if g, err := ask(context.Background(), client, r); err != nil {
 		t.Errorf("%+v, %v", g, err)
 	}
 }

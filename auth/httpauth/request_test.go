@@ -18,7 +18,9 @@ import (
 	"imapproxy/auth"
 )
 
-func TestRequestHeaders(t *testing.T) {
+func TestRequestHeaders(t *testing.T) { bothWays(t, testRequestHeaders) }
+
+func testRequestHeaders(t *testing.T, ask asks) {
 	everything := *bob()
 	everything.Mechanism, everything.User, everything.Attempt = "LOGIN", "us%er", 3
 	everything.Secret = "p w\xff+\"\\\xc3\xb6"
@@ -98,7 +100,7 @@ func TestRequestHeaders(t *testing.T) {
 			return ok("Auth-Status: OK", "Auth-Pass: x", "Auth-Server: 192.0.2.1", "Auth-Port: 143")
 		})
 		client := newClient(t, Options{URL: server.url(), Header: http.Header{"X-Key": {"s3"}}})
-		if _, err := client.Authenticate(context.Background(), &c.r); err != nil {
+		if _, err := ask(context.Background(), client, &c.r); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		head := <-heads
@@ -124,7 +126,9 @@ func TestRequestHeaders(t *testing.T) {
 
 // Every byte that CheckCredentials lets through arrives as nginx would send it,
 // at the start, in the middle and at the end.
-func TestRequestBytes(t *testing.T) {
+func TestRequestBytes(t *testing.T) { bothWays(t, testRequestBytes) }
+
+func testRequestBytes(t *testing.T, ask asks) {
 	heads := make(chan string, 1)
 	server := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
 		heads <- head
@@ -135,7 +139,7 @@ func TestRequestBytes(t *testing.T) {
 		x := string([]byte{byte(b)})
 		r := *bob()
 		r.User, r.Secret = x+"u"+x, auth.Secret(x+"s"+x+x)
-		g, err := client.Authenticate(context.Background(), &r)
+		g, err := ask(context.Background(), client, &r)
 		if b < 0x20 || b == 0x7F {
 			if kind, _ := outcome(t, g, err); kind != "denied" {
 				t.Errorf("%#x: %s", b, kind)
@@ -199,7 +203,9 @@ func TestTLSNames(t *testing.T) {
 }
 
 // TestPassesCertificate decodes what is sent as nginx's users do.
-func TestPassesCertificate(t *testing.T) {
+func TestPassesCertificate(t *testing.T) { bothWays(t, testPassesCertificate) }
+
+func testPassesCertificate(t *testing.T, ask asks) {
 	heads := make(chan string, 1)
 	server := newRawServer(t, "tcp", "127.0.0.1:0", func(head string) string {
 		heads <- head
@@ -210,7 +216,7 @@ func TestPassesCertificate(t *testing.T) {
 	r.TLSVerify = "SUCCESS"
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("a certificate"),
 		SerialNumber: big.NewInt(1)}}}
-	if _, err := client.Authenticate(context.Background(), &r); err != nil {
+	if _, err := ask(context.Background(), client, &r); err != nil {
 		t.Fatal(err)
 	}
 	_, line, _ := strings.Cut(<-heads, "\r\nAuth-SSL-Cert: ")

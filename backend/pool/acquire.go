@@ -1,25 +1,41 @@
 package pool
 
 import (
-	"context"
+	"errors"
+	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
+// Waiter is who waits in Acquire: a task of a loop.
+type Waiter interface {
+	// Pause returns when Wake may have been called meanwhile. The error is
+	// os.ErrDeadlineExceeded once by has come, or that of Err.
+	Pause(name string, by time.Time) error
+	Wake() // any goroutine may call it; it does not block
+	Err() error
+}
+
 // waiter is a caller of Acquire.
 type waiter[K comparable, R any] struct {
-	key   K
-	age   time.Duration // see Acquire
-	begun time.Time
-	ready chan struct{} // closed once there is an item or an error
-	item  *item[K, R]
-	err   error
+	key     K
+	age     time.Duration // see Acquire
+	begun   time.Time
+	by      Waiter
+	queued  bool
+	settled atomic.Bool // there is an item or an error
+	item    *item[K, R]
+	err     error
 }
 
 // settle hands a waiter its answer, once.
 func (w *waiter[K, R]) settle(it *item[K, R], err error) {
 	w.item, w.err = it, err
-	close(w.ready)
+	w.settled.Store(true)
+	if w.queued {
+		w.by.Wake()
+	}
 }
 
 // AnyAge is for keys that the caller has verified just now.
@@ -28,25 +44,24 @@ const AnyAge time.Duration = -1
 // Acquire lends an idle resource of the key that was verified less than age
 // ago, or a place for one that the caller makes: see Lease. It waits in a queue,
 // first come, first served, while the limits leave neither. The error is
-// ErrClosed, ErrQueueFull, ErrWaitTimeout or the cause of ctx's end.
-func (p *Pool[K, R]) Acquire(ctx context.Context, key K, age time.Duration) (*Lease[K, R], error) {
-	w := p.ask(key, age)
-	select {
-	case <-w.ready:
-	default:
-		stop := p.o.AfterFunc(p.o.WaitTimeout, func() { p.leave(w, ErrWaitTimeout) })
-		defer stop()
-		select {
-		case <-w.ready:
-		case <-ctx.Done():
+// ErrClosed, ErrQueueFull, ErrWaitTimeout or the Waiter's.
+func (p *Pool[K, R]) Acquire(by Waiter, key K, age time.Duration) (*Lease[K, R], error) {
+	w := p.ask(by, key, age)
+	end := w.begun.Add(p.o.WaitTimeout)
+	for !w.settled.Load() {
+		err := by.Pause("pool_wait", end)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrWaitTimeout
+		}
+		if err != nil {
+			p.leave(w, err)
 		}
 	}
-	if ctx.Err() != nil {
-		p.leave(w, context.Cause(ctx))
+	if err := by.Err(); err != nil {
 		if w.item != nil { // handed over in the same moment: the next one's
 			(&Lease[K, R]{pool: p, item: w.item}).giveBack()
 		}
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
 	if w.err != nil {
 		return nil, w.err
@@ -55,10 +70,10 @@ func (p *Pool[K, R]) Acquire(ctx context.Context, key K, age time.Duration) (*Le
 }
 
 // ask serves a caller now, or puts it into the queue.
-func (p *Pool[K, R]) ask(key K, age time.Duration) *waiter[K, R] {
+func (p *Pool[K, R]) ask(by Waiter, key K, age time.Duration) *waiter[K, R] {
 	p.mu.Lock()
 	defer p.unlock()
-	w := &waiter[K, R]{key: key, age: age, begun: p.o.Now(), ready: make(chan struct{})}
+	w := &waiter[K, R]{key: key, age: age, begun: p.o.Now(), by: by}
 	switch {
 	case p.closed:
 		w.settle(nil, ErrClosed)
@@ -68,6 +83,7 @@ func (p *Pool[K, R]) ask(key K, age time.Duration) *waiter[K, R] {
 		w.settle(nil, ErrQueueFull)
 	default:
 		p.o.Counters.Waits.Add(1)
+		w.queued = true
 		p.queue = append(p.queue, w)
 	}
 	return w

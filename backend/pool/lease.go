@@ -4,7 +4,7 @@ import "time"
 
 // Lease is a resource, or a place for one, in a borrower's hands. It ends with
 // Return, ReturnSpare or Discard; what is called after that does nothing. Its
-// methods belong to the borrower's goroutine.
+// methods belong to the borrower.
 type Lease[K comparable, R any] struct {
 	pool *Pool[K, R]
 	item *item[K, R]

@@ -57,10 +57,9 @@ func newMachine(t *rapid.T) *machine {
 		WaitTimeout: time.Minute, MaxLifetime: time.Hour, IdleTimeout: 10 * time.Minute, KeepAlive: time.Minute,
 		Spare: upTo(3, "Spare") - 1, SpareLifetime: 2 * time.Minute,
 		Now: func() time.Time { return x.m.now }, Random: func() float64 { return 0 },
-		AfterFunc: func(time.Duration, func()) func() bool { return func() bool { return true } },
-		Aside:     func(f func()) { x.work = append(x.work, f) },
-		End:       func(r int, why string) { x.ended = append(x.ended, fmt.Sprintf("%d %s", r, why)) },
-		Check: func(r int) error {
+		Aside: func(f func(context.Context)) { x.work = append(x.work, func() { f(context.Background()) }) },
+		End:   func(_ context.Context, r int, why string) { x.ended = append(x.ended, fmt.Sprintf("%d %s", r, why)) },
+		Check: func(_ context.Context, r int) error {
 			x.checkd = r
 			if x.errs[r] {
 				return errors.New("bad")
@@ -101,7 +100,7 @@ func (x *machine) drawAge(t *rapid.T) time.Duration {
 // Ask asks for a resource.
 func (x *machine) Ask(t *rapid.T) {
 	key, age := rapid.SampledFrom(keys).Draw(t, "key"), x.drawAge(t)
-	x.asks = append(x.asks, pairAsk{x.p.ask(key, age), x.m.ask(key, age)})
+	x.asks = append(x.asks, pairAsk{x.p.ask(waits(context.Background()), key, age), x.m.ask(key, age)})
 }
 
 // Leave takes one who waits out of the queue, or gives back what it was handed.
@@ -193,7 +192,7 @@ func (x *machine) Wait(t *rapid.T) {
 
 // Upkeep looks after what is idle.
 func (x *machine) Upkeep(*rapid.T) {
-	x.p.Upkeep(context.Background())
+	x.p.Upkeep()
 	check, open := x.m.upkeep()
 	x.checks, x.opens = append(x.checks, check...), append(x.opens, open...)
 }
@@ -252,10 +251,8 @@ func (x *machine) Check(t *rapid.T) {
 	left := x.asks[:0]
 	for _, p := range x.asks {
 		if !p.a.done {
-			select {
-			case <-p.w.ready:
+			if p.w.settled.Load() {
 				t.Fatalf("one who waits for %s has been served: %v", p.a.key, p.w.err)
-			default:
 			}
 			left = append(left, p)
 			continue
@@ -274,9 +271,7 @@ func (x *machine) Check(t *rapid.T) {
 
 // compare looks whether a caller has got the same from both.
 func (x *machine) compare(t *rapid.T, p pairAsk) {
-	select {
-	case <-p.w.ready:
-	default:
+	if !p.w.settled.Load() {
 		t.Fatalf("one who asks for %s still waits, which the model has served: %v", p.a.key, p.a.err)
 	}
 	if p.w.err != p.a.err {

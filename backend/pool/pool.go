@@ -34,16 +34,15 @@ type Options[K comparable, R any] struct {
 	Spare         int           // resources without a key that are kept ready
 	SpareLifetime time.Duration // how long one of those may lie idle
 
-	Now       func() time.Time
-	AfterFunc func(d time.Duration, f func()) (stop func() bool)
-	Random    func() float64 // in [0, 1), for MaxLifetime
+	Now    func() time.Time
+	Random func() float64 // in [0, 1), for MaxLifetime
 
-	// The owner's hooks. None runs under the pool's lock.
-	Aside    func(f func())                       // runs f in a goroutine of the owner's; f is run in any case
-	End      func(r R, why string)                // ends a resource that the pool gives up
-	Check    func(r R) error                      // looks after an idle resource; an error ends it
-	HasInput func(r R) bool                       // reports at once whether a check is needed; nil is never
-	Open     func(ctx context.Context) (R, error) // makes a spare resource; nil when Spare is 0
+	// The owner's hooks. None runs under the pool's lock. Those with a context run in what Aside has made.
+	Aside    func(f func(context.Context))              // runs f concurrently; f is run in any case
+	End      func(ctx context.Context, r R, why string) // ends a resource that the pool gives up
+	Check    func(ctx context.Context, r R) error       // looks after an idle resource; an error ends it
+	HasInput func(r R) bool                             // reports at once whether a check is needed; nil is never
+	Open     func(ctx context.Context) (R, error)       // makes a spare resource; nil when Spare is 0
 
 	Counters *Counters // counts what happens, also across pools; nil for counters of its own
 }
@@ -114,7 +113,7 @@ type Pool[K comparable, R any] struct {
 	ending   int         // being ended
 	checking []*item[K, R]
 	opening  int // spare ones
-	toOpen   []func()
+	toOpen   []func(context.Context)
 	closed   bool
 	hurried  bool
 	done     chan struct{}

@@ -74,7 +74,7 @@ func TestKeepAlive(t *testing.T) {
 		y.slow = 500 * time.Millisecond
 		y.upkeep(59)
 		time.Sleep(time.Second)
-		y.Upkeep(context.Background())
+		y.Upkeep()
 		if s := y.Stats(); s.Checking != 1 || s.Idle != 0 {
 			t.Errorf("%+v, want it checked", s)
 		}
@@ -101,7 +101,7 @@ func TestDropDuringCheck(t *testing.T) {
 		y.leave(t, "a1", 1)
 		y.slow = 5 * time.Second
 		time.Sleep(time.Second)
-		y.Upkeep(context.Background())
+		y.Upkeep()
 		if n := y.Drop(func(key string) bool { return key == "a1" }, "refused"); n != 1 {
 			t.Errorf("%d dropped, want 1", n)
 		}
@@ -156,7 +156,7 @@ func TestAge(t *testing.T) {
 		y := newYard(t, nil)
 		y.leave(t, "a1", 1)
 		holds := func(age time.Duration) Holding {
-			l, err := y.Acquire(context.Background(), "a1", age)
+			l, err := y.Acquire(waits(context.Background()), "a1", age)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +179,7 @@ func TestAge(t *testing.T) {
 		if h := holds(time.Minute); h != Nothing {
 			t.Errorf("holds %d past the age", h)
 		}
-		l, err := y.Acquire(context.Background(), "a1", 0)
+		l, err := y.Acquire(waits(context.Background()), "a1", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +198,7 @@ func TestWaiting(t *testing.T) {
 		first, _ := y.lend(t, "a1"), y.lend(t, "a1")
 		got := make(chan error, 4)
 		wait := func(ctx context.Context) {
-			_, err := y.Acquire(ctx, "a1", AnyAge)
+			_, err := y.Acquire(waits(ctx), "a1", AnyAge)
 			got <- err
 		}
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -206,7 +206,7 @@ func TestWaiting(t *testing.T) {
 		synctest.Wait()
 		go wait(context.Background())
 		synctest.Wait()
-		if _, err := y.Acquire(context.Background(), "a1", AnyAge); err != ErrQueueFull {
+		if _, err := y.Acquire(waits(context.Background()), "a1", AnyAge); err != ErrQueueFull {
 			t.Errorf("%v, want the queue to be full", err)
 		}
 		gone := errors.New("the client left")
@@ -238,10 +238,10 @@ func TestHandedOverTooLate(t *testing.T) {
 		l.Fill(1)
 		l.Verified()
 		ctx, cancel := context.WithCancel(context.Background())
-		w := y.ask("a1", AnyAge)
+		w := y.ask(waits(ctx), "a1", AnyAge)
 		next := make(chan error, 1)
 		go func() {
-			_, err := y.Acquire(context.Background(), "b1", AnyAge)
+			_, err := y.Acquire(waits(context.Background()), "b1", AnyAge)
 			next <- err
 		}()
 		synctest.Wait()
@@ -272,7 +272,7 @@ func TestClose(t *testing.T) {
 		if time.Since(before) != 0 {
 			t.Errorf("Close took %s", time.Since(before))
 		}
-		if _, err := y.Acquire(context.Background(), "a1", AnyAge); err != ErrClosed {
+		if _, err := y.Acquire(waits(context.Background()), "a1", AnyAge); err != ErrClosed {
 			t.Errorf("%v, want ErrClosed", err)
 		}
 		if lent.Return() {
@@ -325,7 +325,7 @@ func TestRace(t *testing.T) {
 	var held, ended sync.Map
 	y := newYard(t, func(o *Options[string, int]) {
 		o.MaxWaiting, o.WaitTimeout = 100, time.Second
-		o.End = func(r int, _ string) {
+		o.End = func(_ context.Context, r int, _ string) {
 			if _, twice := ended.LoadOrStore(r, true); twice {
 				t.Errorf("%d ended twice", r)
 			}
@@ -342,7 +342,7 @@ func TestRace(t *testing.T) {
 		all.Go(func() {
 			for j := range 500 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(j%7)*100*time.Microsecond)
-				l, err := y.Acquire(ctx, keys[(i+j)%len(keys)], AnyAge)
+				l, err := y.Acquire(waits(ctx), keys[(i+j)%len(keys)], AnyAge)
 				cancel()
 				if err != nil {
 					continue
@@ -372,7 +372,7 @@ func TestRace(t *testing.T) {
 					l.Return()
 				}
 				if j%10 == 0 {
-					y.Upkeep(context.Background())
+					y.Upkeep()
 				}
 			}
 		})

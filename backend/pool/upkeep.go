@@ -7,8 +7,8 @@ import (
 
 // Upkeep gives up what has lived or lain too long, has the others checked when
 // that is due, and fills up the spare ones. The owner calls it now and then:
-// that is how exact the clocks are. ctx is for the spare ones that it opens.
-func (p *Pool[K, R]) Upkeep(ctx context.Context) {
+// that is how exact the clocks are.
+func (p *Pool[K, R]) Upkeep() {
 	stirring := p.stirring()
 	p.mu.Lock()
 	defer p.unlock()
@@ -21,7 +21,7 @@ func (p *Pool[K, R]) Upkeep(ctx context.Context) {
 			p.startCheck(it)
 		}
 	}
-	p.openSpare(ctx)
+	p.openSpare()
 }
 
 // stirring asks of each idle item whether it needs a check. It may be lent or
@@ -76,14 +76,14 @@ func (p *Pool[K, R]) upkeep(it *item[K, R], now time.Time) {
 }
 
 // openSpare counts how many spare ones have to be opened.
-func (p *Pool[K, R]) openSpare(ctx context.Context) {
-	if p.closed || ctx.Err() != nil {
+func (p *Pool[K, R]) openSpare() {
+	if p.closed {
 		return
 	}
 	for len(p.spare)+p.opening < p.o.Spare && p.total < p.o.MaxTotal && p.idle.Len()+p.opening < p.o.MaxIdle {
 		it := p.add()
 		p.opening++
-		p.toOpen = append(p.toOpen, func() { p.open(ctx, it) })
+		p.toOpen = append(p.toOpen, func(ctx context.Context) { p.open(ctx, it) })
 	}
 }
 
@@ -113,14 +113,14 @@ func (p *Pool[K, R]) open(ctx context.Context, it *item[K, R]) {
 }
 
 // check has an idle resource checked.
-func (p *Pool[K, R]) check(it *item[K, R]) {
+func (p *Pool[K, R]) check(ctx context.Context, it *item[K, R]) {
 	good := false
 	defer func() {
 		p.mu.Lock()
 		defer p.unlock()
 		p.checked(it, good)
 	}()
-	good = p.o.Check(it.r) == nil
+	good = p.o.Check(ctx, it.r) == nil
 }
 
 func (p *Pool[K, R]) checked(it *item[K, R], good bool) {
@@ -138,28 +138,28 @@ func (p *Pool[K, R]) checked(it *item[K, R], good bool) {
 }
 
 // work takes what is to be done aside.
-func (p *Pool[K, R]) work() []func() {
+func (p *Pool[K, R]) work() []func(context.Context) {
 	work := p.toOpen
 	p.toOpen = nil
 	for _, it := range p.checking {
-		work = append(work, func() { p.check(it) })
+		work = append(work, func(ctx context.Context) { p.check(ctx, it) })
 	}
 	p.checking = nil
 	for len(p.endings) > 0 && (p.hurried || p.ending < p.o.MaxEndings) {
 		e := p.endings[0]
 		p.endings = p.endings[1:]
 		p.ending++
-		work = append(work, func() { p.finish(e) })
+		work = append(work, func(ctx context.Context) { p.finish(ctx, e) })
 	}
 	return work
 }
 
 // finish ends one resource.
-func (p *Pool[K, R]) finish(e ending[R]) {
+func (p *Pool[K, R]) finish(ctx context.Context, e ending[R]) {
 	defer func() {
 		p.mu.Lock()
 		defer p.unlock()
 		p.ending--
 	}()
-	p.o.End(e.r, e.why)
+	p.o.End(ctx, e.r, e.why)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -30,10 +31,9 @@ func newYard(t *testing.T, change func(*Options[string, int])) *yard {
 	o := Options[string, int]{
 		User: userOf, MaxIdle: 10, MaxPerUser: 2, MaxTotal: 3, MaxWaiting: 2, MaxEndings: 2, MaxChecks: 1,
 		WaitTimeout: 30 * time.Second, Now: time.Now, Random: func() float64 { return 0.5 },
-		AfterFunc: func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
-		Aside:     func(f func()) { y.busy.Go(f) },
-		End:       y.end,
-		Check:     y.check,
+		Aside: func(f func(context.Context)) { y.busy.Go(func() { f(context.Background()) }) },
+		End:   y.end,
+		Check: y.check,
 		Open: func(context.Context) (int, error) {
 			y.mu.Lock()
 			defer y.mu.Unlock()
@@ -52,7 +52,7 @@ func newYard(t *testing.T, change func(*Options[string, int])) *yard {
 	return y
 }
 
-func (y *yard) end(r int, why string) {
+func (y *yard) end(_ context.Context, r int, why string) {
 	y.mu.Lock()
 	y.now++
 	y.most = max(y.most, y.now)
@@ -65,7 +65,7 @@ func (y *yard) end(r int, why string) {
 	y.ended = append(y.ended, fmt.Sprint(r, " ", why))
 }
 
-func (y *yard) check(int) error {
+func (y *yard) check(context.Context, int) error {
 	time.Sleep(y.slow)
 	if y.bad {
 		return errors.New("no answer")
@@ -75,7 +75,7 @@ func (y *yard) check(int) error {
 
 func (y *yard) lend(t *testing.T, key string) *Lease[string, int] {
 	t.Helper()
-	l, err := y.Acquire(context.Background(), key, AnyAge)
+	l, err := y.Acquire(waits(context.Background()), key, AnyAge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func (y *yard) leave(t *testing.T, key string, r int) {
 func (y *yard) upkeep(seconds int) {
 	for range seconds {
 		time.Sleep(time.Second)
-		y.Upkeep(context.Background())
+		y.Upkeep()
 	}
 	synctest.Wait()
 }
@@ -110,5 +110,38 @@ func (y *yard) expectEnded(t *testing.T, want ...string) {
 	slices.Sort(y.ended) // they are ended side by side
 	if !slices.Equal(y.ended, want) {
 		t.Errorf("ended %q, want %q", y.ended, want)
+	}
+}
+
+// waiting is a Waiter that is a goroutine.
+type waiting struct {
+	context.Context
+	woken chan struct{}
+}
+
+func waits(ctx context.Context) waiting { return waiting{ctx, make(chan struct{}, 1)} }
+
+// Err implements Waiter.
+func (w waiting) Err() error { return context.Cause(w.Context) }
+
+// Wake implements Waiter.
+func (w waiting) Wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Pause implements Waiter.
+func (w waiting) Pause(_ string, by time.Time) error {
+	limit := time.NewTimer(time.Until(by))
+	defer limit.Stop()
+	select {
+	case <-w.woken:
+		return nil
+	case <-limit.C:
+		return os.ErrDeadlineExceeded
+	case <-w.Done():
+		return w.Err()
 	}
 }

@@ -3,25 +3,12 @@ package wire
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// applySystem sets what only Linux has: TCP_USER_TIMEOUT, and a bound on
-// unsent bytes so that a peer that does not read costs little.
-func applySystem(c *net.TCPConn, o TCPOptions) error {
-	return control(c, func(fd int) error {
-		if d := o.GoneAfter(); d > 0 {
-			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
-				int(d/time.Millisecond)); err != nil {
-				return err
-			}
-		}
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
-	})
-}
 
 // AskSocket asks the kernel for a socket's state (TCP_INFO, or poll(2) for a Unix
 // socket) and inode. A
@@ -93,34 +80,47 @@ func heldUnix(fd int) (h HeldSocket, isUnix bool) {
 	return h, true
 }
 
-// WaitGone blocks until a peer that has closed its side has reset the
-// connection too, or has vanished; cause is the kernel's word for it. An error
-// means that the read deadline woke it first, or, for a parked wire, that it has
-// not happened yet.
-func WaitGone(c syscall.Conn) (cause, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	err = raw.Read(func(fd uintptr) bool {
-		state, err := stateOfDescriptor(int(fd))
-		if err == nil && state != StateClosed {
-			return false
+// Gone reports whether a peer that has closed its side has reset the connection too, or has
+// vanished; cause is the kernel's word for it, nil when it has none.
+func Gone(w *Wire) (cause error, gone bool) {
+	err := w.control(func(fd int) error {
+		state, err := stateOfDescriptor(fd)
+		if err != nil || state != StateClosed {
+			return err
 		}
-		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
+		gone = true
+		if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && n != 0 {
 			cause = unix.Errno(n)
 		}
-		return true
+		return nil
 	})
-	return cause, err
+	return cause, gone && err == nil
 }
 
 // Widen lets the kernel take more from a backend whose client has shown that it
 // keeps up: fewer and larger steps cost half.
 func Widen(w *Wire) {
-	_ = control(w, func(fd int) error { // a narrow one does, too
+	_ = w.control(func(fd int) error { // a narrow one does, too
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, maxUnreadWide)
 	})
+}
+
+// Acknowledge has the kernel acknowledge at once what has come, instead of 40 ms later: a peer with Nagle's
+// algorithm (RFC 896) sends nothing small before.
+func (w *Wire) Acknowledge() {
+	_ = w.control(func(fd int) error { // without it the rest comes later
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	})
+}
+
+// control runs f with the descriptor as long as it is open.
+func (w *Wire) control(f func(fd int) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.open {
+		return net.ErrClosed
+	}
+	return f(w.fd)
 }
 
 // control runs f with the descriptor of c.
@@ -137,8 +137,8 @@ func control(c syscall.Conn, f func(fd int) error) error {
 }
 
 // values are the options as the kernel has them; 0 is left alone.
-func (o TCPOptions) values() [][3]int {
-	return [][3]int{
+func (o TCPOptions) values() [6][3]int {
+	return [6][3]int{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(o.KeepAliveIdle)},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(o.KeepAliveInterval)},
@@ -148,38 +148,26 @@ func (o TCPOptions) values() [][3]int {
 	}
 }
 
-// ApplyListener sets the options on a listening socket, whose clients begin with
-// them unless Go sets its own (net.ListenConfig.KeepAlive).
-func (o TCPOptions) ApplyListener(ln *net.TCPListener) error {
+// Apply sets the options on a TCP socket. Clients of a listening socket begin with
+// its options.
+func (o TCPOptions) Apply(c syscall.Conn) error {
 	if o == (TCPOptions{}) {
 		return nil
 	}
-	return control(ln, func(fd int) error {
-		for _, v := range o.values() {
-			if v[2] == 0 {
-				continue
-			}
-			if err := unix.SetsockoptInt(fd, v[0], v[1], v[2]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return control(c, o.set)
 }
 
-// InForce reports whether a socket has the options.
-func (o TCPOptions) InForce(c Stream) bool {
-	return o == (TCPOptions{}) || control(c, func(fd int) error {
-		for _, v := range o.values() {
-			if n, err := unix.GetsockoptInt(fd, v[0], v[1]); err != nil || v[2] != 0 && n != v[2] {
-				return errNotInForce
-			}
+func (o TCPOptions) set(fd int) error {
+	for _, v := range o.values() {
+		if v[2] == 0 {
+			continue
 		}
-		return nil
-	}) == nil
+		if err := unix.SetsockoptInt(fd, v[0], v[1], v[2]); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return nil
 }
-
-var errNotInForce = errors.New("the socket has other options")
 
 // Unread reports whether anything has come on an idle socket: bytes, the end, or
 // an error. Nothing is taken out. In doubt something has.

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"net"
-	"time"
-)
+import "time"
 
 // TCPOptions says when a peer that sends nothing counts as gone. The zero
 // value leaves everything to the system.
@@ -27,22 +24,6 @@ func (o TCPOptions) GoneAfter() time.Duration {
 
 // seconds is a time as the kernel takes it for probes.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
-
-// Apply sets the options on a TCP socket. Those of a Unix socket need none: the
-// kernel tells at once when the peer is gone.
-func (o TCPOptions) Apply(s Stream) error {
-	c, isTCP := s.(*net.TCPConn)
-	if o == (TCPOptions{}) || !isTCP {
-		return nil
-	}
-	err := c.SetKeepAliveConfig(net.KeepAliveConfig{
-		Enable: true, Idle: o.KeepAliveIdle, Interval: o.KeepAliveInterval, Count: o.KeepAliveCount,
-	})
-	if err != nil {
-		return err
-	}
-	return applySystem(c, o)
-}
 
 // maxUnsent bounds what the kernel keeps for a peer that does not read, beyond
 // what is on its way already.

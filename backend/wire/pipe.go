@@ -10,7 +10,7 @@ import (
 // PipeSize is what a Pipe holds at the most, in bytes.
 const PipeSize = 256 << 10
 
-// Pipe carries bytes from one parked wire to another in the kernel (splice(2)).
+// Pipe carries bytes from one wire to another in the kernel (splice(2)).
 type Pipe struct {
 	r, w int
 	held int // bytes in it
@@ -32,8 +32,14 @@ func NewPipe() (*Pipe, error) {
 // error is that of the connection, and is gone from the socket: Read would return
 // io.EOF after it.
 func (p *Pipe) Fill(from *Wire, n int) (int, error) {
+	if from.dry {
+		return 0, ErrWouldBlock
+	}
 	moved, err := splice(from.fd, p.w, n)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOMEM) {
+	switch {
+	case err == ErrWouldBlock:
+		from.dry = true
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOMEM):
 		err = nil
 	}
 	p.held = max(moved, 0)
@@ -42,9 +48,10 @@ func (p *Pipe) Fill(from *Wire, n int) (int, error) {
 
 // Empty moves what the pipe holds to a wire, as far as it goes without waiting.
 func (p *Pipe) Empty(to *Wire) error {
-	for p.held > 0 {
+	for p.held > 0 && !to.full {
 		n, err := splice(p.r, to.fd, p.held)
 		if err == ErrWouldBlock {
+			to.full = true
 			return nil
 		}
 		if err != nil {

@@ -11,20 +11,22 @@ import (
 // Events are what a Poller waits for on a socket, and what it reports.
 type Events uint32
 
-// Readable and Writable can be waited for; Dead is reported always.
+// The events. HungUp and Dead are reported for every wire.
 const (
 	Readable Events = unix.EPOLLIN
 	Writable Events = unix.EPOLLOUT
+	HungUp   Events = unix.EPOLLRDHUP               // the peer has closed its side
 	Dead     Events = unix.EPOLLHUP | unix.EPOLLERR // both sides are closed, or an error is pending
 )
 
 // Key is what the caller of a Poller knows a socket by: it comes back with each
-// event. Number is not negative.
+// event. Number is not negative; Round is not 0.
 type Key struct{ Number, Round int32 }
 
-// Poller waits for many parked wires at once (epoll(7)). Wake may be called
-// concurrently with all else and after Close; the other methods that wait belong
-// to one goroutine, and Add, Modify and Remove may be called concurrently with Wait.
+// Poller waits for many wires at once (epoll(7)), and reports each change of a wire once
+// (EPOLLET). Wake may be called concurrently with all else and after Close; the other
+// methods that wait belong to one goroutine, and Add, Want and Remove may be called
+// concurrently with Wait.
 type Poller struct {
 	epfd   int
 	wakeFD int // an eventfd
@@ -67,24 +69,51 @@ func (p *Poller) control(op, fd int, e Events, k Key) error {
 	return nil
 }
 
-// Add begins to wait for a parked wire.
-func (p *Poller) Add(w *Wire, e Events, k Key) error {
-	return p.control(unix.EPOLL_CTL_ADD, w.fd, e, k)
+// Add begins to wait for what a wire can be read for, and whether it is connected.
+func (p *Poller) Add(w *Wire, k Key) error {
+	w.place, w.watched = k, Readable|HungUp
+	if w.full {
+		w.watched |= Writable
+	}
+	err := p.control(unix.EPOLL_CTL_ADD, w.fd, w.watched|unix.EPOLLET, k)
+	if err != nil {
+		w.place = Key{}
+	}
+	return err
 }
 
-// Modify changes what a wire is waited for.
-func (p *Poller) Modify(w *Wire, e Events, k Key) error {
-	return p.control(unix.EPOLL_CTL_MOD, w.fd, e, k)
+// Want has it reported when a wire that has taken nothing more can be written to.
+func (p *Poller) Want(w *Wire) error {
+	if !w.full || w.watched&Writable != 0 {
+		return nil
+	}
+	w.watched |= Writable
+	return p.control(unix.EPOLL_CTL_MOD, w.fd, w.watched|unix.EPOLLET, w.place)
 }
 
-// Remove stops waiting for a wire.
-func (p *Poller) Remove(w *Wire) { _ = p.control(unix.EPOLL_CTL_DEL, w.fd, 0, Key{}) }
+// Remove stops waiting for a wire. Nothing is done for one that is closed: the
+// kernel has done so.
+func (p *Poller) Remove(w *Wire) {
+	w.place = Key{}
+	if w.open {
+		_ = p.control(unix.EPOLL_CTL_DEL, w.fd, 0, Key{})
+	}
+}
+
+// AddListener begins to wait for clients. Where several pollers wait for the same
+// listener, one of them is woken (EPOLLEXCLUSIVE), and again as long as clients wait.
+func (p *Poller) AddListener(l *Listener, k Key) error {
+	return p.control(unix.EPOLL_CTL_ADD, l.fd, Readable|unix.EPOLLEXCLUSIVE, k)
+}
+
+// RemoveListener stops waiting for clients.
+func (p *Poller) RemoveListener(l *Listener) { _ = p.control(unix.EPOLL_CTL_DEL, l.fd, 0, Key{}) }
 
 // Wait looks for events, and blocks until there are some if block says so: most
 // often there are, and a call that may block costs more. It returns how many
 // there are.
 func (p *Poller) Wait(block bool) (int, error) {
-	n, err := unix.EpollWait(p.epfd, p.events[:], 0)
+	n, err := pollNow(p.epfd, p.events[:])
 	if n == 0 && err == nil && block {
 		n, err = unix.EpollWait(p.epfd, p.events[:], -1)
 	}

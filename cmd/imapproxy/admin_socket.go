@@ -39,7 +39,7 @@ func listenAdmin(to adminAccess) (net.Listener, error) {
 
 // socketFile is a listener on a Unix socket that removes its file.
 type socketFile struct {
-	net.Listener
+	*net.UnixListener
 	path string
 	made fs.FileInfo
 	once sync.Once // once it is closed, another file may get its inode
@@ -53,7 +53,7 @@ func (s *socketFile) Close() error {
 			_ = os.Remove(s.path)
 		}
 	})
-	return s.Listener.Close()
+	return s.UnixListener.Close()
 }
 
 // socketMode of the admin listener lets the socket's owner use it, and root.
@@ -68,14 +68,15 @@ func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), uint32(mode)) })
 	}}
-	ln, err := early.Listen(context.Background(), "unix", path)
+	bound, err := early.Listen(context.Background(), "unix", path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("there is no folder %s: make it, for the proxy's user only", filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, err
 	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false) // it does not look whose file it is
+	ln := bound.(*net.UnixListener)
+	ln.SetUnlinkOnClose(false) // it does not look whose file it is
 	if err := os.Chmod(path, mode); err != nil {
 		_ = ln.Close()
 		return nil, err
@@ -85,7 +86,7 @@ func listenUnix(path string, mode fs.FileMode) (*socketFile, error) {
 		_ = ln.Close()
 		return nil, err
 	}
-	return &socketFile{Listener: ln, path: path, made: made}, nil
+	return &socketFile{UnixListener: ln, path: path, made: made}, nil
 }
 
 // staleLimit bounds the question whether a process listens on a socket.

@@ -56,7 +56,7 @@ func TestAdminSocketFile(t *testing.T) {
 	}
 	crashed := listen()
 	refused("another process listens on it")
-	_ = crashed.Listener.Close() // as a crash does: the file stays
+	_ = crashed.UnixListener.Close() // as a crash does: the file stays
 	if !fileExists(path) {
 		t.Fatal("the file has gone")
 	}

@@ -123,7 +123,7 @@ func (d *daemon) swapListeners(g *generation) error {
 	for key, ln := range d.sockets {
 		if kept[key] == nil {
 			d.log.Info().Str("listener", listenerOf(key)).Stringer("address", ln.Addr()).Msg("no longer listening")
-			_ = ln.Close()
+			d.server.CloseListener(ln)
 			delete(d.sockets, key)
 		}
 	}

@@ -174,10 +174,12 @@ func (r *rig) launch(t *testing.T, program *exec.Cmd, listening int) (*process, 
 	})
 	eventually(t, "start of the proxy",
 		func() (bool, string) { return greets(r.PlainPort), "no greeting:\n" + p.text(t) })
-	var before []string
+	admin := strings.Count(mustRead(t, r.Config), `"unix:admin.sock"`)
+	var before []string // with two descriptors of each listener, for the daemon and the event loops
 	eventually(t, "descriptors at the start", func() (bool, string) {
 		before = p.descriptors(t)
-		return count(before, "socket:") == listening, fmt.Sprintf("%q, want %d sockets that listen", before, listening)
+		return count(before, "socket:") == 2*listening-admin, fmt.Sprintf("%q, want %d sockets that listen", before,
+			listening)
 	})
 	if t.Failed() {
 		t.FailNow()
@@ -261,7 +263,7 @@ func (p *process) restored(t *testing.T, before []string) {
 }
 
 // sparePipes is how many ends of pipes the proxy may keep for large literals to
-// come: 8 pipes, see imapproxy/loop_splice_linux.go.
+// come: 8 pipes, see imapproxy/loop_splice.go.
 const sparePipes = 2 * 8
 
 // apart counts the pipes' ends and gives the other descriptors.

@@ -83,7 +83,7 @@ func (s socketSpec) listenUnix(path string) (net.Listener, error) {
 	if s.config.Backlog == 0 {
 		return file, nil
 	}
-	if err := s.setBacklog(file.Listener); err != nil {
+	if err := s.setBacklog(file); err != nil {
 		_ = file.Close()
 		return nil, err
 	}

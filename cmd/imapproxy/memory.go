@@ -24,7 +24,7 @@ const (
 	tightGOGC   = 100      // where that is less than the heap itself
 	roomyGOGC   = 400
 	quietBytes  = 1 << 20 // allocated between two looks: nothing much goes on
-	trimBytes   = 8 << 20 // worth giving back
+	trimBytes   = 2 << 20 // worth giving back
 )
 
 // tend looks after the memory until ctx is done. An operator's own GOGC or

@@ -71,6 +71,16 @@ func TestUnixListener(t *testing.T) {
 	}
 }
 
+// TestUnixListenerRetires: SIGQUIT ends a proxy with a Unix socket as any other.
+func TestUnixListenerRetires(t *testing.T) {
+	r := newAdminRig(t, "")
+	path := r.onUnix()
+	r.signal(syscall.SIGQUIT)
+	if code := r.waitEnd(); code != exitOK || fileExists(path) {
+		t.Errorf("exit code %d; the socket's file is left: %v", code, fileExists(path))
+	}
+}
+
 // TestUnixCheck says what is wrong with Unix sockets in a configuration.
 func TestUnixCheck(t *testing.T) {
 	const rest = `

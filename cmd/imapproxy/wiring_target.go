@@ -43,6 +43,7 @@ func buildTarget(c *config.Target, r *config.Report) *backend.Target {
 			// the configuration says so, and has warned
 			MinVersion: config.TLSVersion(c.TLSMin), InsecureSkipVerify: !c.Verify,
 		}
+		_, _ = x509.SystemCertPool() // Go reads it once: now, and not in a handshake, which an event loop makes
 	}
 	if c.MasterUser != "" && c.MasterFile != "" {
 		t.Master = backend.Credentials{AuthID: c.MasterUser, Secret: loadMasterPassword(c, r)}

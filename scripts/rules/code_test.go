@@ -9,18 +9,29 @@ import (
 )
 
 // afterFuncFiles may call time.AfterFunc or context.AfterFunc, which start a
-// goroutine later: the clock that limits take their time from, the waking of
-// a blocked read, a limit in a package that must not know the clock, and the
-// file of the endings.
+// goroutine later: the clock that limits take their time from, a limit in a
+// package that must not know the clock, and what interrupts a task from outside
+// its loop.
 var afterFuncFiles = map[string]bool{
 	"auth/httpauth/answer.go": true,
+	"backend/loop/do.go":      true,
 	"backend/timing/clock.go": true,
-	"backend/conn.go":         true,
-	"imapproxy/end.go":        true,
 }
 
+// startFiles may start goroutines, and tasks of a loop.
+var startFiles = map[string]bool{
+	"backend/loop/do.go":      true,
+	"backend/loop/outside.go": true,
+	"imapproxy/end.go":        true,
+	"imapproxy/loop_relay.go": true,
+	"imapproxy/loops.go":      true,
+}
+
+// recoverFiles may catch panics.
+var recoverFiles = map[string]bool{"backend/loop/outside.go": true, "imapproxy/end.go": true}
+
 // threeParties says whether a file belongs to the client side, the decision
-// or the backend side, where one file starts goroutines and catches panics.
+// or the backend side.
 func threeParties(f *file) bool {
 	switch f.top() {
 	case "imapproxy", "auth", "backend":
@@ -29,31 +40,27 @@ func threeParties(f *file) bool {
 	return false
 }
 
-// isEnding says whether a file may start goroutines and catch panics.
-func isEnding(f *file) bool {
-	base := path.Base(f.path)
-	return f.dir() == "imapproxy" && (base == "end.go" || strings.HasPrefix(base, "loop"))
-}
-
-// checkGoroutines: no go statement, and nothing that holds one, outside the
-// files of the endings. A goroutine elsewhere has no recover and no owner.
+// checkGoroutines: no go statement, and nothing that holds one or starts a task,
+// outside startFiles. A goroutine elsewhere has no recover and no owner.
 func checkGoroutines(files []*file) []string {
 	var problems []string
 	for _, f := range goFiles(files, false) {
-		if !threeParties(f) || isEnding(f) {
+		if !threeParties(f) {
 			continue
 		}
-		problems = append(problems, places(f, "go statement outside imapproxy/end.go and the loop",
-			func(n ast.Node) bool {
+		if !startFiles[f.path] {
+			problems = append(problems, places(f, "go statement in a file that is not listed in "+
+				"scripts/rules/code_test.go", func(n ast.Node) bool {
 				_, ok := n.(*ast.GoStmt)
 				return ok
 			})...)
-		problems = append(problems, places(f, "a method that starts a goroutine, outside imapproxy/end.go and the loop",
-			func(n ast.Node) bool {
+			problems = append(problems, places(f, "a method that starts a goroutine or a task, in a file that is not "+
+				"listed in scripts/rules/code_test.go", func(n ast.Node) bool {
 				selector, ok := n.(*ast.SelectorExpr)
 				return ok && (selector.Sel.Name == "Go" || selector.Sel.Name == "TryGo" ||
 					selector.Sel.Name == "DoChan")
 			})...)
+		}
 		if !afterFuncFiles[f.path] {
 			problems = append(problems, places(f, "time.AfterFunc in a file that is not listed in "+
 				"scripts/rules/code_test.go: use timing.Clock", calls(f, "time", "AfterFunc"))...)
@@ -64,21 +71,23 @@ func checkGoroutines(files []*file) []string {
 	return problems
 }
 
-// checkRecover: a panic is caught where a session ends and nowhere else.
+// checkRecover: a panic is caught where a session ends, and where one in another
+// goroutine is handed to its task, and nowhere else.
 func checkRecover(files []*file) []string {
 	var problems []string
 	for _, f := range goFiles(files, false) {
-		if !threeParties(f) || isEnding(f) {
+		if !threeParties(f) || recoverFiles[f.path] {
 			continue
 		}
-		problems = append(problems, places(f, "recover outside imapproxy/end.go and the loop", func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return false
-			}
-			name, ok := call.Fun.(*ast.Ident)
-			return ok && name.Name == "recover"
-		})...)
+		problems = append(problems, places(f, "recover in a file that is not listed in scripts/rules/code_test.go",
+			func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return false
+				}
+				name, ok := call.Fun.(*ast.Ident)
+				return ok && name.Name == "recover"
+			})...)
 	}
 	return problems
 }

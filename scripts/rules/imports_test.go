@@ -10,7 +10,7 @@ import (
 const module = "imapproxy"
 
 // everywhere is what every package may import, auth included, which knows nothing
-// of the backend; it imports nothing itself. The first makes text safe to be shown,
+// of the backend but the loop that waits for it; it imports nothing itself. The first makes text safe to be shown,
 // the second is for tests only.
 var everywhere = []string{"backend/printable", "scripts/dialogue"}
 
@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"cmd/imapproxy": {"imapproxy", "auth/...", "backend/...", "cmd/imapproxy/...", "cmd/cli", "cmd/completion",
 		"cmd/roff", "docs"},
 
-	"cmd/imapproxy/backendcheck": {"backend", "backend/login", "backend/timing", "backend/wire"},
+	"cmd/imapproxy/backendcheck": {"backend", "backend/login", "backend/loop", "backend/timing", "backend/wire"},
 	"cmd/imapproxy/logging":      {"cmd/imapproxy/config"},
 	"cmd/imapproxy/config":       {"auth", "auth/httpauth", "backend/ledger", "backend/wire", "cmd/cli", "cmd/roff"},
 	"cmd/imapproxy/convert":      {"auth/httpauth", "backend/route", "cmd/imapproxy/config"},
@@ -44,15 +44,17 @@ var mayImport = map[string][]string{
 	"cmd/imaprig/term":             {"cmd/imaprig/internal/rigtest"},
 
 	"imapproxy": {"auth", "backend", "backend/fault", "backend/ledger", "backend/lines", "backend/login",
-		"backend/timing", "backend/username", "backend/wire"},
-	"auth": {"auth/..."},
+		"backend/loop", "backend/timing", "backend/username", "backend/wire"},
+	"auth":          {"auth/...", "backend/loop"},
+	"auth/httpauth": {"auth", "backend/loop", "backend/timing", "backend/wire"},
 
-	"backend": {"backend/fault", "backend/ledger", "backend/lines", "backend/login", "backend/pool",
+	"backend": {"backend/fault", "backend/ledger", "backend/lines", "backend/login", "backend/loop", "backend/pool",
 		"backend/timing", "backend/username", "backend/wire"},
 	"backend/fault":     {},
 	"backend/ledger":    {},
 	"backend/lines":     {},
 	"backend/login":     {},
+	"backend/loop":      {"backend/timing", "backend/wire"},
 	"backend/pool":      {},
 	"backend/printable": {},
 	"backend/route":     {"backend", "backend/username", "backend/wire"},

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/importer"
 	"go/token"
 	"go/types"
@@ -16,62 +17,86 @@ import (
 	"sync"
 )
 
-// newLoopCheck checks the types of package imapproxy; nil when there is none.
-func newLoopCheck(files []*file) *loopCheck {
-	c := &loopCheck{
+// ownTypes checks the types of the packages that the rule follows from their source, each
+// before those that import it, and knows all others by what the compiler wrote of them.
+type ownTypes struct {
+	fset     *token.FileSet
+	info     types.Info
+	source   map[string][]*file // by import path
+	checked  map[string]*types.Package
+	others   types.Importer
+	problems []string
+}
+
+func newOwnTypes(files []*file) *ownTypes {
+	t := &ownTypes{
+		fset: token.NewFileSet(), source: map[string][]*file{}, checked: map[string]*types.Package{},
 		info: types.Info{
 			Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{},
 			Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+			Instances: map[*ast.Ident]types.Instance{},
 		},
-		bodies: map[string]*loopBody{}, reason: map[string]string{},
-		locked: map[*types.Var]string{}, lockers: map[*types.Var][]string{},
 	}
-	fset := token.NewFileSet()
-	var parsed []*ast.File
+	t.others = exportedTypes(t.fset)
 	for _, f := range goFiles(files, false) {
-		if f.dir() != "imapproxy" {
-			continue
-		}
-		again := reparse(fset, f)
-		c.files = append(c.files, again)
-		parsed = append(parsed, again.ast)
-	}
-	if !slices.ContainsFunc(c.files, isEnding) {
-		return nil
-	}
-	config := types.Config{
-		Importer: exportedTypes(fset),
-		Error:    func(err error) { c.problems = append(c.problems, err.Error()) },
-	}
-	_, _ = config.Check(module+"/imapproxy", fset, parsed, &c.info) // Error has them all
-	for _, f := range c.files {
-		for _, d := range f.ast.Decls {
-			if decl, ok := d.(*ast.FuncDecl); ok && decl.Body != nil {
-				name := c.info.Defs[decl.Name].(*types.Func).FullName()
-				c.bodies[name] = &loopBody{f, decl}
-				c.noteLocks(name, decl)
-			}
+		if follows(f) {
+			name := module + "/" + f.dir()
+			t.source[name] = append(t.source[name], reparse(t.fset, f))
 		}
 	}
-	return c
+	for name := range t.source {
+		_, _ = t.Import(name) // problems has the errors
+	}
+	return t
 }
 
-// exportedTypes imports what the compiler wrote of the packages that package
-// imapproxy needs.
+// follows reports whether the loop's code may be in a file: it is the three parties', or the
+// program's, which hands them its functions.
+func follows(f *file) bool {
+	if !slices.Contains([]string{"imapproxy", "backend", "auth", "docs", "cmd"}, f.top()) ||
+		strings.HasPrefix(f.path, "cmd/imaprig") {
+		return false
+	}
+	for _, comments := range f.ast.Comments {
+		if x, err := constraint.Parse(comments.List[0].Text); err == nil {
+			return x.Eval(func(tag string) bool { return tag == "linux" })
+		}
+	}
+	return true
+}
+
+// Import implements types.Importer.
+func (t *ownTypes) Import(name string) (*types.Package, error) {
+	files := t.source[name]
+	if files == nil {
+		return t.others.Import(name)
+	}
+	if t.checked[name] == nil {
+		var parsed []*ast.File
+		for _, f := range files {
+			parsed = append(parsed, f.ast)
+		}
+		config := types.Config{Importer: t, Error: func(err error) { t.problems = append(t.problems, err.Error()) }}
+		t.checked[name], _ = config.Check(name, t.fset, parsed, &t.info) // Error has them all
+	}
+	return t.checked[name], nil
+}
+
+// exportedTypes imports what the compiler wrote of packages.
 func exportedTypes(fset *token.FileSet) types.Importer {
 	written := compiled()
-	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
-		name := written[path]
-		if name == "" {
-			return nil, fmt.Errorf("%s: not among the packages that package imapproxy needs", path)
+	return importer.ForCompiler(fset, "gc", func(name string) (io.ReadCloser, error) {
+		if written[name] == "" {
+			return nil, fmt.Errorf("%s: not among the packages that ours need", name)
 		}
-		return os.Open(name)
+		return os.Open(written[name])
 	})
 }
 
 // compiled maps import paths to files of types.
 var compiled = sync.OnceValue(func() map[string]string {
-	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./imapproxy")
+	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}",
+		"./imapproxy", "./backend/...", "./auth/...", "./cmd/imapproxy/...")
 	list.Dir = repository
 	list.Stderr = os.Stderr
 	text, err := list.Output()
@@ -80,8 +105,80 @@ var compiled = sync.OnceValue(func() map[string]string {
 	}
 	written := map[string]string{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		path, name, _ := strings.Cut(lines.Text(), "\t")
-		written[path] = name
+		name, file, _ := strings.Cut(lines.Text(), "\t")
+		written[name] = file
 	}
 	return written
 })
+
+// function returns the function that an expression names; nil for anything else.
+func (t *ownTypes) function(e ast.Expr) *types.Func {
+	switch e := e.(type) {
+	case *ast.Ident:
+		f, _ := t.info.Uses[e].(*types.Func)
+		return f
+	case *ast.SelectorExpr:
+		return t.function(e.Sel)
+	case *ast.IndexExpr:
+		return t.function(e.X)
+	case *ast.IndexListExpr:
+		return t.function(e.X)
+	case *ast.ParenExpr:
+		return t.function(e.X)
+	}
+	return nil
+}
+
+// fits reports whether a call of a function's type may be one of a function of the other type: they
+// are the same, where a type parameter stands for any type. A named type is only itself.
+func (t *ownTypes) fits(called, function types.Type) bool {
+	if types.Identical(called, function) {
+		return true
+	}
+	call, ok := called.(*types.Signature)
+	f, isSignature := function.(*types.Signature)
+	if !ok || !isSignature {
+		return false
+	}
+	same := func(a, b *types.Tuple) bool {
+		if a.Len() != b.Len() {
+			return false
+		}
+		for i := range a.Len() {
+			if !t.mayBe(a.At(i).Type(), b.At(i).Type()) {
+				return false
+			}
+		}
+		return true
+	}
+	return same(call.Params(), f.Params()) && same(call.Results(), f.Results())
+}
+
+// mayBe reports whether a parameter's type may be the other: it is the same, or a type parameter
+// for which it stands somewhere. Types made of type parameters may be anything.
+func (t *ownTypes) mayBe(a, b types.Type) bool {
+	if p, ok := a.(*types.TypeParam); ok {
+		return slices.ContainsFunc(t.arguments(p.Obj()), func(x types.Type) bool { return types.Identical(x, b) })
+	}
+	return types.Identical(a, b) || strings.Contains(a.String(), "[K, R]")
+}
+
+// arguments returns the types that stand for a type parameter.
+func (t *ownTypes) arguments(parameter *types.TypeName) []types.Type {
+	var found []types.Type
+	for name, made := range t.info.Instances {
+		var list *types.TypeParamList
+		switch generic := t.info.Uses[name].Type().(type) {
+		case *types.Named:
+			list = generic.Origin().TypeParams()
+		case *types.Signature:
+			list = generic.TypeParams()
+		}
+		for i := range list.Len() {
+			if p := list.At(i).Obj(); p.Name() == parameter.Name() && p.Pkg() == parameter.Pkg() {
+				found = append(found, made.TypeArgs.At(i))
+			}
+		}
+	}
+	return found
+}

@@ -11,7 +11,9 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/login"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/printable"
+	"imapproxy/backend/timing"
 )
 
 // origin is what a backend learns of the client: that there is none.
@@ -19,6 +21,14 @@ var origin = backend.Origin{SessionID: "check", TTL: 1}
 
 // attempt connects once, and ends the connection.
 func (c *Checker) attempt(ctx context.Context, p place, w way) outcome {
+	var o outcome
+	if err := loop.Do(ctx, timing.System{}, func(ctx context.Context) { o = c.connect(ctx, p, w) }); err != nil {
+		return outcome{way: w, err: err}
+	}
+	return o
+}
+
+func (c *Checker) connect(ctx context.Context, p place, w way) outcome {
 	o := outcome{way: w}
 	d := c.dialer(p)
 	greeting := ""
@@ -43,7 +53,7 @@ func (c *Checker) attempt(ctx context.Context, p place, w way) outcome {
 		o.problems = append(o.problems, Problem{Advice: backend.AdviceOf(err)})
 	}
 	state := conn.TLS()
-	conn.End()
+	conn.End(ctx)
 	if w != asWritten || o.err != nil {
 		return o
 	}
@@ -105,7 +115,7 @@ func (c *Checker) logIn(ctx context.Context, p place, o *outcome) {
 		o.problems = append(o.problems, Problem{Advice: a})
 		return
 	}
-	conn.End()
+	conn.End(ctx)
 	o.facts = append(o.facts, "the master login for "+printable.Quote(user)+" works")
 }
 

@@ -3,17 +3,7 @@ package wire
 import (
 	"net"
 	"net/netip"
-	"syscall"
 )
-
-// Stream is a connected socket that a Wire can be made of: a *net.TCPConn or a
-// *net.UnixConn.
-type Stream interface {
-	net.Conn
-	syscall.Conn
-	CloseWrite() error
-	SetReadBuffer(bytes int) error
-}
 
 // UnixPrefix begins the address of a Unix socket; the path follows.
 const UnixPrefix = "unix:"

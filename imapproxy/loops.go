@@ -1,0 +1,97 @@
+package imapproxy
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"imapproxy/backend/fault"
+	"imapproxy/backend/loop"
+)
+
+// sessionLoop is an event loop that runs sessions: their logins and endings as
+// coroutines (session.go, end.go), their relays by events (loop_relay.go).
+//
+// It owns what belongs to its sessions. Others reach them by loop.Post only.
+type sessionLoop struct {
+	*loop.Loop
+	server   *Server
+	buf      [loopBuffer]byte
+	sessions atomic.Int64  // that are in it
+	over     chan struct{} // closed after its last round
+}
+
+const (
+	loopBuffer = 64 << 10  // what is read at a time
+	turnBound  = 256 << 10 // what one session may move before it is the next one's turn
+)
+
+// sessionLoops are the loops of a server.
+type sessionLoops struct {
+	all   []*sessionLoop
+	turn  atomic.Uint32
+	pipes pipes
+	done  sync.WaitGroup
+}
+
+// startLoops starts a loop for each processor.
+func (s *Server) startLoops() error {
+	s.loops.pipes.init(maxPipes)
+	for range runtime.GOMAXPROCS(0) {
+		l, err := loop.New(s.clock)
+		if err != nil {
+			s.stopLoops()
+			return fmt.Errorf("imapproxy: %w", err)
+		}
+		x := &sessionLoop{Loop: l, server: s, over: make(chan struct{})}
+		s.loops.all = append(s.loops.all, x)
+		s.loops.done.Add(1)
+		go x.run()
+	}
+	return nil
+}
+
+// next returns the loops one after the other.
+func (m *sessionLoops) next() *sessionLoop {
+	return m.all[int(m.turn.Add(1))%len(m.all)]
+}
+
+// fewer returns a loop that has clearly fewer sessions than l, or l.
+func (m *sessionLoops) fewer(l *sessionLoop) *sessionLoop {
+	best := l
+	for _, x := range m.all {
+		if x.sessions.Load()+clearly < best.sessions.Load() {
+			best = x
+		}
+	}
+	return best
+}
+
+// clearly is how many sessions less make it worth handing one to another loop.
+const clearly = 1
+
+// run is the loop's goroutine, in a thread of its own. It ends with the server's
+// life, when no session is left.
+func (l *sessionLoop) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer l.server.loops.done.Done()
+	defer close(l.over)
+	for goesOn := true; goesOn; {
+		l.server.guarded("loop", func() {
+			goesOn = l.Round()
+			fault.Point("loop.round")
+		})
+	}
+	_ = l.Close()
+}
+
+// stopLoops ends the loops; no session is left.
+func (s *Server) stopLoops() {
+	for _, l := range s.loops.all {
+		l.End()
+	}
+	s.loops.done.Wait()
+	s.loops.pipes.close()
+}
