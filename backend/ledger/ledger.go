@@ -82,7 +82,7 @@ func (l *Ledger) MayBye() bool {
 }
 
 // Idle reports whether nothing goes on but possibly a running IDLE: such a
-// connection may be parked or drained.
+// session may be drained.
 func (l *Ledger) Idle() bool {
 	if l.doubt != noDoubt || !l.clientBetweenLines() || !l.MayBye() || l.Midway() || l.undelivered() {
 		return false

@@ -12,7 +12,7 @@ import (
 )
 
 // Loop waits for the sockets of many sessions in one thread. A socket that is silent costs
-// its descriptor and its place in the loop: no goroutine, no buffer and no timer.
+// its descriptor and its place in the loop: no goroutine and no buffer.
 //
 // What is in the loop belongs to its thread, and so do its methods. Post and End may be
 // called by any goroutine.
