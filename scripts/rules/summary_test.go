@@ -14,7 +14,8 @@ const (
 		`{"Action":"pass","Package":"p","Test":"TestA"}` + "\n"
 	skipped = `{"Action":"output","Package":"p","Test":"TestS","Output":"needs dovecot\n"}` + "\n" +
 		`{"Action":"skip","Package":"p","Test":"TestS"}` + "\n"
-	failed = `{"Action":"output","Package":"p","Test":"TestF","Output":"why\n"}` + "\n" +
+	failed = `{"Action":"output","Package":"p","Test":"TestF","Output":"    f_test.go:7: why\n"}` + "\n" +
+		`{"Action":"output","Package":"p","Test":"TestF","Output":"a log\n"}` + "\n" +
 		`{"Action":"fail","Package":"p","Test":"TestF"}` + "\n"
 	closing = `{"Action":"output","Package":"p","Output":"PASS\n"}` + "\n" +
 		`{"Action":"output","Package":"p","Output":"ok  \tp\t0.1s\n"}` + "\n" + `{"Action":"pass","Package":"p"}` + "\n"
@@ -26,7 +27,7 @@ const (
 )
 
 // TestSummary checks what CI relies on: .ci/summary fails when a test failed,
-// was skipped, or when none ran, and ends with the counts.
+// was skipped, or when none ran, and ends with what the failed tests complained of and the counts.
 func TestSummary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out of make quick: it needs python3")
@@ -42,7 +43,8 @@ func TestSummary(t *testing.T) {
 		{"other lines", "go test ./...\n" + passed + closing,
 			"go test ./...\nok  \tp\t0.1s\n1 passed, 0 failed, 0 skipped\n", true},
 		{"skipped", passed + skipped + closing, "needs dovecot\nok  \tp\t0.1s\n1 passed, 0 failed, 1 skipped\n", false},
-		{"failed", passed + failed + `{"Action":"fail","Package":"p"}`, "why\n1 passed, 1 failed, 0 skipped\n", false},
+		{"failed", passed + failed + `{"Action":"fail","Package":"p"}`,
+			"    f_test.go:7: why\na log\nfailed: p TestF\n    f_test.go:7: why\n1 passed, 1 failed, 0 skipped\n", false},
 		{"not built", passed + closing + unbuilt,
 			"ok  \tp\t0.1s\nq.go:1: syntax error\nFAIL\tq [build failed]\n1 passed, 1 failed, 0 skipped\n", false},
 		{"panicked", panicked, "panic: boo\nFAIL\tr\t0.1s\n0 passed, 1 failed, 0 skipped\n", false},
