@@ -44,7 +44,8 @@ func TestSummary(t *testing.T) {
 			"go test ./...\nok  \tp\t0.1s\n1 passed, 0 failed, 0 skipped\n", true},
 		{"skipped", passed + skipped + closing, "needs dovecot\nok  \tp\t0.1s\n1 passed, 0 failed, 1 skipped\n", false},
 		{"failed", passed + failed + `{"Action":"fail","Package":"p"}`,
-			"    f_test.go:7: why\na log\nfailed: p TestF\n    f_test.go:7: why\n1 passed, 1 failed, 0 skipped\n", false},
+			"    f_test.go:7: why\na log\nfailed: p TestF\n    f_test.go:7: why\n" +
+				"1 passed, 1 failed, 0 skipped\n", false},
 		{"not built", passed + closing + unbuilt,
 			"ok  \tp\t0.1s\nq.go:1: syntax error\nFAIL\tq [build failed]\n1 passed, 1 failed, 0 skipped\n", false},
 		{"panicked", panicked, "panic: boo\nFAIL\tr\t0.1s\n0 passed, 1 failed, 0 skipped\n", false},
