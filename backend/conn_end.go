@@ -76,7 +76,7 @@ func (c *Conn) Hurry() {
 	c.hurry.Store(true)
 	if t := c.ending.Load(); t != nil {
 		t.Loop().Post(loop.Func(func() {
-			c.raw.SetLimit("backend_ending", t.Loop().Now().Add(HurryLimit))
+			c.raw.ShortenLimit(t.Loop().In(HurryLimit))
 			t.Run()
 		}))
 	}

@@ -152,7 +152,7 @@ func (a *loopAcceptor) failed(err error) {
 		Msg("accept failed; clients wait in the backlog")
 	a.loop.Unlisten(a.socket)
 	a.timer = loop.Timer{Name: timerAccept, Do: loop.Func(a.resume)}
-	a.loop.Set(&a.timer, a.loop.Now().Add(a.pause))
+	a.loop.Set(&a.timer, a.loop.In(a.pause))
 }
 
 // resume accepts clients again, or tries once more later: the kernel may have no memory for it.

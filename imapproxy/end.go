@@ -169,7 +169,7 @@ func (s *session) farewell(reason endReason) {
 		return
 	}
 	s.holdClient()
-	raw.SetLimit(timerFarewell, s.loop.Now().Add(s.interrupter.farewellLimit(s.settings.Limits.Farewell)))
+	raw.SetLimit(timerFarewell, s.loop.In(s.interrupter.farewellLimit(s.settings.Limits.Farewell)))
 	if s.inMidLine(reason) {
 		_ = raw.SetLinger(0)
 		return
@@ -187,7 +187,7 @@ func (s *session) farewell(reason endReason) {
 func (s *session) hurry() {
 	if s.interrupter.hurry() { // the client's; backend connections have their own Hurry
 		s.loop.Post(loop.Func(func() {
-			s.client.raw.SetLimit(timerFarewell, s.loop.Now().Add(backend.HurryLimit))
+			s.client.raw.ShortenLimit(s.loop.In(backend.HurryLimit))
 			s.task.Run()
 		}))
 	}

@@ -71,7 +71,7 @@ func (s *session) readProxyHeader() error {
 		return s.fail(endProxyHeader, errUntrusted)
 	}
 	limit := loop.Timer{Name: timerProxyHeader, Do: loop.Func(func() { s.timeout(endProxyHeader, errNoHeader) })}
-	s.loop.Set(&limit, s.loop.Now().Add(proxyHeaderLimit))
+	s.loop.Set(&limit, s.loop.In(proxyHeaderLimit))
 	defer s.loop.Stop(&limit)
 	told, err := readProxyHeader(s.client.conn)
 	switch {

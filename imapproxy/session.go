@@ -156,7 +156,7 @@ func (s *session) refuseLogin(d dialect, a *loginAttempt, ours string) error {
 func (s *session) limitLogin() {
 	limit := cmp.Or(s.listener.Login, s.settings.Limits.Login)
 	s.login.limit = loop.Timer{Name: timerLogin, Do: (*loginTimeout)(s)}
-	s.loop.Set(&s.login.limit, s.loop.Now().Add(limit))
+	s.loop.Set(&s.login.limit, s.loop.In(limit))
 }
 
 // loginTimeout is a session whose client has not logged in in time.

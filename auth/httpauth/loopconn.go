@@ -81,11 +81,7 @@ func (c *loopConn) exchange(q *http.Request) (response *http.Response, keep bool
 
 // skipBody reads an answer's body away. It returns false for one that is large or slow.
 func (c *loopConn) skipBody(body io.Reader) (whole bool) {
-	name, end := c.raw.Limit()
-	if soon := c.loop.Now().Add(drainLimit); soon.Before(end) {
-		end = soon
-	}
-	c.raw.SetLimit(name, end)
+	c.raw.ShortenLimit(c.loop.In(drainLimit))
 	c.answer.N = 2 * maxBody // with what chunks have around them
 	n, err := io.Copy(io.Discard, io.LimitReader(body, maxBody+1))
 	return err == nil && n <= maxBody
@@ -106,7 +102,7 @@ func (c *loopConn) release(keep bool) {
 		c.end()
 		return
 	}
-	c.loop.Set(&c.idleEnd, c.loop.Now().Add(idleTimeout))
+	c.loop.Set(&c.idleEnd, c.loop.In(idleTimeout))
 	c.pool.wakeNext()
 }
 
@@ -141,7 +137,7 @@ func (c *Client) askInLoop(t *loop.Task, r *auth.Request) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	end := t.Loop().Now().Add(c.options.timeout())
+	end := t.Loop().In(c.options.timeout())
 	for {
 		response, err := c.conns.ask(t, question, end)
 		switch {

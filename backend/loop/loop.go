@@ -85,6 +85,9 @@ func New(clock timing.Clock) (*Loop, error) {
 // Now returns when the round began.
 func (l *Loop) Now() time.Time { return l.now }
 
+// In returns the time that a limit of d ends which begins now: Now is earlier, by what this round has taken.
+func (l *Loop) In(d time.Duration) time.Time { return l.clock.Now().Add(d) }
+
 // Tasks returns how many tasks are not over. It is for tests, which can't see them as goroutines.
 func (l *Loop) Tasks() int { return l.tasks }
 

@@ -114,6 +114,13 @@ func (w *Wire) Limit() (name string, at time.Time) { return w.limited, w.deadlin
 // SetLimit has calls that wait give up at a time; the zero time is never.
 func (w *Wire) SetLimit(name string, at time.Time) { w.limited, w.deadline = name, at }
 
+// ShortenLimit has calls that wait give up at a time, unless they do before.
+func (w *Wire) ShortenLimit(at time.Time) {
+	if w.deadline.IsZero() || at.Before(w.deadline) {
+		w.deadline = at
+	}
+}
+
 // SetDeadline is that of net.Conn. It does not wake a call that waits already.
 func (w *Wire) SetDeadline(t time.Time) error {
 	w.SetLimit("", t)
