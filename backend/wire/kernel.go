@@ -136,15 +136,17 @@ func control(c syscall.Conn, f func(fd int) error) error {
 	return failed
 }
 
-// values are the options as the kernel has them; 0 is left alone.
+// values are the options as the kernel has them; 0 is left alone. What begins a probe comes last: a
+// socket that has been silent for long enough sends one at once, and the next comes after the
+// interval that it had then.
 func (o TCPOptions) values() [6][3]int {
 	return [6][3]int{
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(o.KeepAliveIdle)},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(o.KeepAliveInterval)},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount},
-		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.GoneAfter() / time.Millisecond)},
 		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(o.GoneAfter() / time.Millisecond)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, o.KeepAliveCount},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(o.KeepAliveInterval)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(o.KeepAliveIdle)},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 	}
 }
 
