@@ -44,7 +44,7 @@ type File struct {
 func OpenFile(path string, cache *VerifiedCache) (*File, error) {
 	f := &File{
 		path:  path,
-		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)), // the daemon has one more than processors
 		cache: cache,
 		match: func(h *hash, s Secret) (bool, error) { return h.verify(s) },
 	}

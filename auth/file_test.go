@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -131,11 +130,11 @@ func TestFileUnknownUserDoesTheSameWork(t *testing.T) {
 	}
 }
 
-// Hashes are computed GOMAXPROCS at a time; who waits longer than the context
+// As many hashes are computed at a time as there are places; who waits longer than the context
 // is unavailable, not denied.
 func TestFileLimitsComputations(t *testing.T) {
 	f := openUsers(t, "bob:"+hashSHA)
-	places := runtime.GOMAXPROCS(0)
+	places := cap(f.slots)
 	begun, release, ended := make(chan bool, places), make(chan bool), make(chan error, places)
 	f.match = func(*hash, Secret) (bool, error) {
 		begun <- true

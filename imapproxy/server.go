@@ -109,6 +109,9 @@ type Settings struct {
 
 // Server accepts clients and runs their sessions.
 type Server struct {
+	// Loops is how many event loops Serve starts; 0: as many as Go uses processors (GOMAXPROCS).
+	Loops int
+
 	settings atomic.Pointer[Settings]
 	dialer   *backend.Dialer
 	clock    timing.Clock

@@ -33,7 +33,7 @@ type loopPool struct {
 // newLoopConns returns nil where tasks can't ask by themselves: net/http asks then. The bound on all
 // connections is shared out among the loops; where it is too low for that, net/http keeps it.
 func newLoopConns(t target, most int) *loopConns {
-	c := &loopConns{most: most / runtime.GOMAXPROCS(0), loops: map[*loop.Loop]*loopPool{}}
+	c := &loopConns{most: most / max(1, runtime.GOMAXPROCS(0)-1), loops: map[*loop.Loop]*loopPool{}}
 	if c.most == 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-// Package loop runs an event loop: one thread that waits for many sockets, and runs
+// Package loop runs an event loop: one goroutine that waits for many sockets, and runs
 // coroutines, which wait for them without a goroutine of their own.
 package loop
 
@@ -11,10 +11,10 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// Loop waits for the sockets of many sessions in one thread. A socket that is silent costs
+// Loop waits for the sockets of many sessions in one goroutine. A socket that is silent costs
 // its descriptor and its place in the loop: no goroutine and no buffer.
 //
-// What is in the loop belongs to its thread, and so do its methods. Post and End may be
+// What is in the loop belongs to its goroutine, and so do its methods. Post and End may be
 // called by any goroutine.
 type Loop struct {
 	clock  timing.Clock
@@ -42,7 +42,7 @@ type Loop struct {
 	ending bool
 }
 
-// Runner is something that the loop does in its own thread, without waiting.
+// Runner is something that the loop does in its own goroutine, without waiting.
 type Runner interface{ Run() }
 
 // Func is a Runner made of a function.

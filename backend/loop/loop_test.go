@@ -24,7 +24,6 @@ func run(tb testing.TB, clock timing.Clock) *Loop {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		for l.Round() {
 		}

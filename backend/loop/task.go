@@ -11,7 +11,7 @@ import (
 	"imapproxy/backend/wire"
 )
 
-// Task is a job that a loop runs as a coroutine: sequential code in the loop's thread, which
+// Task is a job that a loop runs as a coroutine: sequential code in the loop's goroutine, which
 // gives way to the loop where it waits. It is the context of what the job calls, and ends
 // when it is interrupted.
 //
@@ -59,7 +59,7 @@ func newCoroutine() *coroutine {
 	return c
 }
 
-// dropSpare ends the coroutines that wait for a task. They end in the thread that made them.
+// dropSpare ends the coroutines that wait for a task.
 func (l *Loop) dropSpare() {
 	for _, c := range l.spare {
 		c.stop()

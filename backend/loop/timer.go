@@ -7,7 +7,7 @@ import (
 )
 
 // Timer runs something at a time. The zero value is not set. It belongs to the loop's
-// thread.
+// goroutine.
 type Timer struct {
 	Name string // says what it is for
 	Do   Runner

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"imapproxy/cmd/imapproxy/config"
@@ -64,6 +65,7 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 		_ = w.Close(logFlushLimit) // a reader that takes nothing can't be told of it either
 	}()
 	d := newDaemon(g, load, log, w)
+	d.server.Loops = reserveProcessor()
 	d.reopenLog = sink.Reopen
 	if d.inherited, err = inheritSockets(); err != nil {
 		g.close()
@@ -81,4 +83,12 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 	go tend(ctx)
 	started(d)
 	return d.run(signals)
+}
+
+// reserveProcessor has Go run one goroutine more than there are processors, and returns their number. While no
+// such place is free, Go's monitor takes that of an event loop whenever the loop waits, and polls it every 20 µs.
+func reserveProcessor() (processors int) {
+	processors = runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(processors + 1)
+	return processors
 }
