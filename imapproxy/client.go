@@ -11,6 +11,7 @@ import (
 
 	"imapproxy/auth"
 	"imapproxy/backend/lines"
+	"imapproxy/backend/loop"
 	"imapproxy/backend/wire"
 )
 
@@ -78,11 +79,13 @@ func (c *client) Read(p []byte) (int, error) {
 }
 
 // startTLS makes the connection a TLS one. Nothing that was said before it
-// survives (RFC 9051 section 6.2.1). The login's limit bounds it.
-func (c *client) startTLS(cfg *tls.Config) error {
+// survives (RFC 9051 section 6.2.1). The login's limit bounds it. It begins in the loop; what
+// takes long happens outside if the configuration says so (loop.Leave).
+func (c *client) startTLS(task *loop.Task, cfg *tls.Config) error {
 	t := tls.Server(&c.wire, cfg)
 	c.in = &lines.Reader{Src: c}
-	if err := t.Handshake(); err != nil {
+	defer task.Return()
+	if err := t.HandshakeContext(task.Endless()); err != nil {
 		return err
 	}
 	state := t.ConnectionState()

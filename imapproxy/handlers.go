@@ -140,7 +140,7 @@ func (s *session) afterSTARTTLS() error {
 	s.speaking = false
 	s.login.clientName = ""
 	s.login.ttl = s.settings.Limits.ProxyTTL // what ID said in the clear is forgotten
-	if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
+	if err := s.client.startTLS(s.task, s.listener.TLSConfig); err != nil {
 		return s.fail(handshakeReason(err), err)
 	}
 	s.speaking = true

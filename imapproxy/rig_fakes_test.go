@@ -162,7 +162,10 @@ var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 func serverTLS() *tls.Config {
 	cert, _ := certificate()
 	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"imap"},
-		MinVersion: tls.VersionTLS12}
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, loop.Leave(hello.Context())
+		}}
 }
 
 // clientTLS is a client's, offering the application protocols alpn.

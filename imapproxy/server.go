@@ -35,11 +35,13 @@ const (
 
 // Listener holds what the configuration says of one listener.
 type Listener struct {
-	Name      string
-	TLS       ListenerTLS
-	TLSConfig *tls.Config // certificates and versions; nil with NoTLS
-	TLSOnly   bool        // passwords only after STARTTLS, from this machine too
-	Insecure  bool        // passwords without TLS from anywhere, not only from loopback
+	Name string
+	TLS  ListenerTLS
+	// TLSConfig has the certificates and versions; nil with NoTLS. A handshake is computed in the event loop, up to
+	// 1 ms of it with an RSA key, unless GetConfigForClient calls loop.Leave with the context of its ClientHelloInfo.
+	TLSConfig *tls.Config
+	TLSOnly   bool // passwords only after STARTTLS, from this machine too
+	Insecure  bool // passwords without TLS from anywhere, not only from loopback
 	Proxy     ProxyHeader
 	Clients   *ClientCertificates // nil: none is asked for
 

@@ -182,7 +182,7 @@ func (s *session) open(d dialect) error {
 	if s.listener.TLS == ImplicitTLS {
 		s.enter(phaseTLS)
 		fault.Point("session.tls")
-		if err := s.client.startTLS(s.listener.TLSConfig); err != nil {
+		if err := s.client.startTLS(s.task, s.listener.TLSConfig); err != nil {
 			return s.fail(handshakeReason(err), err)
 		}
 		if err := s.judgeCertificate(); err != nil {

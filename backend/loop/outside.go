@@ -66,6 +66,57 @@ func (t *Task) Outside(f func(ctx context.Context) error) error {
 	return err
 }
 
+// Leave goes on with the task itself in a goroutine until Return, for what takes long and can't be made a
+// function for Outside. Meanwhile the task may not wait, and what belongs to the loop is not its to touch. At
+// most 256 are outside at once for a loop; further ones wait. After an error it is still in the loop.
+func (t *Task) Leave() error {
+	if err := t.goOutside(); err != nil {
+		return err
+	}
+	t.leaving = true
+	t.co.yield(struct{}{})
+	return nil
+}
+
+// Leave is Task.Leave for the task that ctx belongs to. Where it belongs to none, nothing happens.
+func Leave(ctx context.Context) error {
+	if t := Of(ctx); t != nil {
+		return t.Leave()
+	}
+	return nil
+}
+
+// Endless returns a context that belongs to the task but does not end with it: crypto/tls starts a goroutine for
+// each that can end.
+func (t *Task) Endless() context.Context { return context.WithValue(context.Background(), taskKey{}, t) }
+
+// leave has a goroutine go on with a task that leaves.
+func (t *Task) leave() {
+	t.leaving, t.away = false, true
+	go func() {
+		defer func() {
+			failed := recover() // that the job has not recovered; it has ended the coroutine, too
+			t.loop.Post(Func(func() {
+				t.away = false
+				t.loop.outsideEnds()
+				if failed != nil {
+					t.finish()
+					panic(failed)
+				}
+				t.Run()
+			}))
+		}()
+		t.co.next()
+	}()
+}
+
+// Return goes on in the loop after Leave. In the loop it does nothing.
+func (t *Task) Return() {
+	if t.away {
+		t.co.yield(struct{}{})
+	}
+}
+
 // goOutside waits until the task may have a goroutine.
 func (t *Task) goOutside() error {
 	o := &t.loop.outside

@@ -28,6 +28,8 @@ type Task struct {
 	interrupted atomic.Bool
 	deaf        bool // see Undisturbed
 	givesWay    bool // see GiveWay
+	leaving     bool // see Leave
+	away        bool // it runs outside the loop
 
 	mu     sync.Mutex // protects what follows; nothing blocks under it
 	inner  context.Context
@@ -89,8 +91,8 @@ func (t *Task) start() {
 
 // Run begins the job or goes on with it; it looks again at what it waits for. The loop calls it.
 func (t *Task) Run() {
-	if t.job == nil {
-		return // it is over
+	if t.job == nil || t.away {
+		return // it is over, or looks when it is back
 	}
 	if t.co == nil {
 		t.start()
@@ -104,6 +106,10 @@ func (t *Task) Run() {
 	}()
 	c.next()
 	returned = true
+	if t.leaving {
+		t.leave()
+		return
+	}
 	if t.co == nil {
 		c.task = nil
 		t.finish()

@@ -24,6 +24,9 @@ var unsentBuffers = sync.Pool{New: func() any { b := make([]byte, 0, unsentSize)
 
 // Read is that of net.Conn.
 func (w *Wire) Read(p []byte) (int, error) {
+	if w.waiter != nil {
+		w.waiter.Return()
+	}
 	for {
 		n, err := w.receive(p)
 		if w.waiter == nil || len(p) == 0 {
@@ -79,6 +82,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 	if w.waiter == nil {
 		return w.writeSome(p)
 	}
+	w.waiter.Return()
 	sent := 0
 	for {
 		n, err := 0, w.Flush() // what TLS has said while no call waited goes first

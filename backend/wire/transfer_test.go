@@ -69,6 +69,7 @@ func (polled) Await(w *Wire) error {
 }
 
 func (polled) GiveWay() {}
+func (polled) Return()  {}
 
 // eventually polls until check is content, and fails with its last words.
 func eventually(tb testing.TB, check func() error) {

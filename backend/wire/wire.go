@@ -54,6 +54,8 @@ type Waiter interface {
 	Await(w *Wire) error
 	// GiveWay returns after others have had their turn.
 	GiveWay()
+	// Return returns where the wire may be used: its caller may have left the loop.
+	Return()
 }
 
 // Watcher is told of a wire's events.

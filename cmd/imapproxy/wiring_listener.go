@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imapproxy/backend/ledger"
+	"imapproxy/backend/loop"
 	"imapproxy/cmd/imapproxy/config"
 	"imapproxy/imapproxy"
 )
@@ -41,7 +42,10 @@ func buildListener(c *config.Listener, r *config.Report) (*imapproxy.Listener, [
 	}
 	l.Clients = &t.clients
 	l.TLSConfig = t.current.Load().Clone()
-	l.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current.Load(), nil }
+	l.TLSConfig.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		// A key exchange and a signature would hold up the other sessions of the loop, most of all with RSA.
+		return t.current.Load(), loop.Leave(hello.Context())
+	}
 	return l, []*listenerTLS{t}
 }
 

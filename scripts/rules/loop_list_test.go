@@ -27,10 +27,11 @@ var loopMayCall = []string{
 	"github.com/pires/go-proxyproto/tlvparse.*", "github.com/emersion/go-sasl.*",
 	"(github.com/emersion/go-sasl.Server).Next",
 
-	// TLS runs over a wire, too. A handshake and a client's certificate are computed in the loop.
+	// TLS runs over a wire, too. A backend's handshake and a client's certificate are computed in the loop.
 	"crypto/tls.CipherSuiteName", "crypto/tls.Client", "crypto/tls.ParseSessionState", "crypto/tls.Server",
 	"crypto/tls.VersionName", "(*crypto/tls.Config).Clone", "(*crypto/tls.Conn).CloseWrite",
-	"(*crypto/tls.Conn).ConnectionState", "(*crypto/tls.Conn).Handshake", "(*crypto/tls.SessionState).Bytes",
+	"(*crypto/tls.Conn).ConnectionState", "(*crypto/tls.Conn).Handshake", "(*crypto/tls.Conn).HandshakeContext",
+	"(*crypto/tls.ClientHelloInfo).Context", "(*crypto/tls.SessionState).Bytes",
 	"crypto/x509.NewCertPool", "(*crypto/x509.CertPool).AddCert", "(*crypto/x509.Certificate).Verify",
 	"(*crypto/x509.RevocationList).CheckSignatureFrom",
 
@@ -40,9 +41,9 @@ var loopMayCall = []string{
 	"(*sync.Pool).Get", "(*sync.Pool).Put", "(*sync.RWMutex).RLock", "(*sync.RWMutex).RUnlock",
 	"(*sync.WaitGroup).Add", "(*sync.WaitGroup).Done",
 
-	// A coroutine runs in the loop's thread.
-	"iter.Pull", "context.Background", "context.Cause", "context.WithCancel", "(context.Context).Done",
-	"(context.Context).Err", "(context.Context).Value",
+	// A coroutine runs in the loop's goroutine.
+	"iter.Pull", "context.Background", "context.Cause", "context.WithCancel", "context.WithValue",
+	"(context.Context).Done", "(context.Context).Err", "(context.Context).Value",
 
 	// System calls on descriptors that do not block. EpollWait is where the loop waits.
 	"syscall.Accept4", "golang.org/x/sys/unix.Close", "golang.org/x/sys/unix.Connect",
