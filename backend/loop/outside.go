@@ -88,7 +88,9 @@ func Leave(ctx context.Context) error {
 
 // Endless returns a context that belongs to the task but does not end with it: crypto/tls starts a goroutine for
 // each that can end.
-func (t *Task) Endless() context.Context { return context.WithValue(context.Background(), taskKey{}, t) }
+func (t *Task) Endless() context.Context {
+	return context.WithValue(context.Background(), taskKey{}, t)
+}
 
 // leave has a goroutine go on with a task that leaves.
 func (t *Task) leave() {
