@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -24,7 +23,6 @@ func run(tb testing.TB, clock timing.Clock) *Loop {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		defer runtime.UnlockOSThread()
 		for l.Round() {
 		}
 	}()

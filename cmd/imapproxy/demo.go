@@ -45,6 +45,7 @@ func demoUsers() []demoUser {
 }
 
 func (p *program) demo(o demoOptions) (code int) {
+	reserveProcessor()
 	dir, err := os.MkdirTemp("", "imapproxy-demo-")
 	if err != nil {
 		return p.failure("%v", err)

@@ -32,6 +32,7 @@ name (FileDescriptorName=) or address; systemd is told when the proxy is ready.`
 
 func (p *program) serve(file, admin string) int {
 	armFaults()
+	reserveProcessor()
 	load := func() (*generation, *config.Report) {
 		return loadGeneration(file, func(c *config.File) {
 			if admin != "" {
@@ -65,7 +66,7 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 		_ = w.Close(logFlushLimit) // a reader that takes nothing can't be told of it either
 	}()
 	d := newDaemon(g, load, log, w)
-	d.server.Loops = reserveProcessor()
+	d.server.Loops = max(1, runtime.GOMAXPROCS(0)-1) // see reserveProcessor
 	d.reopenLog = sink.Reopen
 	if d.inherited, err = inheritSockets(); err != nil {
 		g.close()
@@ -85,10 +86,7 @@ func (p *program) runDaemon(g *generation, load func() (*generation, *config.Rep
 	return d.run(signals)
 }
 
-// reserveProcessor has Go run one goroutine more than there are processors, and returns their number. While no
-// such place is free, Go's monitor takes that of an event loop whenever the loop waits, and polls it every 20 µs.
-func reserveProcessor() (processors int) {
-	processors = runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(processors + 1)
-	return processors
-}
+// reserveProcessor has Go run one goroutine more than there are processors. While no such place is free, Go's
+// monitor takes that of an event loop whenever the loop waits, and polls it every 20 µs. It comes before the
+// configuration is loaded, some of whose bounds are the number of processors.
+func reserveProcessor() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) }
