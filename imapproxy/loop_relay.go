@@ -29,7 +29,7 @@ func (l *sessionLoop) adopt(r *relay) error {
 			return err
 		}
 	}
-	r.watching = loop.Timer{Name: timerSweep, Do: (*relaySweep)(r)}
+	r.watching = loop.Timer{Name: timerRelay, Do: (*relaySweep)(r)}
 	l.Set(&r.watching, r.nextSweep(l.Now()))
 	return nil
 }

@@ -34,7 +34,7 @@ var injections = map[string]func(*stage){
 	"c_protocol": (*stage).babble,
 	"b_fin":      func(s *stage) { _ = s.b.raw.CloseWrite() },
 	"b_rst":      func(s *stage) { s.b.reset() },
-	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw); s.clock.fire(timerSweep) }, // it gives the socket its options
+	"b_vanish":   func(s *stage) { vanish(s.t, s.b.raw); s.clock.fire(timerRelay) }, // it gives the socket its options
 	"b_protocol": func(s *stage) { s.b.write(junk) },
 	"b_bye":      func(s *stage) { s.saysBye(); s.clock.advance(s.settings.Limits.HalfCloseIdle) },
 	"timeout":    (*stage).idleTooLong,

@@ -14,6 +14,7 @@ const (
 	timerAccept        = "accept"
 	timerGrace         = "grace"
 	timerSweep         = "sweep"
+	timerRelay         = "relay" // when a relay is looked at
 	timerPools         = "pools"
 	timerCensus        = "census"
 	timerRecount       = "recount"
