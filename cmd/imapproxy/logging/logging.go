@@ -30,7 +30,7 @@ func NewTo(c config.Log, out io.Writer) (zerolog.Logger, *Writer) {
 	w := NewWriter(out, queue)
 	w.outputs, _ = out.(*Outputs) // nil for a writer that takes what log.level says
 	w.SetLevel(c.Level)
-	return zerolog.New(w).Hook(stamp{}), w
+	return zerolog.New(w).Hook(stamp{}).Sample(w), w
 }
 
 // SetLevel puts the least level that is written in force; a reload may change
@@ -44,6 +44,12 @@ func (w *Writer) SetLevel(name string) {
 	w.level.Store(int32(level))
 }
 
+// Sample implements zerolog.Sampler: it reports whether lines of a level are written, so that those which are not are
+// not made either.
+func (w *Writer) Sample(level zerolog.Level) bool {
+	return level == zerolog.NoLevel || int32(level) >= w.level.Load()
+}
+
 // levelOf returns the level of that name.
 func levelOf(name string) zerolog.Level {
 	level, err := zerolog.ParseLevel(name)
@@ -55,7 +61,7 @@ func levelOf(name string) zerolog.Level {
 
 // WriteLevel implements zerolog.LevelWriter.
 func (w *Writer) WriteLevel(level zerolog.Level, line []byte) (int, error) {
-	if level != zerolog.NoLevel && int32(level) < w.level.Load() {
+	if !w.Sample(level) {
 		return len(line), nil
 	}
 	w.enqueue(entry{level, append([]byte(nil), line...)}) // zerolog uses its buffer again

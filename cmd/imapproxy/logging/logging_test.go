@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"imapproxy/cmd/imapproxy/config"
 )
 
@@ -136,6 +138,9 @@ func TestLogLevelChanges(t *testing.T) {
 	var out bytes.Buffer
 	log, w := New(config.Log{Level: "warn", Format: "json"}, &out)
 	log.Info().Msg("one")
+	if log.Info().Enabled() || log.WithLevel(zerolog.InfoLevel).Enabled() || !log.Warn().Enabled() {
+		t.Error("a line that is not written is made, or one that is written is not")
+	}
 	w.SetLevel("debug")
 	log.Debug().Msg("two")
 	w.SetLevel("error")
