@@ -38,7 +38,7 @@ type Conn struct {
 	peer   error         // how the backend's side was closed: io.EOF or a reset; nil while it is open
 	spent  time.Duration // of Limits.Login
 	hidden *hidden       // what no error may repeat, while a login runs; nil for nothing
-	alerts []string      // what the backend has said that the user must read
+	alerts *[]string     // what the backend has said that the user must read; nil for nothing
 	ended  atomic.Bool
 	hurry  atomic.Bool               // see Hurry
 	ending atomic.Pointer[loop.Task] // that runs End; nil before
@@ -65,6 +65,13 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	}
 	s := t.ConnectionState()
 	return &s
+}
+
+// ReleaseBuffers gives back what TLS has read into, unless something is left in it, and reports whether it has. No
+// call may be under way.
+func (c *Conn) ReleaseBuffers() bool {
+	t, ok := c.conn.(*tls.Conn)
+	return !ok || wire.ReleaseTLSBuffers(t)
 }
 
 // source is the connection as the answers are read from it.
@@ -189,7 +196,7 @@ func (c *Conn) hold(ctx context.Context) error {
 
 // rest takes the socket out of its loop, until the next hold.
 func (c *Conn) rest(ctx context.Context) {
-	c.raw.WaitBy(nil)
+	c.raw.Forget()
 	c.raw.WatchBy(nil)
 	if t := loop.Of(ctx); t != nil {
 		t.Loop().Remove(&c.raw)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"imapproxy/backend/fault"
@@ -97,7 +96,7 @@ func (c *Conn) end(ctx context.Context) Ending {
 	if !asked && !c.saidBye() && c.open() {
 		return c.cut(EndCut)
 	}
-	switch err := c.drain(); {
+	switch err := c.drain(loop.Of(ctx)); {
 	case err == nil:
 		return c.closedByPeer(asked)
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.hurry.Load():
@@ -165,42 +164,33 @@ var errStillSends = errors.New("the backend still sends")
 
 // drain reads and throws away until the backend has closed, which is no error. The
 // error is os.ErrDeadlineExceeded when the time runs out before.
-func (c *Conn) drain() error {
+func (c *Conn) drain(t *loop.Task) error {
 	left := maxDrained
 	if c.peer == nil {
-		if err := discard(c, &left); err != nil {
+		if err := discard(t, c, &left); err != nil {
 			return err
 		}
 	}
-	t, ok := c.conn.(*tls.Conn)
+	over, ok := c.conn.(*tls.Conn)
 	if !ok || isReset(c.peer) {
 		return nil
 	}
 	if s, err := wire.AskSocket(&c.raw); err == nil && s.State == wire.StateEstablished {
-		_ = t.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
+		_ = over.CloseWrite() // TLS has ended, TCP has not: the backend may wait for our close_notify
 	}
-	return discard(&c.raw, &left)
+	return discard(t, &c.raw, &left)
 }
 
-// drainBuffer is what is read and thrown away at a time.
-const drainBuffer = 16 << 10
-
-var drainBuffers = sync.Pool{New: func() any { return new([drainBuffer]byte) }}
-
 // discard reads to the end of r.
-func discard(r io.Reader, left *int) error {
+func discard(t *loop.Task, r io.Reader, left *int) error {
 	fault.Point("end.drain")
-	buf := drainBuffers.Get().(*[drainBuffer]byte)
-	defer drainBuffers.Put(buf)
-	for *left > 0 {
-		n, err := r.Read(buf[:])
-		*left -= n
-		if isClosing(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	n, err := t.Discard(r, *left)
+	*left -= n
+	switch {
+	case err == nil:
+		return errStillSends
+	case isClosing(err):
+		return nil
 	}
-	return errStillSends
+	return err
 }

@@ -85,11 +85,17 @@ const maxAlerts = 8
 
 // noteAlert keeps an alert for the client.
 func (c *Conn) noteAlert(r answer) {
-	if !isStatus(r.word) || !strings.EqualFold(r.code, codeAlert) || !c.trusted() || len(c.alerts) == maxAlerts {
+	if !isStatus(r.word) || !strings.EqualFold(r.code, codeAlert) || !c.trusted() {
+		return
+	}
+	if c.alerts != nil && len(*c.alerts) == maxAlerts {
 		return
 	}
 	if text := safeText(printable.Text(r.text, maxText)); text != "" {
-		c.alerts = append(c.alerts, text)
+		if c.alerts == nil {
+			c.alerts = new([]string)
+		}
+		*c.alerts = append(*c.alerts, text)
 	}
 }
 
@@ -98,7 +104,10 @@ func safeText(text string) string { return strings.TrimLeft(text, " [") }
 
 // TakeAlerts returns the alerts of the greeting and the login, once.
 func (c *Conn) TakeAlerts() []string {
-	alerts := c.alerts
+	if c.alerts == nil {
+		return nil
+	}
+	alerts := *c.alerts
 	c.alerts = nil
 	return alerts
 }

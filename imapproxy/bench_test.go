@@ -67,8 +67,8 @@ func BenchmarkRegistry(b *testing.B) {
 // BenchmarkLoginLine writes the line of a login; the end's is longer.
 func BenchmarkLoginLine(b *testing.B) {
 	s := &session{id: newSessionID(), server: &Server{log: zerolog.New(io.Discard)}, listener: &Listener{Name: "imaps"},
-		mechanism: "PLAIN", backendAddr: "192.0.2.7:993"}
-	s.status.user = "joe@example.org"
+		mechanism: "PLAIN"}
+	s.status.user, s.status.backend = "joe@example.org", "192.0.2.7:993"
 	s.client.proxied = &auth.Proxied{Client: netip.MustParseAddrPort("198.51.100.7:50000")}
 	s.client.believed = true
 	b.ReportAllocs()

@@ -26,9 +26,9 @@ type client struct {
 	onUnix   bool // it came by a Unix socket, and no PROXY header names another
 	frontTLS bool // the balancer in front has ended the client's TLS
 
-	in     *lines.Reader        // nil in the relay
-	state  *tls.ConnectionState // nil without TLS
-	verify string               // what came of the client's certificate; "" when none is asked for
+	in     *lines.Reader // nil in the relay
+	tls    *tls.Conn     // nil without TLS
+	verify string        // what came of the client's certificate; "" when none is asked for
 
 	proxied  *auth.Proxied // what the PROXY header says; nil without one
 	believed bool          // that
@@ -60,7 +60,7 @@ func (c *client) local() netip.AddrPort {
 
 // secure reports whether the client has TLS, to us or to a balancer in front that
 // we trust.
-func (c *client) secure() bool { return c.state != nil || c.frontTLS }
+func (c *client) secure() bool { return c.tls != nil || c.frontTLS }
 
 // isLocal reports whether what is said stays on this machine. A PROXY header can
 // take that away, not give it.
@@ -72,7 +72,7 @@ func (c *client) isLocal() bool {
 // that was cut between two records; the wire knows better.
 func (c *client) Read(p []byte) (int, error) {
 	n, err := c.conn.Read(p)
-	if c.state != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && c.wire.eof.Load() {
+	if c.tls != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && c.wire.eof.Load() {
 		err = errTLSCut
 	}
 	return n, err
@@ -88,10 +88,21 @@ func (c *client) startTLS(task *loop.Task, cfg *tls.Config) error {
 	if err := t.HandshakeContext(task.Endless()); err != nil {
 		return err
 	}
-	state := t.ConnectionState()
-	c.conn, c.state = t, &state
+	c.conn, c.tls = t, t
 	return nil
 }
+
+// state returns what TLS has agreed on, nil without TLS. It is not kept: few sessions need it after their login.
+func (c *client) state() *tls.ConnectionState {
+	if c.tls == nil {
+		return nil
+	}
+	state := c.tls.ConnectionState()
+	return &state
+}
+
+// releaseBuffers gives back what TLS has read into, unless something is left in it, and reports whether it has.
+func (c *client) releaseBuffers() bool { return c.tls == nil || wire.ReleaseTLSBuffers(c.tls) }
 
 // clientWire is the raw socket as TLS sees it: it notes the FIN, and it leaves
 // limits to the session, since crypto/tls would move them to 5 s for its own
@@ -115,11 +126,11 @@ func (w *clientWire) Read(p []byte) (int, error) {
 
 // tlsVersion is for the log, "" without TLS.
 func (c *client) tlsVersion() string {
-	if c.state == nil && c.frontTLS {
+	switch {
+	case c.tls != nil:
+		return tls.VersionName(c.state().Version)
+	case c.frontTLS:
 		return "balancer"
 	}
-	if c.state == nil {
-		return ""
-	}
-	return tls.VersionName(c.state.Version)
+	return ""
 }

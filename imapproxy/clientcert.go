@@ -50,7 +50,7 @@ func (s *session) judgeCertificate() error {
 		return nil
 	}
 	s.speaking = true // within TLS, so that BYE may be said
-	err := c.Verify(s.client.state.PeerCertificates, s.server.clock.Now())
+	err := c.Verify(s.client.state().PeerCertificates, s.server.clock.Now())
 	switch {
 	case err == nil:
 		s.client.verify = certificateGood
@@ -73,14 +73,14 @@ func (s *session) judgeCertificate() error {
 // an authority vouches for counts, but for a fingerprint: it is the
 // administrator who vouches for that one.
 func (s *session) certified() (user string, found bool) {
-	users := s.settings.External
-	if users == nil || s.client.state == nil || len(s.client.state.PeerCertificates) == 0 {
+	users, state := s.settings.External, s.client.state()
+	if users == nil || state == nil || len(state.PeerCertificates) == 0 {
 		return "", false
 	}
 	if s.client.verify != certificateGood && users.From != auth.FromFingerprint {
 		return "", false
 	}
-	return users.User(s.client.state.PeerCertificates[0])
+	return users.User(state.PeerCertificates[0])
 }
 
 // externalVerifier returns what EXTERNAL calls with the authorization identity.

@@ -153,7 +153,7 @@ func (s *session) compatCapabilities() string {
 			list = append(list, "AUTH="+m)
 		}
 	}
-	if s.listener.TLS == StartTLS && s.client.state == nil {
+	if s.listener.TLS == StartTLS && s.client.tls == nil {
 		list = append(list, "STARTTLS")
 	}
 	if !s.mayAuthenticate() {

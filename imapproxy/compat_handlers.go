@@ -22,7 +22,7 @@ func (s *session) compatHandle(cmd *command, args []string) (reply, error) {
 	case "ID":
 		return s.handleID(cmd)
 	case "STARTTLS":
-		if s.client.state != nil || s.listener.TLS != StartTLS {
+		if s.client.tls != nil || s.listener.TLS != StartTLS {
 			return invalid, nil
 		}
 		r, err := s.handleSTARTTLS(&command{tag: cmd.tag, pieces: [][]byte{nil}})

@@ -58,15 +58,15 @@ func (x nginxContext) String() string {
 		b.WriteString(" while " + x.doing)
 	}
 	fmt.Fprintf(&b, ", client: %s", s.client.addr().Addr())
-	if s.listener.TLS == StartTLS && s.client.state != nil {
+	if s.listener.TLS == StartTLS && s.client.tls != nil {
 		b.WriteString(" using starttls")
 	}
 	fmt.Fprintf(&b, ", server: %s", s.client.local())
 	if s.status.user != "" {
 		fmt.Fprintf(&b, ", login: \"%s\"", s.status.user)
 	}
-	if s.backendAddr != "" {
-		b.WriteString(", upstream: " + s.backendAddr)
+	if addr := s.backendAddr(); addr != "" {
+		b.WriteString(", upstream: " + addr)
 	}
 	return b.String()
 }

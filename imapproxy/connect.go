@@ -162,6 +162,6 @@ func (s *session) policy() *ledger.Policy {
 func (s *session) take(conn *backend.Conn) {
 	s.backend, s.login.failed = conn, failedLogin{}
 	conn.Enforce(s.policy())
-	s.backendAddr = conn.Addr
+	s.login.backendAddr = conn.Addr
 	s.status.set(func(v *statusSnapshot) { v.backend, v.target = conn.Addr, conn.Target.Name })
 }

@@ -177,7 +177,7 @@ func (s *session) farewell(reason endReason) {
 	s.task.Undisturbed(func() {
 		s.sayBye(reason)
 		s.closeWrite()
-		if _, err := io.CopyN(io.Discard, raw, maxFarewell); !errors.Is(err, io.EOF) {
+		if _, err := s.task.Discard(raw, maxFarewell); !errors.Is(err, io.EOF) {
 			_ = raw.SetLinger(0)
 		}
 	})
@@ -221,7 +221,7 @@ func (s *session) sayBye(reason endReason) {
 
 // closeWrite ends our side: close_notify where there is TLS, then FIN.
 func (s *session) closeWrite() {
-	if t, ok := s.client.conn.(interface{ CloseWrite() error }); ok && s.client.state != nil {
+	if t := s.client.tls; t != nil {
 		_ = t.CloseWrite()
 	}
 	_ = s.client.raw.CloseWrite()

@@ -20,6 +20,16 @@ func (s *session) report(reason endReason, detail error, phase string) {
 		e = s.server.log.Error()
 		s.fields(e)
 	}
+	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
+		detail = s.loginFailure().err
+	}
+	if e.Enabled() {
+		s.endLine(e, reason, detail, phase)
+	}
+	s.listener.dialect().report(s, reason, detail)
+}
+
+func (s *session) endLine(e *zerolog.Event, reason endReason, detail error, phase string) {
 	last := s.lastCommand
 	if s.relaying.Load() {
 		if c := s.relay.ledger.LastCommand(); c != "" {
@@ -34,22 +44,19 @@ func (s *session) report(reason endReason, detail error, phase string) {
 		Int64("duration_ms", s.server.clock.Now().Sub(s.started).Milliseconds()).
 		Str("phase", phase).
 		Str("reason", string(reason))
-	if detail == nil || errors.Is(detail, io.EOF) { // EOF says no more than the reason does
-		detail = s.loginFailure().err
-	}
 	optional(e, "cause", string(s.loginFailure().cause))
 	if detail != nil {
 		e.AnErr("error", detail)
 	}
 	e.Msg("session ended")
-	s.listener.dialect().report(s, reason, detail)
 }
 
 // reportLogin writes the line of a client that is logged in.
 func (s *session) reportLogin() {
-	e := s.event()
-	s.access(e)
-	e.Msg("session logged in")
+	if e := s.event(); e.Enabled() {
+		s.access(e)
+		e.Msg("session logged in")
+	}
 }
 
 // loginFailure is why the last login failed; the zero value once the client is logged in.
@@ -83,8 +90,17 @@ func (s *session) connection(e *zerolog.Event) *zerolog.Event {
 func (s *session) identity(e *zerolog.Event) *zerolog.Event {
 	optional(e, "user", s.status.user)
 	optional(e, "authzid", s.status.authzID)
-	optional(e, "backend", s.backendAddr)
+	optional(e, "backend", s.backendAddr())
 	return e
+}
+
+// backendAddr returns where the session, or its last login, has got to; "" for nowhere. The session's task
+// calls it.
+func (s *session) backendAddr() string {
+	if s.login != nil {
+		return s.login.backendAddr
+	}
+	return s.status.backend
 }
 
 // access puts in how the client has come in.
@@ -121,6 +137,6 @@ func (s *session) noteEnding(turn int32, e backend.Ending) {
 // forgetBackend lets what an earlier login has left of its backend out of the
 // lines about the next, which may reach none.
 func (s *session) forgetBackend() {
-	s.backendAddr = ""
+	s.login.backendAddr = ""
 	s.nextEnding()
 }

@@ -38,6 +38,9 @@ func (r *relay) read(e *side) {
 	f, buf := e.in, r.s.loop.buf[:]
 	for moved := 0; moved < turnBound; {
 		n, err := r.fill(f, buf)
+		if e.secure && n >= largeRecord {
+			r.unsettle()
+		}
 		if n > 0 && !r.forward(f, buf[:n]) {
 			return
 		}

@@ -11,7 +11,7 @@ type loopMember struct {
 	over     bool // it has left the loop
 	queued   bool // a turn of its own is to come
 	beating  bool // the sweep, which holds the relay's lock, wants a heartbeat after it
-	tuned    bool // the session has lasted, and the backend's socket has its options
+	settled  bool // it has had a look after it lasted, or read much through TLS: see settleDown
 	watching loop.Timer
 }
 
@@ -19,9 +19,8 @@ type loopMember struct {
 func (l *sessionLoop) adopt(r *relay) error {
 	for i := range r.sides {
 		e := &r.sides[i]
-		e.relay = r
-		e.wire.WaitBy(nil)
-		e.wire.WatchBy(e)
+		e.wire.Forget()
+		e.wire.WatchBy(r)
 		if e.wire.Place().Round != 0 {
 			continue
 		}
@@ -35,8 +34,11 @@ func (l *sessionLoop) adopt(r *relay) error {
 }
 
 // Ready takes what the loop reports of a side.
-func (e *side) Ready(_ *wire.Wire, events wire.Events) {
-	r := e.relay
+func (r *relay) Ready(w *wire.Wire, events wire.Events) {
+	e := &r.sides[clientSide]
+	if w != e.wire {
+		e = &r.sides[backendSide]
+	}
 	r.step(func() {
 		fault.Point("loop.event")
 		r.handle(e, events)
@@ -57,8 +59,7 @@ type relaySweep relay
 func (x *relaySweep) Run() {
 	r := (*relay)(x)
 	r.step(func() {
-		r.s.backend.Tune()
-		r.tuned = true
+		r.settleDown()
 		now := r.s.loop.Now()
 		r.sweep(now)
 		if r.beating {
@@ -67,6 +68,21 @@ func (x *relaySweep) Run() {
 		}
 		r.s.loop.Set(&r.watching, r.nextSweep(now))
 	})
+}
+
+// settleDown does what is worth its cost only for a session that lasts: the backend's socket gets its options, and
+// the memory that TLS has read into is given back.
+func (r *relay) settleDown() {
+	r.s.backend.Tune()
+	r.settled = r.s.client.releaseBuffers() && r.s.backend.ReleaseBuffers()
+}
+
+// unsettle has the relay settle down once more after a while.
+func (r *relay) unsettle() {
+	if r.settled {
+		r.settled = false
+		r.s.loop.Set(&r.watching, r.nextSweep(r.s.loop.Now()))
+	}
 }
 
 // Interrupt makes the loop see that the relay has been cut. Any goroutine may call it.

@@ -25,8 +25,9 @@ type sessionLoop struct {
 }
 
 const (
-	loopBuffer = 64 << 10  // what is read at a time
-	turnBound  = 256 << 10 // what one session may move before it is the next one's turn
+	loopBuffer  = 64 << 10  // what is read at a time
+	largeRecord = 2 << 10   // read at once through TLS: it keeps memory for it
+	turnBound   = 256 << 10 // what one session may move before it is the next one's turn
 )
 
 // sessionLoops are the loops of a server.
@@ -75,7 +76,7 @@ const clearly = 1
 
 // stretch is how long a loop runs without asking Go's scheduler for another goroutine. After 10 ms its monitor
 // would stop the loop with a signal, and look after it every 20 µs for a while: an eighth of what a login cost.
-const stretch = 5 * time.Millisecond
+const stretch = 8 * time.Millisecond
 
 // run is the loop's goroutine. It ends with the server's life, when no session is left.
 func (l *sessionLoop) run() {
@@ -93,6 +94,14 @@ func (l *sessionLoop) run() {
 		})
 	}
 	_ = l.Close()
+}
+
+// trim gives back what has not been needed since the last call.
+func (m *sessionLoops) trim() {
+	m.pipes.trim()
+	for _, l := range m.all {
+		l.Post(loop.Func(l.TrimSpare))
+	}
 }
 
 // stopLoops ends the loops; no session is left.

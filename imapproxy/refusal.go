@@ -65,7 +65,7 @@ func (s *session) refuse(err error) string {
 	var refused *backend.Refused
 	var failed *backend.Error
 	if errors.As(err, &failed) {
-		s.backendAddr, s.login.alerts = failed.Addr, failed.Alerts
+		s.login.backendAddr, s.login.alerts = failed.Addr, failed.Alerts
 	}
 	switch {
 	case s.task.Err() != nil:
@@ -77,7 +77,7 @@ func (s *session) refuse(err error) string {
 		s.unavailable(err, causeOfFailure(failed), string(failed.Kind))
 		return failureText(failed)
 	case errors.As(err, &refused):
-		s.backendAddr, s.login.alerts = refused.Addr, refused.Alerts
+		s.login.backendAddr, s.login.alerts = refused.Addr, refused.Alerts
 		s.denied(err, causeOfCode(refused.Code, causeBackend), refused.Code)
 		s.server.refusals.learn(refused.Answer, s.server.clock.Now().Sub(s.login.attemptedAt))
 		return answerText(refused.Answer)

@@ -5,7 +5,6 @@ import (
 
 	"imapproxy/backend/fault"
 	"imapproxy/backend/ledger"
-	"imapproxy/backend/timing"
 )
 
 // relay is act two: it moves bytes unchanged both ways while the ledger
@@ -23,8 +22,7 @@ type relay struct {
 	draining   endReason // "" or why the session should end at the next safe point
 	up, down   flow      // to the backend, to the client
 
-	closeTimer   timing.Timer // of a half-closed session; nil before
-	silenceTimer timing.Timer // the same
+	halfClosed *halfCloseLimits // nil while neither side has closed
 
 	sides [2]side
 	loopMember
@@ -66,7 +64,7 @@ func (r *relay) begin(s *session) {
 	r.down = flow{direction: toClient{}, from: server, to: client, moved: now}
 	client.in, client.out = &r.up, &r.down
 	server.in, server.out = &r.down, &r.up
-	client.wire, client.secure = &s.client.raw, s.client.state != nil
+	client.wire, client.secure = &s.client.raw, s.client.tls != nil
 	server.wire, server.secure = s.backend.Raw(), s.backend.TLS() != nil
 	s.relaying.Store(true)
 	if s.server.isDraining() {
@@ -114,10 +112,8 @@ func (r *relay) finish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
-	for _, t := range []timing.Timer{r.closeTimer, r.silenceTimer} {
-		if t != nil {
-			t.Stop()
-		}
+	if r.halfClosed != nil {
+		r.halfClosed.stop()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imapproxy/backend/fault"
+	"imapproxy/backend/timing"
 )
 
 // This file says when the relay ends.
@@ -64,16 +65,29 @@ func (r *relay) lost(reason endReason) endReason {
 	return reason
 }
 
+// halfCloseLimits has the limits of a session of which only one side is still open.
+type halfCloseLimits struct {
+	whole   timing.Timer
+	silence timing.Timer // nil for no limit
+}
+
+func (h *halfCloseLimits) stop() {
+	h.whole.Stop()
+	if h.silence != nil {
+		h.silence.Stop()
+	}
+}
+
 // limitHalfClose bounds the time in which the side that is still open may
 // finish: Limits.HalfClose in all, and Limits.HalfCloseIdle without a byte. A
 // backend that has said BYE counts as one that has closed (RFC 9051 section 7.1.5),
 // and has the same time to do so. The lock is held.
 func (r *relay) limitHalfClose() {
-	if r.closeTimer != nil {
+	if r.halfClosed != nil {
 		return
 	}
 	limits := &r.s.settings.Limits
-	r.closeTimer = r.s.after(timerHalfClose, limits.HalfClose, r.endHalfClosed)
+	r.halfClosed = &halfCloseLimits{whole: r.s.after(timerHalfClose, limits.HalfClose, r.endHalfClosed)}
 	if limits.HalfCloseIdle > 0 {
 		r.watchSilence(limits.HalfCloseIdle)
 	}
@@ -89,7 +103,7 @@ func (r *relay) endHalfClosed() {
 // watchSilence looks after d whether anything has moved since now; the lock is held.
 func (r *relay) watchSilence(d time.Duration) {
 	moved := r.lastMoved()
-	r.silenceTimer = r.s.after(timerHalfCloseIdle, d, func() { r.endSilence(moved) })
+	r.halfClosed.silence = r.s.after(timerHalfCloseIdle, d, func() { r.endSilence(moved) })
 }
 
 // endSilence ends a half-closed session in which nothing has moved since the time

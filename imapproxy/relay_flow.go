@@ -35,7 +35,6 @@ func (f *flow) waits() bool { return f.stalled || f.holds() }
 
 // side is one of a relay's two sockets.
 type side struct {
-	relay   *relay
 	wire    *wire.Wire
 	secure  bool  // TLS: there may be more to read than the kernel knows of
 	held    bool  // it has not taken all that was for it

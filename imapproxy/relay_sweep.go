@@ -11,7 +11,7 @@ import (
 
 const (
 	slowWrite = time.Second     // how long a write may block before the other side is looked at
-	lasting   = 5 * time.Second // a session that has lasted so long gets the options of its backend's socket
+	lasting   = 5 * time.Second // after which a session settles down
 )
 
 // sweep ends what has been silent for too long, finds a backend that has
@@ -124,7 +124,7 @@ func (r *relay) nextSweep(now time.Time) time.Time {
 	if !at.After(now) { // IDLE may go on; no tick before the next
 		at = now.Add(sweepEvery)
 	}
-	if soon := now.Add(lasting); !r.tuned && soon.Before(at) {
+	if soon := now.Add(lasting); !r.settled && soon.Before(at) {
 		return soon
 	}
 	return at

@@ -211,7 +211,7 @@ func (s *Server) startWork() {
 		return
 	}
 	s.periodic(timerSweep, sweepEvery, func(now time.Time) {
-		s.loops.pipes.trim()
+		s.loops.trim()
 		s.findLeaks(now)
 	})
 	s.periodic(timerPools, poolsEvery, s.keepPools)

@@ -37,13 +37,12 @@ type session struct {
 	mechanism   string
 	lastCommand string
 
-	backend     *backend.Conn
-	lease       *backend.Lease // nil where the connection is not pooled
-	returning   atomic.Pointer[loop.Task]
-	backendAddr string
-	speaking    bool // the client expects IMAP from us: greeted, and not within a handshake
-	relaying    atomic.Bool
-	relay       relay
+	backend   *backend.Conn
+	lease     *backend.Lease // nil where the connection is not pooled
+	returning atomic.Pointer[loop.Task]
+	speaking  bool // the client expects IMAP from us: greeted, and not within a handshake
+	relaying  atomic.Bool
+	relay     relay
 
 	status    status         // what others may see of it
 	owedReply string         // a tagged answer that is still owed when the session ends
@@ -61,6 +60,7 @@ type loginState struct {
 	clientName  string      // of the client's ID
 	authUser    string      // the user as authenticated
 	backendUser string      // the user at the backend, once the route is known
+	backendAddr string      // where the last login has got to
 	failed      failedLogin // the last that failed; zero once one has gone well
 	alerts      []string    // what its backend has said that the user must read
 }
@@ -277,7 +277,7 @@ func (s *session) request(mechanism, authzID, user string, secret auth.Secret) *
 		Mechanism: mechanism, User: user, AuthzID: authzID, Secret: secret,
 		Client: s.client.addr(), Local: s.client.local(), Listener: s.listener.Name,
 		Proxied: s.client.proxied,
-		TLS:     s.client.state, TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts,
+		TLS:     s.client.state(), TLSInFront: s.client.frontTLS, TLSVerify: s.client.verify, Attempt: s.login.attempts,
 		SessionID: s.id,
 	}
 }

@@ -5,26 +5,23 @@ import "sync"
 // registry knows every session from before its task exists until its
 // sockets are closed.
 type registry struct {
-	mu       sync.Mutex // protects all; nothing blocks under it
-	sessions map[*session]struct{}
-	ids      map[string]*session
+	mu       sync.Mutex          // protects all; nothing blocks under it
+	sessions map[string]*session // by their ids
 	waiters  []chan struct{}
 }
 
-func (r *registry) init() { r.sessions, r.ids = map[*session]struct{}{}, map[string]*session{} }
+func (r *registry) init() { r.sessions = map[string]*session{} }
 
 func (r *registry) add(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sessions[s] = struct{}{}
-	r.ids[s.id] = s
+	r.sessions[s.id] = s
 }
 
 func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.sessions, s)
-	delete(r.ids, s.id)
+	delete(r.sessions, s.id)
 	if len(r.sessions) == 0 {
 		for _, w := range r.waiters {
 			close(w)
@@ -44,7 +41,7 @@ func (r *registry) count() int {
 func (r *registry) each(f func(*session)) {
 	r.mu.Lock()
 	all := make([]*session, 0, len(r.sessions))
-	for s := range r.sessions {
+	for _, s := range r.sessions {
 		all = append(all, s)
 	}
 	r.mu.Unlock()
@@ -70,5 +67,5 @@ func (r *registry) empty() <-chan struct{} {
 func (r *registry) byID(id string) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ids[id]
+	return r.sessions[id]
 }

@@ -1,7 +1,9 @@
 package imapproxy
 
 import (
+	"crypto/tls"
 	"io"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -12,14 +14,15 @@ import (
 
 	"imapproxy/backend"
 	"imapproxy/backend/timing"
+	"imapproxy/backend/wire"
 )
 
-// What an idle session holds: these two, their entries in two maps and in a
+// What an idle session holds: these two, their entries in a map each and in a
 // loop, and strings that name the user and the backend. Their sizes are those of
 // Go's allocator, less the 8 bytes that it needs, so a byte more can cost 128.
 const (
-	sessionSize = 1152 - 8
-	connSize    = 640 - 8
+	sessionSize = 1024 - 8
+	connSize    = 512 - 8
 )
 
 // TestIdleSessionSize states what an idle session is made of. It has no
@@ -64,10 +67,50 @@ func TestIdleSessionHoldsNothing(t *testing.T) {
 			s.relay.up.pipe != nil || s.relay.down.pipe != nil {
 			t.Errorf("session %s holds a buffer", s.id)
 		}
+		for _, w := range []*wire.Wire{&s.client.raw, s.backend.Raw()} {
+			if !reflect.ValueOf(w).Elem().FieldByName("waits").IsNil() {
+				t.Errorf("session %s keeps what only calls that wait need", s.id)
+			}
+		}
 		if s.login != nil {
 			t.Errorf("session %s keeps what only its login needs", s.id)
 		}
 	})
+}
+
+// TestSettlesDown looks at a session with TLS that lasts, is given much, and falls silent again.
+func TestSettlesDown(t *testing.T) {
+	clock := newFakeClock()
+	r := newRig(t, withClock(clock))
+	c := r.login("tls", "joe")
+	s := r.sessionOf(c)
+	want := func(settled bool, when string) {
+		t.Helper()
+		var is bool
+		var kept int
+		s.loop.do(func() { is, kept = s.relay.settled, keptByTLS(s.client.tls) })
+		if is != settled || settled != (kept == 0) {
+			t.Errorf("%s: settled is %v, and TLS keeps %d bytes", when, is, kept)
+		}
+	}
+	want(false, "after the login")
+	clock.advance(lasting)
+	want(true, "after a while")
+	for range 2 {
+		c.send("b LIST %s", strings.Repeat("x", largeRecord))
+		c.expect("b .*")
+		want(false, "after something large")
+		clock.advance(lasting)
+		want(true, "after another while")
+	}
+}
+
+// keptByTLS returns how large the memory is that a TLS connection reads into.
+func keptByTLS(c *tls.Conn) (n int) {
+	for _, name := range []string{"rawInput", "hand"} {
+		n += reflect.ValueOf(c).Elem().FieldByName(name).FieldByName("buf").Cap()
+	}
+	return n
 }
 
 func allStacks() string {

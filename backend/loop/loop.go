@@ -34,7 +34,9 @@ type Loop struct {
 	alarmAt time.Time    // the zero time: it is not set
 	tasks   int          // that are not over
 	spare   []*coroutine // without a task
+	unused  int          // that have been spare ever since the last TrimSpare
 	outside outside
+	garbage []byte // what tasks throw away
 
 	mu     sync.Mutex // protects what follows; nothing blocks under it
 	posted []Runner

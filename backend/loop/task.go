@@ -2,8 +2,10 @@ package loop
 
 import (
 	"context"
+	"io"
 	"iter"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,12 +63,19 @@ func newCoroutine() *coroutine {
 	return c
 }
 
-// dropSpare ends the coroutines that wait for a task.
-func (l *Loop) dropSpare() {
-	for _, c := range l.spare {
+// TrimSpare ends the coroutines that have not been needed since the last call: each has a stack.
+func (l *Loop) TrimSpare() {
+	for _, c := range l.spare[:l.unused] {
 		c.stop()
 	}
-	l.spare = nil
+	l.spare = slices.Delete(l.spare, 0, l.unused)
+	l.unused = len(l.spare)
+}
+
+// dropSpare ends all coroutines that wait for a task.
+func (l *Loop) dropSpare() {
+	l.unused = len(l.spare)
+	l.TrimSpare()
 }
 
 // Go starts a job in this round.
@@ -83,6 +92,7 @@ func (t *Task) start() {
 	l := t.loop
 	if n := len(l.spare); n > 0 {
 		t.co, l.spare = l.spare[n-1], l.spare[:n-1]
+		l.unused = min(l.unused, n-1)
 	} else {
 		t.co = newCoroutine()
 	}
@@ -275,4 +285,21 @@ func (t *Task) Value(key any) any {
 func Of(ctx context.Context) *Task {
 	t, _ := ctx.Value(taskKey{}).(*Task)
 	return t
+}
+
+// garbageSize is how much a task throws away at a time.
+const garbageSize = 16 << 10
+
+// Discard reads from r and throws it away, up to most bytes or an error, such as io.EOF. It returns how many
+// bytes it has read. The tasks of a loop share the memory, so thousands that wait for an end need none.
+func (t *Task) Discard(r io.Reader, most int) (n int, err error) {
+	if t.loop.garbage == nil {
+		t.loop.garbage = make([]byte, garbageSize)
+	}
+	for n < most && err == nil {
+		var read int
+		read, err = r.Read(t.loop.garbage)
+		n += read
+	}
+	return n, err
 }

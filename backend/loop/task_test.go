@@ -3,10 +3,13 @@ package loop
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"imapproxy/backend/timing"
@@ -223,6 +226,15 @@ func TestManyTasks(t *testing.T) {
 			t.Errorf("%d are over, %d coroutines are kept", over, len(l.spare))
 		}
 	}
+	for i, kept := range []int{maxSpare, 1, 1, 0} {
+		if l.TrimSpare(); len(l.spare) != kept {
+			t.Errorf("after %d looks %d coroutines are kept, not %d", i+1, len(l.spare), kept)
+		}
+		if i < 2 {
+			l.Go(func(task *Task) { task.GiveWay() })
+			turn(l)
+		}
+	}
 }
 
 // TestEnd ends a loop although a task waits, which does not go on.
@@ -329,5 +341,28 @@ func TestLimitOfSocket(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
+	}
+}
+
+// TestDiscard reads to an end, to an error, and no more than a number of bytes.
+func TestDiscard(t *testing.T) {
+	l, _ := byHand(t)
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		r    io.Reader
+		most int
+		n    int
+		err  error
+	}{
+		{strings.NewReader(strings.Repeat("x", 40_000)), 50_000, 40_000, io.EOF},
+		{io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 50_000, 3, broken},
+		{strings.NewReader(strings.Repeat("x", 40_000)), garbageSize + 1, 2 * garbageSize, nil},
+	} {
+		l.Go(func(task *Task) {
+			if n, err := task.Discard(test.r, test.most); n != test.n || err != test.err {
+				t.Errorf("%d bytes and %v, want %d and %v", n, err, test.n, test.err)
+			}
+		})
+		turn(l)
 	}
 }

@@ -13,10 +13,11 @@ import (
 
 // Descriptor is an open socket that no Wire has yet. Whoever has it calls Wire.Init or Close.
 type Descriptor struct {
-	fd            int
-	local, remote netip.AddrPort // not valid: not known, or a Unix socket
-	path          string
-	connecting    bool
+	fd         int
+	local      *netip.AddrPort // nil: not known
+	remote     netip.AddrPort  // not valid: a Unix socket
+	path       string
+	connecting bool
 }
 
 // Close closes the descriptor.
@@ -32,7 +33,7 @@ func (w *Wire) Init(d Descriptor) {
 // Listener is a listening socket whose clients become wires.
 type Listener struct {
 	fd    int
-	local netip.AddrPort // of every client, where the listener has one address; else not valid
+	local *netip.AddrPort // of every client, where the listener has one address; else nil
 }
 
 // NewListener returns a listener with a descriptor of its own for the socket of ln:
@@ -57,7 +58,8 @@ func NewListener(ln net.Listener) (*Listener, error) {
 	}
 	l := &Listener{fd: fd}
 	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsUnspecified() {
-		l.local = unmapped(a.AddrPort())
+		local := unmapped(a.AddrPort())
+		l.local = &local
 	}
 	return l, nil
 }
@@ -141,7 +143,7 @@ func noDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOD
 // AwaitConnected waits until the connection is made, or can't be; the wire has a Waiter.
 func (w *Wire) AwaitConnected() error {
 	for w.full {
-		if err := w.waiter.Await(w); err != nil {
+		if err := w.waiter().Await(w); err != nil {
 			return err
 		}
 	}

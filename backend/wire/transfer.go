@@ -24,20 +24,21 @@ var unsentBuffers = sync.Pool{New: func() any { b := make([]byte, 0, unsentSize)
 
 // Read is that of net.Conn.
 func (w *Wire) Read(p []byte) (int, error) {
-	if w.waiter != nil {
-		w.waiter.Return()
+	by := w.waiter()
+	if by != nil {
+		by.Return()
 	}
 	for {
 		n, err := w.receive(p)
-		if w.waiter == nil || len(p) == 0 {
+		if by == nil || len(p) == 0 {
 			return n, err
 		}
 		if err != ErrWouldBlock {
 			w.haveMoved(n)
 			return n, err
 		}
-		w.moved = 0
-		if err := w.waiter.Await(w); err != nil {
+		w.waits.moved = 0
+		if err := by.Await(w); err != nil {
 			return 0, err
 		}
 	}
@@ -49,9 +50,10 @@ const (
 )
 
 func (w *Wire) haveMoved(n int) {
-	if w.moved += max(n, callBytes); w.moved >= turnBytes {
-		w.moved = 0
-		w.waiter.GiveWay()
+	m := w.waits
+	if m.moved += max(n, callBytes); m.moved >= turnBytes {
+		m.moved = 0
+		m.by.GiveWay()
 	}
 }
 
@@ -79,10 +81,11 @@ func (w *Wire) receive(p []byte) (int, error) {
 
 // Write is that of net.Conn.
 func (w *Wire) Write(p []byte) (int, error) {
-	if w.waiter == nil {
+	by := w.waiter()
+	if by == nil {
 		return w.writeSome(p)
 	}
-	w.waiter.Return()
+	by.Return()
 	sent := 0
 	for {
 		n, err := 0, w.Flush() // what TLS has said while no call waited goes first
@@ -93,7 +96,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 			w.haveMoved(sent)
 			return sent, err
 		}
-		if err := w.waiter.Await(w); err != nil {
+		if err := by.Await(w); err != nil {
 			return sent, err
 		}
 	}
@@ -102,7 +105,7 @@ func (w *Wire) Write(p []byte) (int, error) {
 // writeSome writes what the kernel takes, and keeps the rest.
 func (w *Wire) writeSome(p []byte) (int, error) {
 	sent := 0
-	if !w.corked && len(w.unsent) == 0 {
+	if !w.corked && !w.Unsent() {
 		var err error
 		if sent, err = w.send(p); err != nil {
 			return sent, err
@@ -136,13 +139,13 @@ func (w *Wire) keep(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if len(w.unsent)+len(p) > maxUnsentBytes {
+	if w.unsent == nil {
+		w.unsent = unsentBuffers.Get().(*[]byte)
+	}
+	if len(*w.unsent)+len(p) > maxUnsentBytes {
 		return errFlooded
 	}
-	if w.unsent == nil {
-		w.unsent = *unsentBuffers.Get().(*[]byte)
-	}
-	w.unsent = append(w.unsent, p...)
+	*w.unsent = append(*w.unsent, p...)
 	return nil
 }
 
@@ -151,23 +154,24 @@ func (w *Wire) keep(p []byte) error {
 func (w *Wire) Cork() { w.corked = true }
 
 // Unsent reports whether the kernel has not taken all that was written.
-func (w *Wire) Unsent() bool { return len(w.unsent) > 0 }
+func (w *Wire) Unsent() bool { return w.unsent != nil && len(*w.unsent) > 0 }
 
 // Flush writes to the kernel what is unsent, as far as it takes it.
 func (w *Wire) Flush() error {
 	w.corked = false
-	if len(w.unsent) == 0 {
+	if !w.Unsent() {
 		return nil
 	}
-	n, err := w.send(w.unsent)
+	b := *w.unsent
+	n, err := w.send(b)
 	if err != nil {
 		return err
 	}
-	if n == len(w.unsent) {
+	if n == len(b) {
 		w.dropUnsent()
 		return nil
 	}
-	w.unsent = append(w.unsent[:0], w.unsent[n:]...)
+	*w.unsent = append(b[:0], b[n:]...)
 	return nil
 }
 
@@ -175,8 +179,9 @@ func (w *Wire) Flush() error {
 func (w *Wire) DropUnsent() { w.dropUnsent() }
 
 func (w *Wire) dropUnsent() {
-	if b := w.unsent[:0]; cap(b) == unsentSize {
-		unsentBuffers.Put(&b)
+	if b := w.unsent; b != nil && cap(*b) == unsentSize {
+		*b = (*b)[:0]
+		unsentBuffers.Put(b)
 	}
 	w.unsent, w.corked = nil, false
 }

@@ -4,6 +4,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -23,27 +24,34 @@ import (
 // All methods belong to the thread of the loop that has the wire, but SyscallConn
 // and Close, which are safe for concurrent use.
 type Wire struct {
-	mu   sync.Mutex // protects fd against those who only ask; nothing blocks under it
-	fd   int
-	open bool
-	unix bool // a Unix socket
+	mu    sync.Mutex // protects fd against those who only ask; nothing blocks under it
+	fd    int
+	open  bool
+	unix  bool // a Unix socket
+	asked bool // the kernel, for local
 
-	waiter   Waiter
-	watcher  Watcher
-	place    Key       // in the poller that the wire is in
-	watched  Events    // what it waits for there
+	waits   *waits // nil while no call on it waits
+	watcher Watcher
+	place   Key    // in the poller that the wire is in
+	watched Events // what it waits for there
+
+	dry    bool    // the last read took all there was: an event says that there is more
+	hungUp bool    // the peer has closed its side, or the socket is dead: there is an end to be read
+	full   bool    // the kernel takes nothing: an event says that it does
+	corked bool    // writes are kept until Flush
+	unsent *[]byte // what the kernel has not taken yet; nil for nothing
+
+	local  *netip.AddrPort // nil where the kernel has to be asked
+	remote netip.AddrPort  // not valid for a Unix socket
+	path   string          // of the Unix socket that was connected to
+}
+
+// waits is what a wire has only as long as calls on it wait, which an idle session's do not.
+type waits struct {
+	by       Waiter    // nil: they do not wait at present
 	deadline time.Time // of reading and writing; the zero value is none
 	limited  string    // by what
-
-	moved  int    // bytes since the Waiter last waited to read
-	dry    bool   // the last read took all there was: an event says that there is more
-	hungUp bool   // the peer has closed its side, or the socket is dead: there is an end to be read
-	full   bool   // the kernel takes nothing: an event says that it does
-	corked bool   // writes are kept until Flush
-	unsent []byte // what the kernel has not taken yet
-
-	local, remote netip.AddrPort // not valid for a Unix socket
-	path          string         // of the Unix socket that was connected to
+	moved    int       // bytes since the Waiter last waited to read
 }
 
 // Waiter waits where a call on a wire would block.
@@ -76,8 +84,34 @@ func (wouldBlock) Temporary() bool { return true }
 // WaitBy makes waiter wait where a call would block; with nil no call waits. It returns
 // who did so before.
 func (w *Wire) WaitBy(waiter Waiter) (before Waiter) {
-	before, w.waiter = w.waiter, waiter
+	before = w.waiter()
+	if waiter != nil || before != nil {
+		w.mayWait().by = waiter
+	}
 	return before
+}
+
+// Forget makes no call wait, and drops what only such calls and logins need: the limit, and our own address where the
+// kernel had to be asked for it.
+func (w *Wire) Forget() {
+	w.waits = nil
+	if w.asked {
+		w.local, w.asked = nil, false
+	}
+}
+
+func (w *Wire) mayWait() *waits {
+	if w.waits == nil {
+		w.waits = &waits{}
+	}
+	return w.waits
+}
+
+func (w *Wire) waiter() Waiter {
+	if w.waits == nil {
+		return nil
+	}
+	return w.waits.by
 }
 
 // WatchBy makes x hear of the wire's events; nil is no one.
@@ -111,15 +145,26 @@ func (w *Wire) HungUp() bool { return w.hungUp }
 
 // Limit returns when calls that wait give up, the zero time for never, and the name of what
 // limits them.
-func (w *Wire) Limit() (name string, at time.Time) { return w.limited, w.deadline }
+func (w *Wire) Limit() (name string, at time.Time) {
+	if w.waits == nil {
+		return "", time.Time{}
+	}
+	return w.waits.limited, w.waits.deadline
+}
 
 // SetLimit has calls that wait give up at a time; the zero time is never.
-func (w *Wire) SetLimit(name string, at time.Time) { w.limited, w.deadline = name, at }
+func (w *Wire) SetLimit(name string, at time.Time) {
+	if w.waits == nil && at.IsZero() {
+		return
+	}
+	m := w.mayWait()
+	m.limited, m.deadline = name, at
+}
 
 // ShortenLimit has calls that wait give up at a time, unless they do before.
 func (w *Wire) ShortenLimit(at time.Time) {
-	if w.deadline.IsZero() || at.Before(w.deadline) {
-		w.deadline = at
+	if m := w.mayWait(); m.deadline.IsZero() || at.Before(m.deadline) {
+		m.deadline = at
 	}
 }
 
@@ -163,16 +208,17 @@ func (w *Wire) RemoteText() string {
 }
 
 // Local returns our own address, IPv4-mapped ones as IPv4; not valid for a Unix socket.
-// The kernel is asked the first time.
+// The kernel is asked the first time, and after Forget, unless the client's listener has only one address.
 func (w *Wire) Local() netip.AddrPort {
-	if !w.local.IsValid() && !w.IsUnix() {
+	if w.local == nil && !w.IsUnix() {
 		_ = w.control(func(fd int) error {
 			a, err := syscall.Getsockname(fd)
-			w.local = addrPortOf(a)
+			local := addrPortOf(a)
+			w.local, w.asked = &local, true
 			return err
 		})
 	}
-	return w.local
+	return *cmp.Or(w.local, &netip.AddrPort{})
 }
 
 // SetLinger is that of net.TCPConn. It changes nothing for a Unix socket, which

@@ -16,6 +16,8 @@ type memory struct {
 	percent   int    // the GOGC in force; 0 for what the environment says
 	allocated uint64 // bytes allocated so far, at the last look
 	untrimmed uint64 // of them, those since memory was last given back
+	quiet     int    // looks in a row between which nothing much went on
+	again     bool   // memory is given back once more after a long quiet
 }
 
 const (
@@ -25,6 +27,7 @@ const (
 	roomyGOGC   = 400
 	quietBytes  = 1 << 20 // allocated between two looks: nothing much goes on
 	trimBytes   = 2 << 20 // worth giving back
+	longQuiet   = 4       // looks: by then sessions have given back what they needed at first, too
 )
 
 // tend looks after the memory until ctx is done. An operator's own GOGC or
@@ -66,9 +69,14 @@ func (m *memory) look(live, allocated uint64) (percent int, trim bool) {
 	made := allocated - m.allocated
 	m.allocated = allocated
 	m.untrimmed += made
-	if made < quietBytes && m.untrimmed >= trimBytes {
-		m.untrimmed = 0
-		trim = true
+	if m.quiet++; made >= quietBytes {
+		m.quiet = 0
+	}
+	switch {
+	case m.quiet > 0 && m.untrimmed >= trimBytes:
+		trim, m.untrimmed, m.again, m.quiet = true, 0, true, 1
+	case m.again && m.quiet >= longQuiet:
+		trim, m.again = true, false
 	}
 	want := tightGOGC
 	if live > 0 {
