@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"imapproxy/backend/fault"
@@ -153,19 +154,24 @@ func (c *Conn) login(cred Credentials, o Origin) (answer, error) {
 // idCommand tells the backend whom it serves, in the fields that Dovecot
 // reads. The values are ours: nothing a client sent is in them.
 func idCommand(o Origin) string {
-	f := []string{"x-session-id", o.SessionID, "x-proxy-ttl", fmt.Sprint(o.TTL)}
+	b := append(make([]byte, 0, 256), "ID ("...)
 	if o.Client.IsValid() { // a Unix socket's client has no address
-		f = append([]string{
-			"x-originating-ip", o.Client.Addr().Unmap().String(),
-			"x-originating-port", fmt.Sprint(o.Client.Port()),
-			"x-connected-ip", o.Local.Addr().Unmap().String(),
-			"x-connected-port", fmt.Sprint(o.Local.Port()),
-		}, f...)
+		b = appendAddress(b, "originating", o.Client)
+		b = appendAddress(b, "connected", o.Local)
 	}
-	for i, s := range f {
-		f[i] = `"` + s + `"`
-	}
-	return "ID (" + strings.Join(f, " ") + ")"
+	b = append(b, `"x-session-id" "`...)
+	b = append(b, o.SessionID...)
+	b = append(b, `" "x-proxy-ttl" "`...)
+	b = strconv.AppendInt(b, int64(o.TTL), 10)
+	return string(append(b, `")`...))
+}
+
+func appendAddress(b []byte, which string, a netip.AddrPort) []byte {
+	b = append(append(append(b, `"x-`...), which...), `-ip" "`...)
+	b = a.Addr().Unmap().AppendTo(b)
+	b = append(append(append(b, `" "x-`...), which...), `-port" "`...)
+	b = strconv.AppendUint(b, uint64(a.Port()), 10)
+	return append(b, `" `...)
 }
 
 // master reports whether another user logs in for this one.

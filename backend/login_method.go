@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"imapproxy/backend/login"
@@ -155,8 +156,8 @@ func (c *Conn) by(m method, id string, cred Credentials) (answer, error) {
 			encode([]byte(cred.Secret)) + "\r\n"})
 	case loginSync:
 		return c.steps(m, []string{
-			id + fmt.Sprintf("X2 LOGIN {%d}\r\n", len(cred.User)),
-			cred.User + fmt.Sprintf(" {%d}\r\n", len(cred.Secret)),
+			id + "X2 LOGIN " + literal(cred.User),
+			cred.User + " " + literal(cred.Secret),
 			cred.Secret + "\r\n"})
 	}
 	user, quotable := quoted(cred.User)
@@ -167,6 +168,9 @@ func (c *Conn) by(m method, id string, cred Credentials) (answer, error) {
 	}
 	return c.steps(m, []string{id + "X2 LOGIN " + user + " " + secret + "\r\n"})
 }
+
+// literal announces a synchronising literal, which ends the line.
+func literal(s string) string { return "{" + strconv.Itoa(len(s)) + "}\r\n" }
 
 // authenticatePlainInLine sends the initial response in the command, ID in the
 // same write. BAD judges the mechanism (RFC 9051 section 6.2.2), NO the user.

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,7 @@ const minRepeat = 8
 // encode hides a base64 word too, cut so that each run of 11 of its bytes holds a
 // piece. A shorter one is hidden as it is.
 func (h *hidden) encode(word string) {
+	h.encoded = slices.Grow(h.encoded, len(word)/4)
 	if len(word) < minRepeat {
 		h.words = append(h.words, word)
 	}
@@ -75,6 +77,9 @@ func (h *hidden) without(text string) string {
 		for i := len(text) - 2; i >= 0; i-- {
 			covered[i] = covered[i] || covered[i+1] && isBase64(text[i])
 		}
+	}
+	if !slices.Contains(covered, true) {
+		return text
 	}
 	var b strings.Builder
 	for i := range len(text) {

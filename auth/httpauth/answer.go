@@ -46,7 +46,9 @@ func (c *Client) read(r *http.Response) (*answer, error) {
 	case refusal && (a.status == "OK" || a.status == "WAIT"):
 		return nil, c.failed("HTTP status %d with Auth-Status: %s", r.StatusCode, a.status)
 	}
-	if seconds, err := strconv.ParseUint(last(r.Header, "Auth-Wait"), 10, 32); err == nil {
+	if wait := last(r.Header, "Auth-Wait"); wait == "" {
+		return a, nil
+	} else if seconds, err := strconv.ParseUint(wait, 10, 32); err == nil {
 		a.wait = min(time.Duration(seconds)*time.Second, maxWait)
 	}
 	return a, nil

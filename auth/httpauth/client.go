@@ -152,11 +152,7 @@ func (c *Client) ask(ctx context.Context, r *auth.Request) (*answer, error) {
 func (c *Client) roundTrip(ctx context.Context, r *auth.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.timeout())
 	defer cancel()
-	question, err := c.request(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	response, err := c.transport.RoundTrip(question)
+	response, err := c.transport.RoundTrip(c.request(ctx, r))
 	if err != nil {
 		return nil, c.transportError(ctx, err)
 	}

@@ -96,7 +96,7 @@ func isClosed(err error) bool {
 
 // release makes the connection idle, or ends it.
 func (c *loopConn) release(keep bool) {
-	c.raw.WaitBy(nil)
+	c.raw.Forget()
 	c.raw.WatchBy(c)
 	if !keep || c.raw.HungUp() || !c.conns.keep(c) {
 		c.end()
@@ -133,10 +133,7 @@ func (c *loopConn) forget() {
 
 // askInLoop puts a question by a connection of the task's loop.
 func (c *Client) askInLoop(t *loop.Task, r *auth.Request) (*http.Response, error) {
-	question, err := c.request(context.Background(), r)
-	if err != nil {
-		return nil, err
-	}
+	question := c.request(context.Background(), r)
 	end := t.Loop().In(c.options.timeout())
 	for {
 		response, err := c.conns.ask(t, question, end)

@@ -2,7 +2,6 @@ package httpauth
 
 import (
 	"net/netip"
-	"net/url"
 	"runtime"
 	"slices"
 	"sync"
@@ -41,12 +40,11 @@ func newLoopConns(t target, most int) *loopConns {
 		c.connect = func() (wire.Descriptor, error) { return wire.ConnectUnix(t.socket) }
 		return c
 	}
-	u, err := url.Parse(t.url)
-	if err != nil || u.Scheme != "http" {
+	if t.url.Scheme != "http" {
 		return nil
 	}
-	host := u.Host
-	if u.Port() == "" {
+	host := t.url.Host
+	if t.url.Port() == "" {
 		host += ":80"
 	}
 	to, err := netip.ParseAddrPort(host)

@@ -36,7 +36,7 @@ const (
 // target is a URL taken apart.
 type target struct {
 	name   string // for errors; without query
-	url    string
+	url    *url.URL
 	socket string // "" for TCP
 }
 
@@ -117,7 +117,7 @@ func parseTarget(text string) (target, error) {
 		if err != nil || !filepath.IsAbs(socket) || !strings.HasPrefix(path, "/") {
 			return target{}, errURL
 		}
-		return target{name: "unix:" + socket, url: u.String(), socket: socket}, nil
+		return target{name: "unix:" + socket, url: u, socket: socket}, nil
 	}
 	u, err := url.Parse(text)
 	switch {
@@ -126,8 +126,8 @@ func parseTarget(text string) (target, error) {
 	case u.User != nil:
 		return target{}, errors.New("auth http: the URL holds a user name: give the header Authorization instead")
 	}
-	u.Fragment = ""
-	return target{name: u.Scheme + "://" + u.Host, url: u.String()}, nil
+	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port is the usual one
+	return target{name: u.Scheme + "://" + u.Host, url: u}, nil
 }
 
 var (

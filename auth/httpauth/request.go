@@ -29,16 +29,19 @@ func method(mechanism string) string {
 
 // request makes the question. The headers are nginx's, in nginx's spelling,
 // and Client-Port.
-func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target.url, http.NoBody)
-	if err != nil {
-		return nil, c.failed("the URL can't be asked")
-	}
-	h := http.Header{"User-Agent": {"imapproxy"}}
+func (c *Client) request(ctx context.Context, r *auth.Request) *http.Request {
+	h := make(http.Header, mostHeaders+len(c.options.Header))
 	for name, values := range c.options.Header {
 		h[name] = values
 	}
-	set := func(name, value string) { h[name] = []string{value} }
+	values := make([]string, 0, mostHeaders) // one allocation for all
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	if h["User-Agent"] == nil {
+		set("User-Agent", "imapproxy")
+	}
 	set("Auth-Method", method(r.Mechanism))
 	set("Auth-User", escape(r.User))
 	set("Auth-Pass", escape(string(r.Secret)))
@@ -68,9 +71,13 @@ func (c *Client) request(ctx context.Context, r *auth.Request) (*http.Request, e
 		set("Auth-SSL", "on")
 	}
 	c.certificate(r, set)
-	q.Header = h
-	return q, nil
+	q := &http.Request{Method: http.MethodGet, URL: c.target.url, Host: c.target.url.Host, Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody}
+	return q.WithContext(ctx)
 }
+
+// mostHeaders is how many headers a question has besides those of the options.
+const mostHeaders = 24
 
 // certificate tells of the client's certificate.
 func (c *Client) certificate(r *auth.Request, set func(name, value string)) {
@@ -115,6 +122,9 @@ func printableOnly(c rune) rune {
 // escape is nginx's for mail: 0x00 to 0x1F, space and % become %XX in upper
 // case, every other byte goes as it is. Control bytes do not get here.
 func escape(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '%' }) {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range []byte(s) {
 		if c <= ' ' || c == '%' {

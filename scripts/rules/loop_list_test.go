@@ -23,7 +23,7 @@ var loopMayCall = []string{
 	// They read and write by what they are given: a wire, at which the task waits and yields.
 	"io.Copy", "io.CopyN", "io.LimitReader", "io.ReadFull", "(io.Reader).Read", "(io.Writer).Write",
 	"(net.Conn).Read", "(net.Conn).Write", "(net/http.Header).Values", "(*net/http.Request).Write",
-	"net/http.NewRequestWithContext", "net/http.ReadResponse", "github.com/pires/go-proxyproto.*",
+	"(*net/http.Request).WithContext", "net/http.ReadResponse", "github.com/pires/go-proxyproto.*",
 	"github.com/pires/go-proxyproto/tlvparse.*", "github.com/emersion/go-sasl.*",
 	"(github.com/emersion/go-sasl.Server).Next",
 
