@@ -96,7 +96,7 @@ func (s *fastSession) login(c fastCommand, refused bool) {
 		return
 	}
 	s.backend.logins.Add(1)
-	s.done(c, "OK logged in")
+	s.done(c, "OK [CAPABILITY "+s.capabilities()+"] logged in") // as Dovecot has it
 }
 
 // wrongLogin reports whether the last word, quoted, a literal or an atom, is the password that is refused.
