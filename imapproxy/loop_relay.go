@@ -74,7 +74,8 @@ func (x *relaySweep) Run() {
 // the memory that TLS has read into is given back.
 func (r *relay) settleDown() {
 	r.s.backend.Tune()
-	r.settled = r.s.client.releaseBuffers() && r.s.backend.ReleaseBuffers()
+	client, backend := r.s.client.releaseBuffers(), r.s.backend.ReleaseBuffers() // both, whatever comes of the other
+	r.settled = client && backend
 }
 
 // unsettle has the relay settle down once more after a while.
