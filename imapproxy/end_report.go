@@ -29,6 +29,7 @@ func (s *session) report(reason endReason, detail error, phase string) {
 	s.listener.dialect().report(s, reason, detail)
 }
 
+// endLine writes that line.
 func (s *session) endLine(e *zerolog.Event, reason endReason, detail error, phase string) {
 	last := s.lastCommand
 	if s.relaying.Load() {

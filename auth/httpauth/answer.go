@@ -46,12 +46,20 @@ func (c *Client) read(r *http.Response) (*answer, error) {
 	case refusal && (a.status == "OK" || a.status == "WAIT"):
 		return nil, c.failed("HTTP status %d with Auth-Status: %s", r.StatusCode, a.status)
 	}
-	if wait := last(r.Header, "Auth-Wait"); wait == "" {
-		return a, nil
-	} else if seconds, err := strconv.ParseUint(wait, 10, 32); err == nil {
-		a.wait = min(time.Duration(seconds)*time.Second, maxWait)
-	}
+	a.wait = waitOf(last(r.Header, "Auth-Wait"))
 	return a, nil
+}
+
+// waitOf is what Auth-Wait says; 0 where it says no number.
+func waitOf(header string) time.Duration {
+	if header == "" { // most often: an error would cost more than the number
+		return 0
+	}
+	seconds, err := strconv.ParseUint(header, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxWait)
 }
 
 // last of several headers of one name counts, as in nginx.

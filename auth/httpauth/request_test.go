@@ -227,3 +227,11 @@ func testPassesCertificate(t *testing.T, ask asks) {
 		t.Errorf("sent %q, %v", text, err)
 	}
 }
+
+// TestEmptyPort takes a URL whose port is empty for one with the usual port.
+func TestEmptyPort(t *testing.T) {
+	got, err := parseTarget("http://127.0.0.1:/auth?x=1")
+	if err != nil || got.url.Host != "127.0.0.1" || got.name != "http://127.0.0.1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
